@@ -3,9 +3,10 @@
 // how long after a second the next look at the same check came. Processor time is that of the server's processes and of the
 // plugins they have waited for. This server keeps status, duration and value of each look as series; the others keep nothing.
 //
-//   node e2e/alertmanager/checks.bench.mjs [CHECKS] [SECONDS] [SERVERS]     TENFOLD_BIN names the program
+//   node e2e/alertmanager/checks.bench.mjs [CHECKS] [SECONDS] [SERVERS] [PLUGIN_MS]     TENFOLD_BIN names the program
 //
-// SERVERS are some of nagios,icinga,tenfold. The first row is a bare loop of posix_spawn, read and wait: no server can do with less.
+// SERVERS are some of nagios,icinga,tenfold. A plugin waits PLUGIN_MS (0), as most do that ask something over a network: with 200
+// as many have to run at one time as 200 ms have looks. The first row is a bare loop of posix_spawn, read and wait: no server can do with less.
 import { spawnSync } from 'node:child_process';
 import { chmodSync, closeSync, mkdtempSync, openSync, readFileSync, readSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -17,6 +18,7 @@ import { icinga, nagios } from './rivals.mjs';
 
 const [count, seconds] = [process.argv[2] ?? 1_000, process.argv[3] ?? 30].map(Number);
 const servers = (process.argv[4] ?? 'nagios,icinga,tenfold').split(',');
+const plugin_ms = Number(process.argv[5] ?? 0);
 const PLUGIN = 'tick';
 const BARE_LOOPS = 2_000;
 const WARM_MS = 15_000;
@@ -83,12 +85,12 @@ function late(times) {
   return `${at(0.5)} / ${at(0.99)} / ${at(1)}`;
 }
 
-async function tenfold({ folder, plugin, rows }) {
+async function tenfold({ folder }) {
   const server = await Server.start(`[checks]\nplugin_dirs = ["${folder}"]\n`);
   const numbers = Array.from({ length: count }, (_, i) => i).values();
   const put = async () => {
     for (const n of numbers) {
-      await server.api.put(`/api/checks/check-${n}`, { host: 'h', run: { plugin: [plugin, rows, String(n)] }, interval: '1s' });
+      await server.api.put(`/api/checks/check-${n}`, { host: 'h', run: { plugin: argv(String(n)) }, interval: '1s' });
     }
   };
   await Promise.all(Array.from({ length: 8 }, put));
@@ -119,7 +121,7 @@ async function measure(start, made) {
 }
 
 const made = compiled();
-const argv = (number) => [made.plugin, made.rows, number];
+const argv = (number) => [made.plugin, made.rows, number, ...(plugin_ms > 0 ? [String(plugin_ms)] : [])];
 const starts = { nagios: () => nagios(count, argv), icinga: () => icinga(count, argv), tenfold };
 try {
   console.log(`| ${count} checks a second, ${seconds} s | looks/s | CPU ms a look | next look later than a second, ms: median / p99 / largest | the server's own lateness |\n| --- | ---: | ---: | ---: | ---: |`);

@@ -1,6 +1,7 @@
 /* What the bench of checks looks with, and how little starting it can cost.
  *
- *   tick FILE NUMBER        a plugin: appends its number and the time to FILE, says that all is well, with a value
+ *   tick FILE NUMBER [MS]   a plugin: appends its number and the time to FILE, waits so long as one does that asks
+ *                           something over a network, says that all is well, with a value
  *   tick loop COUNT ARG...  starts `tick ARG...` so often, one after the other, and prints the milliseconds of processor
  *                           time that each took, its own and the plugin's */
 #define _GNU_SOURCE
@@ -51,7 +52,7 @@ int main(int argc, char **argv) {
   }
   struct timespec now;
   clock_gettime(CLOCK_REALTIME, &now);
-  if (argc == 3) {
+  if (argc == 3 || argc == 4) {
     int64_t row[2] = {atoll(argv[2]), now.tv_sec * INT64_C(1000000000) + now.tv_nsec};
     int file = open(argv[1], O_WRONLY | O_APPEND);
     if (file < 0 || write(file, row, sizeof row) != sizeof row) {
@@ -59,6 +60,7 @@ int main(int argc, char **argv) {
       return 3;
     }
   }
+  if (argc == 4) usleep(atoi(argv[3]) * 1000);
   printf("OK - fine | value=%ld;1000000000;2000000000\n", now.tv_nsec);
   return 0;
 }

@@ -124,16 +124,18 @@ test('the example of the guide does what it says', async () => {
   assert.match(run('oncall', 'preview', 'follow-the-sun'), /UTC: (ana|raj|mei)/);
 });
 
-test('the requests of the guide do what they say', async () => {
-  const { secret } = await server.api.post('/api/tokens', { name: 'requests', kind: 'robot', role: 'admin' });
+test('the commands of the guide do what they say', async () => {
+  const { secret } = await server.api.post('/api/tokens', { name: 'commands', kind: 'robot', role: 'admin' });
   const env = { ...process.env, TENFOLD_URL: server.url, TENFOLD_TOKEN: secret };
-  const block = (part) => [...GUIDE.matchAll(/```sh\n(.*?)```/gs)].map((m) => m[1]).find((text) => text.includes(part));
-  const run = (text) => JSON.parse(execFileSync('sh', ['-c', text.replace('curl ', 'curl -fsS ')], { env, encoding: 'utf8' }));
-  const policy = run(block('/api/policies/photos"'));
+  const blocks = [...GUIDE.matchAll(/```(?:sh|yaml)\n(.*?)```/gs)].map((m) => m[1]);
+  const block = (part) => blocks.find((text) => text.includes(part));
+  const run = (text) => JSON.parse(execFileSync(TENFOLD, [...text.trim().split(' ').slice(1), '--json'], { env, cwd: server.folder, encoding: 'utf8' }));
+  writeFileSync(join(server.folder, 'photos.yaml'), block('# photos.yaml'));
+  const policy = run(block('policies put photos'));
   assert.deepEqual(policy.steps.map((s) => [s.delay_ms, s.targets[0].name]), [[300_000, 'photos-primary'], [600_000, 'raj']]);
   assert.equal(policy.repeat, 1);
   // An override ends in the future, whenever this runs.
-  const day = (n) => second(Date.now() + n * DAY_MS).slice(0, 10);
-  const made = run(block('/overrides"').replace('2026-11-24', day(1)).replace('2026-11-25', day(2)));
-  assert.deepEqual([made.kind, made.person, second(made.start)], ['add', 'mei', `${day(1)}T18:00:00Z`]);
+  const day = second(Date.now() + DAY_MS).slice(0, 10);
+  const made = run(block('oncall override').replace('2026-11-24', day));
+  assert.deepEqual([made.kind, made.person, second(made.start)], ['add', 'mei', `${day}T18:00:00Z`]);
 });

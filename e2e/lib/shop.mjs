@@ -32,6 +32,18 @@ const pipeline = (target, more) => JSON.stringify({
   ...more,
 }, null, 2);
 
+/** What the agent wrote down last: of its two slots the one with the higher number. */
+const newestState = (folder) => ['state.a', 'state.b'].map((name) => {
+  try {
+    const text = readFileSync(join(folder, name));
+    const end = text.indexOf(10);
+    const [, number, length] = text.subarray(0, end).toString().split(' ').map(Number);
+    return { number, state: JSON.parse(text.subarray(end + 1, end + 1 + length).toString()) };
+  } catch {
+    return { number: 0, state: {} };
+  }
+}).sort((one, other) => other.number - one.number)[0].state;
+
 export class Shop {
   static async open(server) {
     const shop = new Shop();
@@ -87,12 +99,7 @@ export class Shop {
     for (const agent of this.agents) if (agent.exitCode === null) agent.kill('SIGTERM');
     await Promise.all(this.ended);
     for (const name of HOSTS) {
-      let state = {};
-      try {
-        state = JSON.parse(readFileSync(join(this.#folder(name), 'services/shop/state.json'), 'utf8'));
-      } catch {
-        continue;
-      }
+      const state = newestState(join(this.#folder(name), 'services/shop'));
       for (const one of [state.current?.process, state.beside?.active?.process, state.starting, ...(state.ending ?? [])]) {
         const pid = one?.pid ?? one?.process?.pid;
         if (!pid) continue;

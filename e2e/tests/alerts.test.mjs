@@ -205,7 +205,7 @@ test('a schedule is made by form, with somebody who learns', async () => {
   await dialog.getByLabel('People, in their order').fill('ana');
   await dialog.getByRole('button', { name: 'Add a shadow' }).click();
   await dialog.getByRole('group', { name: /^Shadow 1/ }).getByLabel('Who').fill('raj');
-  await dialog.getByRole('button', { name: 'Preview 28 days' }).click();
+  await dialog.getByRole('button', { name: 'Preview 90 days' }).click();
   const save = dialog.getByRole('button', { name: 'Save' });
   await until('it may be saved', () => save.isEnabled());
   await look(page, 'schedule');
@@ -290,7 +290,7 @@ test('what a page was for is said by one key, counts for the rule, and a quieter
 
 test('checks, one of them, sources and rules', async () => {
   const page = await open({ colorScheme: 'dark', viewport: NARROW });
-  await page.goto('/alerts/checks?show=problems');
+  await page.goto('/alerts/checks?state=problem');
   await page.getByText('the disk is full').waitFor();
   await look(page, 'checks-narrow');
   await page.getByRole('link', { name: 'backup' }).click();

@@ -12,6 +12,7 @@ import { until } from '../lib/wait.mjs';
 const WIDTHS = { wide: { width: 1280, height: 900 }, narrow: { width: 390, height: 844 } };
 const EXPECTS = { metrics: [{ query: 'sum(rate(shop_requests_total[1m]))', should: 'stay', by: 0.5 }], risks: ['the cache is cold at first'], signs: ['the queue grows'], contingency: 'roll back', after_s: 3600 };
 const APPROVE = { approve: { count: 1 } };
+const CANARY = { canary: { hosts: 1, hold_s: 600 } };
 const HELD = { canary: { hosts: 1, hold_s: 1, check: { query: 'nothing_is_called_so', max: 1 } } };
 
 let server;
@@ -109,7 +110,7 @@ test('a held deploy is sent back with a reason, another is let go on', async () 
   await status(page, 'Held');
   await look(page, 'held-narrow');
   await page.getByLabel('Reason', { exact: true }).fill('nobody asked for figs');
-  await button(page, 'Abort').click();
+  await button(page, 'Abort and roll back').click();
   await status(page, 'Rolled back');
   await page.getByRole('alert').getByText('nobody asked for figs').waitFor();
   await page.context().close();
@@ -132,6 +133,19 @@ test('a held deploy is sent back with a reason, another is let go on', async () 
   await again.goto(`/deploys/${second}`);
   await status(again, 'Taken back');
   await again.context().close();
+});
+
+test('a canary is aborted before its time is over, and nothing is locked', async () => {
+  shop.commit('Sell medlars', { target: CANARY });
+  const number = await shop.deploy();
+  const page = await openDeploy(number);
+  await shop.reaches(number, 'canary');
+  await page.getByLabel('Reason', { exact: true }).fill('medlars rot first');
+  await button(page, 'Abort and roll back').click();
+  await status(page, 'Rolled back');
+  await page.getByRole('alert').getByText('medlars rot first').waitFor();
+  assert.deepEqual(await server.ana.items('/api/locks'), [], 'a person sent it back and knows why');
+  await page.context().close();
 });
 
 test('a lock stops the others, a freeze everybody, a pin every other commit', async () => {
@@ -196,10 +210,60 @@ test('two people ride the train: one holds it, both look and say good, and it is
   for (const one of [page, other]) {
     await button(one, 'Graphs').click();
     await one.getByRole('list', { name: 'What to look at' }).getByText('shop_requests_total').waitFor();
+    await train(one).getByText('the graphs are being drawn').waitFor({ state: 'detached' });
+    await train(one).locator('canvas').first().waitFor();
+    assert.equal(await train(one).locator('canvas').count(), EXPECTS.metrics.length, 'a graph for each of what is declared');
     await button(one, 'Good').click();
   }
   await train(page).getByText('Ana (good), raj (good)').waitFor();
   await button(page, 'Done').click();
   await button(page, 'Join the train').waitFor();
+  for (const one of [page, other]) await one.context().close();
+});
+
+test('two wait in the queue, in order; a freeze holds it, one is taken out, and the other begins by itself', async () => {
+  shop.commit('Sell quinces', { target: APPROVE });
+  const first = await shop.deploy();
+  await shop.reaches(first, 'awaiting_approval');
+  const [page, other] = [await open(), await openAsRaj()];
+  for (const one of [page, other]) await one.goto('/deploys/shop');
+  const queue = (one) => one.getByRole('region', { name: 'Queue of shop to production' });
+  const waiting = (one) => queue(one).getByRole('listitem');
+  const shows = (what, one, wanted) => until(what, async () => {
+    const texts = await waiting(one).allInnerTexts();
+    return texts.length === wanted.length && wanted.every(([sha, name], at) => texts[at].includes(sha.slice(0, 7)) && texts[at].includes(name));
+  });
+
+  const anas = shop.commit('Sell sloes', { target: APPROVE });
+  await live(page, 'Queue mine: shop for production').click();
+  await shows('Ana waits', page, [[anas, 'Ana']]);
+  const rajs = shop.commit('Sell hips', { target: APPROVE });
+  await live(other, 'Queue mine: shop for production').click();
+  for (const one of [page, other]) await shows('raj waits behind her', one, [[anas, 'Ana'], [rajs, 'raj']]);
+  await queue(page).getByText(`waits for deploy ${first}, which is awaiting approval`).waitFor();
+  await button(page, 'Queue mine: shop for production').waitFor({ state: 'detached' });
+  await look(page, 'queue');
+
+  await (await lockDialog(page, 'freeze', 'stocktaking')).getByRole('button', { name: 'Freeze shop' }).click();
+  await page.getByRole('list', { name: 'Locks of shop in production' }).getByText('stocktaking').waitFor();
+  await server.ana.post(`/api/deploys/${first}/cancel`);
+  await queue(page).getByText(/waits for .*stocktaking/).waitFor();
+  await queue(page).getByRole('button', { name: 'Take out raj' }).click();
+  await shows('only Ana waits', other, [[anas, 'Ana']]);
+  await live(other, 'Queue mine: shop for production').waitFor();
+  const [{ number: newest }] = await server.ana.items('/api/deploys?limit=1');
+  assert.equal(newest, first, 'nothing begins while it is frozen');
+
+  await page.getByRole('list', { name: 'Locks of shop in production' }).getByRole('button', { name: 'End' }).click();
+  const next = await until('the next begins', async () => {
+    const [deploy] = await server.ana.items('/api/deploys?limit=1');
+    return deploy.number > first && deploy;
+  });
+  assert.deepEqual([next.to_sha, next.actor_name], [anas, 'Ana']);
+  await queue(page).waitFor({ state: 'detached' });
+  await page.getByRole('link', { name: `Deploy ${next.number} by Ana` }).click();
+  await status(page, 'Awaits approval');
+  await raj.post(`/api/deploys/${next.number}/approve`);
+  await status(page, 'Succeeded');
   for (const one of [page, other]) await one.context().close();
 });

@@ -18,7 +18,13 @@ function ofHost(index: number): Alert {
   };
 }
 
-export const ALL: Alert[] = [...ALERTS, ...Array.from({ length: STORM }, (_, index) => ofHost(index))];
+/** What is drawn of it: the side of its rule that is compared, and what with. */
+function drawn(alert: Alert): Alert {
+  const [expr = "", threshold] = alert.expr.split(" > ");
+  return threshold === undefined ? alert : { ...alert, graph: { expr, threshold: Number(threshold) } };
+}
+
+export const ALL: Alert[] = [...ALERTS, ...Array.from({ length: STORM }, (_, index) => ofHost(index))].map(drawn);
 
 const URGENCY = ["critical", "warning", "info"];
 
@@ -57,19 +63,20 @@ export const RULES: RuleGroup[] = [{
   rules: [
     ...ALERTS.map((alert) => ({
       name: alert.rule, kind: "alerting", health: "ok", expr: alert.expr, for_ms: 60_000, keep_firing_for_ms: 0, labels: { severity: alert.severity }, annotations: {}, took_ms: 1, series: 1,
-      state: alert.state === "resolved" ? "inactive" : alert.state, last_evaluation: ago(2000), alerts: [], findings: LACKS[alert.rule] ?? [],
+      state: alert.state === "resolved" ? "inactive" : alert.state, last_evaluation: ago(2000), alerts: [], alerts_total: 0, findings: LACKS[alert.rule] ?? [],
     })),
     {
       name: "WebSlow", kind: "alerting", health: "ok", expr: "host_p99_seconds > 2", for_ms: 60_000, keep_firing_for_ms: 0, labels: { severity: "warning" }, annotations: {}, took_ms: 4, series: 300, state: "firing", last_evaluation: ago(2000), findings: [],
+      alerts_total: ALL.length - ALERTS.length,
       alerts: ALL.slice(ALERTS.length).map(({ fingerprint, state, labels, value, active_since }) => ({ fingerprint, state, labels, annotations: {}, value: String(value), active_since })),
     },
   ],
 }];
 
 export const NOISE: TeamNoise[] = [{ team: "web", cost: 31, rules: [
-  { rule: "HighErrorRate", group: "photos", file: "photos", incidents: 6, pages: 13, wakes: 5, cost: 28, action: 1, no_action: 4, unsaid: 1, kinds: { threshold: 4, action: 1 } },
-  { rule: "nightly", group: "/received", file: "", incidents: 2, pages: 3, wakes: 0, cost: 3, action: 0, no_action: 0, unsaid: 2, kinds: {} },
-] }, { team: "", cost: 1, rules: [{ rule: "DiskFull", group: "hosts", file: "hosts", incidents: 1, pages: 1, wakes: 0, cost: 1, action: 1, no_action: 0, unsaid: 0, kinds: { action: 1 } }] }];
+  { rule: "HighErrorRate", group: "photos", file: "photos", severity: "critical", incidents: 6, pages: 13, wakes: 5, cost: 28, action: 1, no_action: 4, unsaid: 1, kinds: { threshold: 4, action: 1 } },
+  { rule: "nightly", group: "/received", file: "", severity: "warning", incidents: 2, pages: 3, wakes: 0, cost: 3, action: 0, no_action: 0, unsaid: 2, kinds: {} },
+] }, { team: "", cost: 1, rules: [{ rule: "DiskFull", group: "hosts", file: "hosts", severity: "critical", incidents: 1, pages: 1, wakes: 0, cost: 1, action: 1, no_action: 0, unsaid: 0, kinds: { action: 1 } }] }];
 
 const EXPR = 'sum by (service) (rate(http_requests_total{code=~"5.."}[1m])) / sum by (service) (rate(http_requests_total[1m])) > ';
 const draft = (change: string, held: string, threshold: string, fires: number, missed: number[], diff: string): RuleDraft => ({ change, expr: EXPR + threshold, for: held, fires, missed, diff });
@@ -89,3 +96,9 @@ export const whyNot = (person: string): WhyNot => ({
     ? [{ stage: "step", because: "step 2 of photos begins 5 min after the incident, if nobody acknowledged" }, { stage: "person", because: "it names raj" }]
     : [{ stage: "schedule", because: "photos-primary has mei until Monday 10:00, by an override" }, { stage: "quiet", because: "her quiet hours are 22:00 to 07:00 Europe/Berlin, for mail and slack" }],
 });
+
+export function counted(groups: RuleGroup[]): { firing: number; unknown: number; pending: number; inactive: number; error: number } {
+  const rules = groups.flatMap((group) => group.rules);
+  const of = (state: string): number => rules.filter((rule) => rule.health === "ok" && (rule.state ?? "inactive") === state).length;
+  return { firing: of("firing"), unknown: of("unknown"), pending: of("pending"), inactive: of("inactive"), error: rules.filter((rule) => rule.health !== "ok").length };
+}

@@ -20,7 +20,12 @@ const CHECKS: Check[] = [
   check("db1-ping", "db1", "ok", "PING OK - packet loss 0%, RTA 0.31 ms"),
 ];
 
-export const checkList = (empty: boolean): CheckList => ({ items: empty ? [] : CHECKS, scheduler: { done: 18_204, running: 2, late_p50_ms: 1, late_p99_ms: 9 } } as CheckList);
+export function checkList(empty: boolean): CheckList {
+  const items = empty ? [] : CHECKS;
+  const of = (status: string): number => items.filter((one) => one.status === status).length;
+  const counts = { ok: of("ok"), warning: of("warning"), critical: of("critical"), unknown: of("unknown") };
+  return { items, counts, scheduler: { done: 18_204, running: 2, late_p50_ms: 1, late_p99_ms: 9 } } as CheckList;
+}
 export const checkNamed = (name: string): Check | undefined => CHECKS.find((one) => one.name === name);
 
 export const why = (fingerprint: string): unknown => ({

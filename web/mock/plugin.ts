@@ -115,7 +115,7 @@ function handlers(empty: boolean): [string, RegExp, Handler][] {
     ["GET", /^\/api\/alert-sources$/, () => list(SOURCES_OF_ALERTS, empty)],
     ["GET", /^\/api\/checks$/, () => checkList(empty)],
     ["GET", /^\/api\/checks\/(.+)$/, ([name]) => checkNamed(name ?? "")],
-    ["GET", /^\/api\/rules$/, () => list(a.RULES, empty)],
+    ["GET", /^\/api\/rules$/, () => ({ ...list(a.RULES, empty), counts: a.counted(empty ? [] : a.RULES) })],
     ["GET", /^\/api\/mutes$/, () => list([{ id: 1, matchers: [{ name: "alertname", op: "=", value: "PhotosSlow" }], reason: "resizing the disks", kind: "silence", state: "active", holds: true, recurs: [], recurs_text: "", created_by: "raj", created_by_name: "Raj", created_at: new Date(Date.now() - 600_000).toISOString(), updated_at: new Date(Date.now() - 600_000).toISOString(), starts_at: new Date(Date.now() - 600_000).toISOString(), expires_at: new Date(Date.now() + 3_000_000).toISOString() }], empty)],
     ["GET", /^\/api\/mutes\/calendar$/, () => ({ items: empty ? [] : [{ mute: 1, from: new Date(Date.now() - 600_000).toISOString(), to: new Date(Date.now() + 3_000_000).toISOString() }], left_out: 0 })],
     ["GET", /^\/api\/schedules$/, () => list(d.SCHEDULES, empty)],

@@ -1,12 +1,13 @@
 import { act } from "react";
 import { beforeEach, expect, test, vi } from "vitest";
 import type { Alert, AlertCounts } from "../src/api/types";
+import { touch } from "../src/api/useQuery";
 import AlertsPage from "../src/pages/alerts/AlertsPage";
 import { byService, LISTED } from "../src/parts/alertGroups";
-import { box, mountEach, render } from "./mount";
+import { box, mountEach, pass, render } from "./mount";
 
 const alert = (n: number, extra: object = {}): Alert =>
-  ({ fingerprint: `f${n}`, rule: "Slow", group: "g", severity: "warning", state: "firing", summary: `slow ${n}`, labels: {}, annotations: {}, value: 1, active_since: "2026-11-23T09:12:00.000Z", fired_at: "2026-11-23T09:12:00.000Z", resolved_at: null, suspects: [], expr: "slow > 1", service: "photos", ...extra }) as unknown as Alert;
+  ({ fingerprint: `f${n}`, rule: "Slow", group: "g", severity: "warning", state: "firing", summary: `slow ${n}`, labels: {}, annotations: {}, value: 1, active_since: "2026-11-23T09:12:00.000Z", fired_at: "2026-11-23T09:12:00.000Z", resolved_at: null, suspects: [], expr: "slow > 1", graph: { expr: "slow", threshold: 1 }, service: "photos", ...extra }) as unknown as Alert;
 const counts = (service: string | null, firing: number): AlertCounts => ({ service, firing, unknown: 0, pending: 0, resolved: 0, worst: "warning" });
 
 /** Which elements the browser says are on the screen. */
@@ -64,4 +65,20 @@ test("a service that is only counted has its group, and one without alerts has n
   const groups = byService([alert(1), alert(2, { severity: "critical" }), alert(3, { service: undefined })], [counts(null, 1), counts("photos", 45), counts("web", 3), counts("calm", 0)]);
   expect(groups.map(({ name, items, total }) => [name, items.length, total])).toEqual([["no service", 1, 1], ["photos", 2, 45], ["web", 0, 3]]);
   expect(groups[1]!.items[0]!.severity).toBe("critical");
+});
+
+test("however many events come, the page asks once a second", async () => {
+  vi.useFakeTimers();
+  await render(<AlertsPage />);
+  await pass(0);
+  const lists = (): number => asked.filter((url) => url.startsWith("/api/alerts")).length;
+  expect(lists()).toBe(1);
+  await pass(5_000);
+  for (let event = 0; event < 1_000; event++) {
+    await act(async () => touch("alert.fired"));
+    if (event % 10 === 0) await pass(100);
+  }
+  // Ten seconds of events: the first is heard at once, the others once a second.
+  expect(lists()).toBeGreaterThanOrEqual(9);
+  expect(lists()).toBeLessThanOrEqual(1 + 11);
 });

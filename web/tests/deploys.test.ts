@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import type { Deploy, DeployHost, Host, LogLine, NextDeploy, Train } from "../src/api/types";
-import { goesForward, whyNotApprove, whyNotHold } from "../src/pages/deploys/DeployActions";
+import type { Deploy, DeployHost, Host, LogLine, NextDeploy } from "../src/api/types";
+import { goesForward, whyNotApprove, whyNotCancel, whyNotHold } from "../src/pages/deploys/DeployActions";
 import { scoreWords, tickedWords } from "../src/pages/deploys/Expects";
 import { changed, isFiltered, older, PAGE, readFilters, ROWS_MAX, STATES, toQuery } from "../src/pages/deploys/log/filters";
 import { lockOf, NO_LOCK } from "../src/pages/deploys/lockForm";
@@ -9,7 +9,7 @@ import { asText, filterLines, SERVER, speakers } from "../src/pages/deploys/run/
 import { awayWords, filterHosts, hostLook, summary, troubles } from "../src/parts/deployHosts";
 import { groups } from "../src/pages/deploys/service/groups";
 import { planned, stages } from "../src/pages/deploys/service/stages";
-import { trainInTheWay, whyNot } from "../src/pages/deploys/whyNot";
+import { whyNot } from "../src/pages/deploys/whyNot";
 
 const NOW = Date.parse("2026-11-26T12:00:40Z");
 const filtersOf = (search: string) => {
@@ -140,25 +140,15 @@ describe("a host that does not answer", () => {
 });
 
 describe("the button of a card", () => {
-  const member = (login: string, good = false) => ({ login, name: login, good, shown: false });
-  const train = (change: Partial<Train>): Train => ({ service: "photos", environment: "production", phase: "boarding", deploy: null, members: [member("ana")], waiting: [], hold: null, trouble: null, moved_at: "", ...change }) as Train;
   const next = (change: object): NextDeploy => ({ next: { sha: "4f2c91a" }, added: [{}], removed: [], current: null, ...change }) as unknown as NextDeploy;
-  it("says that a train is in the way, as the server would", () => {
-    expect(trainInTheWay(undefined, "mei")).toBeNull();
-    expect(trainInTheWay(train({}), "ana")).toBeNull();
-    expect(trainInTheWay(train({}), "mei")).toContain("join it");
-    expect(trainInTheWay(train({ phase: "rolling" }), "ana")).toContain("under way");
-    expect(trainInTheWay(train({ phase: "checking", members: [member("ana"), member("raj", true)] }), "mei")).toBe("ana did not say good yet.");
-    expect(trainInTheWay(train({ phase: "checking", members: [member("raj", true)] }), "mei")).toBeNull();
-    expect(trainInTheWay(train({ hold: { name: "Raj", why: "lunch" } }), "ana")).toBe("Raj holds the train: lunch");
-    expect(trainInTheWay(train({ trouble: { name: "Raj", why: "errors" } }), "ana")).toContain("uh-oh");
+  it("says what the server says of the train", () => {
+    expect(whyNot(next({ train: "the train of Ana boards; join it" }), "mei")).toEqual({ why: "The train of Ana boards; join it.", passable: true });
   });
   it("tells what an admin may pass over from what nobody may", () => {
-    expect(whyNot(next({}), undefined, "mei")).toBeNull();
-    expect(whyNot(next({}), train({}), "mei")?.passable).toBe(true);
-    expect(whyNot(next({ closed: { why: "the weekend", opens_at: null } }), undefined, "mei")).toEqual({ why: "Closed: the weekend", passable: true });
-    expect(whyNot(next({ running: { number: 7 } }), train({ phase: "rolling" }), "mei")).toEqual({ why: "Deploy 7 is under way.", passable: false });
-    expect(whyNot(undefined, undefined, "mei")?.passable).toBe(false);
+    expect(whyNot(next({}), "mei")).toBeNull();
+    expect(whyNot(next({ closed: { why: "the weekend", opens_at: null } }), "mei")).toEqual({ why: "Closed: the weekend", passable: true });
+    expect(whyNot(next({ running: { number: 7 }, train: "the train is under way; join the next" }), "mei")).toEqual({ why: "Deploy 7 is under way.", passable: false });
+    expect(whyNot(undefined, "mei")?.passable).toBe(false);
   });
   it("takes along how much of the checklist was ticked", () => {
     expect([tickedWords(0, 4), tickedWords(3, 4)]).toEqual(["", "3 of 4 of the checklist ticked"]);
@@ -179,6 +169,11 @@ describe("what is done with a deploy", () => {
   it("is not held in the middle of a hook", () => {
     expect(whyNotHold({})).toBeNull();
     expect(whyNotHold({ hook: "after_promote" })).toContain("after_promote");
+  });
+  it("is cancelled, but for a way back that is on its way", () => {
+    expect([whyNotCancel({ kind: "deploy", state: "building" }), whyNotCancel({ kind: "rollback", state: "staging" })]).toEqual([null, null]);
+    expect(whyNotCancel({ kind: "deploy", state: "rolling_back" })).toContain("half way");
+    expect(whyNotCancel({ kind: "rollback", state: "promoting" })).toContain("half way");
   });
   it("is scored, or says why not", () => {
     expect(scoreWords({ after_s: 600 }, true)).toBe("scored 600 s after the last host");

@@ -2,7 +2,6 @@ import { afterEach, expect, test, vi } from "vitest";
 import { legend, niceStep, queryRange, span } from "../src/api/promql";
 import { timeLabels, valueRange } from "../src/charts/options";
 import { summary } from "../src/charts/summary";
-import { withoutThreshold } from "../src/parts/expression";
 
 afterEach(() => vi.unstubAllGlobals());
 
@@ -24,11 +23,6 @@ test("a missing sample is a gap, not a zero", async () => {
 test.each([
   ["{{code}} {{ handler }}", { code: "200", handler: "/up" }, "200 /up"], ["{{nothing}}", { code: "200" }, "value"], [null, { __name__: "up", job: "a" }, "job=a"], [null, { __name__: "up" }, "up"],
 ])("legend %s", (template, labels, text) => expect(legend(template, labels as Record<string, string>)).toBe(text));
-
-test.each([
-  ["sum(rate(a[1m])) / sum(rate(b[1m])) > 0.02", "sum(rate(a[1m])) / sum(rate(b[1m]))", 0.02], ["up == 0", "up", 0], ["a >= bool 1e3", "a", 1000], ["a < -1", "a", -1],
-  ["absent(up)", "absent(up)", null], ["sum(a > 3)", "sum(a > 3)", null], ["a > b", "a > b", null],
-])("%s", (expr, left, threshold) => expect(withoutThreshold(expr)).toEqual({ expr: left, threshold }));
 
 test("a second's clock stands once on the axis of time", () => {
   const labels = timeLabels([100, 100.5, 101, 101.5, 102], 0.5);

@@ -3,7 +3,7 @@ import type { OnCall, RecordEvent, TimelineEvent } from "../src/api/types";
 import { parseMatchers, showMatchers } from "../src/pages/alerts/matchers";
 import { completions } from "../src/pages/console/grammar";
 import { phases } from "../src/pages/incidents/IncidentTimeline";
-import { piecesOf } from "../src/pages/oncall/Calendar";
+import { piecesOf, piecesOfSpans } from "../src/pages/oncall/Calendar";
 import { accepts, type Filters } from "../src/pages/timeline/filters";
 import { bins } from "../src/pages/timeline/Histogram";
 import { subjectAddress } from "../src/parts/subject";
@@ -47,6 +47,20 @@ test("a day of the calendar holds what falls on it", () => {
   ];
   const pieces = piecesOf(shifts, day, day + 86_400_000);
   expect(pieces.map(({ who, override }) => [who, override])).toEqual([["ana", false], ["mei", true], [null, false]]);
+  expect(pieces.reduce((sum, { from, to }) => sum + to - from, 0)).toBe(86_400_000);
+});
+
+test("a day of another page of the calendar holds the same of a preview", () => {
+  const day = Date.parse("2026-01-02T00:00:00Z");
+  const span = { shadows: [], fallback: false, gap: false, overlap: false, overrides: [] };
+  const spans = [
+    { ...span, people: ["ana"], since: "2026-01-01T00:00:00Z", until: "2026-01-02T09:00:00Z" },
+    { ...span, people: ["mei", "raj"], overlap: true, overrides: [4], since: "2026-01-02T09:00:00Z", until: "2026-01-02T17:00:00Z" },
+    { ...span, people: [], gap: true, since: "2026-01-02T17:00:00Z", until: "2026-01-05T00:00:00Z" },
+    { ...span, people: ["ana"], since: "2026-01-05T00:00:00Z", until: "2026-01-06T00:00:00Z" },
+  ];
+  const pieces = piecesOfSpans(spans, day, day + 86_400_000);
+  expect(pieces.map(({ who, override }) => [who, override])).toEqual([["ana", false], ["mei and raj", true], [null, false]]);
   expect(pieces.reduce((sum, { from, to }) => sum + to - from, 0)).toBe(86_400_000);
 });
 

@@ -16,6 +16,14 @@ test("a policy goes through the form and comes back", () => {
   expect(policyOf(formOf(policy))).toEqual(body);
 });
 
+test("how long an acknowledgement holds goes with it, and empty is for good", () => {
+  const { name: _, ...body } = { ...policy, ack_timeout_ms: 7_200_000 };
+  expect(formOf({ ...policy, ack_timeout_ms: 7_200_000 }).held).toBe("120");
+  expect(policyOf(formOf({ ...policy, ack_timeout_ms: 7_200_000 }))).toEqual(body);
+  expect(policyOf({ ...formOf(policy), held: " " }).ack_timeout_ms).toBeUndefined();
+  expect(() => policyOf({ ...formOf(policy), held: "long" })).toThrow("How long an acknowledgement holds");
+});
+
 test("a new one pages the first schedule, and what is wrong is said", () => {
   const form = emptyPolicy("schedule:web");
   expect(policyOf(form)).toEqual({ repeat: 1, steps: [{ delay_ms: 300_000, targets: [{ kind: "schedule", name: "web" }] }] });

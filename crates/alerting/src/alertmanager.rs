@@ -1,7 +1,7 @@
 //! Alertmanager's configuration file: what of it has an equal here is taken over, the rest is told line by line.
 //!
-//! It is also how this program's own routing is written, with two keys more in a receiver: `policy` names the escalation
-//! policy that is asked, `quiet: true` tells nobody.
+//! It is also how this program's own routing is written, with three keys more in a receiver: `policy` names the escalation
+//! policy that is asked, `quiet: true` tells nobody, `pages: all` pages for alerts that are not critical as well.
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use crate::{
     inhibit::InhibitSpec,
     routes::{RouteDefaults, RouteSpec, RoutingError, wrong},
-    routing::{GlobalSpec, NamedIntervals, ReceiverSpec, Routing, RoutingSpec},
+    routing::{GlobalSpec, NamedIntervals, Pages, ReceiverSpec, Routing, RoutingSpec},
     webhook,
 };
 
@@ -57,7 +57,7 @@ struct RawFile {
 
 /// Kinds of receivers whose service carries pages to people here: the product, the channel, and what its address is. The
 /// address is the person's or the room's own; what stands in the file may be a secret, so it is not repeated.
-const CHANNELS: [(&str, &str, &str); 11] = [
+pub(crate) const CHANNELS: [(&str, &str, &str); 11] = [
     ("email", "mail", "an address"),
     ("slack", "slack", "the address of an incoming webhook"),
     ("mattermost", "mattermost", "the address of an incoming webhook"),
@@ -111,10 +111,7 @@ pub fn import_alertmanager(yaml: &str) -> Result<Imported, RoutingError> {
     if yaml.len() > CONFIG_BYTES_MAX {
         return Err(wrong("file", format!("has at most {CONFIG_BYTES_MAX} bytes, this one has {}", yaml.len())));
     }
-    let raw: RawFile = serde_saphyr::from_str(yaml).map_err(|e| {
-        let line = e.location().map_or(0, |l| l.line());
-        wrong(format!("line {line}"), e.without_snippet().to_string())
-    })?;
+    let raw: RawFile = read(yaml)?;
     let mut report = Vec::new();
     let mut route = raw.route.ok_or_else(|| wrong("route", "there is no route"))?;
     let mut receivers = Vec::new();
@@ -155,6 +152,14 @@ pub fn import_alertmanager(yaml: &str) -> Result<Imported, RoutingError> {
     Ok(Imported { spec, routing, report })
 }
 
+/// The file as YAML, or the line at which it is none.
+pub(crate) fn read<T: serde::de::DeserializeOwned>(yaml: &str) -> Result<T, RoutingError> {
+    serde_saphyr::from_str(yaml).map_err(|e| {
+        let line = e.location().map_or(0, |l| l.line());
+        wrong(format!("line {line}"), e.without_snippet().to_string())
+    })
+}
+
 pub(crate) fn note(path: impl Into<String>, message: impl Into<String>) -> Note {
     Note { path: path.into(), message: message.into() }
 }
@@ -168,19 +173,21 @@ fn read_receiver(
     let Some(Value::String(name)) = receiver.get("name") else {
         return Err(wrong(format!("{path}.name"), "a receiver has a name"));
     };
-    let (mut channels, mut policy, mut quiet) = (0, None, None);
+    let (mut channels, mut people, mut policy, mut quiet, mut pages) = (0, 0, None, None, None);
     let mut webhook_configs = Vec::new();
     for (kind, value) in receiver.iter().filter(|(kind, _)| *kind != "name") {
         match (kind.as_str(), value) {
             ("policy", Value::String(name)) => policy = Some(name.clone()),
             ("quiet", Value::Bool(is)) => quiet = Some(*is),
-            ("policy" | "quiet", _) => {
-                return Err(wrong(format!("{path}.{kind}"), "`policy` is a name, `quiet` is true or false"));
+            ("pages", Value::String(word)) if Pages::parse(word).is_some() => pages = Pages::parse(word),
+            ("policy" | "quiet" | "pages", _) => {
+                let message = "`policy` is a name, `quiet` is true or false, `pages` is critical or all";
+                return Err(wrong(format!("{path}.{kind}"), message));
             }
             _ => {}
         }
         // Labels of receivers are for tools that filter by them; nothing here does.
-        if matches!(kind.as_str(), "policy" | "quiet" | "labels") {
+        if matches!(kind.as_str(), "policy" | "quiet" | "pages" | "labels") {
             continue;
         }
         let Some(product) = kind.strip_suffix("_configs") else {
@@ -195,10 +202,16 @@ fn read_receiver(
         if count == 0 {
             continue;
         }
+        people += count;
         report.push(note(format!("{path}.{kind}"), advice(product)));
     }
     let quiet = quiet.unwrap_or(channels == 0 && policy.is_none());
-    Ok(ReceiverSpec { name: name.clone(), quiet, policy, webhook_configs })
+    if people > 0 && !quiet && pages.is_none() {
+        let message = "is told of whatever comes to it there; here it pages people for critical alerts, and with \
+                       `pages: all` for the others as well";
+        report.push(note(format!("{path}.pages"), message));
+    }
+    Ok(ReceiverSpec { name: name.clone(), quiet, pages: pages.unwrap_or_default(), policy, webhook_configs })
 }
 
 /// The defaults of Alertmanager's root route, written into it.

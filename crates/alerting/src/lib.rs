@@ -9,6 +9,7 @@ mod arrival;
 mod backtest;
 pub mod checks;
 mod fingerprint;
+pub mod forward;
 mod inhibit;
 mod intervals;
 mod lint;
@@ -25,6 +26,7 @@ mod rules;
 mod state;
 mod suspects;
 mod template;
+mod told;
 pub mod webhook;
 
 pub use alertmanager::{Imported, Note, import_alertmanager};
@@ -33,14 +35,14 @@ pub use backtest::{Evaluated, Fire, fires};
 pub use fingerprint::fingerprint;
 pub use inhibit::{InhibitRule, InhibitSpec};
 pub use intervals::{MINUTES_OF_DAY, MONTHS, Range, TimeInterval, TimeRange, WEEKDAYS};
-pub use lint::{Finding, lint};
+pub use lint::{Finding, lint, runbook};
 pub use matchers::{MATCHERS_MAX, MatcherSet, parse_matchers, read_matchers};
 pub use mutes::{DEPLOY_MUTE_MS_MAX, Mute, MuteKind, MuteSpec, is_alert_name};
 pub use occurrences::{OCCURRENCES_SPAN_MS_MAX, Occurrence};
 pub use presence::{Presence, presence};
 pub use recurrence::{parse_recurrence, show_recurrence};
 pub use routes::{GroupBy, Route, RouteDefaults, RouteSpec, RouteTree, RoutingError};
-pub use routing::{GlobalSpec, NamedIntervals, ReceiverSpec, Routing, RoutingSpec};
+pub use routing::{GlobalSpec, NamedIntervals, Pages, ReceiverSpec, Routing, RoutingSpec};
 pub use rule_edit::{RuleEdit, edit_rule, line_diff};
 pub use rules::{
     AlertRule, GROUPS_MAX, Group, INTERVAL_DEFAULT_MS, RECEIVED_GROUP, RULES_PER_GROUP_MAX, RecordingRule, Rule,
@@ -54,3 +56,4 @@ pub use suspects::{Change, ChangeKind, SUSPECT_WINDOW_MS, Suspect, rank_suspects
 pub use template::{
     AskFn, Notification, NotificationAlert, RuleWorld, Template, TemplateContext, TemplateError, TemplateSet,
 };
+pub use told::{ReceiverTold, ToldBy, people_told, with_policies};

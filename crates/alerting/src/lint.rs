@@ -5,10 +5,16 @@ use std::collections::BTreeSet;
 
 use crate::rules::{Rule, RuleFile};
 
-/// One of the names is enough.
+/// One of the names is enough; the first that says something counts.
 const RUNBOOK: [&str; 3] = ["runbook_url", "runbook", "playbook"];
 const OWNER: [&str; 3] = ["owner", "team", "squad"];
-const SEVERITY: [&str; 2] = ["severity", "priority"];
+/// Who is paged follows from this one, so no other will do.
+const SEVERITY: &str = "severity";
+
+/// The runbook that an alert's annotations name: what a rule may be without, by [`lint`], is what people are shown.
+pub fn runbook<'a>(annotation: impl Fn(&str) -> Option<&'a str>) -> Option<&'a str> {
+    RUNBOOK.iter().find_map(|name| annotation(name).map(str::trim).filter(|text| !text.is_empty()))
+}
 
 /// What is missing on a rule, or wrong with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,8 +66,8 @@ pub fn lint(file: &RuleFile) -> Vec<Finding> {
             if !label(&OWNER) && !annotation(&OWNER) {
                 missing("owner", format!("has no owner; add the label {}", OWNER[0]));
             }
-            if !label(&SEVERITY) {
-                missing("severity", format!("has no severity; add the label {}", SEVERITY[0]));
+            if !label(&[SEVERITY]) {
+                missing("severity", format!("has no severity; add the label {SEVERITY}"));
             }
         }
     }
@@ -87,6 +93,21 @@ mod tests {
         let twice: Vec<_> =
             found.iter().filter(|f| f.check == "duplicate").map(|f| (f.group.as_str(), f.line)).collect();
         assert_eq!(twice, [("b", 8)]);
+    }
+
+    #[test]
+    fn what_passes_is_what_is_shown() {
+        for name in RUNBOOK {
+            let yaml = format!(
+                "groups:\n- name: g\n  rules:\n  - alert: A\n    expr: up == 0\n    labels: {{severity: critical, team: web}}\n    annotations: {{{name}: 'https://x'}}\n"
+            );
+            assert!(lint(&crate::parse_rules(&yaml).unwrap()).is_empty(), "{name}");
+            assert_eq!(runbook(|asked| (asked == name).then_some(" https://x ")), Some("https://x"), "{name}");
+        }
+        assert_eq!(runbook(|_| Some(" ")), None);
+        let priority = "groups:\n- name: g\n  rules:\n  - alert: A\n    expr: up == 0\n    labels: {priority: P1, team: web}\n    annotations: {runbook: 'https://x'}\n";
+        let found = lint(&crate::parse_rules(priority).unwrap());
+        assert_eq!(found.iter().map(|f| f.check).collect::<Vec<_>>(), ["severity"], "nobody is paged by it");
     }
 
     #[test]

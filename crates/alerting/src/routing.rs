@@ -48,9 +48,38 @@ pub struct ReceiverSpec {
     /// Nobody is told; the alert stays visible.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub quiet: bool,
+    #[serde(default, skip_serializing_if = "Pages::is_critical")]
+    pub pages: Pages,
     /// Programs that are told of the receiver's groups, in Alertmanager's JSON.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub webhook_configs: Vec<WebhookSpec>,
+}
+
+/// Which of a receiver's alerts page its people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Pages {
+    /// Those that are critical; the others are seen on the pages and told to nobody.
+    #[default]
+    Critical,
+    /// Whatever comes to it.
+    All,
+}
+
+impl Pages {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives references")]
+    fn is_critical(&self) -> bool {
+        *self == Self::Critical
+    }
+
+    /// As it is written.
+    pub fn parse(word: &str) -> Option<Self> {
+        match word {
+            "critical" => Some(Self::Critical),
+            "all" => Some(Self::All),
+            _ => None,
+        }
+    }
 }
 
 /// What holds for the whole configuration.

@@ -210,7 +210,12 @@ fn read_group(raw: RawGroup, interval_default_ms: i64, errors: &mut Vec<RuleErro
             otherwise
         })
     };
-    let interval_ms = duration(raw.interval.as_ref(), "interval", interval_default_ms.max(INTERVAL_MIN_MS));
+    let otherwise = interval_default_ms.max(INTERVAL_MIN_MS);
+    // 0 says nothing, as in Prometheus.
+    let interval_ms = match duration(raw.interval.as_ref(), "interval", otherwise) {
+        0 => otherwise,
+        ms => ms,
+    };
     let offset_ms = duration(raw.query_offset.as_ref(), "query_offset", 0);
     if interval_ms < INTERVAL_MIN_MS {
         let at = raw.interval.as_ref().map_or_else(|| raw.name.referenced.line(), |i| i.referenced.line());
@@ -335,7 +340,9 @@ groups:
         assert_eq!((rule.for_ms, rule.keep_firing_for_ms), (30_000, 60_000));
         assert!(rule.annotations.contains_key("summary"));
         assert_eq!(parse_rules("groups: []").unwrap().groups, vec![]);
-        assert_eq!(parse_rules("groups:\n- name: a\n  rules: []").unwrap().groups[0].interval_ms, INTERVAL_DEFAULT_MS);
+        for nothing in ["groups:\n- name: a\n  rules: []", "groups:\n- name: a\n  interval: 0s\n  rules: []"] {
+            assert_eq!(parse_rules(nothing).unwrap().groups[0].interval_ms, INTERVAL_DEFAULT_MS, "{nothing}");
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use tenfold_alerting::pipeline::{
     Verdict, explain, reroute, simulate, step,
 };
 use tenfold_alerting::{
-    Mute, MuteKind, MuteSpec, RouteDefaults, Routing, RoutingSpec, import_alertmanager, parse_matchers,
+    Mute, MuteKind, MuteSpec, Pages, RouteDefaults, Routing, RoutingSpec, import_alertmanager, parse_matchers,
 };
 use tenfold_types::{Labels, Timestamp};
 
@@ -461,7 +461,10 @@ receivers:
     )
     .unwrap();
     let paths: Vec<&str> = imported.report.iter().map(|n| n.path.as_str()).collect();
-    assert_eq!(paths, ["receivers[0].slack_configs", "receivers[0].email_configs", "global.smtp_from", "templates"]);
+    let receiver = ["receivers[0].slack_configs", "receivers[0].email_configs", "receivers[0].pages"];
+    assert_eq!(paths[..3], receiver);
+    assert_eq!(paths[3..], ["global.smtp_from", "templates"]);
+    assert!(imported.report[2].message.contains("`pages: all`"), "{:?}", imported.report[2]);
     assert_eq!(imported.spec.route.group_wait.as_deref(), Some("30s"));
     assert!(imported.routing.receivers["nobody"].quiet && !imported.routing.receivers["r"].quiet);
     // What was imported means the same when it is written down and read as our own.
@@ -470,6 +473,25 @@ receivers:
 }
 
 const FLAPS: FlapRules = FlapRules { fires: 3, within_ms: 60_000, calm_ms: 20_000 };
+
+#[test]
+fn a_receiver_says_which_alerts_page() {
+    let read = |more: &str| import_alertmanager(&format!("{{route: {{receiver: r}}, receivers: [{{name: r{more}}}]}}"));
+    for (more, pages) in [
+        (", policy: web", Pages::Critical),
+        (", policy: web, pages: critical", Pages::Critical),
+        (", slack_configs: [{channel: '#a'}], pages: all", Pages::All),
+    ] {
+        let imported = read(more).expect(more);
+        assert_eq!(imported.routing.receivers["r"].pages, pages, "{more}");
+        assert!(imported.report.iter().all(|n| n.path != "receivers[0].pages"), "{more}");
+        // Alertmanager's own tools know nothing of it.
+        assert!(!imported.spec.as_alertmanager().expect("JSON").contains("pages"), "{more}");
+    }
+    for wrong in [", pages: some", ", pages: true"] {
+        assert_eq!(read(wrong).expect_err(wrong).path, "receivers[0].pages");
+    }
+}
 
 /// For webhooks its end has been told; that its sender says so as well is no other end.
 #[test]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tenfold_store::{Db, StoreError, Tx, events};
+use tenfold_store::{Db, Queued, StoreError, Tx, events};
 use tenfold_types::{Clock, Entropy, Event, EventDraft, EventId, Fault, Timestamp};
 
 use crate::{
@@ -110,16 +110,34 @@ impl App {
         self.run(f, false).await
     }
 
-    async fn run<T, F>(&self, mut f: F, wants_event: bool) -> Result<T, Fault>
+    /// As [`App::transact`], but returns when the change has its place in the queue of the writer: what is queued later is
+    /// written later.
+    pub(crate) async fn transact_queued<T, F>(&self, f: F) -> Result<QueuedChange<T>, Fault>
+    where
+        T: Send + 'static,
+        F: FnMut(&mut Txn<'_>) -> Result<T, Fault> + Send + 'static,
+    {
+        self.queued(f, true).await
+    }
+
+    async fn run<T, F>(&self, f: F, wants_event: bool) -> Result<T, Fault>
+    where
+        T: Send + 'static,
+        F: FnMut(&mut Txn<'_>) -> Result<T, Fault> + Send + 'static,
+    {
+        self.queued(f, wants_event).await?.done(self).await
+    }
+
+    async fn queued<T, F>(&self, mut f: F, wants_event: bool) -> Result<QueuedChange<T>, Fault>
     where
         T: Send + 'static,
         F: FnMut(&mut Txn<'_>) -> Result<T, Fault> + Send + 'static,
     {
         let clock = self.clock.clone();
         let entropy = self.entropy.clone();
-        let (value, recorded) = self
+        let queued = self
             .db
-            .write(move |tx| {
+            .queue(move |tx| {
                 let watched = Watched { inner: tx, writes: 0 };
                 let (later, recorded) = (Vec::new(), Vec::new());
                 let mut txn = Txn { tx: watched, now: clock.now(), entropy: &*entropy, later, recorded };
@@ -133,10 +151,7 @@ impl App {
                 Ok::<_, Fault>((value, txn.recorded))
             })
             .await?;
-        if !recorded.is_empty() {
-            self.record.committed(recorded);
-        }
-        Ok(value)
+        Ok(QueuedChange(queued))
     }
 
     pub async fn read<T, F>(&self, f: F) -> Result<T, Fault>
@@ -145,6 +160,20 @@ impl App {
         F: FnMut(&mut dyn Tx) -> Result<T, Fault> + Send + 'static,
     {
         self.db.read(f).await
+    }
+}
+
+/// A change that has its place in the queue of the writer.
+pub(crate) struct QueuedChange<T>(Queued<(T, Vec<Event>), Fault>);
+
+impl<T> QueuedChange<T> {
+    /// Returns when it is durable, or was refused.
+    pub async fn done(self, app: &App) -> Result<T, Fault> {
+        let (value, recorded) = self.0.done().await?;
+        if !recorded.is_empty() {
+            app.record.committed(recorded);
+        }
+        Ok(value)
     }
 }
 

@@ -10,6 +10,8 @@ pub mod chat;
 pub mod checks;
 pub mod config;
 mod core;
+#[cfg(test)]
+mod counted;
 pub mod delivery;
 pub mod deploys;
 pub mod digests;

@@ -64,19 +64,6 @@ pub struct NowView {
     pub incidents: Vec<IncidentView>,
 }
 
-fn firing(alerts: &[AlertView]) -> FiringView {
-    let mut out = FiringView::default();
-    for alert in alerts.iter().filter(|a| a.muted_by.is_none()) {
-        match (alert.state.as_str(), alert.severity.as_str()) {
-            ("unknown", _) => out.unknown += 1,
-            ("firing", "critical") => out.critical += 1,
-            ("firing", _) => out.warning += 1,
-            _ => {}
-        }
-    }
-    out
-}
-
 impl App {
     fn troubles(&self) -> Vec<TroubleView> {
         let trouble = |part: &str, text: String| TroubleView { part: part.to_owned(), text };
@@ -105,10 +92,7 @@ impl App {
     pub async fn now_view(&self) -> Result<NowView, Fault> {
         let figures = self.delivery_figures(WEEK_MS).await?;
         let week = figures.week;
-        let mut alerts = self.alerts_list(None).await?;
-        alerts.retain(|a| matches!(a.state.as_str(), "firing" | "unknown" | "pending"));
-        let (firing, alerts_more) = (firing(&alerts), alerts.len().saturating_sub(ALERTS_MAX));
-        alerts.truncate(ALERTS_MAX);
+        let (firing, alerts) = self.alerts_front(ALERTS_MAX).await?;
         let last = DeployFilter { limit: Some(1), ..DeployFilter::default() };
         Ok(NowView {
             at: self.now(),
@@ -126,10 +110,10 @@ impl App {
             recovery_ms: week.figures.recovery_ms,
             lead_time_ms: week.figures.lead_time_ms,
             firing,
-            alerts_more,
+            alerts_more: alerts.more,
             troubles: self.troubles(),
             running: self.deploys_running().await?,
-            alerts,
+            alerts: alerts.items,
             hosts: self.hosts(),
             incidents: self.incidents_open().await?,
         })

@@ -1,7 +1,9 @@
 //! What the operator sets in `tenfold.toml` (or on the command line): where to keep data, where to listen, whom to talk to.
 //! Everything a team edits daily (rules, flags, schedules) is not here but in the store.
 
+mod checks;
 mod flapping;
+mod forward;
 mod metrics;
 mod samples;
 
@@ -11,9 +13,11 @@ use serde::Deserialize;
 use tenfold_store::incidents::ENDED_KEEP_MS;
 use tenfold_types::Fault;
 
+pub use checks::Checks;
 pub use flapping::AlertFlapping;
+pub use forward::ForwardTo;
 pub use metrics::*;
-pub use samples::{PushLimits, QueryLimits, Size, SourceLimits, Span};
+pub use samples::{PushLimits, QueryLimits, SCRAPE, Size, SourceLimits, Span};
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -223,6 +227,8 @@ pub struct Channels {
     pub twilio_token_file: Option<PathBuf>,
     /// The number that text messages and calls come from.
     pub twilio_from: String,
+    /// What is answered to that number comes to `/hooks/twilio/text`: its text messages then say how to acknowledge.
+    pub twilio_answers: bool,
     /// The key that pushes to browsers are signed with; a file in the data directory when none is named. Nodes that share
     /// a database share it.
     pub push_key_file: Option<PathBuf>,
@@ -248,24 +254,10 @@ impl Default for Channels {
             twilio_account: String::new(),
             twilio_token_file: None,
             twilio_from: String::new(),
+            twilio_answers: false,
             push_key_file: None,
             push_contact: String::new(),
             push_loopback: false,
-        }
-    }
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Checks {
-    /// Folders that plugins are started from; programs elsewhere are refused.
-    pub plugin_dirs: Vec<PathBuf>,
-}
-
-impl Default for Checks {
-    fn default() -> Self {
-        Self {
-            plugin_dirs: vec![PathBuf::from("/usr/lib/nagios/plugins"), PathBuf::from("/usr/lib/monitoring-plugins")],
         }
     }
 }
@@ -325,8 +317,10 @@ pub struct Alerts {
     pub flapping: AlertFlapping,
     /// What happens to a rule file of which an alert has no runbook, no owner or no severity.
     pub lint: RuleLint,
-    /// Labels of this server as a whole, `$externalLabels` in the templates of rules.
+    /// Labels of this server as a whole, `$externalLabels` in the templates of rules; alerts that are sent on have them.
     pub external_labels: std::collections::BTreeMap<String, String>,
+    /// Other Alertmanagers to which the alerts of the server's own rules and checks are sent as well.
+    pub forward: Vec<ForwardTo>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
@@ -352,6 +346,7 @@ impl Default for Alerts {
             flapping: AlertFlapping::default(),
             lint: RuleLint::default(),
             external_labels: std::collections::BTreeMap::new(),
+            forward: Vec::new(),
         }
     }
 }
@@ -365,6 +360,7 @@ impl Alerts {
                 "alerts.reopen_window_ms is {ms}; it may be 0, for never, to {ENDED_KEEP_MS}, a day"
             )));
         }
+        forward::check(&self.forward)?;
         self.flapping.check()
     }
 }

@@ -40,9 +40,16 @@ async fn with_rules(world: World) -> World {
 }
 
 fn push(app: &App, name: &str, value: f64) {
+    push_of(app, name, None, value);
+}
+
+fn push_of(app: &App, name: &str, host: Option<&str>, value: f64) {
     let now = app.now();
     let mut batch = Batch::default();
     batch.label("__name__", name).expect("a label");
+    if let Some(host) = host {
+        batch.label("host", host).expect("a label");
+    }
     batch.point(Point::new(now.millis(), value)).expect("a sample");
     batch.end().expect("a series");
     let pushed = app.metrics.push(&Source::new("remote_write", "test"), &batch, now).expect("it is taken");
@@ -117,4 +124,48 @@ async fn it_can_be_turned_off() {
     w.clock.advance_ms(60_000);
     w.app.alerts_tick().await.expect("the interval is over");
     assert!(in_state(&w, "firing").await.contains(&"Errors".to_owned()));
+}
+
+/// What is recorded only while it is bad: while that fails, an empty answer says nothing.
+const FAILING: &str = "
+groups:
+- name: photos
+  interval: 1m
+  limit: 2
+  rules:
+  - record: bad
+    expr: errors > 5
+  - alert: Bad
+    expr: bad > 0
+";
+
+#[tokio::test]
+async fn an_error_of_the_interval_stands_until_the_interval_finds_none() {
+    let w = world().await;
+    w.app.rules_put(&Caller::system(), "photos", FAILING).await.expect("rules are put");
+    w.app.alerts_tick().await.expect("they are evaluated");
+    let error = |w: &World| {
+        let rules = w.app.rules().into_iter().flat_map(|group| group.rules);
+        rules.filter(|rule| rule.name == "Bad").find_map(|rule| rule.error)
+    };
+    w.clock.advance_ms(1_000);
+    comes(&w, "bad", 9.0).await;
+    assert_eq!((in_state(&w, "firing").await, error(&w)), (vec!["Bad".to_owned()], None));
+    w.clock.advance_ms(1_000);
+    push(&w.app, "bad", 0.0);
+    for host in ["a", "b", "c"] {
+        push_of(&w.app, "errors", Some(host), 9.0);
+    }
+    w.clock.advance_ms(60_000);
+    w.app.alerts_tick().await.expect("the interval is over");
+    let said = error(&w).expect("nobody knows whether it is over");
+    assert!(said.contains("is not recorded"), "{said}");
+    comes(&w, "bad", 9.0).await;
+    assert_eq!(error(&w).as_deref(), Some(said.as_str()), "one sample in between is not the interval's word");
+    for host in ["b", "c"] {
+        push_of(&w.app, "errors", Some(host), 0.0);
+    }
+    w.clock.advance_ms(60_000);
+    w.app.alerts_tick().await.expect("the interval is over");
+    assert_eq!(error(&w), None);
 }

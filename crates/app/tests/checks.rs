@@ -4,15 +4,17 @@ mod common;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use common::{World, open, world};
 use parking_lot::Mutex;
-use tenfold_alerting::checks::CheckStatus::{self, Critical as C, Ok as O, Warning as W};
-use tenfold_app::checks::{CheckRunner, CheckSpec, PassiveResult, Ran, Run};
+use tenfold_alerting::checks::CheckStatus::{self, Critical as C, Ok as O, Unknown as U, Warning as W};
+use tenfold_app::checks::{CheckAsk, CheckCounts, CheckList, CheckRunner, CheckSpec, PassiveResult, Ran, Run};
 use tenfold_app::{App, Caller};
 use tenfold_store::events::EventQuery;
+use tokio::sync::Semaphore;
 
 /// Answers by the first argument of a plugin.
 #[derive(Default)]
@@ -89,6 +91,9 @@ async fn a_problem_is_believed_after_its_attempts_and_becomes_an_alert() {
     let alert = &app.alerts_list(Some("firing")).await.expect("alerts")[0];
     assert_eq!(alert.annotations["summary"], "DISK CRITICAL - full");
     assert_eq!(alert.annotations["runbook_url"], "https://x/r");
+    assert_eq!(alert.check.as_deref(), Some("disk"));
+    assert_eq!(seen.alert.as_deref(), Some(alert.fingerprint.as_str()));
+    assert_eq!(alert.graph.as_ref().map(|g| g.expr.as_str()), Some("check_status{check=\"disk\"}"));
     // From critical to warning: another alert, and the first is over.
     script.say("disk", W, "DISK WARNING");
     pass(&world, 10_000).await;
@@ -131,6 +136,114 @@ async fn what_stands_behind_a_problem_is_quiet() {
     assert!(app.check_put(&Caller::system(), "switch", spec(circle)).await.is_err());
     behind["parents"] = serde_json::json!(["gone"]);
     assert!(app.check_put(&Caller::system(), "web", spec(behind)).await.is_err());
+}
+
+#[tokio::test]
+async fn a_parent_that_warns_is_up() {
+    let (world, script) = start().await;
+    let app = &world.app;
+    app.check_put(&Caller::system(), "switch", spec(plugin("switch"))).await.expect("put");
+    let mut behind = plugin("web");
+    behind["parents"] = serde_json::json!(["switch"]);
+    app.check_put(&Caller::system(), "web", spec(behind)).await.expect("put");
+    pass(&world, 10_000).await;
+    script.say("switch", W, "slow");
+    script.say("web", C, "no answer");
+    for _ in 0..10 {
+        pass(&world, 2_000).await;
+    }
+    let mut all = firing(app).await;
+    all.sort();
+    assert_eq!(all, ["switch warning", "web critical"]);
+    assert!(!app.check("web").expect("there").unreachable);
+    script.say("switch", U, "no answer from it");
+    for _ in 0..10 {
+        pass(&world, 2_000).await;
+    }
+    assert!(app.check("web").expect("there").unreachable, "what nobody knows of is not up");
+}
+
+/// Holds every look of the plugin `hangs` until the test lets it go.
+struct Holds {
+    gate: Semaphore,
+    held: AtomicUsize,
+    others: Mutex<Vec<String>>,
+}
+
+#[async_trait]
+impl CheckRunner for Holds {
+    async fn run(&self, what: &Run, _: Duration) -> Ran {
+        match what {
+            Run::Plugin(argv) if argv[0] == "hangs" => {
+                self.held.fetch_add(1, Ordering::SeqCst);
+                self.gate.acquire().await.expect("it stays open").forget();
+                self.held.fetch_sub(1, Ordering::SeqCst);
+                Ran { status: C, output: b"no answer".to_vec() }
+            }
+            Run::Plugin(argv) => {
+                self.others.lock().push(argv[0].clone());
+                Ran { status: O, output: Vec::new() }
+            }
+            other => {
+                self.others.lock().push(other.kind().to_owned());
+                Ran { status: O, output: Vec::new() }
+            }
+        }
+    }
+}
+
+impl Holds {
+    async fn held(&self, count: usize) {
+        let waiting = async {
+            while self.held.load(Ordering::SeqCst) != count {
+                tokio::task::yield_now().await;
+            }
+        };
+        let held = tokio::time::timeout(Duration::from_secs(20), waiting).await;
+        held.unwrap_or_else(|_| panic!("{} looks are held, not {count}", self.held.load(Ordering::SeqCst)));
+    }
+
+    async fn looked(&self, name: &str) {
+        let waiting = async {
+            while !self.others.lock().iter().any(|other| other == name) {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), waiting).await.expect("it is looked at beside what hangs");
+    }
+}
+
+#[tokio::test]
+async fn what_hangs_waits_behind_what_hangs_and_nothing_else_does() {
+    let world = world().await;
+    let app = &world.app;
+    let holds = Arc::new(Holds { gate: Semaphore::new(0), held: AtomicUsize::default(), others: Mutex::default() });
+    app.set_check_runner(holds.clone());
+    for n in 0..300 {
+        app.check_put(&Caller::system(), &format!("h{n}"), spec(plugin("hangs"))).await.expect("put");
+    }
+    let tcp = serde_json::json!({"run": {"tcp": {"address": "127.0.0.1:1"}}, "interval": "10s"});
+    app.check_put(&Caller::system(), "web", spec(tcp)).await.expect("put");
+    world.clock.advance_ms(10_000);
+    app.checks_tick().await.expect("a tick");
+    // As many plugins as the setting permits; what starts none does not wait for them.
+    holds.held(256).await;
+    holds.looked("tcp").await;
+    // They take the ten seconds they have; those that waited do not.
+    world.clock.advance_ms(10_000);
+    holds.gate.add_permits(300);
+    app.checks_settle().await;
+    world.clock.advance_ms(4_000);
+    app.checks_tick().await.expect("a tick");
+    holds.held(32 + 44).await;
+    app.check_put(&Caller::system(), "other", spec(plugin("other"))).await.expect("put");
+    app.check_now(&Caller::system(), "other").await.expect("planned");
+    app.checks_tick().await.expect("a tick");
+    holds.looked("other").await;
+    holds.held(32 + 44).await;
+    holds.gate.add_permits(300);
+    app.checks_settle().await;
+    assert_eq!(holds.held.load(Ordering::SeqCst), 0);
 }
 
 #[tokio::test]
@@ -192,6 +305,51 @@ async fn silence_is_counted_over_restarts() {
     assert!(!backup(&firing(&world.app).await));
     pass(&world, 61_000).await;
     assert!(backup(&firing(&world.app).await));
+}
+
+#[tokio::test]
+async fn the_alert_of_a_check_that_is_deleted_ends_over_a_kill() {
+    let (world, _) = start().await;
+    let passive = serde_json::json!({"run": {"passive": {}}, "freshness": "1h", "attempts": 1});
+    world.app.check_put(&Caller::system(), "backup", spec(passive)).await.expect("put");
+    let full = PassiveResult { status: "critical".to_owned(), output: "full".to_owned() };
+    world.app.check_passive(&Caller::system(), "backup", full).await.expect("taken");
+    assert_eq!(firing(&world.app).await, ["backup critical"]);
+    // What the deletion commits; the process ends before anybody hears of it.
+    let deleted = world.app.housekeeping(|t| {
+        let row = tenfold_store::checks::get(t.tx(), "backup")?.expect("it is there");
+        let stand: serde_json::Value = serde_json::from_str(&row.state.expect("a state")).expect("JSON");
+        tenfold_store::checks::gone_put(t.tx(), 1, &stand["raised"].to_string())?;
+        tenfold_store::checks::delete(t.tx(), "backup")?;
+        Ok(())
+    });
+    deleted.await.expect("it is deleted");
+    let World { app, clock, _db: db, _dir: dir } = world;
+    drop(app);
+    let world = open(dir, db, clock).await;
+    assert_eq!(firing(&world.app).await, ["backup critical"]);
+    pass(&world, 1_000).await;
+    assert_eq!(firing(&world.app).await, Vec::<String>::new());
+    let left = world.app.read(|tx| Ok(tenfold_store::checks::gone(tx, 5)?)).await.expect("it is read");
+    assert!(left.is_empty(), "it was heard: {left:?}");
+}
+
+#[tokio::test]
+async fn a_check_that_gets_worse_has_an_alert_at_every_moment() {
+    let (world, _) = start().await;
+    let app = &world.app;
+    let passive = serde_json::json!({"run": {"passive": {}}, "freshness": "1h", "attempts": 1});
+    app.check_put(&Caller::system(), "disk", spec(passive)).await.expect("put");
+    for status in ["warning", "critical"] {
+        let result = PassiveResult { status: status.to_owned(), output: "full".to_owned() };
+        app.check_passive(&Caller::system(), "disk", result).await.expect("taken");
+        world.clock.advance_ms(1_000);
+    }
+    assert_eq!(firing(app).await, ["disk critical"]);
+    let kinds = vec!["alert.fired".to_owned(), "alert.resolved".to_owned()];
+    let query = EventQuery { kinds, ascending: true, limit: 10, ..EventQuery::default() };
+    let told: Vec<String> = app.events(query).await.expect("events").into_iter().map(|e| e.kind).collect();
+    assert_eq!(told, ["alert.fired", "alert.fired", "alert.resolved"], "the new one first");
 }
 
 #[tokio::test]
@@ -293,5 +451,40 @@ async fn what_cannot_be_is_refused() {
     }
     let nobody = Caller { grants: Vec::new(), ..Caller::system() };
     assert!(app.check_put(&nobody, "disk", spec(plugin("disk"))).await.is_err());
-    assert!(app.checks_list().items.is_empty());
+    assert!(app.checks_all().is_empty());
+}
+
+#[tokio::test]
+async fn a_list_has_a_part_of_the_checks_the_worst_first_and_counts_all() {
+    let (world, script) = start().await;
+    let app = &world.app;
+    for name in ["a", "b", "c", "d"] {
+        app.check_put(&Caller::system(), name, spec(plugin(name))).await.expect("put");
+    }
+    script.say("b", W, "DISK WARNING - nearly full");
+    script.say("d", C, "DISK CRITICAL - full");
+    pass(&world, 10_000).await;
+    let ask = |state: &str, q: &str, after: Option<String>| CheckAsk {
+        state: Some(state.to_owned()).filter(|s| !s.is_empty()),
+        q: Some(q.to_owned()),
+        limit: Some(2),
+        after,
+        ..CheckAsk::default()
+    };
+    let names = |list: &CheckList| list.items.iter().map(|c| c.name.clone()).collect::<Vec<_>>().join(" ");
+    let first = app.checks_page(&ask("", "", None)).expect("a page");
+    assert_eq!((names(&first).as_str(), first.next.as_deref()), ("d b", Some("2.b")));
+    let counts = CheckCounts { ok: 2, warning: 1, critical: 1, unknown: 0 };
+    assert_eq!(first.counts, counts);
+    let second = app.checks_page(&ask("", "", first.next)).expect("a page");
+    assert_eq!((names(&second).as_str(), second.next, second.counts), ("a c", None, counts));
+    let full = app.checks_page(&ask("problem", " FULL ", None)).expect("a page");
+    assert_eq!(names(&full), "d b");
+    assert_eq!(full.counts, CheckCounts { ok: 0, ..counts });
+    assert_eq!(names(&app.checks_page(&ask("warning", "", None)).expect("a page")), "b");
+    for wrong in
+        [ask("bad", "", None), ask("", "", Some("b".to_owned())), CheckAsk { limit: Some(0), ..CheckAsk::default() }]
+    {
+        assert!(app.checks_page(&wrong).is_err(), "{wrong:?}");
+    }
 }

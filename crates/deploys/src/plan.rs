@@ -10,8 +10,9 @@ use crate::pipeline::{
 pub const REACH_MS: i64 = 20_000;
 /// Time beyond the health check's own that a host may take to answer an activation.
 const ACTIVATE_GRACE_MS: i64 = 20_000;
-/// Time beyond the build's own limit after which the build counts as lost.
-const BUILD_GRACE_MS: i64 = 60_000;
+/// Time beyond the build's own limit after which the build counts as lost. It may have to wait for the end of one that another
+/// server began.
+const BUILD_GRACE_MS: i64 = 90_000;
 /// Time the canary's query may take, all attempts together.
 pub const CHECK_MS: i64 = 30_000;
 

@@ -4,21 +4,27 @@
 //! its id is the mute's number written as a UUID.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use axum::extract::{Path, RawQuery, State};
-use axum::http::StatusCode;
+use axum::extract::{Path, RawQuery, Request, State};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tenfold_alerting::{MatcherSet, read_matchers};
-use tenfold_app::alerts::{ALERTMANAGER_VERSION, Matchers, MuteView, NewMute, PostedAlert, SeenAlert};
+use tenfold_app::alerts::{ALERTMANAGER_VERSION, FORWARDED_BY, Matchers, MuteView, NewMute, PostedAlert, SeenAlert};
 use tenfold_app::{App, Role};
 use tenfold_types::{ErrorCode, Fault, Labels, Matcher, MatcherOp, Timestamp};
 use utoipa_axum::routes;
 
 use crate::auth::Who;
-use crate::{Api, Policy};
+use crate::{Api, Policy, push};
+
+/// Bytes of the alerts that a sender brings at once: 10,000 with long annotations.
+const ALERTS_BYTES_MAX: usize = 16 << 20;
+/// How long a sender may take to bring them.
+const ALERTS_TIMEOUT: Duration = Duration::from_secs(30);
 
 pub fn api() -> Api {
     Api::new("alertmanager")
@@ -49,6 +55,7 @@ impl IntoResponse for Refusal {
             ErrorCode::NotFound => StatusCode::NOT_FOUND,
             ErrorCode::Forbidden => StatusCode::FORBIDDEN,
             ErrorCode::Unauthenticated => StatusCode::UNAUTHORIZED,
+            ErrorCode::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             ErrorCode::Unavailable | ErrorCode::Timeout => StatusCode::SERVICE_UNAVAILABLE,
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };
@@ -62,7 +69,7 @@ fn bad(message: impl Into<String>) -> Fault {
     Fault::new(ErrorCode::BadRequest, message)
 }
 
-fn body<T: serde::de::DeserializeOwned>(bytes: &Bytes) -> Result<T, Fault> {
+fn body<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T, Fault> {
     serde_json::from_slice(bytes).map_err(|e| bad(format!("the request body does not fit: {e}")))
 }
 
@@ -169,6 +176,8 @@ struct GettableAlert {
 fn gettable(alert: &SeenAlert) -> GettableAlert {
     let suppressed = !(alert.muted_by.is_empty() && alert.inhibited_by.is_empty() && alert.intervals.is_empty());
     let mut receivers: Vec<String> = alert.groups.iter().map(|(_, receiver, _)| receiver.clone()).collect();
+    // Two routes that lead to one receiver need not stand side by side.
+    receivers.sort_unstable();
     receivers.dedup();
     GettableAlert {
         labels: alert.labels.clone(),
@@ -200,7 +209,19 @@ async fn alerts(State(app): State<App>, RawQuery(query): RawQuery) -> Answer<Vec
 
 /// Takes alerts as a Prometheus sends them to an Alertmanager.
 #[utoipa::path(post, path = "/api/v2/alerts", request_body = Vec<PostedAlert>, responses((status = 200), (status = 400, body = String)))]
-async fn alerts_post(State(app): State<App>, Who(who): Who, bytes: Bytes) -> Result<StatusCode, Refusal> {
+async fn alerts_post(
+    State(app): State<App>,
+    Who(who): Who,
+    headers: HeaderMap,
+    request: Request,
+) -> Result<StatusCode, Refusal> {
+    let from = headers.get(FORWARDED_BY).and_then(|from| from.to_str().ok());
+    if let Some(from) = from
+        && app.forward_is_own(from).await?
+    {
+        return Ok(StatusCode::LOOP_DETECTED);
+    }
+    let bytes = push::whole_within(request, ALERTS_BYTES_MAX, ALERTS_TIMEOUT).await?;
     let posted: Vec<PostedAlert> = body(&bytes)?;
     app.alerts_posted(&who, posted).await?;
     Ok(StatusCode::OK)

@@ -6,7 +6,7 @@ use axum::http::HeaderMap;
 use serde::{Deserialize, Serialize};
 use tenfold_app::alerts::{
     AlertAsk, AlertPage, AlertView, CalendarAsk, Foretold, MuteCalendar, MutePreview, MuteView, NewMute, Question,
-    RoutingView, RuleChange, RuleGroupView, WhyNotAsk, WhyNotView, WhyView, rule_file_version,
+    RoutingView, RuleAsk, RuleChange, RuleGroupList, RuleGroupView, WhyNotAsk, WhyNotView, WhyView, rule_file_version,
 };
 use tenfold_app::{App, Role};
 use utoipa_axum::routes;
@@ -35,8 +35,9 @@ pub fn api() -> Api {
         .add(Policy::Role(Role::Deployer), routes!(routing_put, routing_delete))
 }
 
+/// The groups of a rule file.
 #[derive(Serialize, utoipa::ToSchema)]
-struct RuleGroupList {
+struct RuleFileGroups {
     items: Vec<RuleGroupView>,
 }
 #[derive(Serialize, utoipa::ToSchema)]
@@ -66,10 +67,10 @@ async fn alert(State(app): State<App>, PathOf(fingerprint): PathOf<String>) -> R
     Ok(Json(app.alert_get(&fingerprint).await?))
 }
 
-/// Rule groups with the state of their rules.
-#[utoipa::path(get, path = "/api/rules", responses((status = 200, body = RuleGroupList)))]
-async fn rules(State(app): State<App>) -> Json<RuleGroupList> {
-    Json(RuleGroupList { items: app.rules() })
+/// Rule groups with the state of their rules, and the first alerts of each; and how many rules there are of each state.
+#[utoipa::path(get, path = "/api/rules", params(RuleAsk), responses((status = 200, body = RuleGroupList)))]
+async fn rules(State(app): State<App>, QueryOf(ask): QueryOf<RuleAsk>) -> Result<Json<RuleGroupList>, ApiError> {
+    Ok(Json(app.rules_page(&ask)?))
 }
 
 /// A rule file as it is held.
@@ -94,16 +95,16 @@ async fn rule_file(State(app): State<App>, PathOf(group): PathOf<String>) -> Res
 
 /// Makes or replaces a rule file; errors name line and key. With `If-Match: "VERSION"` it is refused (412) when the file was
 /// changed in between.
-#[utoipa::path(put, path = "/api/rules/{group}", params(("group" = String, Path), ("if-match" = Option<String>, Header)), request_body = RuleFileText, responses((status = 200, body = RuleGroupList), (status = 412)))]
+#[utoipa::path(put, path = "/api/rules/{group}", params(("group" = String, Path), ("if-match" = Option<String>, Header)), request_body = RuleFileText, responses((status = 200, body = RuleFileGroups), (status = 412)))]
 async fn rules_put(
     State(app): State<App>,
     Who(who): Who,
     PathOf(group): PathOf<String>,
     headers: HeaderMap,
     Body(text): Body<RuleFileText>,
-) -> Result<Json<RuleGroupList>, ApiError> {
+) -> Result<Json<RuleFileGroups>, ApiError> {
     let change = RuleChange { edited: edited_rules(&headers)?, ..RuleChange::default() };
-    Ok(Json(RuleGroupList { items: app.rules_put_over(&who, &group, &text.yaml, change).await? }))
+    Ok(Json(RuleFileGroups { items: app.rules_put_over(&who, &group, &text.yaml, change).await? }))
 }
 
 /// Puts back what a rule file was before it was changed last, by whatever way. With `If-Match: "VERSION"` it is refused (412)
@@ -215,7 +216,7 @@ async fn why_not(State(app): State<App>, Body(ask): Body<WhyNotAsk>) -> Result<J
     Ok(Json(app.alert_why_not(ask).await?))
 }
 
-/// Where alerts go: a configuration file of Alertmanager, with `policy` and `quiet` in its receivers.
+/// Where alerts go: a configuration file of Alertmanager, with `policy`, `quiet` and `pages` in its receivers.
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 struct RoutingText {

@@ -3,12 +3,12 @@
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
-use tenfold_app::checks::{CheckList, CheckSpec, CheckView, PassiveResult};
+use tenfold_app::checks::{CheckAsk, CheckList, CheckSpec, CheckView, PassiveResult};
 use tenfold_app::{App, Role};
 use utoipa_axum::routes;
 
 use crate::auth::Who;
-use crate::{Api, ApiError, Body, PathOf, Policy};
+use crate::{Api, ApiError, Body, PathOf, Policy, QueryOf};
 
 pub fn api() -> Api {
     Api::new("checks")
@@ -24,10 +24,10 @@ struct CheckDeleted {
     done: bool,
 }
 
-/// All checks with where they stand, the worst first.
-#[utoipa::path(get, path = "/api/checks", operation_id = "checks", responses((status = 200, body = CheckList)))]
-async fn list(State(app): State<App>) -> Json<CheckList> {
-    Json(app.checks_list())
+/// Checks with where they stand, the worst first, and how many there are of each state.
+#[utoipa::path(get, path = "/api/checks", operation_id = "checks", params(CheckAsk), responses((status = 200, body = CheckList)))]
+async fn list(State(app): State<App>, QueryOf(ask): QueryOf<CheckAsk>) -> Result<Json<CheckList>, ApiError> {
+    Ok(Json(app.checks_page(&ask)?))
 }
 
 /// One check, with the output and the values of its last result.

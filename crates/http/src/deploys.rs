@@ -48,6 +48,7 @@ pub fn api() -> Api {
         .add(Policy::Viewer, routes!(log))
         .add(Policy::Viewer, routes!(trains))
         .add(Policy::Role(Role::Deployer), routes!(train_say))
+        .add(Policy::Viewer, routes!(train_declared))
         .add(Policy::Person, routes!(train_graphs))
         .add(Policy::Viewer, routes!(locks))
         .add(Policy::Role(Role::Deployer), routes!(lock))
@@ -126,15 +127,16 @@ struct NextQuery {
     reference: Option<String>,
 }
 
-/// What a deploy would ship: from what the hosts run to the commit that is next.
+/// What a deploy would ship: from what the hosts run to the commit that is next; and what keeps whoever asks from it.
 #[utoipa::path(get, path = "/api/services/{name}/next", params(NextQuery), responses((status = 200, body = NextDeploy)))]
 async fn next(
     State(app): State<App>,
+    Who(who): Who,
     PathOf(name): PathOf<String>,
     QueryOf(q): QueryOf<NextQuery>,
 ) -> Result<Json<NextDeploy>, ApiError> {
     let environment = q.environment.as_deref().unwrap_or("production");
-    Ok(Json(app.deploy_next(&name, environment, q.reference.as_deref()).await?))
+    Ok(Json(app.deploy_next_for(&who, &name, environment, q.reference.as_deref()).await?))
 }
 
 /// All hosts, with what each runs and where it takes traffic.
@@ -278,7 +280,7 @@ async fn promote(
     answered(&app, &who, number, Answer::Promote, &body).await
 }
 
-/// Sends a held deploy back.
+/// Aborts a deploy, held or not: hosts that flipped go back. Before the first flip it is cancelled.
 #[utoipa::path(post, path = "/api/deploys/{number}/abort", request_body = Option<AnswerBody>,
     responses((status = 200, body = Deploy)))]
 async fn abort(
@@ -334,6 +336,15 @@ async fn train_say(
 ) -> Result<Json<TrainLeft>, ApiError> {
     let train = app.train_say(&who, &service, &environment, body.word, body.reason).await?;
     Ok(Json(TrainLeft { train }))
+}
+
+/// What is to be looked at before `good`, for whoever draws it.
+#[utoipa::path(get, path = "/api/trains/{service}/{environment}/graphs", responses((status = 200, body = TrainGraphs)))]
+async fn train_declared(
+    State(app): State<App>,
+    PathOf((service, environment)): PathOf<(String, String)>,
+) -> Result<Json<TrainGraphs>, ApiError> {
+    Ok(Json(app.train_declared(&service, &environment).await?))
 }
 
 /// What is to be looked at before `good`. Asking counts as having looked.

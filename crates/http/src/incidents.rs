@@ -10,7 +10,7 @@ use tenfold_app::incidents::{
 };
 use tenfold_app::{App, Role};
 use tenfold_incidents::{Finding, Reviewer};
-use tenfold_types::Fault;
+use tenfold_types::{Fault, parse_duration_ms};
 use utoipa_axum::routes;
 
 use crate::auth::Who;
@@ -107,14 +107,24 @@ async fn get(State(app): State<App>, PathOf(n): PathOf<i64>) -> Result<Json<Inci
     Ok(Json(app.incident(n).await?))
 }
 
-/// Stops the escalation. A second acknowledgement changes nothing and tells who was first.
-#[utoipa::path(post, path = "/api/incidents/{n}/acknowledge", params(("n" = i64, Path)), responses((status = 200, body = AcknowledgedIncident)))]
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AcknowledgeQuery {
+    #[serde(rename = "for")]
+    held: Option<String>,
+}
+
+/// Stops the escalation: for good, or for as long as `for` or else the policy says. A second acknowledgement of somebody else
+/// changes nothing and tells who was first; whoever has it may give it again.
+#[utoipa::path(post, path = "/api/incidents/{n}/acknowledge", params(("n" = i64, Path), ("for" = Option<String>, Query, description = "How long it holds, such as 45m or 2h: 1m to 7d.")), responses((status = 200, body = AcknowledgedIncident)))]
 async fn acknowledge(
     State(app): State<App>,
     Who(who): Who,
     PathOf(n): PathOf<i64>,
+    QueryOf(query): QueryOf<AcknowledgeQuery>,
 ) -> Result<Json<AcknowledgedIncident>, ApiError> {
-    let done = app.incident_acknowledge(&who, n).await?;
+    let for_ms = query.held.as_deref().map(parse_duration_ms).transpose().map_err(Fault::invalid)?;
+    let done = app.incident_acknowledge_for(&who, n, for_ms).await?;
     Ok(Json(AcknowledgedIncident { incident: done.incident, already: done.already }))
 }
 

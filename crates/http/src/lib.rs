@@ -43,6 +43,7 @@ mod oncall;
 mod pagerduty;
 mod people;
 mod permits;
+mod phone;
 mod prometheus;
 mod push;
 mod session;
@@ -84,6 +85,7 @@ fn apis() -> Vec<Api> {
         checks::api(),
         pagerduty::api(),
         alert_sources::api(),
+        phone::api(),
         flag_life::api(),
         ofrep::api(),
         unleash::api(),

@@ -3,6 +3,7 @@
 //! Shapes, parameters and errors are those of Prometheus 3 (`docs/querying/api.md` there). Rules and alerts in that
 //! shape stand with the alerts.
 
+mod about;
 mod admin;
 mod exemplars;
 mod federate;
@@ -44,6 +45,7 @@ pub fn api() -> Api {
         .add(Policy::Viewer, routes!(targets::targets))
         .add(Policy::Viewer, routes!(targets::scrape_pools))
         .add(Policy::Viewer, routes!(targets::targets_metadata))
+        .add(Policy::Viewer, routes!(targets::relabel_steps))
         .add(Policy::Viewer, routes!(exemplars::query_exemplars, exemplars::query_exemplars_post))
         .add(Policy::Viewer, routes!(status::buildinfo))
         .add(Policy::Viewer, routes!(status::runtimeinfo))
@@ -52,6 +54,9 @@ pub fn api() -> Api {
         .add(Policy::Viewer, routes!(status::format_query, status::format_query_post))
         .add(Policy::Viewer, routes!(status::parse_query, status::parse_query_post))
         .add(Policy::Viewer, routes!(admin::tsdb))
+        .add(Policy::Viewer, routes!(about::blocks))
+        .add(Policy::Viewer, routes!(about::notifications))
+        .add(Policy::Viewer, routes!(about::features))
         .add(Policy::Role(Role::Admin), routes!(admin::delete_series, admin::delete_series_put))
         .add(Policy::Role(Role::Admin), routes!(admin::clean_tombstones, admin::clean_tombstones_put))
         .add(Policy::Role(Role::Admin), routes!(admin::snapshot, admin::snapshot_put))

@@ -213,3 +213,52 @@ async fn who_only_reads_makes_no_silence() {
     let (status, why) = reader.send(Method::POST, "/api/v2/silences", Some(silence(&reader, &matchers, None))).await;
     assert_eq!(status, StatusCode::FORBIDDEN, "{why}");
 }
+
+#[tokio::test]
+async fn the_alertmanagers_that_alerts_are_sent_on_to_are_listed_and_our_own_alerts_refused() {
+    let other = "http://am.example:9093";
+    let world = common::world_with(|settings| {
+        settings.alerts.forward = vec![serde_json::from_value(json!(other)).unwrap()];
+    })
+    .await;
+    let viewer = world.token(TokenKind::Robot, Some(Role::Responder)).await;
+    let ask = |request: axum::http::request::Builder, body: &'static str| {
+        let request = request.header(header::AUTHORIZATION, format!("Bearer {viewer}"));
+        world.router.clone().oneshot(request.body(Body::from(body)).unwrap())
+    };
+    let response = ask(Request::get("/api/v1/alertmanagers"), "").await.unwrap();
+    let body = to_bytes(response.into_body(), 1 << 20).await.unwrap();
+    let listed: Value = serde_json::from_slice(&body).unwrap();
+    let urls: Vec<&str> =
+        listed["data"]["activeAlertmanagers"].as_array().unwrap().iter().map(|m| m["url"].as_str().unwrap()).collect();
+    let own = world.app.settings.link("/api/v2/alerts");
+    assert_eq!(urls, [own.as_str(), "http://am.example:9093/api/v2/alerts"], "{listed}");
+    assert_eq!(listed["data"]["droppedAlertmanagers"], json!([]));
+
+    let name = world.app.read(|tx| Ok(tenfold_store::cursors::get_text(tx, "forward:name")?)).await.unwrap().unwrap();
+    for (from, wanted) in [(name.as_str(), StatusCode::LOOP_DETECTED), ("another", StatusCode::OK)] {
+        let request = Request::post("/api/v2/alerts")
+            .header(header::CONTENT_TYPE, "application/json")
+            .header(tenfold_app::alerts::FORWARDED_BY, from);
+        let response = ask(request, r#"[{"labels": {"alertname": "X"}}]"#).await.unwrap();
+        assert_eq!(response.status(), wanted, "{from}");
+    }
+}
+
+/// A Prometheus that gets 413 sends the same batch again and again, and nobody hears of it.
+#[tokio::test]
+async fn a_batch_with_long_annotations_is_taken() {
+    let reader = Reader::new().await;
+    let alert = |n: usize| {
+        json!({"labels": {"alertname": "Long", "instance": n.to_string(), "severity": "warning"},
+            "annotations": {"description": "d".repeat(2_000)}})
+    };
+    let batch: Vec<Value> = (0..1_000).map(alert).collect();
+    let (status, body) = reader.send(Method::POST, "/api/v2/alerts", Some(json!(batch))).await;
+    assert_eq!(status, StatusCode::OK, "{body}");
+    let seen = reader.world.app.alerts_list(None).await.expect("alerts");
+    assert_eq!(seen.iter().filter(|a| a.rule == "Long").count(), 1_000);
+    let too_long = json!([{"labels": {"alertname": "Long"}, "annotations": {"description": "d".repeat(16 << 20)}}]);
+    let (status, body) = reader.send(Method::POST, "/api/v2/alerts", Some(too_long)).await;
+    assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE, "{body}");
+}

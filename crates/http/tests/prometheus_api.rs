@@ -294,6 +294,22 @@ async fn programs_find_what_they_look_for() {
     assert!(body["data"]["yaml"].as_str().unwrap().contains("scrape_interval: 15000ms"), "{body}");
 }
 
+#[tokio::test]
+async fn what_newer_versions_say_of_themselves() {
+    let asker = Asker::new().await;
+    assert_eq!(asker.get("/api/v1/notifications", &[]).await, data(json!([])));
+    asker.world.app.metrics.set_config_trouble(Some("line 3: no such key".to_owned()));
+    let (_, body) = asker.get("/api/v1/notifications", &[]).await;
+    assert_eq!(body["data"][0]["text"], json!("line 3: no such key"), "{body}");
+    assert_eq!(body["data"][0]["active"], json!(true), "{body}");
+    assert_eq!(asker.get("/api/v1/status/tsdb/blocks", &[]).await, data(json!({"blocks": []})), "all is in memory");
+    let (status, body) = asker.get("/api/v1/features", &[]).await;
+    assert_eq!(status, StatusCode::OK);
+    for (part, name) in [("promql_functions", "rate"), ("promql", "duration_expr"), ("api", "exclude_alerts")] {
+        assert_eq!(body["data"][part][name], json!(true), "{part}: {name}");
+    }
+}
+
 /// Grafana and people read there what bounds a query and the store: it must be what is obeyed.
 #[tokio::test]
 async fn the_flags_are_the_settings() {
@@ -400,6 +416,26 @@ async fn targets_are_told_with_what_was_found_and_dropped() {
     assert_eq!(asker.get("/api/v1/targets", &[("scrapePool", "other")]).await, data(none));
     assert_eq!(asker.get("/api/v1/targets", &[("state", "odd")]).await.0, StatusCode::BAD_REQUEST);
     assert_eq!(asker.get("/api/v1/scrape_pools", &[]).await, data(json!({"scrapePools": ["web"]})));
+
+    let steps = "/api/v1/targets/relabel_steps";
+    let labels = json!({"__address__": "h2:80", "zone": "a"}).to_string();
+    let rule = |regex: &str| json!({"source_labels": ["__address__"], "separator": ";", "regex": regex, "replacement": "$1", "action": "drop"});
+    let ftp = json!({"source_labels": ["__address__"], "separator": ";", "regex": "h3:.*", "target_label": "__scheme__",
+        "replacement": "ftp", "action": "replace"});
+    let dropped = json!({"steps": [
+        {"rule": rule("h2:.*"), "output": {}, "keep": false},
+        {"rule": ftp, "output": {}, "keep": false},
+    ]});
+    assert_eq!(asker.get(steps, &[("scrapePool", "web"), ("labels", labels.as_str())]).await, data(dropped));
+    let labels = json!({"__address__": "h3:80"}).to_string();
+    let kept = json!({"steps": [
+        {"rule": rule("h2:.*"), "output": {"__address__": "h3:80"}, "keep": true},
+        {"rule": ftp, "output": {"__address__": "h3:80", "__scheme__": "ftp"}, "keep": true},
+    ]});
+    assert_eq!(asker.get(steps, &[("scrapePool", "web"), ("labels", labels.as_str())]).await, data(kept));
+    for asked in [[("scrapePool", "other"), ("labels", "{}")], [("scrapePool", "web"), ("labels", "[1]")]] {
+        assert_eq!(asker.get(steps, &asked).await.0, StatusCode::BAD_REQUEST, "{asked:?}");
+    }
 }
 
 #[tokio::test]

@@ -98,6 +98,8 @@ pub struct Paged {
     pub group: String,
     /// The file of the rule; empty for what others send.
     pub file: String,
+    /// `critical`, `warning` or `info`: what tells a rule from another of its name.
+    pub severity: String,
     /// Who owns the rule; empty when nobody does.
     pub team: String,
     pub pages: u32,
@@ -112,6 +114,7 @@ pub struct RuleNoise {
     pub rule: String,
     pub group: String,
     pub file: String,
+    pub severity: String,
     pub incidents: u32,
     pub pages: u32,
     pub wakes: u32,
@@ -142,15 +145,20 @@ impl TeamNoise {
     }
 }
 
+/// A rule by file, group, name and severity.
+type RuleKey<'a> = (&'a str, &'a str, &'a str, &'a str);
+
 /// The teams by name, their rules by cost and name.
 pub fn noise(paged: &[Paged]) -> Vec<TeamNoise> {
-    let mut teams: BTreeMap<&str, BTreeMap<(&str, &str, &str), RuleNoise>> = BTreeMap::new();
+    let mut teams: BTreeMap<&str, BTreeMap<RuleKey<'_>, RuleNoise>> = BTreeMap::new();
     for one in paged {
         let rules = teams.entry(&one.team).or_default();
-        let rule = rules.entry((&one.file, &one.group, &one.rule)).or_insert_with(|| RuleNoise {
+        let key = (one.file.as_str(), one.group.as_str(), one.rule.as_str(), one.severity.as_str());
+        let rule = rules.entry(key).or_insert_with(|| RuleNoise {
             rule: one.rule.clone(),
             group: one.group.clone(),
             file: one.file.clone(),
+            severity: one.severity.clone(),
             ..RuleNoise::default()
         });
         rule.incidents += 1;
@@ -189,6 +197,10 @@ pub fn digest(teams: &[TeamNoise], rules_max: usize) -> Option<String> {
 /// without action".
 pub fn team_lines(team: &TeamNoise, rules_max: usize) -> Vec<String> {
     let count = |n: u32, one: &str, many: &str| format!("{n} {}", if n == 1 { one } else { many });
+    let name = |r: &RuleNoise| match team.rules.iter().filter(|other| other.rule == r.rule).count() {
+        0 | 1 => r.rule.clone(),
+        _ => format!("{} ({})", r.rule, r.severity),
+    };
     let line = |r: &RuleNoise| {
         let night = if r.wakes > 0 { format!(" ({} by night)", r.wakes) } else { String::new() };
         let of = count(r.incidents, "incident", "incidents");
@@ -196,7 +208,7 @@ pub fn team_lines(team: &TeamNoise, rules_max: usize) -> Vec<String> {
             0 => String::new(),
             n => format!(", {n} of {of} without action"),
         };
-        format!("{} {}{night}{idle}", r.rule, count(r.pages, "page", "pages"))
+        format!("{} {}{night}{idle}", name(r), count(r.pages, "page", "pages"))
     };
     team.rules.iter().filter(|r| r.cost() > 0).take(rules_max).map(line).collect()
 }
@@ -206,7 +218,8 @@ mod tests {
     use super::*;
 
     fn paged(team: &str, rule: &str, pages: u32, wakes: u32, kind: Option<PageKind>) -> Paged {
-        Paged { rule: rule.into(), group: "g".into(), file: "f".into(), team: team.into(), pages, wakes, kind }
+        let (rule, group, file, severity) = (rule.into(), "g".into(), "f".into(), "critical".into());
+        Paged { rule, group, file, severity, team: team.into(), pages, wakes, kind }
     }
 
     #[test]
@@ -242,5 +255,13 @@ mod tests {
         );
         assert!(digest(&teams, 1).unwrap().ends_with("1 of 2 incidents without action"));
         assert_eq!(digest(&noise(&all[4..]), 5), None, "a quiet week says nothing");
+    }
+
+    #[test]
+    fn two_rules_of_one_name_are_told_apart_by_their_severity() {
+        let warning = Paged { severity: "warning".into(), ..paged("web", "Slow", 1, 0, None) };
+        let teams = noise(&[paged("web", "Slow", 2, 0, None), warning.clone(), warning]);
+        assert_eq!(teams[0].rules.iter().map(|r| r.incidents).collect::<Vec<_>>(), [1, 2]);
+        assert_eq!(team_lines(&teams[0], 5), ["Slow (critical) 2 pages", "Slow (warning) 2 pages"]);
     }
 }

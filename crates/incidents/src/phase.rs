@@ -70,8 +70,13 @@ fn phase(event: &Event, rollback: bool, opened_at: Timestamp) -> Phase {
     let during = event.occurred_at >= opened_at;
     match event.kind.as_str() {
         "alert.pending" => Phase::FirstErrors,
-        "alert.fired" | "alert.unknown" | "alert.flapping" | "alert.expired" | "incident.opened"
-        | "incident.reopened" => Phase::Alert,
+        "alert.fired"
+        | "alert.unknown"
+        | "alert.flapping"
+        | "alert.expired"
+        | "incident.opened"
+        | "incident.reopened"
+        | "incident.unacknowledged" => Phase::Alert,
         "alert.resolved" | "incident.resolved" => Phase::Recovery,
         "incident.acknowledged" => Phase::Acknowledged,
         "incident.noted" | "note.doing" | "chat.message" => Phase::Note,

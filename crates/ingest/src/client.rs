@@ -9,9 +9,10 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use tenfold_httpkit::body::{BodyError, whole};
 use tenfold_protocols::exposition::Format;
 use tenfold_protocols::inflate::{InflateError, gunzip};
-use tenfold_scrape::{Auth, HttpClient, Protocol, Secret};
+use tenfold_scrape::{Auth, HttpClient, Protocol, Proxy, Secret};
 
 use crate::discovery::{Stamp, stamp};
+use crate::oauth2::Tokens;
 
 /// Largest metrics page unless the job says otherwise, in bytes.
 const PAGE_BYTES_MAX: u64 = 16 * 1024 * 1024;
@@ -25,6 +26,7 @@ const SECRET_BYTES_MAX: u64 = 64 * 1024;
 pub(crate) struct Client {
     config: HttpClient,
     built: Mutex<Built>,
+    tokens: Option<Tokens>,
 }
 
 /// What was made of the configuration and its files, as far as it could be.
@@ -49,7 +51,8 @@ pub(crate) struct Asking<'a> {
 
 impl Client {
     pub(crate) fn new(config: &HttpClient) -> Self {
-        Self { config: config.clone(), built: Mutex::default() }
+        let tokens = if let Some(Auth::Oauth2(oauth)) = &config.auth { Some(Tokens::new(oauth)) } else { None };
+        Self { config: config.clone(), built: Mutex::default(), tokens }
     }
 
     /// A target's metrics page.
@@ -94,7 +97,7 @@ impl Client {
 
     /// The client of the TLS files as they are now: certificates are renewed while we run. Files that make none, as while
     /// they are being replaced, leave the one before in place, and say so.
-    async fn http(&self) -> Result<reqwest::Client, String> {
+    pub(crate) async fn http(&self) -> Result<reqwest::Client, String> {
         let tls = &self.config.tls;
         let files: Vec<String> = [&tls.ca_file, &tls.cert_file, &tls.key_file].into_iter().flatten().cloned().collect();
         {
@@ -135,8 +138,10 @@ impl Client {
     ) -> Result<(String, Bytes), String> {
         let http = self.http().await?;
         let mut map = HeaderMap::new();
-        if let Some(auth) = &self.config.auth {
-            headers.push(("authorization", authorization(auth).await?));
+        if let Some(tokens) = &self.tokens {
+            headers.push(("authorization", tokens.header().await?));
+        } else if let Some(header) = authorization(self.config.auth.as_ref()).await? {
+            headers.push(("authorization", header));
         }
         for (name, value) in headers.iter() {
             let mut value = HeaderValue::from_str(value).map_err(|_| format!("{name} cannot be sent as a header"))?;
@@ -144,6 +149,9 @@ impl Client {
             map.insert(HeaderName::from_static(name), value);
         }
         let response = http.get(url).headers(map).send().await.map_err(|e| plain(&e))?;
+        if let Some(tokens) = self.tokens.as_ref().filter(|_| response.status() == reqwest::StatusCode::UNAUTHORIZED) {
+            tokens.forget().await;
+        }
         if !response.status().is_success() {
             return Err(format!("the target answered {}", response.status()));
         }
@@ -177,10 +185,17 @@ fn build(config: &HttpClient) -> Result<reqwest::Client, String> {
     } else {
         reqwest::redirect::Policy::none()
     };
-    let mut builder = reqwest::Client::builder()
-        .redirect(redirects)
-        .no_proxy()
-        .user_agent(concat!("tenfold/", env!("CARGO_PKG_VERSION")));
+    let mut builder =
+        reqwest::Client::builder().redirect(redirects).user_agent(concat!("tenfold/", env!("CARGO_PKG_VERSION")));
+    builder = match &config.proxy {
+        Proxy::None => builder.no_proxy(),
+        Proxy::Url { url, except } => {
+            let proxy = reqwest::Proxy::all(url).map_err(|e| format!("proxy_url is no address: {}", plain(&e)))?;
+            builder.proxy(proxy.no_proxy(reqwest::NoProxy::from_string(except)))
+        }
+        // What reqwest does by itself.
+        Proxy::Environment => builder,
+    };
     let tls = &config.tls;
     let read = |path: &str| std::fs::read(path).map_err(|e| format!("{path} cannot be read: {e}"));
     if let Some(path) = &tls.ca_file {
@@ -201,19 +216,23 @@ fn build(config: &HttpClient) -> Result<reqwest::Client, String> {
     builder.build().map_err(|e| plain(&e))
 }
 
-/// Files are read for each request: a new secret counts at once.
-async fn authorization(auth: &Auth) -> Result<String, String> {
-    use base64::Engine;
+/// Files are read for each request: a new secret counts at once. Tokens of OAuth 2.0 are had elsewhere.
+async fn authorization(auth: Option<&Auth>) -> Result<Option<String>, String> {
     Ok(match auth {
-        Auth::Basic { username, password } => {
-            let pair = format!("{}:{}", secret(username).await?, secret(password).await?);
-            format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(pair))
-        }
-        Auth::Credentials { kind, credentials } => format!("{kind} {}", secret(credentials).await?),
+        Some(Auth::Basic { username, password }) => Some(basic(&secret(username).await?, &secret(password).await?)),
+        Some(Auth::Credentials { kind, credentials }) => Some(format!("{kind} {}", secret(credentials).await?)),
+        Some(Auth::Oauth2(_)) | None => None,
     })
 }
 
-async fn secret(of: &Secret) -> Result<String, String> {
+/// The header of a name and a password.
+pub(crate) fn basic(username: &str, password: &str) -> String {
+    use base64::Engine;
+    let pair = format!("{username}:{password}");
+    format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(pair))
+}
+
+pub(crate) async fn secret(of: &Secret) -> Result<String, String> {
     match of {
         Secret::Text(text) => Ok(text.clone()),
         Secret::File(path) => {

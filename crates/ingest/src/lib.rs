@@ -9,6 +9,7 @@ mod datagrams;
 mod discovery;
 mod ganglia;
 mod graphite;
+mod oauth2;
 pub mod outgoing;
 mod scraper;
 mod smtp;

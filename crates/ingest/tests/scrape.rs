@@ -200,6 +200,67 @@ async fn a_target_is_scraped_marked_down_and_ended() {
     assert!(now(app, "a_total").is_empty());
 }
 
+/// A target of a service in an environment, whose page has one series.
+async fn page_of(app: &App, service: &str, environment: &str) -> Page {
+    let page = Page::serve().await;
+    let answer = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\nConnection: close\r\n\r\na 1\n";
+    answer.clone_into(&mut page.answer.lock().expect("no panic holds it"));
+    let host = format!("{service}-{environment}");
+    let labels = Labels::from_pairs([
+        ("job", service),
+        ("service", service),
+        ("environment", environment),
+        ("instance", host.as_str()),
+    ]);
+    app.metrics.set_host_targets(&host, vec![Target::reported(page.url.clone(), labels, &host)]);
+    page
+}
+
+/// How many samples of an environment were kept within a range that ends now.
+fn samples(app: &App, environment: &str, range: &str) -> f64 {
+    let expr = format!("sum(count_over_time(a{{environment=\"{environment}\"}}[{range}]))");
+    now(app, &expr).first().map_or(0.0, |(_, count)| *count)
+}
+
+async fn until(what: &str, done: impl Fn() -> bool) {
+    let look = async {
+        while !done() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    assert!(tokio::time::timeout(Duration::from_secs(30), look).await.is_ok(), "waited in vain until {what}");
+}
+
+/// What a deploy leaves in the store.
+#[tokio::test]
+async fn samples_are_a_second_apart_where_a_deploy_stands_and_nowhere_else() {
+    let world = world_every(15_000).await;
+    let app = &world.app;
+    let mut production = page_of(app, "photos", "production").await;
+    let _staging = page_of(app, "photos", "staging").await;
+    until("each has its first sample", || {
+        ["production", "staging"].into_iter().all(|environment| samples(app, environment, "5m") >= 1.0)
+    })
+    .await;
+    let before = samples(app, "staging", "5m");
+
+    app.metrics.look_closely([("photos".to_owned(), "production".to_owned())]);
+    // in the usual way there are two at most: the first, and the one at the target's own moment of the interval
+    until("there are three within four seconds", || samples(app, "production", "4s") >= 3.0).await;
+    let elsewhere = samples(app, "staging", "5m") - before;
+    assert!(elsewhere <= 1.0, "another environment goes on as usual: {elsewhere} more");
+
+    app.metrics.look_closely([]);
+    while production.asked.try_recv().is_ok() {}
+    // the one that was due by the second still comes, and one may be under way already; a third would be of the second after
+    let three = async {
+        for _ in 0..3 {
+            soon(production.asked.recv()).await;
+        }
+    };
+    assert!(tokio::time::timeout(Duration::from_secs(5), three).await.is_err(), "it goes back to its interval");
+}
+
 /// Every second while its service is deployed where it stands, else every four seconds.
 #[tokio::test]
 async fn a_target_under_a_deploy_is_asked_each_second_and_others_are_not() {
@@ -208,18 +269,7 @@ async fn a_target_under_a_deploy_is_asked_each_second_and_others_are_not() {
     let places = [("photos", "production"), ("photos", "staging"), ("mail", "production")];
     let mut pages = Vec::new();
     for (service, environment) in places {
-        let page = Page::serve().await;
-        *page.answer.lock().expect("no panic holds it") =
-            "HTTP/1.1 200 OK\r\nContent-Length: 4\r\nConnection: close\r\n\r\na 1\n".to_owned();
-        let host = format!("{service}-{environment}");
-        let labels = Labels::from_pairs([
-            ("job", service),
-            ("service", service),
-            ("environment", environment),
-            ("instance", host.as_str()),
-        ]);
-        world.app.metrics.set_host_targets(&host, vec![Target::reported(page.url.clone(), labels, &host)]);
-        pages.push(page);
+        pages.push(page_of(&world.app, service, environment).await);
     }
     for page in &mut pages {
         soon(page.asked.recv()).await;

@@ -1,4 +1,5 @@
-//! From counters, as a time-series store keeps them, to what was counted between two looks.
+//! From counters, as a time-series store keeps them, to what was counted between two looks. It only takes differences
+//! and adds up.
 //!
 //! A counter only grows, and begins again at 0 when its process does. A process that is known by other series and shows a
 //! new one (the first error of its life) began it at 0, so its whole value counts; of a process that was not known before

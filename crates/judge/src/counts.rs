@@ -70,8 +70,8 @@ impl Bin {
         (self.canary.total > 0 && self.control.total > 0).then(|| self.control.total as f64 / self.canary.total as f64)
     }
 
-    /// Ratio of the two error rates with half an error added to each side, so that it exists while one is 0.
-    /// `None` while a side has no requests.
+    /// Ratio of the two error rates with half an error added to each side (Haldane 1956, Anscombe 1956), so that it exists
+    /// while one is 0. `None` while a side has no requests.
     pub fn ratio(self) -> Option<f64> {
         self.kappa()?;
         let smoothed = |c: Count| (c.capped() as f64 + 0.5) / (c.total as f64 + 1.0);
@@ -210,22 +210,26 @@ const BETTER: [f64; 8] = [0.9, 0.8, 0.7, 0.6, 0.5, 0.35, 0.2, 0.05];
 pub struct RollBack(Mixture);
 
 impl RollBack {
-    /// `r0` is the tolerated ratio (1: none worse at all), finite and above 0; `dispersion` of the control's errors, 1 or
-    /// more.
+    /// The mixture of conditional binomial likelihood ratios (Lindon and Malek 2022) over ratios above `r0`, which is the
+    /// tolerated one (1: none worse at all), finite and above 0; `dispersion` of the control's errors, 1 or more.
     pub fn new(r0: f64, dispersion: f64) -> Self {
         Self(Mixture::new(r0, &WORSE, dispersion))
     }
 
-    /// The same for a long watch in which what was good may turn bad: begun anew every few looks, for a tenth of a nat.
+    /// The same for a long watch in which what was good may turn bad: begun anew every few looks, for a tenth of a nat. The
+    /// mean over the beginnings is an e-process again, so the bound stays (Ville 1939).
     pub fn lasting(r0: f64, dispersion: f64) -> Self {
         Self(Mixture::new(r0, &WORSE, dispersion).lasting())
     }
 
+    /// Takes one look: multiplies by its likelihood ratio, for each alternative `r_j`
+    /// `(theta(r_j)/theta(r0))^k_c ((1-theta(r_j))/(1-theta(r0)))^k_b` (Lindon and Malek 2022).
     pub fn observe(&mut self, bin: Bin) {
         self.0.observe(bin);
     }
 
-    /// `ln E`; 0 at the beginning.
+    /// `ln E_t`, the mean over the alternatives, in nats; 0 at the beginning. While `r <= r0`, it ever reaches
+    /// `ln(1/alpha)` with a chance of alpha at most (Ville 1939).
     pub fn log_evidence(&self) -> f64 {
         self.0.log_evidence()
     }
@@ -236,17 +240,20 @@ impl RollBack {
 pub struct Promote(Mixture);
 
 impl Promote {
-    /// `r1` is the ratio that has to be ruled out, for example 1.5, finite and above 0; `dispersion` of the control's
-    /// errors, 1 or more.
+    /// The mixture of conditional binomial likelihood ratios (Lindon and Malek 2022) over ratios below `r1`, which is
+    /// the one to be ruled out, for example 1.5, finite and above 0; `dispersion` of the control's errors, 1 or more.
     pub fn new(r1: f64, dispersion: f64) -> Self {
         Self(Mixture::new(r1, &BETTER, dispersion))
     }
 
+    /// Takes one look: multiplies by its likelihood ratio, for each alternative `r_j`
+    /// `(theta(r_j)/theta(r1))^k_c ((1-theta(r_j))/(1-theta(r1)))^k_b` (Lindon and Malek 2022).
     pub fn observe(&mut self, bin: Bin) {
         self.0.observe(bin);
     }
 
-    /// `ln E`; 0 at the beginning.
+    /// `ln E_t`, the mean over the alternatives, in nats; 0 at the beginning. While `r >= r1`, it ever reaches
+    /// `ln(1/beta)` with a chance of beta at most (Ville 1939).
     pub fn log_evidence(&self) -> f64 {
         self.0.log_evidence()
     }

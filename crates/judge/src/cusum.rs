@@ -4,8 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::counts::Count;
 
-/// Page's cumulative sum of the log likelihood ratio "failing `factor` times as often as `reference`" for Poisson errors:
-/// `S = max(0, S + k ln(factor) - n reference (factor - 1))`, an alarm at `S >= threshold`.
+/// Page's cumulative sum (E. S. Page, "Continuous inspection schemes", Biometrika 41, 1954) of the log likelihood ratio
+/// "failing `factor` times as often as `reference`" for Poisson errors: `S = max(0, S + k ln(factor) - n reference
+/// (factor - 1))`, an alarm at `S >= threshold`.
 ///
 /// A false alarm comes on average no earlier than after `exp(threshold)` looks (Lorden 1971); the delay is about
 /// `threshold / I`, with `I` the information of one look (Moustakides 1986).
@@ -18,13 +19,14 @@ pub struct Cusum {
 }
 
 impl Cusum {
-    /// `reference` is the error rate before, 0 to 1 (a rate of 0 is taken as one in a million: nothing fails never);
-    /// `factor` above 1; `threshold` in nats.
+    /// The sum before the first look (Page 1954). `reference` is the error rate before, 0 to 1 (a rate of 0 is taken as
+    /// one in a million: nothing fails never); `factor` above 1; `threshold` in nats.
     pub fn new(reference: f64, factor: f64, threshold: f64) -> Self {
         Self { reference: reference.clamp(1e-6, 1.0), factor: factor.max(1.0 + 1e-9), threshold, sum: 0.0 }
     }
 
-    /// Takes one look and says whether the alarm is raised. A look without requests changes nothing.
+    /// Takes one look, `S = max(0, S + k ln(factor) - n reference (factor - 1))` (Page 1954), and says whether the alarm is
+    /// raised. A look without requests changes nothing.
     pub fn observe(&mut self, count: Count) -> bool {
         let (events, total) = (count.events.min(count.total) as f64, count.total as f64);
         self.sum += events * self.factor.ln() - total * self.reference * (self.factor - 1.0);
@@ -32,11 +34,12 @@ impl Cusum {
         self.is_alarmed()
     }
 
+    /// `S >= threshold`; while nothing is wrong not before `exp(threshold)` looks on average (Lorden 1971).
     pub fn is_alarmed(&self) -> bool {
         self.sum >= self.threshold
     }
 
-    /// In nats; 0 while nothing looks worse.
+    /// `S` (Page 1954), in nats; 0 while nothing looks worse.
     pub fn sum(&self) -> f64 {
         self.sum
     }

@@ -46,6 +46,8 @@ fn tried(index: usize) -> f64 {
 }
 
 impl RatioInterval {
+    /// Takes one look into the conditional binomial likelihood ratios of each tried ratio and its alternatives (Lindon and
+    /// Malek 2022).
     pub fn observe(&mut self, bin: Bin) {
         // Without an error on either side a look says nothing of any ratio.
         let Some(kappa) = bin.kappa().filter(|_| bin.canary.events > 0 || bin.control.events > 0) else { return };
@@ -77,7 +79,8 @@ impl RatioInterval {
         }
     }
 
-    /// Lower and upper end. 0 and infinity where nothing was refuted on the grid. Evidence is divided by `dispersion`.
+    /// Lower and upper end of the ratios whose mean likelihood ratio stays below `2/alpha` either way (Robbins 1970). 0
+    /// and infinity where nothing was refuted on the grid. Evidence is divided by `dispersion`.
     pub fn at(&self, alpha: f64, dispersion: f64) -> (f64, f64) {
         let mut all = self.clone();
         all.take();

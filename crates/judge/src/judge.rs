@@ -12,7 +12,8 @@
 //! # Why slow is not good
 //!
 //! What is promoted has refuted "fails `prove_below` times as often". That says nothing of latency, for which there is no
-//! test of "as fast". So while the evidence for slower is more than three to one, it is waited; at the end that is no answer.
+//! test of "as fast". So while the evidence for slower is more than three to one, it is waited; at the end that is no
+//! answer.
 //!
 //! # What the past costs
 //!
@@ -86,6 +87,7 @@ impl std::fmt::Display for SettingsError {
 impl std::error::Error for SettingsError {}
 
 impl Settings {
+    /// Whether they make sense; which does not, and what it has to be.
     pub fn check(&self) -> Result<(), SettingsError> {
         let say = |text: String| Err(SettingsError(text));
         for (name, chance) in [("alpha", self.alpha), ("beta", self.beta)] {
@@ -199,7 +201,8 @@ pub struct Judge {
 }
 
 impl Judge {
-    /// Settings are checked; what is `before` sharpens or blunts the tests and may be empty.
+    /// All tests of a deploy, to be held against `1/alpha` and `1/beta` (Ville 1939). Settings are checked; what is `before`
+    /// sharpens or blunts the tests and may be empty.
     pub fn new(settings: Settings, before: &Before) -> Result<Self, SettingsError> {
         settings.check()?;
         let dispersion = dispersion(&before.control).unwrap_or(1.0);
@@ -226,9 +229,9 @@ impl Judge {
         })
     }
 
-    /// A watch without an end of its own: it goes on after [`Verdict::NotWorse`], which stands until it is
-    /// [`Verdict::Worse`], and finds what turns bad late as fast as what was bad at once. `wait_ms_max` is not asked;
-    /// [`Judge::so_far`] says what an undecided one would have to say.
+    /// A watch without an end of its own, by the same bounds (Ville 1939): it goes on after [`Verdict::NotWorse`],
+    /// which stands until it is [`Verdict::Worse`], and finds what turns bad late as fast as what was bad at once.
+    /// `wait_ms_max` is not asked; [`Judge::so_far`] says what an undecided one would have to say.
     pub fn lasting(settings: Settings, before: &Before) -> Result<Self, SettingsError> {
         let mut judge = Self::new(settings, before)?;
         judge.lasting = true;
@@ -236,7 +239,8 @@ impl Judge {
         Ok(judge)
     }
 
-    /// Judges latency as well, by the histograms of the looks. Before the first look, and whether any comes or not.
+    /// Judges latency as well, by the histograms of the looks (Turner, Ly and Grünwald 2024): the evidence for worse is
+    /// `(E_errors + E_latency) / 2` then. Before the first look, and whether any comes or not.
     #[must_use]
     pub fn with_latency(mut self, before: &Before) -> Self {
         let dispersion = dispersion(&before.control_slow).unwrap_or(1.0);
@@ -250,7 +254,8 @@ impl Judge {
         self
     }
 
-    /// Takes one look. After a final verdict nothing changes it any more.
+    /// Takes one look. Worse as soon as the evidence for it reaches `1/alpha`, not worse as soon as that against it reaches
+    /// `1/beta` (Ville 1939). After a final verdict nothing changes it any more.
     pub fn step(&mut self, look: &Look) -> Verdict {
         if self.verdict.is_final() && !(self.lasting && self.verdict == Verdict::NotWorse) {
             return self.verdict;
@@ -277,7 +282,8 @@ impl Judge {
         self.verdict
     }
 
-    /// The verdict if nothing more were ever seen: what an undecided watch has to say when somebody cannot wait.
+    /// The verdict by the same bounds (Ville 1939) if nothing more were ever seen: what an undecided watch has to say
+    /// when somebody cannot wait.
     pub fn so_far(&self) -> Verdict {
         if self.verdict.is_final() { self.verdict } else { self.decide(&self.evidence(0), true) }
     }
@@ -357,11 +363,13 @@ impl Judge {
         by_ratio.into_iter().chain(by_rate).min()
     }
 
+    /// What the last look came to: [`Verdict::Worse`] once `E >= 1/alpha` (Ville 1939), and then for good.
     pub fn verdict(&self) -> Verdict {
         self.verdict
     }
 
-    /// The numbers behind the verdict, and the evidence over time for a picture.
+    /// The numbers behind the verdict, with the confidence sequence of the ratio (Robbins 1970), and the evidence over time
+    /// for a picture.
     pub fn report(&self) -> Report {
         let Sides { ratio_low, ratio_high, .. } = self.sides();
         let mut series = self.series.points();

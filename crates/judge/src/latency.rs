@@ -65,7 +65,8 @@ impl Default for Slower {
 }
 
 impl Slower {
-    /// How many times the control's share of requests beyond each bound is tolerated (1 or more, finite; the last holds for
+    /// Both forms before the first look (Turner, Ly and Grünwald 2024). `tolerated` is how many times the control's share of
+    /// requests beyond each bound is tolerated (1 or more, finite; the last holds for
     /// further bounds), and the dispersion of slow requests, 1 or more.
     pub fn new(tolerated: &[f64], dispersion: f64) -> Self {
         let mut least = 1.0f64;
@@ -89,7 +90,8 @@ impl Slower {
         1.0 / tolerated.copied().unwrap_or(1.0)
     }
 
-    /// Takes one look. A look with other buckets than before, with more than 400, or without requests on a side says
+    /// Takes one look: multiplies by its likelihood ratios, with the shares guessed from the looks before (Turner, Ly and
+    /// Grünwald 2024). A look with other buckets than before, with more than 400, or without requests on a side says
     /// nothing and is passed over; `false` tells so.
     pub fn observe(&mut self, bin: &HistogramBin) -> bool {
         let buckets = bin.canary.len();
@@ -179,17 +181,20 @@ impl Slower {
         self.joint += worth / self.dispersion;
     }
 
-    /// `ln E`; 0 at the beginning.
+    /// `ln((E_exceedances + E_joint) / 2)`; 0 at the beginning. While the canary is not slower than tolerated it ever
+    /// reaches `ln(1/alpha)` with a chance of alpha at most (Ville 1939).
     pub fn log_evidence(&self) -> f64 {
         log_mean_exp([self.exceedances_evidence(), self.joint].into_iter())
     }
 
-    /// `ln E` of the bounds alone.
+    /// `ln` of the mean over the bounds of `prod pc^k_c (1-pc)^(n_c-k_c) pb^k_b (1-pb)^(n_b-k_b) / (p*^k (1-p*)^(n-k))`
+    /// (Turner, Ly and Grünwald 2024).
     pub fn exceedances_evidence(&self) -> f64 {
         if self.exceedances.is_empty() { 0.0 } else { log_mean_exp(self.exceedances.iter().copied()) }
     }
 
-    /// `ln E` of the whole distribution alone.
+    /// `ln` of `prod p1(x)/p*(x) prod p0(y)/p*(y)` over the buckets (Turner, Ly and Grünwald 2024), with `p1/p0` rising by
+    /// isotonic regression (Ayer et al. 1955).
     pub fn joint_evidence(&self) -> f64 {
         self.joint
     }
@@ -211,8 +216,8 @@ fn shares(past: &[f64], pseudo: impl Fn(usize) -> f64) -> Vec<f64> {
     smoothed.iter().map(|c| c / all).collect()
 }
 
-/// `canary / control`, bucket by bucket, as the nearest ratios that never fall: neighbours that would are pooled, weighted by
-/// the control (pool adjacent violators). Their mean under the control is 1, as it was.
+/// `canary / control`, bucket by bucket, as the nearest ratios that never fall: neighbours that would are pooled,
+/// weighted by the control (pool adjacent violators). Their mean under the control is 1, as it was.
 fn rising(canary: &[f64], control: &[f64]) -> Vec<f64> {
     // (canary, control, buckets) of each pool.
     let mut pools: Vec<(f64, f64, usize)> = Vec::with_capacity(canary.len());

@@ -1,4 +1,4 @@
-//! From what was counted between the bounds to looks, and to a judge that has taken them all.
+//! From what was counted between the bounds to looks, and to a judge that has taken them all. It only adds up.
 //!
 //! Nothing is kept between two calls: whoever asks again with the same samples gets the same evidence, so a restart loses
 //! none. The bounds follow from the instant at which the watch began and from nothing else.

@@ -1,4 +1,5 @@
-//! What the judge saw, in numbers and as a line over time.
+//! What the judge saw, in numbers and as a line over time. It tests nothing: formulas and sources stand where the
+//! numbers come from, in `counts`, `latency` and `interval`.
 
 use serde::{Deserialize, Serialize};
 

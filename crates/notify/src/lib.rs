@@ -1,11 +1,13 @@
-//! Sends pages (mail over SMTP, signed webhooks, the services people have at hand) and tells forges how deploys go.
-//! Implements the ports `Notifier` of the alerts part and `ForgeClient` of the forges part.
+//! Sends pages (mail over SMTP, signed webhooks, the services people have at hand), sends alerts on to other Alertmanagers,
+//! and tells forges how deploys go. Implements the ports `Notifier` and `AlertSender` of the alerts part and `ForgeClient` of
+//! the forges part.
 //!
 //! The edge decides nothing: whom to page, when to try again and when to stop is the application's. It only says whether
 //! a receiver took a message, put it off or refused it for good. It never follows a redirect, never logs a message's text,
 //! and takes its time from the clock it is given.
 
 mod forge;
+mod forward;
 mod mail;
 mod path;
 mod retry_after;
@@ -22,6 +24,7 @@ use tenfold_app::{App, Settings};
 use tenfold_types::Clock;
 
 pub use forge::Forges;
+pub use forward::Forward;
 pub use mail::Mail;
 pub use webhook::{SECRET_FILE, Webhook, signature};
 pub use webpush::{KEY_FILE as PUSH_KEY_FILE, WebPush};
@@ -59,7 +62,7 @@ impl Channels {
     /// Mail when `[mail] host` is set; webhooks always. `random` makes the webhook secret when there is none yet.
     pub fn open(settings: &Settings, clock: Arc<dyn Clock>, random: &dyn Fn(&mut [u8])) -> Result<Self, SetupError> {
         let mail = if settings.mail.host.is_empty() { None } else { Some(Mail::new(&settings.mail, clock.clone())?) };
-        let services = services::Services::open(&settings.channels, clock.clone())?;
+        let services = services::Services::open(&settings.channels, &settings.public_url, clock.clone())?;
         let webpush = WebPush::open(settings, clock.clone())?;
         Ok(Self { mail, webhook: Arc::new(Webhook::open(&settings.data_dir, clock, random)?), services, webpush })
     }
@@ -70,6 +73,7 @@ pub fn connect(app: &App) -> Result<(), SetupError> {
     let channels = Channels::open(&app.settings, app.clock.clone(), &|bytes| app.entropy.fill(bytes))?;
     app.set_webhook_poster(channels.webhook.clone());
     app.set_notifier(Arc::new(channels));
+    app.set_alert_sender(Arc::new(Forward::new(app.clock.clone())?));
     app.forges.set_client(Arc::new(Forges::new(app.clock.clone())?));
     Ok(())
 }
@@ -130,6 +134,10 @@ impl Notifier for Channels {
             }
             _ => Err(not_set_up(channel)),
         }
+    }
+
+    fn phone_signed(&self, url: &str, fields: &[(String, String)], signature: &str) -> bool {
+        self.services.phone_signed(url, fields, signature)
     }
 
     async fn push_key(&self) -> Result<String, NotifyError> {

@@ -9,8 +9,9 @@ use async_trait::async_trait;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, Mac};
-use reqwest::StatusCode;
+use parking_lot::Mutex;
 use reqwest::header::CONTENT_TYPE;
+use reqwest::{StatusCode, Url};
 use sha2::Sha256;
 use tenfold_app::alerts::{Notice, NotifyError, Update, WebhookPoster};
 use tenfold_app::private_file;
@@ -29,6 +30,8 @@ pub struct Webhook {
     client: reqwest::Client,
     secret: Vec<u8>,
     clock: Arc<dyn Clock>,
+    /// The address that was posted to last, read: in a storm it is the next one as well.
+    last: Mutex<Option<(String, Url)>>,
 }
 
 impl Webhook {
@@ -54,7 +57,17 @@ impl Webhook {
             .timeout(TIMEOUT)
             .user_agent(concat!("tenfold/", env!("CARGO_PKG_VERSION")))
             .build()?;
-        Ok(Self { client, secret, clock })
+        Ok(Self { client, secret, clock, last: Mutex::default() })
+    }
+
+    fn address(&self, url: &str) -> Result<Url, NotifyError> {
+        let mut last = self.last.lock();
+        if let Some((_, read)) = last.as_ref().filter(|(text, _)| text == url) {
+            return Ok(read.clone());
+        }
+        let read = Url::parse(url).map_err(|e| failed(true, format!("the address cannot be read: {e}")))?;
+        *last = Some((url.to_owned(), read.clone()));
+        Ok(read)
     }
 
     pub(crate) async fn send(&self, url: &str, notice: &Notice, key: &str) -> Result<(), NotifyError> {
@@ -71,14 +84,17 @@ impl Webhook {
     }
 }
 
+const fn failed(permanent: bool, message: String) -> NotifyError {
+    NotifyError { too_large: false, permanent, retry_after_ms: None, message }
+}
+
 #[async_trait]
 impl WebhookPoster for Webhook {
     async fn post(&self, url: &str, body: String, key: &str, timeout: Duration) -> Result<(), NotifyError> {
-        let failed = |permanent, message| NotifyError { too_large: false, permanent, retry_after_ms: None, message };
         let seconds = self.clock.now().millis() / 1_000;
         let request = self
             .client
-            .post(url)
+            .post(self.address(url)?)
             .header(CONTENT_TYPE, "application/json")
             .header("webhook-id", key)
             .header("webhook-timestamp", seconds.to_string())

@@ -1,5 +1,6 @@
 //! The state machine of an escalation: page a step's targets at once, wait, page the next, begin again as often as the
-//! policy says, stop when somebody acknowledges or the incident is over.
+//! policy says, stop when somebody acknowledges or the incident is over. An acknowledgement may be for a time: then all
+//! begins again as another round.
 //!
 //! The caller writes the new state and the pages of an effect in one transaction; that makes a page decided once. The
 //! time runs from the moment a step is paged, so a server that was down does not page all overdue steps in a burst.
@@ -40,17 +41,30 @@ pub enum Progress {
         round: u32,
         next_at: Timestamp,
     },
-    Acknowledged,
+    Acknowledged {
+        /// Without it whoever acknowledged has it until it is over.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        expires: Option<Expiry>,
+    },
     Resolved,
     /// Every step of every round was paged and nobody acknowledged.
     Exhausted,
+}
+
+/// The end of an acknowledgement that is not given again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Expiry {
+    pub at: Timestamp,
+    /// The round (from 0) that is gone through then: one behind all that were paged.
+    pub round: u32,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Input {
     /// Time has passed.
     Tick,
-    Acknowledged,
+    /// Somebody has it, for good or until then. Said again, the last word counts.
+    Acknowledged(Option<Expiry>),
     Resolved,
 }
 
@@ -70,6 +84,8 @@ pub enum Effect {
         round: u32,
     },
     Exhausted,
+    /// The time of the acknowledgement is over: nobody has it any more. What it leads to follows.
+    Unacknowledged,
 }
 
 impl Escalation {
@@ -85,7 +101,23 @@ impl Escalation {
     pub fn next_at(&self) -> Option<Timestamp> {
         match self.progress {
             Progress::Waiting { next_at, .. } => Some(next_at),
-            Progress::Acknowledged | Progress::Resolved | Progress::Exhausted => None,
+            Progress::Acknowledged { expires } => expires.map(|e| e.at),
+            Progress::Resolved | Progress::Exhausted => None,
+        }
+    }
+    /// The same, to be put off.
+    pub fn next_at_mut(&mut self) -> Option<&mut Timestamp> {
+        match &mut self.progress {
+            Progress::Waiting { next_at, .. } => Some(next_at),
+            Progress::Acknowledged { expires } => expires.as_mut().map(|e| &mut e.at),
+            Progress::Resolved | Progress::Exhausted => None,
+        }
+    }
+    /// When the acknowledgement is over, if somebody has it for a time.
+    pub fn expires_at(&self) -> Option<Timestamp> {
+        match self.progress {
+            Progress::Acknowledged { expires } => expires.map(|e| e.at),
+            Progress::Waiting { .. } | Progress::Resolved | Progress::Exhausted => None,
         }
     }
 }
@@ -100,11 +132,18 @@ pub fn step(
     let mut effects = Vec::new();
     match (input, &escalation.progress) {
         (Input::Resolved, _) => escalation.progress = Progress::Resolved,
-        (Input::Acknowledged, Progress::Waiting { .. } | Progress::Exhausted) => {
-            escalation.progress = Progress::Acknowledged;
+        (
+            Input::Acknowledged(expires),
+            Progress::Waiting { .. } | Progress::Exhausted | Progress::Acknowledged { .. },
+        ) => {
+            escalation.progress = Progress::Acknowledged { expires: *expires };
         }
         (Input::Tick, &Progress::Waiting { step, round, next_at }) if next_at <= now => {
             escalation.progress = advance(&escalation.policy, escalation.turn, step, round, now, on_call, &mut effects);
+        }
+        (Input::Tick, &Progress::Acknowledged { expires: Some(Expiry { at, round }) }) if at <= now => {
+            effects.push(Effect::Unacknowledged);
+            escalation.progress = advance(&escalation.policy, escalation.turn, 0, round, now, on_call, &mut effects);
         }
         _ => {}
     }

@@ -17,7 +17,7 @@ mod rest;
 mod rotation;
 mod schedule;
 
-pub use escalation::{Answer, Effect, Escalation, Input, Progress, step};
+pub use escalation::{Answer, Effect, Escalation, Expiry, Input, Progress, step};
 pub use fairness::{Load, Profile, is_night, load};
 pub use ical::{EVENTS_READ_MAX, ICS_BYTES_MAX, IcsEvent, IcsShift, read_events, write_calendar};
 pub use layer::{Day, Layer, RESTRICTIONS_PER_LAYER_MAX, Restriction};
@@ -26,8 +26,8 @@ pub use plan::{
     FALLBACK_PEOPLE_MAX, HOLIDAYS_MAX, HandoffDigest, LAYERS_MAX, MIN_REST_HOURS_MAX, Plan, SHADOWS_MAX, Shadow,
 };
 pub use policy::{
-    DELAY_MS_MAX, DELAY_MS_MIN, DEPLOYER_WITHIN_MS_MAX, DeployerFirst, OFFSET_MAX, Policy, PolicyStep, REPEAT_MAX,
-    STEPS_MAX, TARGETS_PER_STEP_MAX, Target, TargetKind,
+    ACK_MS_MAX, ACK_MS_MIN, DELAY_MS_MAX, DELAY_MS_MIN, DEPLOYER_WITHIN_MS_MAX, DeployerFirst, OFFSET_MAX, Policy,
+    PolicyStep, REPEAT_MAX, STEPS_MAX, TARGETS_PER_STEP_MAX, Target, TargetKind,
 };
 pub use readiness::{Account, ReachFacts, TestFacts, Unready, nobody_from, unready};
 pub use rest::{Elsewhere, ShortRest};

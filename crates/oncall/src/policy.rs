@@ -11,6 +11,9 @@ pub const OFFSET_MAX: u32 = 10;
 pub const DEPLOYER_WITHIN_MS_MAX: i64 = 7 * 24 * 3_600_000;
 pub const DELAY_MS_MIN: i64 = 1_000;
 pub const DELAY_MS_MAX: i64 = 24 * 3_600_000;
+/// How long an acknowledgement holds that does not hold for good.
+pub const ACK_MS_MIN: i64 = 60_000;
+pub const ACK_MS_MAX: i64 = 7 * 24 * 3_600_000;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -71,6 +74,9 @@ pub struct Policy {
     pub repeat: u32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deployer_first: Option<DeployerFirst>,
+    /// An acknowledgement that is older is over, and all begins again; without it one holds for good.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ack_timeout_ms: Option<i64>,
 }
 
 impl Policy {
@@ -93,6 +99,9 @@ impl Policy {
         }
         if self.repeat > REPEAT_MAX {
             return Err(format!("a policy repeats at most {REPEAT_MAX} times, not {}", self.repeat));
+        }
+        if let Some(given) = self.ack_timeout_ms.filter(|ms| !(ACK_MS_MIN..=ACK_MS_MAX).contains(ms)) {
+            return Err(format!("ack_timeout_ms is {ACK_MS_MIN} to {ACK_MS_MAX}, not {given}"));
         }
         if let Some(first) = &self.deployer_first {
             if !(1..=DEPLOYER_WITHIN_MS_MAX).contains(&first.within_ms) {

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use tenfold_oncall::{
-    Answer, DeployerFirst, Effect, Escalation, Input, Policy, PolicyStep, Progress, Target, TargetKind, step,
+    Answer, DeployerFirst, Effect, Escalation, Expiry, Input, Policy, PolicyStep, Progress, Target, TargetKind, step,
 };
 use tenfold_types::Timestamp;
 
@@ -23,7 +23,7 @@ fn policy(repeat: u32) -> Policy {
             round_robin: false,
         },
     ];
-    Policy { name: "photos".to_owned(), steps, repeat, deployer_first: None }
+    Policy { name: "photos".to_owned(), steps, repeat, deployer_first: None, ack_timeout_ms: None }
 }
 
 fn on_call(target: &Target) -> Answer {
@@ -61,8 +61,40 @@ fn pages_at_once_then_the_next_step_then_begins_again() {
     assert_eq!(effects, [page(1, 1, &["raj", "ana"])]);
     let (e, effects) = tick(e, 3_780_000);
     assert_eq!((effects, &e.progress), (vec![Effect::Exhausted], &Progress::Exhausted));
-    let (e, effects) = step(e, &Input::Acknowledged, Timestamp(4_000_000), &mut on_call);
-    assert_eq!((effects, e.progress), (vec![], Progress::Acknowledged));
+    let (e, effects) = step(e, &Input::Acknowledged(None), Timestamp(4_000_000), &mut on_call);
+    assert_eq!((effects, e.progress), (vec![], Progress::Acknowledged { expires: None }));
+}
+
+#[test]
+fn an_acknowledgement_for_a_time_is_over_unless_it_is_given_again() {
+    let until = |at, round| Input::Acknowledged(Some(Expiry { at: Timestamp(at), round }));
+    let (e, _) = tick(Escalation::new(policy(0), Timestamp(0)), 0);
+    let (e, effects) = step(e, &until(100_000, 1), Timestamp(10_000), &mut on_call);
+    assert_eq!((effects, e.next_at(), e.expires_at()), (vec![], Some(Timestamp(100_000)), Some(Timestamp(100_000))));
+    let (e, _) = step(e, &until(300_000, 1), Timestamp(90_000), &mut on_call);
+    let (e, effects) = tick(e, 299_999);
+    assert!(effects.is_empty(), "it was given again");
+    let (e, effects) = tick(e, 300_000);
+    assert_eq!(effects[0], Effect::Unacknowledged);
+    assert!(matches!(&effects[1], Effect::Page { step: 0, round: 1, people, .. } if people == &["ana"]), "{effects:?}");
+    // A policy without more rounds is gone through once more.
+    let (e, effects) = tick(e, 360_000);
+    assert!(matches!(effects[0], Effect::Page { step: 1, round: 1, .. }), "{effects:?}");
+    let (e, effects) = tick(e, 480_000);
+    assert_eq!((effects, &e.progress), (vec![Effect::Exhausted], &Progress::Exhausted));
+    let (e, _) = step(e, &until(600_000, 2), Timestamp(500_000), &mut on_call);
+    let (e, _) = step(e, &Input::Resolved, Timestamp(510_000), &mut on_call);
+    assert_eq!(e.next_at(), None);
+    let stored: Progress = serde_json::from_str(r#"{"state":"acknowledged"}"#).expect("as it was written before");
+    assert_eq!(stored, Progress::Acknowledged { expires: None });
+}
+
+#[test]
+fn how_long_an_acknowledgement_holds_has_limits() {
+    for (ms, good) in [(60_000, true), (59_999, false), (7 * 86_400_000, true), (7 * 86_400_000 + 1, false)] {
+        let policy = Policy { ack_timeout_ms: Some(ms), ..policy(0) };
+        assert_eq!(policy.check().is_ok(), good, "{ms}");
+    }
 }
 
 #[test]
@@ -163,7 +195,8 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// Whatever the order of inputs and the gaps between them: no step of a round is paged twice, steps come in order
-    /// and not before their time, nothing is paged after the end, and the state survives being written and read.
+    /// and not before their time, nothing is paged while somebody has it or after the end, what somebody had for a time
+    /// begins again at once, and the state survives being written and read.
     #[test]
     fn pages_once_in_order_and_never_after_the_end(
         repeat in 0_u32..3,
@@ -171,26 +204,33 @@ proptest! {
     ) {
         let mut e = Escalation::new(policy(repeat), Timestamp(0));
         let mut now = 0;
-        let mut over = false;
         let mut last: Option<(u32, usize, i64)> = None;
         for (gap, kind) in inputs {
             now += gap;
-            let input = match kind { 0 => Input::Acknowledged, 1 => Input::Resolved, _ => Input::Tick };
+            let next_round = last.map_or(0, |(round, ..)| round + 1);
+            let input = match kind {
+                0 => Input::Acknowledged(None),
+                1 => Input::Resolved,
+                2 => Input::Acknowledged(Some(Expiry { at: Timestamp(now + 50_000), round: next_round })),
+                _ => Input::Tick,
+            };
             e = serde_json::from_str(&serde_json::to_string(&e).expect("plain data")).expect("plain data");
+            let held = e.expires_at().map_or(matches!(e.progress, Progress::Acknowledged { .. }), |at| at.0 > now);
+            let over = held || e.progress == Progress::Resolved || input != Input::Tick;
             let (next, effects) = step(e, &input, Timestamp(now), &mut on_call);
             e = next;
-            over |= input != Input::Tick;
+            let again = effects.contains(&Effect::Unacknowledged);
             for effect in effects {
-                prop_assert!(!over, "{effect:?} after the end");
+                prop_assert!(!over, "{effect:?} while nobody is waited for");
                 if let Effect::Page { step, round, .. } = effect {
                     if let Some((r, s, paged_at)) = last {
                         prop_assert!((round, step) > (r, s));
-                        prop_assert!(now - paged_at >= e.policy.steps[s].delay_ms);
+                        prop_assert!(again || now - paged_at >= e.policy.steps[s].delay_ms);
                     }
                     last = Some((round, step, now));
                 }
             }
-            if over {
+            if input == Input::Resolved {
                 prop_assert_eq!(e.next_at(), None);
             }
         }

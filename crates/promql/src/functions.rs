@@ -145,6 +145,11 @@ static FUNCTIONS: &[Function] = &[
     f("year", &[V], 1, V),
 ];
 
+/// Names of all functions, in the order of the alphabet, and whether each is experimental.
+pub fn function_names() -> impl Iterator<Item = (&'static str, bool)> {
+    FUNCTIONS.iter().map(|f| (f.name, f.is_experimental()))
+}
+
 pub(crate) fn find(name: &str) -> Option<&'static Function> {
     FUNCTIONS.binary_search_by(|f| f.name.cmp(name)).ok().map(|i| &FUNCTIONS[i])
 }

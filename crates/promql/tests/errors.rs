@@ -121,6 +121,11 @@ fn limits_say_their_number() {
     assert!(ask(&limits(|l| l.values_max = 1000), "x").contains("more than 1000 values"));
     assert!(ask(&limits(|l| l.bytes_max = 10_000), "x + x").contains("holds more than 10000 bytes"));
     assert!(ask(&limits(|l| l.bytes_max = 10_000), "sum by (s) (x)").contains("holds more than 10000 bytes"));
+    // Both sides with their tables are about 175,000 bytes; what is joined makes it more.
+    assert!(ask(&limits(|l| l.bytes_max = 200_000), "sum(x + x)").contains("holds more than 200000 bytes"));
+    // 50 series of an answer, each with 5,000 bytes of labels as text.
+    let long = format!("label_replace(x, \"long\", \"{}\", \"\", \"\")", "y".repeat(5_000));
+    assert!(ask(&limits(|l| l.bytes_max = 450_000), &long).contains("holds more than 450000 bytes"));
     assert!(ask(&limits(|l| l.values_max = 1000), "sum by (s) (x)").contains("more than 1000 values"));
     assert!(ask(&limits(|l| l.values_max = 1000), "sum_over_time(x[1h:1s])").contains("at most 1000"));
 }

@@ -9,7 +9,8 @@ use tenfold_types::Timestamp;
 pub const BODY_BYTES_MAX: usize = 1024 * 1024;
 const WORD_BYTES_MAX: usize = 1_024;
 
-/// The release of CDEvents that an event is written in. What we tell of has the same content in both.
+/// The release of CDEvents that an event is written in. What we tell of has the same content in both, but for the address of a run:
+/// `uri`, and `url` up to 0.4.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 pub enum Spec {
     /// Says the kind of the subject once more, and its own version as `version`.
@@ -50,11 +51,15 @@ pub enum Word {
     IncidentDetected,
     IncidentReported,
     IncidentResolved,
+    PipelineRunQueued,
+    PipelineRunStarted,
     PipelineRunFinished,
+    BuildStarted,
+    BuildFinished,
 }
 
 impl Word {
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 15] = [
         Self::ServiceDeployed,
         Self::ServiceUpgraded,
         Self::ServiceRolledBack,
@@ -65,7 +70,11 @@ impl Word {
         Self::IncidentDetected,
         Self::IncidentReported,
         Self::IncidentResolved,
+        Self::PipelineRunQueued,
+        Self::PipelineRunStarted,
         Self::PipelineRunFinished,
+        Self::BuildStarted,
+        Self::BuildFinished,
     ];
 
     pub const fn name(self) -> &'static str {
@@ -80,14 +89,18 @@ impl Word {
             Self::IncidentDetected => "incident.detected",
             Self::IncidentReported => "incident.reported",
             Self::IncidentResolved => "incident.resolved",
+            Self::PipelineRunQueued => "pipelinerun.queued",
+            Self::PipelineRunStarted => "pipelinerun.started",
             Self::PipelineRunFinished => "pipelinerun.finished",
+            Self::BuildStarted => "build.started",
+            Self::BuildFinished => "build.finished",
         }
     }
 
     /// The kind of the subject, as releases up to 0.4 spell it.
     fn subject(self) -> &'static str {
         match self {
-            Self::PipelineRunFinished => "pipelineRun",
+            Self::PipelineRunQueued | Self::PipelineRunStarted | Self::PipelineRunFinished => "pipelineRun",
             other => other.name().split('.').next().unwrap_or_default(),
         }
     }
@@ -127,6 +140,11 @@ impl Outgoing {
             Spec::V04 => {
                 event["context"]["version"] = spec.version().into();
                 event["subject"]["type"] = self.word.subject().into();
+                if let Some(content) = event["subject"]["content"].as_object_mut()
+                    && let Some(uri) = content.remove("uri")
+                {
+                    content.insert("url".to_owned(), uri);
+                }
             }
             Spec::V05 => event["context"]["specversion"] = spec.version().into(),
         }
@@ -260,6 +278,9 @@ fn required(kind: &str, content: &Value) -> Result<(), CdEventError> {
         "artifact.packaged" => &[&["change", "id"]],
         "incident.detected" | "incident.resolved" => &[&["environment", "id"]],
         "incident.reported" => &[&["environment", "id"], &["ticketURI"]],
+        "pipelinerun.started" if content.get("uri").is_some() => &[&["pipelineName"], &["uri"]],
+        // as releases up to 0.4 call it
+        "pipelinerun.started" => &[&["pipelineName"], &["url"]],
         _ => &[],
     };
     for path in fields {

@@ -23,10 +23,15 @@ fn outgoing(word: Word) -> Outgoing {
         Word::IncidentReported => {
             json!({"environment": environment, "ticketURI": "https://tenfold.example/incidents/1"})
         }
+        Word::PipelineRunQueued | Word::PipelineRunStarted => {
+            json!({"pipelineName": "photos to production", "uri": "https://tenfold.example/deploys/12"})
+        }
         Word::PipelineRunFinished => {
             let uri = "https://tenfold.example/deploys/12";
             json!({"pipelineName": "photos to production", "uri": uri, "outcome": "failure", "errors": "exit 1"})
         }
+        Word::BuildStarted => json!({}),
+        Word::BuildFinished => json!({"artifactId": artifact_id("photos", "4f2c91a")}),
     };
     Outgoing {
         word,
@@ -160,7 +165,8 @@ fn events_of_every_release_are_read() {
     };
     let linked = json!({"version": "0.4.1", "chainId": "4c8cb7dd", "schemaUri": "https://myorg.com/schema/custom",
         "links": [{"linkType": "END", "from": {"contextId": "5328c37f"}}]});
-    let run = json!({"id": "mySubject123", "type": "pipelineRun", "content": {"pipelineName": "myPipeline"}});
+    let run = json!({"id": "mySubject123", "type": "pipelineRun",
+        "content": {"pipelineName": "myPipeline", "url": "https://www.example.com/mySubject123"}});
     let good = [
         (json!({"version": "0.1.2"}), "service.deployed.0.1.0", typed("service")),
         (json!({"version": "0.3.0"}), "service.deployed.0.1.1", typed("service")),
@@ -190,6 +196,26 @@ fn events_of_every_release_are_read() {
     }
 }
 
+/// By the schemas of release 0.4.1: `additionalProperties` is false there, too, and a run has a `url`.
+#[test]
+fn a_run_has_the_address_that_its_release_asks_for() {
+    for word in [Word::PipelineRunQueued, Word::PipelineRunStarted, Word::PipelineRunFinished] {
+        let told = outgoing(word);
+        for (spec, version, name, other) in [(Spec::V04, "0.2.0", "url", "uri"), (Spec::V05, "0.3.0", "uri", "url")] {
+            let event = told.cdevent(spec);
+            let kind = format!("dev.cdevents.{}.{version}", word.name());
+            let content = &event["subject"]["content"];
+            assert_eq!((&event["context"]["type"], &content[name]), (&json!(kind), &told.content["uri"]));
+            assert!(content.get(other).is_none(), "{event}");
+            assert!(take(&event).is_ok(), "{event}");
+        }
+    }
+    let mut started = outgoing(Word::PipelineRunStarted).cdevent(Spec::V04);
+    assert_eq!(started["subject"]["type"], "pipelineRun");
+    started["subject"]["content"].as_object_mut().expect("one").remove("url");
+    assert_eq!(take(&started), Err(CdEventError::Field("subject.content.url".to_owned())));
+}
+
 /// What was told in the older words is read as the same.
 #[test]
 fn each_release_that_we_write_is_read() {
@@ -203,7 +229,13 @@ fn each_release_that_we_write_is_read() {
         assert_eq!(told.cloudevent(Spec::V04)["type"], old["context"]["type"], "{old}");
         let (was, is) = (take(&old).expect("0.4"), take(&told.cdevent(Spec::V05)).expect("0.5"));
         assert_eq!((was.version.as_str(), is.version.as_str()), ("0.2.0", "0.3.0"));
-        let known = |e: tenfold_protocols::cdevents::Incoming| (e.kind, e.id, e.at, e.subject, e.content);
+        let known = |mut e: tenfold_protocols::cdevents::Incoming| {
+            // the one name that changed
+            if let Some(url) = e.content.as_object_mut().and_then(|content| content.remove("url")) {
+                e.content["uri"] = url;
+            }
+            (e.kind, e.id, e.at, e.subject, e.content)
+        };
         assert_eq!(known(was), known(is));
     }
 }

@@ -15,9 +15,12 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     files,
     git::Mirror,
-    program::{self, Folder, Program},
+    program::{self, Bad, Folder, Program},
     runner::BuildParent,
 };
+
+/// The subject of sentences about it.
+const WHAT: &str = "the build";
 
 /// One build, with what it takes from the server.
 pub(crate) struct Job<'a> {
@@ -25,13 +28,14 @@ pub(crate) struct Job<'a> {
     pub folder: &'a Folder,
     pub blobs: Blobs,
     pub settings: &'a Builds,
-    /// How the build is started; directly where there is nothing to fence it with.
+    /// What becomes its keeper.
     pub parent: Option<&'a BuildParent>,
     pub order: &'a BuildOrder,
     pub lines: LineSink,
     pub cancel: CancellationToken,
 }
 
+/// Builds, or goes on with the build that an earlier server began.
 pub(crate) async fn build(job: Job<'_>) -> Result<Manifest, String> {
     let result = job.run().await;
     job.folder.remove().await;
@@ -40,15 +44,23 @@ pub(crate) async fn build(job: Job<'_>) -> Result<Manifest, String> {
 
 impl Job<'_> {
     async fn run(&self) -> Result<Manifest, String> {
-        let argv = &self.order.pipeline.build.command;
-        let uid = if argv.is_empty() { None } else { program::uid(self.parent, self.order.deploy) };
-        let seconds = self.folder.check_out(self.mirror, &self.order.sha, uid).await?;
-        if !argv.is_empty() {
-            (self.lines)(Stream::Tenfold, &format!("$ {}", argv.join(" ")));
-            self.command(seconds, uid).await?;
-        }
+        let uid = if self.argv().is_empty() { None } else { program::uid(self.settings, self.order.deploy) };
+        let ended = if self.program(0, uid).is_begun() {
+            program::take_up(self.folder, WHAT, &self.lines, &self.cancel).await
+        } else {
+            self.anew(uid).await
+        };
+        let ended = match ended {
+            // a build may always be begun again
+            Err(Bad::Unknown(why)) => {
+                (self.lines)(Stream::Tenfold, &format!("{why}; it is begun again"), None);
+                self.anew(uid).await
+            }
+            ended => ended,
+        };
+        ended.map_err(Bad::into_text)?;
         if self.cancel.is_cancelled() {
-            return Err("the build was cancelled".to_owned());
+            return Err(format!("{WHAT} was cancelled"));
         }
         let (artifact, blobs) = (self.order.pipeline.artifact.clone(), self.blobs.clone());
         let owner = uid.unwrap_or_else(|| nix::unistd::geteuid().as_raw());
@@ -56,7 +68,20 @@ impl Job<'_> {
         program::blocking(move || files::collect(&source, &artifact.paths, &artifact.exclude, owner, &blobs)).await?
     }
 
-    async fn command(&self, commit_seconds: i64, uid: Option<u32>) -> Result<(), String> {
+    fn argv(&self) -> &[String] {
+        &self.order.pipeline.build.command
+    }
+
+    async fn anew(&self, uid: Option<u32>) -> Result<(), Bad> {
+        let seconds = self.folder.check_out(self.mirror, &self.order.sha, uid).await.map_err(Bad::Failed)?;
+        if self.argv().is_empty() {
+            return Ok(());
+        }
+        (self.lines)(Stream::Tenfold, &format!("$ {}", self.argv().join(" ")), None);
+        self.program(seconds, uid).run().await
+    }
+
+    fn program(&self, commit_seconds: i64, uid: Option<u32>) -> Program<'_> {
         let recipe = &self.order.pipeline.build;
         let service = self.order.source.service.as_str();
         let usual = [("CI", "true".to_owned()), ("SOURCE_DATE_EPOCH", commit_seconds.to_string())];
@@ -65,10 +90,11 @@ impl Job<'_> {
         env.extend(recipe.env.clone());
         // the file cannot make a build believe that it is of another commit
         env.extend(own.map(|(name, value)| (name.to_owned(), value)));
-        let program = Program {
-            what: "the build",
-            key: "build",
-            group: &format!("build-{}", self.order.deploy),
+        Program {
+            what: WHAT.to_owned(),
+            key: "build".to_owned(),
+            about: format!("build {}", self.order.sha),
+            group: format!("build-{}", self.order.deploy),
             service,
             argv: &recipe.command,
             env,
@@ -83,7 +109,6 @@ impl Job<'_> {
             uid,
             lines: self.lines.clone(),
             cancel: &self.cancel,
-        };
-        program.run().await
+        }
     }
 }

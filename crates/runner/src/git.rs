@@ -1,37 +1,54 @@
-//! Git by its command line: a bare copy per repository in the data directory, read with plumbing commands.
+//! Git: a bare copy per repository in the data directory. The `git` command fetches it, writes checkouts and compares
+//! patches; commits and what lies between two of them are read by gix in this process.
 //!
 //! Names from people never stand where git could read them as options, hooks and prompts are off, and only the protocols
 //! file, https and ssh are spoken.
 
+mod history;
+mod range;
+
 use std::{
+    collections::HashSet,
     path::{Path, PathBuf},
     process::Stdio,
     time::Duration,
 };
 
+use gix::ObjectId;
 use tenfold_app::deploys::ports::{Commit, CommitRange, Source};
-use tenfold_types::{Fault, Timestamp};
+use tenfold_types::Fault;
 use tokio::process::Command;
 
+use self::history::{History, Interrupt, Trouble};
 use crate::process::inherited_env;
 
 /// Longest a fetch may take.
 const FETCH: Duration = Duration::from_mins(2);
-/// Longest any other command may take.
+/// Longest anything else may take.
 const READ: Duration = Duration::from_secs(30);
 /// Most commits listed of each side between two.
 const COMMITS_MAX: usize = 400;
+/// Most commits read to find what lies between two; the largest public histories are about as long.
+const WALKED_MAX: usize = 2_000_000;
 /// Most changed files named.
 const CHANGED_MAX: usize = 20;
 const FILE_BYTES_MAX: u64 = 1024 * 1024;
 const TEXT_CHARS_MAX: usize = 200;
+const ID_DIGITS: usize = 40;
 const REF_BYTES_MAX: usize = 255;
-const UNIT: char = '\u{1f}';
 
 /// The local copy of one repository.
 pub(crate) struct Mirror {
     dir: PathBuf,
     source: Source,
+    limits: Limits,
+}
+
+/// How much history is read for one answer.
+#[derive(Debug, Clone, Copy)]
+struct Limits {
+    commits_max: usize,
+    within: Duration,
 }
 
 impl Mirror {
@@ -40,7 +57,8 @@ impl Mirror {
     pub fn new(root: &Path, source: &Source) -> Self {
         let key = blake3::hash(source.repository.as_bytes()).to_hex();
         let name = format!("{}-{}.git", source.service, &key.as_str()[..16]);
-        Self { dir: root.join(name), source: source.clone() }
+        let limits = Limits { commits_max: WALKED_MAX, within: READ };
+        Self { dir: root.join(name), source: source.clone(), limits }
     }
 
     pub async fn fetch(&self) -> Result<(), Fault> {
@@ -80,38 +98,91 @@ impl Mirror {
     }
 
     pub async fn commit(&self, sha: &str) -> Result<Commit, Fault> {
-        check_sha(sha)?;
-        let log = self.git(&["log", "-1", "-z", FORMAT, sha, "--"], READ).await?;
-        parse_log(&log)
-            .into_iter()
-            .next()
-            .ok_or_else(|| Fault::internal(format!("git said nothing about the commit {sha}")))
+        let id = self.whole(sha).await?;
+        self.history(move |history| history.commit(id)).await
     }
 
     /// What `to` adds to `from` and what it leaves out. Without `from` only the commit itself.
+    ///
+    /// A commit that was cherry-picked from one side to the other is on neither. That takes a comparison of patches, which
+    /// is git's own answer and asked for only where both sides have commits.
     pub async fn commits(&self, from: Option<&str>, to: &str) -> Result<CommitRange, Fault> {
-        check_sha(to)?;
         let Some(from) = from else {
             return Ok(CommitRange { added: vec![self.commit(to).await?], added_count: 1, ..CommitRange::default() });
         };
-        check_sha(from)?;
-        let span = format!("{from}...{to}");
-        let counts = self.git(&["rev-list", "--count", "--left-right", "--cherry-pick", &span, "--"], READ).await?;
-        let counts = String::from_utf8_lossy(&counts);
-        let mut numbers = counts.split_whitespace().filter_map(|n| n.parse::<u64>().ok());
-        let (removed_count, added_count) = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
-        let limit = format!("--max-count={COMMITS_MAX}");
-        let mut range = CommitRange { added_count, removed_count, ..CommitRange::default() };
-        // each side by itself: many newer commits must not push the older side off the list
-        let sides =
-            [("--left-only", removed_count, &mut range.removed), ("--right-only", added_count, &mut range.added)];
-        for (side, count, listed) in sides {
-            if count > 0 {
-                let log = self.git(&["log", "-z", side, "--cherry-pick", &limit, FORMAT, &span, "--"], READ).await?;
-                *listed = parse_log(&log);
-            }
+        let (from, to, most) = (self.whole(from).await?, self.whole(to).await?, self.limits.commits_max);
+        let sides = self.history(move |history| history.sides(from, to, most)).await?;
+        let (mut removed, mut added) = (sides.left, sides.right);
+        if !removed.is_empty() && !added.is_empty() {
+            let picked = self.cherry_picked(from, to).await?;
+            removed.retain(|id| !picked.contains(id));
+            added.retain(|id| !picked.contains(id));
         }
-        Ok(range)
+        let (removed_count, added_count) = (count(&removed), count(&added));
+        // each side by itself: many newer commits must not push the older side off the list
+        removed.truncate(COMMITS_MAX);
+        added.truncate(COMMITS_MAX);
+        let listed = move |history: &History| Ok((history.commits(&added)?, history.commits(&removed)?));
+        let (added, removed) = self.history(listed).await?;
+        Ok(CommitRange { added, added_count, removed, removed_count })
+    }
+
+    /// Commits of either side whose patch the other side has as well.
+    async fn cherry_picked(&self, from: ObjectId, to: ObjectId) -> Result<HashSet<ObjectId>, Fault> {
+        let span = format!("{}...{}", from.to_hex(), to.to_hex());
+        // `=` stands before a commit with a twin
+        let marked = self.git(&["rev-list", "--cherry-mark", "--no-merges", &span, "--"], READ).await?;
+        let twins = marked.split(|b| *b == b'\n').filter_map(|line| line.strip_prefix(b"="));
+        twins
+            .map(ObjectId::from_hex)
+            .collect::<Result<_, _>>()
+            .map_err(|e| Fault::internal(format!("git rev-list named no commit: {}", clean(&e.to_string()))))
+    }
+
+    /// The whole name of a commit, of which people may give the first digits.
+    async fn whole(&self, sha: &str) -> Result<ObjectId, Fault> {
+        check_sha(sha)?;
+        let bad = |_| Fault::invalid(format!("`{}` is not a commit's name", clean(sha)));
+        if sha.len() == ID_DIGITS {
+            return ObjectId::from_hex(sha.as_bytes()).map_err(bad);
+        }
+        let asked = format!("{sha}^{{commit}}");
+        let found = self.git(&["rev-parse", "--verify", "--quiet", "--end-of-options", &asked], READ).await?;
+        ObjectId::from_hex(found.trim_ascii()).map_err(bad)
+    }
+
+    /// Reads the history on a thread where it may block. It ends when nobody waits for it any more.
+    async fn history<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&History) -> Result<T, Trouble> + Send + 'static,
+    ) -> Result<T, Fault> {
+        let asked = Asked(Interrupt::default());
+        let (dir, interrupt) = (self.dir.clone(), asked.0.clone());
+        let task = tokio::task::spawn_blocking(move || History::open(&dir, interrupt).and_then(|found| read(&found)));
+        match tokio::time::timeout(self.limits.within, task).await {
+            Ok(Ok(answer)) => answer.map_err(|trouble| self.fault(&trouble)),
+            Ok(Err(ended)) => {
+                Err(Fault::internal(format!("reading the history of {} failed: {ended}", self.source.service)))
+            }
+            Err(_) => Err(Fault::unavailable(format!(
+                "reading the history of {} took longer than {} s",
+                self.source.service,
+                self.limits.within.as_secs()
+            ))),
+        }
+    }
+
+    fn fault(&self, trouble: &Trouble) -> Fault {
+        let said = format!("the history of {} could not be read: {trouble}", self.source.service);
+        match trouble {
+            Trouble::Missing(_) => Fault::unavailable(said).advice(
+                "if it is pushed and a fetch does not bring it, the copy is damaged: remove its folder, and the next fetch makes a new one",
+            ),
+            Trouble::Closed(_) | Trouble::Damaged(..) => Fault::unavailable(said)
+                .advice("the copy is damaged: remove its folder, and the next fetch makes a new one"),
+            Trouble::NotACommit(..) => Fault::invalid(said),
+            Trouble::TooMany(_) | Trouble::Stopped => Fault::unavailable(said),
+        }
     }
 
     /// Files that fit one of the patterns and differ between two commits; the first few.
@@ -203,22 +274,17 @@ impl Mirror {
     }
 }
 
-const FORMAT: &str = "--format=%H%x1f%an%x1f%ct%x1f%s";
+/// Somebody waits for an answer, until this is dropped.
+struct Asked(Interrupt);
 
-fn parse_log(log: &[u8]) -> Vec<Commit> {
-    String::from_utf8_lossy(log)
-        .split('\0')
-        .filter_map(|entry| {
-            let mut fields = entry.trim_start_matches('\n').splitn(4, UNIT);
-            let sha = fields.next()?.to_owned();
-            let author = clean(fields.next()?);
-            let seconds: i64 = fields.next()?.parse().ok()?;
-            let message = clean(fields.next()?);
-            let short = sha.get(..7)?.to_owned();
-            let at = Timestamp::from_millis(seconds.saturating_mul(1000));
-            Some(Commit { sha, short, author, message, at })
-        })
-        .collect()
+impl Drop for Asked {
+    fn drop(&mut self) {
+        self.0.set();
+    }
+}
+
+fn count(ids: &[ObjectId]) -> u64 {
+    u64::try_from(ids.len()).unwrap_or(u64::MAX)
 }
 
 fn clean(text: &str) -> String {
@@ -249,17 +315,4 @@ fn io(what: &str, error: &std::io::Error) -> Fault {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn references_cannot_be_options_or_revision_expressions() {
-        for bad in ["", "-x", "--upload-pack=x", "a..b", "a^", "a~1", "a:b", "@{u}", "a b", "a\nb", "/x", ".x", "a*"] {
-            assert!(check_ref(bad).is_err(), "{bad:?}");
-        }
-        for good in ["main", "feature/x", "v1.2.3", "4f2c91a", "HEAD"] {
-            assert!(check_ref(good).is_ok(), "{good}");
-        }
-        assert!(check_sha("--help").is_err());
-    }
-}
+mod tests;

@@ -1,6 +1,6 @@
 //! A hook of the pipeline file: a program in a clean checkout of the commit, in the sandbox that builds have.
 
-use std::{collections::BTreeMap, path::Path};
+use std::collections::BTreeMap;
 
 use tenfold_app::{
     deploys::ports::{HookOrder, LineSink, Stream},
@@ -10,37 +10,63 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     git::Mirror,
-    program::{self, Folder, Program},
+    program::{self, Bad, Folder, Program},
     runner::BuildParent,
 };
 
 /// One run of a hook, with what it takes from the server.
 pub(crate) struct Job<'a> {
     pub mirror: &'a Mirror,
-    /// Holds a folder for each hook of a deploy (`12-before_promote`), since one may begin while another still ends.
-    pub root: &'a Path,
+    pub folder: &'a Folder,
     pub settings: &'a Builds,
-    /// How it is started; directly where there is nothing to fence it with.
+    /// What becomes its keeper.
     pub parent: Option<&'a BuildParent>,
     pub order: HookOrder,
     pub lines: LineSink,
     pub cancel: CancellationToken,
 }
 
-/// Runs it to its end. The error is for people.
+/// Runs it to its end, or goes on with the one that an earlier server began. The error is for people.
 pub(crate) async fn run(job: Job<'_>) -> Result<(), String> {
-    let folder = Folder::new(job.root, &format!("{}-{}", job.order.deploy, job.order.at));
-    let ended = job.run_in(&folder).await;
-    folder.remove().await;
-    ended
+    let ended = job.run().await;
+    if ended.is_ok() {
+        job.folder.remove_ended().await;
+    } else {
+        job.folder.remove().await;
+    }
+    ended.map_err(Bad::into_text)
 }
 
 impl Job<'_> {
-    async fn run_in(&self, folder: &Folder) -> Result<(), String> {
+    async fn run(&self) -> Result<(), Bad> {
+        let program = self.program();
+        let ended = if program.is_begun() {
+            program::take_up(self.folder, "the hook", &self.lines, &self.cancel).await
+        } else {
+            self.anew(&program).await
+        };
+        match ended {
+            Err(Bad::Unknown(why)) if self.order.hook.idempotent => {
+                (self.lines)(
+                    Stream::Tenfold,
+                    &format!("{}: {why}; it is idempotent and is run again", self.order.at),
+                    None,
+                );
+                self.anew(&program).await
+            }
+            ended => ended,
+        }
+    }
+
+    async fn anew(&self, program: &Program<'_>) -> Result<(), Bad> {
+        self.folder.check_out(self.mirror, &self.order.sha, program.uid).await.map_err(Bad::Failed)?;
         let (order, hook) = (&self.order, &self.order.hook);
-        let uid = program::uid(self.parent, order.deploy);
-        folder.check_out(self.mirror, &order.sha, uid).await?;
-        (self.lines)(Stream::Tenfold, &format!("{}: $ {}", order.at, hook.command.join(" ")));
+        (self.lines)(Stream::Tenfold, &format!("{}: $ {}", order.at, hook.command.join(" ")), None);
+        program.run().await
+    }
+
+    fn program(&self) -> Program<'_> {
+        let (order, hook) = (&self.order, &self.order.hook);
         let own = [
             ("TENFOLD_HOOK", order.at.clone()),
             ("TENFOLD_SERVICE", order.source.service.clone()),
@@ -51,10 +77,11 @@ impl Job<'_> {
         // the file cannot make a hook believe that it is for another deploy
         let mut env = hook.env.clone();
         env.extend(own.map(|(name, value)| (name.to_owned(), value)));
-        let program = Program {
-            what: "it",
-            key: &format!("hooks.{}", order.at),
-            group: &format!("hook-{}-{}", order.deploy, order.at),
+        Program {
+            what: "it".to_owned(),
+            key: format!("hooks.{}", order.at),
+            about: format!("{} {}", order.at, order.sha),
+            group: format!("hook-{}-{}", order.deploy, order.at),
             service: &order.source.service,
             argv: &hook.command,
             env,
@@ -63,13 +90,12 @@ impl Job<'_> {
             network: hook.network,
             timeout_s: hook.timeout_s,
             idle_timeout_s: hook.idle_timeout_s,
-            folder,
+            folder: self.folder,
             settings: self.settings,
             parent: self.parent,
-            uid,
+            uid: program::uid(self.settings, order.deploy),
             lines: self.lines.clone(),
             cancel: &self.cancel,
-        };
-        program.run().await
+        }
     }
 }

@@ -10,9 +10,9 @@ use async_trait::async_trait;
 use tenfold_app::{
     deploys::{
         Blobs,
-        ports::{BuildOrder, Commit, CommitRange, HookOrder, LineSink, Runner, Source},
+        ports::{BuildOrder, Commit, CommitRange, HookOrder, LineSink, Runner, Source, Step, StepKind},
     },
-    settings::{Builds, Sandbox},
+    settings::Builds,
 };
 use tenfold_deploys::Manifest;
 use tenfold_types::Fault;
@@ -26,7 +26,7 @@ use crate::{
     program::{self, Folder},
 };
 
-/// The program that becomes the parent of a build, a hook or a command; it is called as `PROGRAM sandbox`.
+/// The program that becomes the keeper of a build, a hook or a command, and its sandbox; it is called as `PROGRAM sandbox`.
 #[derive(Debug, Clone)]
 pub struct BuildParent {
     pub program: PathBuf,
@@ -34,7 +34,8 @@ pub struct BuildParent {
     pub hide: Vec<PathBuf>,
 }
 
-/// Copies of repositories in `git/`, builds in `builds/`, hooks in `hooks/`, commands of targets in `commands/`, artifacts in the blob store of the same data directory.
+/// Copies of repositories in `git/`, builds in `builds/`, hooks in `hooks/`, commands of targets in `commands/`, artifacts in the
+/// blob store of the same data directory. Beside the folder of a program lies that of its step, `12.step`.
 pub struct GitRunner {
     root: PathBuf,
     builds: Builds,
@@ -45,15 +46,16 @@ pub struct GitRunner {
 }
 
 impl GitRunner {
-    /// `parent` is absent where nothing can fence a build, as in programs that are not tenfold itself.
+    /// Without a `parent` no program is run: a build has to be without a command then, as where this is not tenfold itself.
     pub fn new(data_dir: &Path, builds: Builds, parent: Option<BuildParent>) -> Self {
         // programs are started from other folders, so the paths must not depend on the current one
         let root = std::path::absolute(data_dir).unwrap_or_else(|_| data_dir.to_path_buf());
         Self { blobs: Blobs::new(&root), root, builds, parent, fetching: Mutex::default() }
     }
 
-    fn parent(&self) -> Option<&BuildParent> {
-        self.parent.as_ref().filter(|_| self.builds.sandbox != Sandbox::Off)
+    fn folder(&self, step: &Step) -> Folder {
+        let (root, name) = place(step);
+        Folder::new(&self.root.join(root), &name)
     }
 
     fn mirror(&self, source: &Source) -> Mirror {
@@ -66,6 +68,21 @@ impl GitRunner {
             return Ok(());
         }
         self.fetch(source).await.map_err(|fault| fault.message)
+    }
+}
+
+const BUILDS: &str = "builds";
+const HOOKS: &str = "hooks";
+pub(crate) const COMMANDS: &str = "commands";
+const ROOTS: [&str; 3] = [BUILDS, HOOKS, COMMANDS];
+
+/// In which folder of the data directory a program's folder lies, and its name: one for each hook of a deploy, since one may
+/// begin while another still ends.
+fn place(step: &Step) -> (&'static str, String) {
+    match &step.kind {
+        StepKind::Build => (BUILDS, step.deploy.to_string()),
+        StepKind::Hook(at) => (HOOKS, format!("{}-{at}", step.deploy)),
+        StepKind::Command => (COMMANDS, step.deploy.to_string()),
     }
 }
 
@@ -106,9 +123,9 @@ impl Runner for GitRunner {
         self.need(&order.source, &order.sha).await?;
         hook::run(hook::Job {
             mirror: &self.mirror(&order.source),
-            root: &self.root.join("hooks"),
+            folder: &self.folder(&Step { deploy: order.deploy, kind: StepKind::Hook(order.at.clone()) }),
             settings: &self.builds,
-            parent: self.parent(),
+            parent: self.parent.as_ref(),
             order,
             lines,
             cancel,
@@ -116,21 +133,36 @@ impl Runner for GitRunner {
         .await
     }
 
-    async fn tidy(&self, unfinished: &[i64]) {
-        for root in ["builds", "hooks", "commands"] {
-            program::tidy(&self.root.join(root), unfinished).await;
+    async fn kept(&self, step: &Step) -> bool {
+        let folder = self.folder(step);
+        let kept = folder.step().is_kept();
+        if !kept {
+            folder.remove().await;
+        }
+        kept
+    }
+
+    async fn clear(&self, step: &Step) {
+        self.folder(step).remove().await;
+    }
+
+    async fn tidy(&self, under_way: &[Step]) {
+        let places: Vec<(&str, String)> = under_way.iter().map(place).collect();
+        for root in ROOTS {
+            let kept: Vec<String> = places.iter().filter(|(of, _)| *of == root).map(|(_, name)| name.clone()).collect();
+            program::tidy(&self.root.join(root), &kept).await;
         }
     }
 
     async fn build(&self, order: BuildOrder, lines: LineSink, cancel: CancellationToken) -> Result<Manifest, String> {
         self.need(&order.source, &order.sha).await?;
-        let folder = Folder::new(&self.root.join("builds"), &order.deploy.to_string());
+        let folder = self.folder(&Step { deploy: order.deploy, kind: StepKind::Build });
         build::build(build::Job {
             mirror: &self.mirror(&order.source),
             folder: &folder,
             blobs: self.blobs.clone(),
             settings: &self.builds,
-            parent: self.parent(),
+            parent: self.parent.as_ref(),
             order: &order,
             lines,
             cancel,

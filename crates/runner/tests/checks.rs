@@ -19,6 +19,7 @@ use tenfold_testkit::TestClock;
 use tenfold_types::Timestamp;
 
 const PLUGINS: &str = "/usr/lib/nagios/plugins";
+const STARTER: &str = env!("CARGO_BIN_EXE_tenfold-sandbox");
 const PATIENCE: Duration = Duration::from_secs(20);
 
 fn installed(path: &str, package: &str) -> bool {
@@ -38,7 +39,8 @@ fn now() -> Timestamp {
 
 fn looker(dir: &Path) -> Looker {
     let _ = rustls::crypto::ring::default_provider().install_default();
-    Looker::new(vec![PathBuf::from(PLUGINS), dir.to_owned()], Arc::new(TestClock::at(now()))).unwrap()
+    let dirs = vec![PathBuf::from(PLUGINS), dir.to_owned()];
+    Looker::new(dirs, STARTER.into(), Arc::new(TestClock::at(now()))).unwrap()
 }
 
 fn what(json: serde_json::Value) -> Run {
@@ -406,7 +408,7 @@ async fn certificates_of_an_authority_of_the_house_are_judged_by_their_end_and_t
     let looker = |days: i64| {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let clock = TestClock::at(now().plus_ms(days * 86_400_000));
-        Looker::new(Vec::new(), Arc::new(clock)).unwrap()
+        Looker::new(Vec::new(), STARTER.into(), Arc::new(clock)).unwrap()
     };
     let ca = dir.path().join("ca.pem");
     let (_server, port) = house.serve("server", "DNS:localhost,IP:127.0.0.1", "20");

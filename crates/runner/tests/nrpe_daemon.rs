@@ -113,7 +113,7 @@ impl Daemon {
             nrpe[key] = value.clone();
         }
         let run: Run = serde_json::from_value(json!({"nrpe": nrpe})).unwrap();
-        let looker = Looker::new(Vec::new(), Arc::new(TestClock::at(Timestamp(0)))).unwrap();
+        let looker = Looker::new(Vec::new(), "no-starter".into(), Arc::new(TestClock::at(Timestamp(0)))).unwrap();
         let ran = looker.run(&run, Duration::from_secs(10)).await;
         (ran.status, String::from_utf8(ran.output).unwrap(), self.heard.recv().unwrap())
     }

@@ -12,10 +12,10 @@ mod target;
 mod units;
 
 pub use config::{
-    Auth, ConfigError, DnsSd, FileSd, HttpClient, HttpSd, Job, Limits, Protocol, RecordType, ScrapeConfigs, Secret,
-    Tls, parse_config,
+    Auth, ConfigError, DnsSd, FileSd, HttpClient, HttpSd, Job, Limits, Oauth2, Protocol, Proxy, RecordType,
+    ScrapeConfigs, Secret, Tls, parse_config,
 };
 pub use groups::{GROUPS_BYTES_MAX, Group, GroupError, parse_groups};
-pub use relabel::{Action, Rule, RuleSpec, apply};
+pub use relabel::{Action, Rule, RuleShown, RuleSpec, Step, apply, steps};
 pub use target::{Found, META, Place, resolve};
 pub use units::parse_bytes;

@@ -6,7 +6,7 @@
 
 use md5::{Digest, Md5};
 use regex::{Regex, RegexBuilder};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use tenfold_types::Labels;
 
 /// Largest compiled regular expression, in bytes.
@@ -169,7 +169,66 @@ pub fn apply(rules: &[Rule], mut labels: Labels) -> Option<Labels> {
     Some(labels)
 }
 
+/// A rule with every key, as Prometheus writes it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RuleShown {
+    pub source_labels: Vec<String>,
+    pub separator: String,
+    pub regex: String,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub modulus: u64,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub target_label: String,
+    pub replacement: String,
+    pub action: &'static str,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+fn is_zero(n: &u64) -> bool {
+    *n == 0
+}
+
+/// What stands after a rule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    pub rule: RuleShown,
+    /// Nothing once the label set is dropped.
+    pub labels: Labels,
+    /// Whether the label set is still there.
+    pub keep: bool,
+}
+
+/// What each rule makes of a label set, one after the other.
+pub fn steps(rules: &[Rule], labels: &Labels) -> Vec<Step> {
+    let (mut labels, mut keep) = (labels.clone(), true);
+    let step = |rule: &Rule| {
+        keep = keep && rule.step(&mut labels);
+        if !keep {
+            labels = Labels::new();
+        }
+        Step { rule: rule.shown(), labels: labels.clone(), keep }
+    };
+    rules.iter().map(step).collect()
+}
+
 impl Rule {
+    /// The rule as it would be written, with its defaults.
+    pub fn shown(&self) -> RuleShown {
+        let written = |whole: &Whole| {
+            let text = whole.0.as_str();
+            text.strip_prefix(r"\A(?s:").and_then(|t| t.strip_suffix(r")\z")).unwrap_or(text).to_owned()
+        };
+        RuleShown {
+            source_labels: self.sources.clone(),
+            separator: self.separator.clone(),
+            regex: self.regex.as_ref().map_or_else(|| "(.*)".to_owned(), written),
+            modulus: self.modulus,
+            target_label: self.target.clone(),
+            replacement: self.replacement.clone(),
+            action: self.action.name(),
+        }
+    }
+
     fn matches(&self, text: &str) -> bool {
         self.regex.as_ref().is_none_or(|r| r.0.is_match(text))
     }

@@ -1,6 +1,8 @@
 //! Configuration files of Prometheus: what they become, and how it is said what is wrong with one.
 
-use tenfold_scrape::{Auth, DnsSd, FileSd, HttpSd, Job, Protocol, RecordType, Secret, parse_config};
+use tenfold_scrape::{
+    Auth, DnsSd, FileSd, HttpSd, Job, Oauth2, Protocol, Proxy, RecordType, ScrapeConfigs, Secret, Tls, parse_config,
+};
 
 const WHOLE: &str = r#"
 global:
@@ -116,8 +118,41 @@ fn what_is_asked_for_is_said_in_order() {
 
 #[test]
 fn secrets_are_not_shown() {
-    let job = job("  bearer_token: very-secret\n");
-    assert!(!format!("{job:?}").contains("very-secret"));
+    for yaml in [
+        "  bearer_token: very-secret\n",
+        "  proxy_url: http://me:very-secret@proxy:3128\n",
+        "  oauth2: {client_id: me, client_secret: very-secret, token_url: 'http://t'}\n",
+    ] {
+        let job = job(yaml);
+        assert!(!format!("{job:?}").contains("very-secret"), "{job:?}");
+    }
+}
+
+#[test]
+fn proxies_and_tokens_are_read() {
+    let job = job(
+        "  proxy_url: http://proxy:3128\n  no_proxy: 10.0.0.0/8,.local\n  http_sd_configs:\n  - url: http://sd\n    \
+                   proxy_from_environment: true\n    oauth2: {client_id: me, client_secret_file: s, token_url: 'https://t/token', \
+                   scopes: [read], endpoint_params: {audience: metrics}, tls_config: {ca_file: ca.pem}, \
+                   proxy_url: 'http://p'}\n",
+    );
+    let whole = Proxy::Url { url: "http://proxy:3128".into(), except: "10.0.0.0/8,.local".into() };
+    assert_eq!((&job.client.proxy, &job.client.auth), (&whole, &None));
+    let mut config = ScrapeConfigs { jobs: vec![job], notes: Vec::new() };
+    config.relative_to("/etc/prometheus");
+    let client = &config.jobs[0].http_sd[0].client;
+    assert_eq!(client.proxy, Proxy::Environment);
+    let Some(Auth::Oauth2(oauth)) = &client.auth else { panic!("{client:?}") };
+    let wanted = Oauth2 {
+        client_id: "me".into(),
+        client_secret: Secret::File("/etc/prometheus/s".into()),
+        scopes: vec!["read".into()],
+        token_url: "https://t/token".into(),
+        parameters: [("audience".to_owned(), "metrics".to_owned())].into(),
+        tls: Tls { ca_file: Some("/etc/prometheus/ca.pem".into()), ..Tls::default() },
+        proxy: Proxy::Url { url: "http://p".into(), except: String::new() },
+    };
+    assert_eq!(**oauth, wanted);
 }
 
 #[test]
@@ -134,7 +169,22 @@ fn what_is_wrong_has_its_line() {
             "  static_config: [{targets: [a]}]",
             "line 3: `static_config` is not supported; did you mean `static_configs`?",
         ),
-        ("  proxy_url: http://p", "line 3: `proxy_url` is not supported here"),
+        ("  proxy_url: socks5://p", "line 3: `proxy_url` starts with http:// or https://"),
+        ("  no_proxy: example.org", "line 3: `no_proxy` needs a `proxy_url`"),
+        (
+            "  proxy_url: http://p\n  proxy_from_environment: true",
+            "line 4: with `proxy_from_environment` there is no `proxy_url` and no `no_proxy`",
+        ),
+        ("  proxy_connect_header: {a: [b]}", "line 3: `proxy_connect_header` is not supported here"),
+        ("  oauth2: {client_secret: a, token_url: 'http://t'}", "line 3: `oauth2` needs a `client_id`"),
+        (
+            "  oauth2: {client_id: a, client_secret: a}",
+            "line 3: `oauth2` needs a `token_url`, which starts with http:// or https://",
+        ),
+        (
+            "  oauth2: {client_id: a, token_url: 'http://t'}",
+            "line 3: one of `client_secret` and `client_secret_file` is needed, and not both",
+        ),
         ("  scheme: ftp", "line 3: `scheme` is http or https, not `ftp`"),
         ("  body_size_limit: 10", "line 3: `10` is not a size; write it like 512KB, 10MB or 1GB"),
         (
@@ -151,7 +201,7 @@ fn what_is_wrong_has_its_line() {
         ),
         (
             "  basic_auth: {password: a}\n  bearer_token: b",
-            "line 4: one of `basic_auth`, `authorization` and `bearer_token` at most",
+            "line 4: one of `basic_auth`, `authorization`, `bearer_token` and `oauth2` at most",
         ),
         (
             "  authorization: {type: Bearer}",

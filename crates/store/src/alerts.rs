@@ -2,7 +2,7 @@
 
 use tenfold_types::Timestamp;
 
-use crate::{Row, StoreError, Tx, params};
+use crate::{Row, StoreError, Tx, many, params};
 
 /// A rule file as it was put, by its name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +31,16 @@ pub struct AlertRow {
     /// The incident this episode belongs to.
     pub incident: Option<i64>,
     pub body: String,
+}
+
+/// What a list of alerts is put in order by, and counted by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AlertPlace {
+    pub fingerprint: String,
+    pub state: String,
+    pub severity: String,
+    pub service: Option<String>,
+    pub active_since: Timestamp,
 }
 
 /// A mute; `body` holds matchers, reason and maker.
@@ -133,14 +143,6 @@ pub fn active(tx: &mut dyn Tx) -> Result<Vec<AlertRow>, StoreError> {
     tx.query(&sql, &[])?.iter().map(alert).collect()
 }
 
-/// Alerts that have ended, the last ones first.
-pub fn ended(tx: &mut dyn Tx, limit: i64) -> Result<Vec<AlertRow>, StoreError> {
-    let sql = format!(
-        "SELECT {ALERT_COLUMNS} FROM alerts WHERE ended_at IS NOT NULL ORDER BY ended_at DESC, fingerprint LIMIT $1"
-    );
-    tx.query(&sql, params![limit])?.iter().map(alert).collect()
-}
-
 /// Alerts that have ended since `at`, the last ones first.
 pub fn ended_since(tx: &mut dyn Tx, at: Timestamp, limit: i64) -> Result<Vec<AlertRow>, StoreError> {
     let sql =
@@ -163,6 +165,57 @@ pub fn ended_holding(
     );
     let (holding, without) = (anywhere(holding), anywhere(without));
     tx.query(&sql, params![group, holding.as_str(), without.as_str(), limit])?.iter().map(alert).collect()
+}
+
+const PLACE_COLUMNS: &str = "a.fingerprint, a.state, a.severity, a.service, a.active_since";
+
+fn place(row: &Row) -> Result<AlertPlace, StoreError> {
+    Ok(AlertPlace {
+        fingerprint: row.string(0)?,
+        state: row.string(1)?,
+        severity: row.string(2)?,
+        service: row.opt_string(3)?,
+        active_since: row.time(4)?,
+    })
+}
+
+/// Alerts that have not ended, without their bodies.
+pub fn active_places(tx: &mut dyn Tx) -> Result<Vec<AlertPlace>, StoreError> {
+    let sql = format!("SELECT {PLACE_COLUMNS} FROM alerts a WHERE a.ended_at IS NULL");
+    tx.query(&sql, &[])?.iter().map(place).collect()
+}
+
+/// Alerts that ended last, without their bodies.
+pub fn ended_places(tx: &mut dyn Tx, limit: i64) -> Result<Vec<AlertPlace>, StoreError> {
+    let sql = format!(
+        "SELECT {PLACE_COLUMNS} FROM alerts a WHERE a.ended_at IS NOT NULL ORDER BY a.ended_at DESC, a.fingerprint LIMIT $1"
+    );
+    tx.query(&sql, params![limit])?.iter().map(place).collect()
+}
+
+/// The alerts of an incident that are still known, without their bodies.
+pub fn places_in(tx: &mut dyn Tx, incident: i64) -> Result<Vec<AlertPlace>, StoreError> {
+    let sql = format!(
+        "SELECT {PLACE_COLUMNS} FROM incident_alerts m JOIN alerts a ON a.fingerprint = m.fingerprint WHERE m.incident = $1"
+    );
+    tx.query(&sql, params![incident])?.iter().map(place).collect()
+}
+
+/// The alerts of an incident that have not ended, those that joined first.
+pub fn live_in(tx: &mut dyn Tx, incident: i64, limit: i64) -> Result<Vec<AlertRow>, StoreError> {
+    let columns: Vec<String> = ALERT_COLUMNS.split(", ").map(|column| format!("a.{column}")).collect();
+    let sql = format!(
+        "SELECT {} FROM incident_alerts m JOIN alerts a ON a.fingerprint = m.fingerprint
+         WHERE m.incident = $1 AND m.ended IS NULL ORDER BY m.joined_at, m.fingerprint LIMIT $2",
+        columns.join(", ")
+    );
+    tx.query(&sql, params![incident, limit])?.iter().map(alert).collect()
+}
+
+/// The alerts of these fingerprints, in no order.
+pub fn by_fingerprints(tx: &mut dyn Tx, fingerprints: &[&str]) -> Result<Vec<AlertRow>, StoreError> {
+    let sql = |list: &str| format!("SELECT {ALERT_COLUMNS} FROM alerts WHERE fingerprint IN ({list})");
+    many::rows(tx, &many::texts(fingerprints), sql)?.iter().map(alert).collect()
 }
 
 pub fn get(tx: &mut dyn Tx, fingerprint: &str) -> Result<Option<AlertRow>, StoreError> {

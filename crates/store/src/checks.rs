@@ -1,4 +1,5 @@
-//! Checks: what people wrote, where each stands, and what came for one to a node that does not look; all opaque here.
+//! Checks: what people wrote, where each stands, what came for one to a node that does not look, and alerts of those that are
+//! gone; all opaque here.
 
 use tenfold_types::Timestamp;
 
@@ -82,5 +83,23 @@ pub fn inbox_count(tx: &mut dyn Tx) -> Result<i64, StoreError> {
 
 pub fn inbox_forget(tx: &mut dyn Tx, id: i64) -> Result<(), StoreError> {
     tx.execute("DELETE FROM check_inbox WHERE id = $1", params![id])?;
+    Ok(())
+}
+
+/// An alert of a check that was deleted; JSON of its labels.
+pub fn gone_put(tx: &mut dyn Tx, id: i64, labels: &str) -> Result<(), StoreError> {
+    tx.execute("INSERT INTO check_gone (id, labels) VALUES ($1, $2)", params![id, labels])?;
+    Ok(())
+}
+
+/// Alerts of checks that were deleted, the oldest first.
+pub fn gone(tx: &mut dyn Tx, limit: i64) -> Result<Vec<(i64, String)>, StoreError> {
+    let rows = tx.query("SELECT id, labels FROM check_gone ORDER BY id LIMIT $1", params![limit])?;
+    rows.iter().map(|r| Ok((r.int(0)?, r.string(1)?))).collect()
+}
+
+/// They are over, and that was heard: all up to this one.
+pub fn gone_forget(tx: &mut dyn Tx, last: i64) -> Result<(), StoreError> {
+    tx.execute("DELETE FROM check_gone WHERE id <= $1", params![last])?;
     Ok(())
 }

@@ -77,6 +77,16 @@ impl Db {
         E: From<StoreError> + Send + 'static,
         T: Send + 'static,
     {
+        self.queue(f).await?.done().await
+    }
+
+    /// Queues a write as [`Db::write`] does, and returns when it has its place: what is queued later is written later.
+    pub async fn queue<T, E, F>(&self, f: F) -> Result<Queued<T, E>, StoreError>
+    where
+        F: FnMut(&mut dyn Tx) -> Result<T, E> + Send + 'static,
+        E: Send + 'static,
+        T: Send + 'static,
+    {
         submit(self.0.writes.as_ref(), f).await
     }
 
@@ -87,7 +97,7 @@ impl Db {
         E: From<StoreError> + Send + 'static,
         T: Send + 'static,
     {
-        submit(self.0.reads.as_ref(), f).await
+        submit(self.0.reads.as_ref(), f).await?.done().await
     }
 
     /// Whether a write to disk has failed. From then on every write is refused, and the process
@@ -129,10 +139,27 @@ impl Drop for Inner {
     }
 }
 
-async fn submit<T, E, F>(queue: Option<&mpsc::Sender<Job>>, mut f: F) -> Result<T, E>
+/// What has its place in the queue.
+pub struct Queued<T, E> {
+    slot: Arc<Mutex<Option<Result<T, E>>>>,
+    answer: oneshot::Receiver<Result<(), StoreError>>,
+}
+
+impl<T, E: From<StoreError>> Queued<T, E> {
+    /// Returns when it is durable, or was refused.
+    pub async fn done(self) -> Result<T, E> {
+        match self.answer.await {
+            Ok(Ok(())) => self.slot.lock().take().unwrap_or_else(|| Err(StoreError::Closed.into())),
+            Ok(Err(error)) => Err(error.into()),
+            Err(_) => Err(StoreError::Closed.into()),
+        }
+    }
+}
+
+async fn submit<T, E, F>(queue: Option<&mpsc::Sender<Job>>, mut f: F) -> Result<Queued<T, E>, StoreError>
 where
     F: FnMut(&mut dyn Tx) -> Result<T, E> + Send + 'static,
-    E: From<StoreError> + Send + 'static,
+    E: Send + 'static,
     T: Send + 'static,
 {
     let slot = Arc::new(Mutex::new(None));
@@ -145,11 +172,7 @@ where
     };
     let (reply, answer) = oneshot::channel();
     enqueue(queue, Job { run: Box::new(run), reply }).await?;
-    match answer.await {
-        Ok(Ok(())) => slot.lock().take().unwrap_or_else(|| Err(StoreError::Closed.into())),
-        Ok(Err(error)) => Err(error.into()),
-        Err(_) => Err(StoreError::Closed.into()),
-    }
+    Ok(Queued { slot, answer })
 }
 
 async fn enqueue(queue: Option<&mpsc::Sender<Job>>, job: Job) -> Result<(), StoreError> {

@@ -176,6 +176,20 @@ pub fn deploys(tx: &mut dyn Tx, query: &DeployQuery) -> Result<Vec<DeployRow>, S
     tx.query(&sql, &params)?.iter().map(deploy).collect()
 }
 
+/// Deploys and rollbacks of a service and environment above this number, oldest first.
+pub fn deploys_after(
+    tx: &mut dyn Tx,
+    service: &str,
+    environment: &str,
+    number: i64,
+    limit: u32,
+) -> Result<Vec<DeployRow>, StoreError> {
+    let sql = format!(
+        "SELECT {DEPLOY} FROM deploys WHERE service = $1 AND environment = $2 AND number > $3 ORDER BY number LIMIT $4"
+    );
+    tx.query(&sql, params![service, environment, number, limit])?.iter().map(deploy).collect()
+}
+
 /// The deploy that is not final on a service and environment, if any.
 pub fn deploy_unfinished(tx: &mut dyn Tx, service: &str, environment: &str) -> Result<Option<DeployRow>, StoreError> {
     let query = DeployQuery {

@@ -57,6 +57,8 @@ pub struct OutboxRow {
     pub forge: String,
     /// The event it tells of.
     pub seq: i64,
+    /// Which word of that event, from 0.
+    pub part: i64,
     pub deploy: i64,
     pub body: String,
     pub attempts: i64,
@@ -67,9 +69,9 @@ pub struct OutboxRow {
 /// Adds what is to be told; an event is told once.
 pub fn outbox_put(tx: &mut dyn Tx, row: &OutboxRow) -> Result<(), StoreError> {
     tx.execute(
-        "INSERT INTO forge_outbox (forge, seq, deploy, body, attempts, created_at, next_at) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (forge, seq) DO NOTHING",
-        params![&row.forge, row.seq, row.deploy, &row.body, row.attempts, row.created_at, row.next_at],
+        "INSERT INTO forge_outbox (forge, seq, part, deploy, body, attempts, created_at, next_at) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (forge, seq, part) DO NOTHING",
+        params![&row.forge, row.seq, row.part, row.deploy, &row.body, row.attempts, row.created_at, row.next_at],
     )
     .map(|_| ())
 }
@@ -83,8 +85,9 @@ pub fn outbox_receivers(tx: &mut dyn Tx) -> Result<Vec<String>, StoreError> {
 /// an earlier one. The limit is each receiver's own, so that one that is down takes no place from the others.
 pub fn outbox_heads(tx: &mut dyn Tx, forge: &str, limit: u32) -> Result<Vec<OutboxRow>, StoreError> {
     tx.query(
-        "SELECT forge, seq, deploy, body, attempts, created_at, next_at FROM forge_outbox o WHERE forge = $1 AND seq = \
-         (SELECT MIN(seq) FROM forge_outbox i WHERE i.forge = o.forge AND i.deploy = o.deploy) ORDER BY next_at, seq LIMIT $2",
+        "SELECT forge, seq, part, deploy, body, attempts, created_at, next_at FROM forge_outbox o WHERE forge = $1 \
+         AND NOT EXISTS (SELECT 1 FROM forge_outbox i WHERE i.forge = o.forge AND i.deploy = o.deploy \
+         AND (i.seq < o.seq OR (i.seq = o.seq AND i.part < o.part))) ORDER BY next_at, seq LIMIT $2",
         params![forge, i64::from(limit)],
     )?
     .iter()
@@ -96,23 +99,24 @@ fn outbox(row: &Row) -> Result<OutboxRow, StoreError> {
     Ok(OutboxRow {
         forge: row.string(0)?,
         seq: row.int(1)?,
-        deploy: row.int(2)?,
-        body: row.string(3)?,
-        attempts: row.int(4)?,
-        created_at: row.time(5)?,
-        next_at: row.time(6)?,
+        part: row.int(2)?,
+        deploy: row.int(3)?,
+        body: row.string(4)?,
+        attempts: row.int(5)?,
+        created_at: row.time(6)?,
+        next_at: row.time(7)?,
     })
 }
 
-pub fn outbox_delete(tx: &mut dyn Tx, forge: &str, seq: i64) -> Result<u64, StoreError> {
-    tx.execute("DELETE FROM forge_outbox WHERE forge = $1 AND seq = $2", params![forge, seq])
+pub fn outbox_delete(tx: &mut dyn Tx, forge: &str, seq: i64, part: i64) -> Result<u64, StoreError> {
+    tx.execute("DELETE FROM forge_outbox WHERE forge = $1 AND seq = $2 AND part = $3", params![forge, seq, part])
 }
 
 /// Puts it off.
-pub fn outbox_again(tx: &mut dyn Tx, forge: &str, seq: i64, next_at: Timestamp) -> Result<u64, StoreError> {
+pub fn outbox_again(tx: &mut dyn Tx, forge: &str, seq: i64, part: i64, next_at: Timestamp) -> Result<u64, StoreError> {
     tx.execute(
-        "UPDATE forge_outbox SET attempts = attempts + 1, next_at = $3 WHERE forge = $1 AND seq = $2",
-        params![forge, seq, next_at],
+        "UPDATE forge_outbox SET attempts = attempts + 1, next_at = $4 WHERE forge = $1 AND seq = $2 AND part = $3",
+        params![forge, seq, part, next_at],
     )
 }
 

@@ -5,7 +5,7 @@
 
 use tenfold_types::Timestamp;
 
-use crate::{Row, StoreError, Tx, params};
+use crate::{Row, StoreError, Tx, many, params};
 
 /// An incident; `body` is JSON, opaque here.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,6 +72,8 @@ const INCIDENT_COLUMNS: &str = "number, open_key, state, opened_at, next_at, bod
 const PAGE_COLUMNS: &str = "id, incident, step, round, person, state, due_at, delivered_at, body";
 const DELIVERY_COLUMNS: &str = "page, channel, target, idempotency_key, state, tries, next_at, epoch, message";
 
+const ATTEMPT_COLUMNS: &str = "page, channel, n, started_at, finished_at, state, error";
+
 fn incident(row: &Row) -> Result<IncidentRow, StoreError> {
     Ok(IncidentRow {
         number: row.int(0)?,
@@ -86,6 +88,12 @@ fn incident(row: &Row) -> Result<IncidentRow, StoreError> {
 pub fn get(tx: &mut dyn Tx, number: i64) -> Result<Option<IncidentRow>, StoreError> {
     let sql = format!("SELECT {INCIDENT_COLUMNS} FROM incidents WHERE number = $1");
     tx.query_opt(&sql, params![number])?.as_ref().map(incident).transpose()
+}
+
+/// The incidents of these numbers, in no order.
+pub fn by_numbers(tx: &mut dyn Tx, numbers: &[i64]) -> Result<Vec<IncidentRow>, StoreError> {
+    let sql = |list: &str| format!("SELECT {INCIDENT_COLUMNS} FROM incidents WHERE number IN ({list})");
+    many::rows(tx, &many::numbers(numbers), sql)?.iter().map(incident).collect()
 }
 
 /// The incident that an alert of this key joins.
@@ -193,14 +201,46 @@ pub fn member_ended(tx: &mut dyn Tx, incident: i64, fingerprint: &str, how: &str
     Ok(())
 }
 
-pub fn members(tx: &mut dyn Tx, incident: i64) -> Result<Vec<MemberRow>, StoreError> {
-    tx.query(
-        "SELECT fingerprint, joined_at, ended FROM incident_alerts WHERE incident = $1 ORDER BY joined_at, fingerprint",
-        params![incident],
-    )?
-    .iter()
-    .map(|r| Ok(MemberRow { fingerprint: r.string(0)?, joined_at: r.time(1)?, ended: r.opt_string(2)? }))
-    .collect()
+/// Alerts of an incident, those that joined first.
+pub fn members(tx: &mut dyn Tx, incident: i64, limit: i64) -> Result<Vec<MemberRow>, StoreError> {
+    let sql = "SELECT fingerprint, joined_at, ended FROM incident_alerts WHERE incident = $1
+               ORDER BY joined_at, fingerprint LIMIT $2";
+    tx.query(sql, params![incident, limit])?
+        .iter()
+        .map(|r| Ok(MemberRow { fingerprint: r.string(0)?, joined_at: r.time(1)?, ended: r.opt_string(2)? }))
+        .collect()
+}
+
+/// How many alerts of an incident have not ended.
+pub fn live_count(tx: &mut dyn Tx, incident: i64) -> Result<i64, StoreError> {
+    let sql = "SELECT count(*) FROM incident_alerts WHERE incident = $1 AND ended IS NULL";
+    tx.query_one(sql, params![incident])?.int(0)
+}
+
+/// The alert of an incident, among how many.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamedMember {
+    pub incident: i64,
+    pub fingerprint: String,
+    /// Alerts of this incident.
+    pub total: i64,
+}
+
+/// The first alerts of these incidents, at most so many of each, in the order in which they joined.
+pub fn members_in(tx: &mut dyn Tx, numbers: &[i64], most: i64) -> Result<Vec<NamedMember>, StoreError> {
+    let sql = |list: &str| {
+        format!(
+            "SELECT incident, fingerprint, total FROM
+               (SELECT incident, fingerprint, joined_at, count(*) OVER (PARTITION BY incident) AS total,
+                  row_number() OVER (PARTITION BY incident ORDER BY joined_at, fingerprint) AS place
+                FROM incident_alerts WHERE incident IN ({list})) AS named
+             WHERE place <= {most} ORDER BY joined_at, fingerprint"
+        )
+    };
+    many::rows(tx, &many::numbers(numbers), sql)?
+        .iter()
+        .map(|r| Ok(NamedMember { incident: r.int(0)?, fingerprint: r.string(1)?, total: r.int(2)? }))
+        .collect()
 }
 
 /// Whether an alert has joined an incident.
@@ -209,11 +249,19 @@ pub fn is_member(tx: &mut dyn Tx, incident: i64, fingerprint: &str) -> Result<bo
     Ok(tx.query_opt(sql, params![incident, fingerprint])?.is_some())
 }
 
-/// Whether the data says of every alert of an incident that it is over.
-pub fn all_resolved(tx: &mut dyn Tx, incident: i64) -> Result<bool, StoreError> {
-    let sql = "SELECT fingerprint FROM incident_alerts \
-               WHERE incident = $1 AND (ended IS NULL OR ended <> 'resolved') LIMIT 1";
-    Ok(tx.query_opt(sql, params![incident])?.is_none())
+/// Those of these incidents that are not resolved though the data says of every alert of theirs that it is over, by number.
+pub fn all_resolved(tx: &mut dyn Tx, numbers: &[i64]) -> Result<Vec<i64>, StoreError> {
+    // The words of the index that holds only members that go on.
+    let sql = |list: &str| {
+        format!(
+            "SELECT number FROM incidents WHERE number IN ({list}) AND state <> 'resolved' AND NOT EXISTS
+               (SELECT 1 FROM incident_alerts WHERE incident = number AND (ended IS NULL OR ended <> 'resolved'))"
+        )
+    };
+    let rows = many::rows(tx, &many::numbers(numbers), sql)?;
+    let mut over = rows.iter().map(|row| row.int(0)).collect::<Result<Vec<_>, _>>()?;
+    over.sort_unstable();
+    Ok(over)
 }
 
 fn page(row: &Row) -> Result<PageRow, StoreError> {
@@ -261,6 +309,14 @@ pub fn pages(tx: &mut dyn Tx, incident: i64) -> Result<Vec<PageRow>, StoreError>
     tx.query(&sql, params![incident])?.iter().map(page).collect()
 }
 
+/// Pages of these incidents; those of one in the order in which they were decided.
+pub fn pages_in(tx: &mut dyn Tx, numbers: &[i64]) -> Result<Vec<PageRow>, StoreError> {
+    let sql = |list: &str| {
+        format!("SELECT {PAGE_COLUMNS} FROM pages WHERE incident IN ({list}) ORDER BY round, step, due_at, person")
+    };
+    many::rows(tx, &many::numbers(numbers), sql)?.iter().map(page).collect()
+}
+
 /// The newest page of somebody that belongs to an incident, or to what stands for one.
 pub fn page_last(tx: &mut dyn Tx, incident: i64, person: &str) -> Result<Option<PageRow>, StoreError> {
     let sql = format!(
@@ -275,11 +331,31 @@ pub fn pages_recent(tx: &mut dyn Tx, limit: i64) -> Result<Vec<PageRow>, StoreEr
     tx.query(&sql, params![limit])?.iter().map(page).collect()
 }
 
+/// Who was paged when, from an instant and before another, the newest first: those of incidents with a number, without the
+/// pages of this body.
+pub fn paged_between(
+    tx: &mut dyn Tx,
+    (from, to): (Timestamp, Timestamp),
+    without_body: &str,
+    limit: i64,
+) -> Result<Vec<(String, Timestamp)>, StoreError> {
+    let sql = "SELECT person, due_at FROM pages
+               WHERE due_at >= $1 AND due_at < $2 AND incident > 0 AND body <> $3 ORDER BY due_at DESC, id LIMIT $4";
+    let rows = tx.query(sql, params![from, to, without_body, limit])?;
+    rows.iter().map(|row| Ok((row.string(0)?, row.time(1)?))).collect()
+}
+
 pub fn page_state(tx: &mut dyn Tx, id: &str, state: &str, delivered_at: Option<Timestamp>) -> Result<(), StoreError> {
     tx.execute(
         "UPDATE pages SET state = $2, delivered_at = coalesce(delivered_at, $3) WHERE id = $1",
         params![id, state, delivered_at],
     )?;
+    Ok(())
+}
+
+/// What was taken for a page was not delivered after all: it is in `state`, and was delivered by nothing yet.
+pub fn page_not_delivered(tx: &mut dyn Tx, id: &str, state: &str) -> Result<(), StoreError> {
+    tx.execute("UPDATE pages SET state = $2, delivered_at = NULL WHERE id = $1", params![id, state])?;
     Ok(())
 }
 
@@ -321,20 +397,34 @@ pub fn deliveries(tx: &mut dyn Tx, page: &str) -> Result<Vec<DeliveryRow>, Store
     tx.query(&sql, params![page])?.iter().map(delivery).collect()
 }
 
+/// Deliveries of these pages; those of one by their channels.
+pub fn deliveries_in(tx: &mut dyn Tx, pages: &[&str]) -> Result<Vec<DeliveryRow>, StoreError> {
+    let sql =
+        |list: &str| format!("SELECT {DELIVERY_COLUMNS} FROM page_deliveries WHERE page IN ({list}) ORDER BY channel");
+    many::rows(tx, &many::texts(pages), sql)?.iter().map(delivery).collect()
+}
+
 pub fn delivery_get(tx: &mut dyn Tx, page: &str, channel: &str) -> Result<Option<DeliveryRow>, StoreError> {
     let sql = format!("SELECT {DELIVERY_COLUMNS} FROM page_deliveries WHERE page = $1 AND channel = $2");
     tx.query_opt(&sql, params![page, channel])?.as_ref().map(delivery).transpose()
 }
 
+/// Deliveries to one address that are looked at together.
+const DUE_OF_TARGET: i64 = 128;
+
 /// Deliveries to be sent now: those that are due, and those in `sending` under this epoch or an earlier one. The caller
-/// knows which of the latter it is sending itself.
+/// knows which of the latter it is sending itself. The first of each address come first, so that many that wait for one of
+/// them hide nobody else's.
 pub fn deliveries_due(tx: &mut dyn Tx, now: Timestamp, epoch: i64, limit: i64) -> Result<Vec<DeliveryRow>, StoreError> {
     let sql = format!(
-        "SELECT {DELIVERY_COLUMNS} FROM page_deliveries
-         WHERE (state = 'due' AND next_at <= $1) OR (state = 'sending' AND epoch <= $2)
-         ORDER BY next_at, page, channel LIMIT $3"
+        "SELECT {DELIVERY_COLUMNS} FROM
+           (SELECT {DELIVERY_COLUMNS},
+              row_number() OVER (PARTITION BY state, channel, target ORDER BY next_at, page) AS nth
+            FROM page_deliveries
+            WHERE (state = 'due' AND next_at <= $1) OR (state = 'sending' AND epoch <= $2)) AS ranked
+         WHERE nth <= $4 ORDER BY nth, next_at, page, channel LIMIT $3"
     );
-    tx.query(&sql, params![now, epoch, limit])?.iter().map(delivery).collect()
+    tx.query(&sql, params![now, epoch, limit, DUE_OF_TARGET])?.iter().map(delivery).collect()
 }
 
 /// When the next delivery is due.
@@ -392,11 +482,18 @@ pub fn attempt_put(tx: &mut dyn Tx, row: &AttemptRow) -> Result<(), StoreError> 
 /// What was tried for a page, in order.
 pub fn attempts(tx: &mut dyn Tx, page: &str) -> Result<Vec<AttemptRow>, StoreError> {
     tx.query(
-        "SELECT page, channel, n, started_at, finished_at, state, error FROM page_attempts WHERE page = $1
-         ORDER BY started_at, channel, n",
+        &format!("SELECT {ATTEMPT_COLUMNS} FROM page_attempts WHERE page = $1 ORDER BY started_at, channel, n"),
         params![page],
     )?
     .iter()
     .map(attempt)
     .collect()
+}
+
+/// What was tried for these pages; of one in order.
+pub fn attempts_in(tx: &mut dyn Tx, pages: &[&str]) -> Result<Vec<AttemptRow>, StoreError> {
+    let sql = |list: &str| {
+        format!("SELECT {ATTEMPT_COLUMNS} FROM page_attempts WHERE page IN ({list}) ORDER BY started_at, channel, n")
+    };
+    many::rows(tx, &many::texts(pages), sql)?.iter().map(attempt).collect()
 }

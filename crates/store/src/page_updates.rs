@@ -5,7 +5,7 @@
 
 use tenfold_types::Timestamp;
 
-use crate::{Row, StoreError, Tx, params};
+use crate::{Row, StoreError, Tx, many, params};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UpdateRow {
@@ -44,10 +44,10 @@ pub fn get(tx: &mut dyn Tx, page: &str, channel: &str) -> Result<Option<UpdateRo
     tx.query_opt(&sql, params![page, channel])?.as_ref().map(update).transpose()
 }
 
-/// What is owed for a page, and what was told.
-pub fn of_page(tx: &mut dyn Tx, page: &str) -> Result<Vec<UpdateRow>, StoreError> {
-    let sql = format!("SELECT {COLUMNS} FROM page_updates WHERE page = $1 ORDER BY channel");
-    tx.query(&sql, params![page])?.iter().map(update).collect()
+/// What is owed for these pages, and what was told; of one by channels.
+pub fn of_pages(tx: &mut dyn Tx, pages: &[&str]) -> Result<Vec<UpdateRow>, StoreError> {
+    let sql = |list: &str| format!("SELECT {COLUMNS} FROM page_updates WHERE page IN ({list}) ORDER BY channel");
+    many::rows(tx, &many::texts(pages), sql)?.iter().map(update).collect()
 }
 
 pub fn put(tx: &mut dyn Tx, row: &UpdateRow) -> Result<(), StoreError> {

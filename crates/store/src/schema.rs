@@ -56,6 +56,11 @@ const MIGRATIONS: &[Migration] = migrations![
     "0073_fewer_indexes",
     "0074_digests",
     "0076_check_inbox",
+    "0080_check_gone",
+    "0085_live_members",
+    "0090_outbox_parts",
+    "0093_pages_by_time",
+    "0097_deploy_asks",
 ];
 
 /// Applies what is missing, all of it in one transaction.

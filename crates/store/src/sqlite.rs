@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use rusqlite::{Connection, ErrorCode, OpenFlags, types::ValueRef};
+use rusqlite::{Connection, ErrorCode, OpenFlags, config::DbConfig, types::ValueRef};
 
 use crate::{
     Row, StoreError, Value,
@@ -51,8 +51,11 @@ impl SqliteLink {
              PRAGMA journal_size_limit = 67108864;",
         )
         .map_err(opening)?;
+        // Statements are kept as they were prepared; without it those with an index for a part of the rows are prepared anew
+        // at each call, since the values might rule that index out.
+        conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(opening)?;
         if !writer {
-            conn.execute_batch("PRAGMA query_only = ON").map_err(opening)?;
+            conn.execute_batch("PRAGMA query_only = ON; PRAGMA cache_size = -4096;").map_err(opening)?;
         }
         let wal_pages = Arc::new(AtomicI32::new(0));
         let seen = wal_pages.clone();

@@ -38,7 +38,7 @@ enum Command {
     Demo(demo::Args),
     #[command(flatten)]
     Verb(cli::Command),
-    /// The parent of a build; the server starts it.
+    /// The keeper of a build or a hook, and its sandbox; the server starts it.
     #[command(hide = true)]
     Sandbox { stage: Option<String> },
     /// Print the OpenAPI document of the server.

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::ambient::{SystemClock, SystemEntropy};
 
-/// How long the loops get to end by themselves when the server stops; a hook gets five seconds to clean up.
+/// How long the loops get to end by themselves when the server stops. What runs for a deploy goes on, for the next start.
 const STOP_WAIT: std::time::Duration = std::time::Duration::from_secs(8);
 
 /// Examples:
@@ -195,7 +195,8 @@ fn connect_ports(app: &App, config: Option<PathBuf>) -> anyhow::Result<()> {
         tenfold_runner::Executors::new(clusters, data, builds.clone(), Some(parent.clone()), app.clock.clone());
     app.deploys.set_executor(Arc::new(executors));
     app.deploys.set_runner(Arc::new(tenfold_runner::GitRunner::new(data, builds, Some(parent))));
-    let looker = tenfold_runner::Looker::new(app.settings.checks.plugin_dirs.clone(), app.clock.clone());
+    let (plugins, starter) = (app.settings.checks.plugin_dirs.clone(), "/proc/self/exe".into());
+    let looker = tenfold_runner::Looker::new(plugins, starter, app.clock.clone());
     app.set_check_runner(Arc::new(looker.context("checks cannot be looked at")?));
     Ok(())
 }

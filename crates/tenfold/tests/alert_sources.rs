@@ -200,7 +200,10 @@ fn grafanas_webhook_is_understood_as_it_is() {
     let rule = &noise["teams"][0]["rules"][0];
     assert_eq!((rule["rule"].as_str(), rule["no_action"].as_u64()), (Some("HighMemory"), Some(1)), "{noise}");
     let told = text(&bench.run(&["noise", "--days", "28"]));
-    assert!(told.contains("HighMemory: cost 0, 0 pages") && told.contains("1 without"), "{told}");
+    assert!(
+        told.contains("HighMemory (") && told.contains("): cost 0, 0 pages") && told.contains("1 without"),
+        "{told}"
+    );
     let draft = bench.run(&["noise", "--draft", "HighMemory"]);
     assert!(code(&draft) == 1 && err(&draft).contains("where it is sent from"), "{}", err(&draft));
 }

@@ -10,6 +10,7 @@ use std::process::{Child, Command, Stdio};
 
 use bench::{BINARY, Bench, code, err, text};
 use serde_json::Value;
+use tenfold_testkit::FakeWebhook;
 
 fn installed(name: &str, package: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
@@ -203,6 +204,51 @@ fn a_prometheus_sends_here_and_its_alert_pages_and_resolves() {
     assert_eq!(kinds[..2], ["alert.fired", "incident.opened"], "{seen:?}");
     assert_eq!(kinds[kinds.len() - 2..], ["alert.resolved", "incident.resolved"], "{seen:?}");
     assert!(seen[0].1.contains("the batch is late"), "{seen:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn alerts_of_our_rules_reach_a_real_alertmanager_and_are_resolved_there() {
+    if !installed("prometheus-alertmanager", "prometheus-alertmanager") {
+        return;
+    }
+    let (hook, port) = (FakeWebhook::start().await, tenfold_testkit::free_port());
+    // It is not there yet: what is sent waits for it. A second receiver never will be.
+    let bench = Bench::start_with(&format!(
+        "[alerts]\nforward = [\"http://127.0.0.1:1\", \"http://127.0.0.1:{port}\"]\nexternal_labels = {{ region = \"eu\" }}\n"
+    ));
+    bench.set_up();
+    let dir = bench.dir.path();
+    let put_rules = |limit: &str| {
+        std::fs::write(dir.join("rules.yml"), RULES.replace("LIMIT", limit)).unwrap();
+        let put = bench.run(&["rules", "put", "g", "rules.yml"]);
+        assert_eq!(code(&put), 0, "{}", err(&put));
+    };
+    put_rules("0");
+    let config = format!(
+        "route: {{receiver: hook, group_wait: 0s, group_interval: 1s}}\nreceivers: [{{name: hook, webhook_configs: [{{url: '{}'}}]}}]\n",
+        hook.url("/hook")
+    );
+    std::fs::write(dir.join("alertmanager.yml"), config).unwrap();
+    let listen = format!("127.0.0.1:{port}");
+    let alertmanager = Command::new("prometheus-alertmanager")
+        .args(["--config.file", "alertmanager.yml", "--storage.path", "am", "--cluster.listen-address="])
+        .args(["--web.listen-address", &listen])
+        .current_dir(dir)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let _alertmanager = Running(alertmanager);
+    let first: Value = serde_json::from_str(&hook.wait_for(1).await[0].body).unwrap();
+    let alert = &first["alerts"][0];
+    assert_eq!(alert["status"], "firing", "{first}");
+    assert_eq!((&alert["labels"]["alertname"], &alert["labels"]["region"]), (&"Soon".into(), &"eu".into()), "{first}");
+    assert_eq!(alert["annotations"]["summary"], "the batch is late", "{first}");
+    assert!(alert["generatorURL"].as_str().unwrap().contains("/alerts/"), "{first}");
+    put_rules("2");
+    let second: Value = serde_json::from_str(&hook.wait_for(2).await[1].body).unwrap();
+    assert_eq!(second["alerts"][0]["status"], "resolved", "{second}");
+    assert_eq!(second["alerts"][0]["startsAt"], alert["startsAt"], "{second}");
 }
 
 #[test]

@@ -222,3 +222,28 @@ fn readiness_says_who_could_not_be_paged() {
     let found: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
     assert_eq!(found["people"][0]["troubles"][0]["kind"], "no_way", "{found}");
 }
+
+#[test]
+fn schedules_are_put_shown_and_deleted() {
+    let b = Bench::start();
+    b.set_up();
+    let plan = "timezone: UTC\nrotation: {people: [ana], start: \"2026-11-23T08:00:00\", shift_length: 1w}\n";
+    std::fs::write(b.dir.path().join("plan.yaml"), plan).unwrap();
+    let put = b.run(&["schedules", "put", "web", "plan.yaml"]);
+    assert_eq!(code(&put), 0, "{}", err(&put));
+    assert!(text(&put).contains("version 1, UTC"), "{}", text(&put));
+    let listed = text(&b.run(&["schedules", "list"]));
+    assert!(listed.starts_with("web  ana until "), "{listed}");
+    let shown = b.run(&["schedules", "show", "web", "--json"]);
+    let shown: serde_json::Value = serde_json::from_slice(&shown.stdout).unwrap();
+    assert_eq!(shown["plan"]["timezone"], "UTC", "{shown}");
+    let policy = "steps: [{delay_ms: 60000, targets: [{kind: schedule, name: web}]}]\n";
+    std::fs::write(b.dir.path().join("policy.yaml"), policy).unwrap();
+    assert_eq!(code(&b.run(&["policies", "put", "web", "policy.yaml"])), 0);
+    let kept = b.run(&["schedules", "delete", "web"]);
+    assert!(code(&kept) != 0 && err(&kept).contains("the policy web pages the schedule web"), "{}", err(&kept));
+    assert_eq!(code(&b.run(&["policies", "delete", "web"])), 0);
+    assert_eq!(code(&b.run(&["schedules", "delete", "web"])), 0);
+    let none = b.run(&["schedules", "list"]);
+    assert!(text(&none).trim().is_empty() && err(&none).contains("nobody is on call"), "{}", err(&none));
+}

@@ -1,5 +1,5 @@
-//! A server killed with SIGKILL while a hook or a command of a target runs: the program ends with it, and the next start goes on
-//! as the pipeline file says.
+//! A server killed with SIGKILL while a hook or a command of a target runs: the program goes on, and the next start with it. Where
+//! its keeper is killed as well, the next start goes on as the pipeline file says.
 
 #![expect(clippy::unwrap_used, reason = "a test that fails should panic where it fails")]
 
@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use bench::{Bench, code, err, text};
 use serde_json::{Value, json};
+use tenfold_testkit::kill_keeper;
 
 const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -100,27 +101,91 @@ impl World {
         })
     }
 
-    /// Kills the server, sees that the program ended with it, and starts the server again.
-    fn kill_while(&mut self, word: &str) {
-        until("the program", || runs(word).then_some(()));
+    /// Kills the server and starts it again, with what happens to its data in between.
+    fn kill_while(&mut self, away: impl FnOnce(&Path)) {
         self.bench.server.kill().unwrap();
         self.bench.server.wait().unwrap();
-        until("the program's end", || (!runs(word)).then_some(()));
+        away(&self.bench.dir.path().join("data"));
         self.bench.kill_and_start();
+    }
+
+    /// How often a line stands in the log of a deploy.
+    fn said(&self, number: i64, line: &str) -> usize {
+        let log = self.ask("GET", &format!("/api/deploys/{number}/log"), &Value::Null);
+        log["items"].as_array().unwrap().iter().filter(|l| l["text"] == line).count()
     }
 }
 
+fn word(what: &str) -> String {
+    format!("orphan-{what}-{}", std::process::id())
+}
+
+fn begins(word: &str) {
+    until(&format!("{word} to run"), || runs(word).then_some(()));
+}
+
+fn ends(word: &str) {
+    until(&format!("{word} to end"), || (!runs(word)).then_some(()));
+}
+
 #[test]
-fn what_a_repository_has_run_ends_with_the_server() {
+fn what_a_repository_has_run_outlives_the_server() {
     let mut world = World::new();
-    let word = |what: &str| format!("orphan-{what}-{}", std::process::id());
+    let (once, put) = (word("once"), word("put"));
+    let script = format!("setsid sh -c 'sleep 600; true' {put} &\necho put begun\nsleep 600\n");
+    std::fs::write(world.repository().join("put.sh"), script).unwrap();
+    let hook = format!("[bash, -c, \"echo begun; sh -c 'sleep 4; true' {once}; echo ended\"]");
+    world.commit(&format!("hooks:\n  before_build: {{command: {hook}}}\n"));
+    let number = world.deploy();
+    begins(&once);
+    world.kill_while(|_| assert!(runs(&once), "it does not need the server"));
+    begins(&put);
+    assert_eq!((world.said(number, "begun"), world.said(number, "ended")), (1, 1), "the hook ran once");
+    assert_eq!(world.said(number, "the hook outlived the server and is followed again"), 1);
+
+    world.kill_while(|_| assert!(runs(&put)));
+    until("the command to be found", || {
+        (world.said(number, "`deploy` outlived the server and is followed again") == 1).then_some(())
+    });
+    assert_eq!(world.said(number, "put begun"), 1);
+    let deploy = world.ask("GET", &format!("/api/deploys/{number}"), &Value::Null);
+    assert!(deploy["finished_at"].is_null() && deploy["hosts"][0]["state"] == "activating", "{deploy:#}");
+
+    // a command of a target always runs again
+    let step = format!("commands/{number}.step");
+    world.kill_while(|data| {
+        kill_keeper(&data.join(&step));
+        ends(&put);
+    });
+    begins(&put);
+    until("its first line", || (world.said(number, "put begun") == 2).then_some(()));
+
+    // no server can come back to a folder that is gone
+    world.bench.server.kill().unwrap();
+    world.bench.server.wait().unwrap();
+    assert!(runs(&put));
+    std::fs::remove_dir_all(world.bench.dir.path().join("data/commands")).unwrap();
+    ends(&put);
+}
+
+#[test]
+fn a_hook_that_is_lost_runs_again_where_it_may() {
+    let mut world = World::new();
     let stays = |word: &str| format!("[bash, -c, \"setsid sh -c 'sleep 600; true' {word} & sleep 600\"]");
+    let lose = |number: i64, word: &str| {
+        let (step, word) = (format!("hooks/{number}-before_build.step"), word.to_owned());
+        move |data: &Path| {
+            kill_keeper(&data.join(&step));
+            ends(&word);
+        }
+    };
 
     // what came of it is not known
-    let once = word("once");
+    let once = word("lost");
     world.commit(&format!("hooks:\n  before_build: {{command: {}}}\n", stays(&once)));
     let number = world.deploy();
-    world.kill_while(&once);
+    begins(&once);
+    world.kill_while(lose(number, &once));
     let failed = world.state(number, "failed");
     assert!(failed["error"].as_str().unwrap().contains("the server stopped while it ran"), "{failed:#}");
     assert!(!runs(&once));
@@ -129,22 +194,10 @@ fn what_a_repository_has_run_ends_with_the_server() {
     let again = word("again");
     world.commit(&format!("hooks:\n  before_build: {{command: {}, idempotent: true}}\n", stays(&again)));
     let number = world.deploy();
-    world.kill_while(&again);
-    until("the hook to run again", || runs(&again).then_some(()));
+    begins(&again);
+    world.kill_while(lose(number, &again));
+    begins(&again);
     world.ask("POST", &format!("/api/deploys/{number}/cancel"), &Value::Null);
     world.state(number, "cancelled");
-    until("the hook's end", || (!runs(&again)).then_some(()));
-
-    // a command of a target always runs again
-    let put = word("put");
-    let script = format!("setsid sh -c 'sleep 600; true' {put} &\nsleep 600\n");
-    std::fs::write(world.repository().join("put.sh"), script).unwrap();
-    world.commit("");
-    let number = world.deploy();
-    world.kill_while(&put);
-    until("the command to run again", || runs(&put).then_some(()));
-    let deploy = world.ask("GET", &format!("/api/deploys/{number}"), &Value::Null);
-    assert!(deploy["finished_at"].is_null() && deploy["hosts"][0]["state"] == "activating", "{deploy:#}");
-    world.bench.server.kill().unwrap();
-    until("the command's end", || (!runs(&put)).then_some(()));
+    ends(&again);
 }

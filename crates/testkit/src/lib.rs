@@ -5,6 +5,7 @@
 mod clock;
 mod database;
 mod entropy;
+mod keeper;
 mod peers;
 mod postgres;
 mod power_cut;
@@ -16,6 +17,7 @@ mod webhook;
 pub use clock::{RealClock, TestClock};
 pub use database::{TempDb, temp_db};
 pub use entropy::TestEntropy;
+pub use keeper::{keeper_of, kill_keeper, stat_of};
 pub use peers::peer_is_missing;
 pub use postgres::PgServer;
 pub use power_cut::{Mounted, PowerCutDisk};

@@ -91,6 +91,21 @@ pub struct OpenReport {
     pub quarantined: Vec<PathBuf>,
 }
 
+/// A block of samples on disk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct BlockStatus {
+    /// Ascending over all blocks ever written to the directory.
+    pub number: u64,
+    /// The time it was written for: `start_t_ms <= t < end_t_ms`.
+    pub start_t_ms: i64,
+    pub end_t_ms: i64,
+    pub samples: u64,
+    pub series: u64,
+    pub bytes: u64,
+    /// Numbers of the blocks it was merged from.
+    pub sources: Vec<u64>,
+}
+
 /// Counts for the own metrics and the status page.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Stats {
@@ -173,6 +188,21 @@ impl Tsdb {
     pub fn memory_bytes(&self) -> usize {
         let state = self.state.read();
         state.head.iter().map(super::head::HeadSeries::bytes).sum::<usize>() + state.index.bytes()
+    }
+
+    /// The blocks of samples, the oldest first.
+    pub fn blocks(&self) -> Vec<BlockStatus> {
+        let state = self.state.read();
+        let status = |block: &Arc<Block>| BlockStatus {
+            number: block.meta.number,
+            start_t_ms: block.meta.start_t,
+            end_t_ms: block.meta.end_t,
+            samples: block.meta.samples,
+            series: block.ids().len(),
+            bytes: block.bytes,
+            sources: block.sources.clone(),
+        };
+        state.blocks.iter().map(status).collect()
     }
 
     pub fn stats(&self) -> Stats {

@@ -44,7 +44,7 @@ mod write;
 
 pub use cardinality::{Cardinality, SeriesCount, ValueCount};
 pub use coarse::{Coarse, CoarseSeries, Row};
-pub use db::{OpenReport, Stats, Tsdb};
+pub use db::{BlockStatus, OpenReport, Stats, Tsdb};
 pub use error::TsdbError;
 pub use fs::{Fs, FsFile, OsFs};
 pub use maintain::MaintainReport;

@@ -92,6 +92,8 @@ export const deploys = {
   trains: () => unwrap(GET("/api/trains")),
   say: (service: string, environment: string, word: T.TrainWord, reason?: string) =>
     unwrap(POST("/api/trains/{service}/{environment}", { params: { path: { service, environment } }, body: { word, ...(reason ? { reason } : {}) } })),
+  declared: (service: string, environment: string) => unwrap(GET("/api/trains/{service}/{environment}/graphs", { params: { path: { service, environment } } })),
+  /** They were seen. */
   look: (service: string, environment: string) => unwrap(POST("/api/trains/{service}/{environment}/graphs", { params: { path: { service, environment } } })),
   locks: () => unwrap(GET("/api/locks")),
   lock: (body: T.NewLock) => unwrap(POST("/api/locks", { body })),
@@ -162,7 +164,7 @@ export const alerts = {
   one: (fingerprint: string) => unwrap(GET("/api/alerts/{fingerprint}", { params: { path: { fingerprint } } })),
   why: (fingerprint: string) => unwrap(GET("/api/alerts/{fingerprint}/why", { params: { path: { fingerprint } } })),
   whyNot: (labels: Record<string, string>, person: string) => unwrap(POST("/api/alerts/why-not", { body: { labels, for: person } })),
-  rules: () => unwrap(GET("/api/rules")),
+  rules: (query: { state?: string; q?: string; limit?: number; after?: number } = {}) => unwrap(GET("/api/rules", { params: { query } })),
   mutes: (all: boolean) => unwrap(GET("/api/mutes", { params: { query: all ? { all } : {} } })) as unknown as Promise<T.Items<T.Mute>>,
   mute: (body: T.NewMute) => unwrap(POST("/api/mutes", { body })),
   changeMute: (id: number, body: T.NewMute) => unwrap(PUT("/api/mutes/{id}", { params: { path: { id } }, body })),
@@ -177,13 +179,13 @@ export const alertSources = {
 
 export const noise = {
   report: (days: number) => unwrap(GET("/api/noise", { params: { query: { days } } })),
-  drafts: (rule: string, file: string, days: number) => unwrap(GET("/api/noise/drafts", { params: { query: { rule, file, days } } })),
+  drafts: (which: { rule: string; file: string; group: string; severity: string }, days: number) => unwrap(GET("/api/noise/drafts", { params: { query: { ...which, days } } })),
   putDraft: (body: T.DraftPut, version: string) => unwrap(POST("/api/noise/drafts", { params: { header: { "if-match": `"${version}"` } }, body })),
   undoRules: (group: string, version: string) => unwrap(POST("/api/rules/{group}/undo", { params: { path: { group }, header: { "if-match": `"${version}"` } } })),
 };
 
 export const checks = {
-  list: () => unwrap(GET("/api/checks")),
+  list: (query: { state?: string; q?: string; limit?: number; after?: string } = {}) => unwrap(GET("/api/checks", { params: { query } })),
   show: (name: string) => unwrap(GET("/api/checks/{name}", { params: { path: { name } } })),
   now: (name: string) => unwrap(POST("/api/checks/{name}/now", { params: { path: { name } } })),
 };
@@ -199,6 +201,7 @@ export const oncall = {
     unwrap(PUT("/api/schedules/{name}", { params: { path: { name }, query: given({ from }) }, body: plan as unknown as Record<string, unknown> })),
   fairness: (name: string) => unwrap(GET("/api/schedules/{name}/fairness", { params: { path: { name } } })),
   digest: (name: string) => unwrap(GET("/api/schedules/{name}/digest", { params: { path: { name } } })),
+  remove: (name: string) => unwrap(DELETE("/api/schedules/{name}", { params: { path: { name } } })),
   renewCalendar: (login: string) => unwrap(POST("/api/people/{login}/calendar", { params: { path: { login } } })),
   /** A new address at which programs read the schedule's shifts; the one before ends. */
   renewScheduleCalendar: (name: string) => unwrap(POST("/api/schedules/{name}/calendar", { params: { path: { name } } })),
@@ -228,7 +231,8 @@ export const incidents = {
   pageWhy: (id: string) => unwrap(GET("/api/pages/{id}/why", { params: { path: { id } } })),
   /** The newest pages of all incidents, tests among them. */
   pages: () => unwrap(GET("/api/pages", { params: { query: {} } })),
-  acknowledge: (n: number) => unwrap(POST("/api/incidents/{n}/acknowledge", { params: { path: { n } } })),
+  /** `held`: how long, such as `2h`; else as long as the policy says, or for good. */
+  acknowledge: (n: number, held?: string) => unwrap(POST("/api/incidents/{n}/acknowledge", { params: { path: { n }, query: given({ for: held }) } })),
   classify: (n: number, kind: string) => unwrap(POST("/api/incidents/{n}/classify", { params: { path: { n } }, body: { kind } })),
   resolve: (n: number) => unwrap(POST("/api/incidents/{n}/resolve", { params: { path: { n } }, body: {} })),
   note: (n: number, text: string) => unwrap(POST("/api/incidents/{n}/note", { params: { path: { n } }, body: { text } })),

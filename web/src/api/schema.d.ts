@@ -955,10 +955,23 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** All checks with where they stand, the worst first. */
+        /** Checks with where they stand, the worst first, and how many there are of each state. */
         get: {
             parameters: {
-                query?: never;
+                query?: {
+                    /** @description `ok`, `warning`, `critical`, `unknown`, or `problem` for all but `ok`. */
+                    state?: string;
+                    /** @description Only checks of this host. */
+                    host?: string;
+                    /** @description Only checks of this service. */
+                    service?: string;
+                    /** @description Only those with this text in their name, host, service or output, whatever its case. */
+                    q?: string;
+                    /** @description Checks in the answer, 1 to 10,000; 1,000 when absent. */
+                    limit?: number;
+                    /** @description `next` of the answer before: goes on behind it. */
+                    after?: string;
+                };
                 header?: never;
                 path?: never;
                 cookie?: never;
@@ -1961,7 +1974,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Sends a held deploy back. */
+        /** Aborts a deploy, held or not: hosts that flipped go back. Before the first flip it is cancelled. */
         post: {
             parameters: {
                 query?: never;
@@ -4416,10 +4429,16 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Stops the escalation. A second acknowledgement changes nothing and tells who was first. */
+        /**
+         * Stops the escalation: for good, or for as long as `for` or else the policy says. A second acknowledgement of somebody else
+         *     changes nothing and tells who was first; whoever has it may give it again.
+         */
         post: {
             parameters: {
-                query?: never;
+                query?: {
+                    /** @description How long it holds, such as 45m or 2h: 1m to 7d. */
+                    for?: string;
+                };
                 header?: never;
                 path: {
                     n: number;
@@ -5438,6 +5457,10 @@ export interface paths {
                     rule: string;
                     /** @description The rule file, where several have an alert of this name. */
                     file?: string;
+                    /** @description Its group, where several of the file have an alert of this name. */
+                    group?: string;
+                    /** @description `critical`, `warning` or `info`, where several of the group have this name. */
+                    severity?: string;
                     /** @description How many days back, 1 to 28; 7 when absent. */
                     days?: number;
                 };
@@ -6487,10 +6510,24 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Rule groups with the state of their rules. */
+        /** Rule groups with the state of their rules, and the first alerts of each; and how many rules there are of each state. */
         get: {
             parameters: {
-                query?: never;
+                query?: {
+                    /** @description Only rules of this file. */
+                    file?: string;
+                    /**
+                     * @description `firing`, `unknown`, `pending`, `inactive` or `error` (it could not be evaluated), or `trouble` for all that fire, are
+                     *     unknown or could not be evaluated.
+                     */
+                    state?: string;
+                    /** @description Only those with this text in their name, expression, group or file, whatever its case. */
+                    q?: string;
+                    /** @description Groups are listed whole until the answer has so many rules, 1 to 20,000; 2,000 when absent. */
+                    limit?: number;
+                    /** @description `next` of the answer before: goes on behind it. */
+                    after?: number;
+                };
                 header?: never;
                 path?: never;
                 cookie?: never;
@@ -6570,7 +6607,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["RuleGroupList"];
+                        "application/json": components["schemas"]["RuleFileGroups"];
                     };
                 };
                 412: {
@@ -7592,7 +7629,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** What a deploy would ship: from what the hosts run to the commit that is next. */
+        /** What a deploy would ship: from what the hosts run to the commit that is next; and what keeps whoever asks from it. */
         get: {
             parameters: {
                 query?: {
@@ -8155,7 +8192,29 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get?: never;
+        /** What is to be looked at before `good`, for whoever draws it. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    service: string | number;
+                    environment: string | number;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["TrainGraphs"];
+                    };
+                };
+            };
+        };
         put?: never;
         /** What is to be looked at before `good`. Asking counts as having looked. */
         post: {
@@ -8351,7 +8410,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Where alerts of rules go: here, where others may send theirs as well. */
+        /**
+         * Where alerts of rules go: here, where others may send theirs as well, and to the Alertmanagers they are sent on to. One of
+         *     these that is this server itself is dropped.
+         */
         get: {
             parameters: {
                 query?: never;
@@ -8402,6 +8464,41 @@ export interface paths {
                     };
                     content: {
                         "application/json": Record<string, unknown>;
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/features": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What the server can, by part of it and in Prometheus' names; what is not named is not said to be missing. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": unknown;
                     };
                 };
             };
@@ -8603,6 +8700,44 @@ export interface paths {
                     /** @description At most so many; 0 for all. */
                     limit?: number;
                 };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": unknown;
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/notifications": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What is wrong now: samples that are not kept, and configuration files that are not obeyed. Since when is not kept; the
+         *     instant of the answer stands there.
+         */
+        get: {
+            parameters: {
+                query?: never;
                 header?: never;
                 path?: never;
                 cookie?: never;
@@ -9014,8 +9149,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Rule groups (`type`, `rule_name[]`, `rule_group[]`, `file[]`, `match[]`, `exclude_alerts`). Groups of which no rule is taken
-         *     are left out when rules are asked for by name, kind or label.
+         * Rule groups (`type`, `rule_name[]`, `rule_group[]`, `file[]`, `match[]`, `exclude_alerts`, `group_limit`,
+         *     `group_next_token`). Groups of which no rule is taken are left out when rules are asked for by name, kind or label.
          */
         get: {
             parameters: {
@@ -9032,6 +9167,10 @@ export interface paths {
                     "match[]"?: string[];
                     /** @description `true` leaves out the alerts of the rules. */
                     exclude_alerts?: string;
+                    /** @description Groups in the answer; there are more where it has a `groupNextToken`. */
+                    group_limit?: number;
+                    /** @description `groupNextToken` of the answer before. */
+                    group_next_token?: string;
                 };
                 header?: never;
                 path?: never;
@@ -9334,6 +9473,44 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/status/tsdb/blocks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The blocks of samples on disk, the oldest first. Ours have numbers in place of Prometheus' names; one that was merged has
+         *     the level 2.
+         */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": unknown;
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/status/walreplay": {
         parameters: {
             query?: never;
@@ -9426,6 +9603,46 @@ export interface paths {
                     metric?: string;
                     /** @description At most so many; 0 for all. */
                     limit?: number;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": unknown;
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/targets/relabel_steps": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What each rule of a job (`scrapePool`) makes of a target's labels (`labels`, as JSON), one after the other. */
+        get: {
+            parameters: {
+                query: {
+                    /** @description The job of the configuration file. */
+                    scrapePool: string;
+                    /** @description The labels before relabelling, as a JSON object such as `{"__address__":"h1:80"}`. */
+                    labels: string;
                 };
                 header?: never;
                 path?: never;
@@ -10418,6 +10635,205 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/hooks/twilio/key": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** A key was pressed in a call: 4 acknowledges. The answer is what is said. */
+        post: {
+            parameters: {
+                query: {
+                    /** @description That of the delivery. */
+                    key: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/x-www-form-urlencoded": string;
+                };
+            };
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "text/xml": string;
+                    };
+                };
+                /** @description The signature does not fit; nothing was written. */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                /** @description No call has this key. */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                /** @description The body is larger than 64 KiB. */
+                413: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                /** @description Too many at once; to be sent again. */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/hooks/twilio/status": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Takes what became of a text message or a call, as Twilio tells it (`StatusCallback`). */
+        post: {
+            parameters: {
+                query: {
+                    /** @description That of the delivery. */
+                    key: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/x-www-form-urlencoded": string;
+                };
+            };
+            responses: {
+                /** @description Taken. */
+                204: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                /** @description The signature does not fit; nothing was written. */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                /** @description No message or call has this key. */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                /** @description The body is larger than 64 KiB. */
+                413: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                /** @description Too many at once; to be sent again. */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/hooks/twilio/text": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** A text message came in: `4 12` acknowledges incident 12. The answer is what is sent back. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/x-www-form-urlencoded": string;
+                };
+            };
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "text/xml": string;
+                    };
+                };
+                /** @description The signature does not fit; nothing was written. */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                /** @description The body is larger than 64 KiB. */
+                413: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                /** @description Too many at once; to be sent again. */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/metrics": {
         parameters: {
             query?: never;
@@ -10952,6 +11368,15 @@ export interface components {
             /** @description The most urgent severity of those that fire or are unknown; null when none does. */
             worst?: string | null;
         };
+        /** @description An expression to draw. It may answer with more series than the alert's; those whose labels the alert has are its own. */
+        AlertGraph: {
+            expr: string;
+            /**
+             * Format: double
+             * @description What the values are compared with.
+             */
+            threshold?: number | null;
+        };
         AlertGroupShape: {
             labels: Record<string, unknown>;
             /** @description Routes here have none. */
@@ -11077,8 +11502,11 @@ export interface components {
             acknowledged_by?: string | null;
             /** @description Empty when it is not of a rule here but was sent. */
             expr: string;
+            graph?: components["schemas"]["AlertGraph"] | null;
             /** @description Where its sender explains it. */
             generator_url?: string | null;
+            /** @description The check here that brings it. */
+            check?: string | null;
             /**
              * Format: int64
              * @description The mute that covers it.
@@ -11173,12 +11601,24 @@ export interface components {
         CertificateList: {
             items: components["schemas"]["HostCertificate"][];
         };
+        /** @description How many checks there are, listed or not. */
+        CheckCounts: {
+            ok: number;
+            warning: number;
+            critical: number;
+            unknown: number;
+        };
         CheckDeleted: {
             done: boolean;
         };
-        /** @description All checks, the worst first. */
+        /** @description A page of checks, the worst first. */
         CheckList: {
+            /** @description Without what each said beyond its first line, and without its values: one check has them. */
             items: components["schemas"]["CheckView"][];
+            /** @description Of those that were asked for, whatever their state. */
+            counts: components["schemas"]["CheckCounts"];
+            /** @description There are more: send it as `after`. */
+            next?: string | null;
             scheduler: components["schemas"]["SchedulerView"];
         };
         /** @description A check as people write it. */
@@ -11259,6 +11699,8 @@ export interface components {
             stale: boolean;
             /** @description An alert fires for it. */
             alerts: boolean;
+            /** @description The fingerprint of that alert. */
+            alert?: string | null;
         };
         Classification: {
             /**
@@ -11640,16 +12082,16 @@ export interface components {
             started_at: string;
             finished_at?: string | null;
         };
-        /** @description What the next one should know, from the record of a shift. */
+        /** @description What the next one should know, from the record of a shift: what reaches the people of the schedule. */
         DigestView: {
             schedule: string;
             from: string;
             to: string;
-            /** @description Alerts that fired, as the record says it. */
+            /** @description Alerts that fired, as the record says it, by the policy of their incident or service. */
             fired: string[];
-            /** @description Mutes that were made. */
+            /** @description Mutes that were made, of such services or of no service in particular. */
             muted: string[];
-            /** @description Pages that were sent. */
+            /** @description Pages to the schedule's people. */
             pages: number;
             /** @description Incidents that are not over. */
             open: string[];
@@ -11677,6 +12119,10 @@ export interface components {
             rule: string;
             /** @description The rule file, where several have an alert of this name. */
             file?: string | null;
+            /** @description Its group, where several of the file have an alert of this name. */
+            group?: string | null;
+            /** @description `critical`, `warning` or `info`, where several of the group have this name. */
+            severity?: string | null;
             /** @description As the draft says it, such as `for: 10m`, or its place among the drafts, from 1. */
             change: string;
         };
@@ -11809,7 +12255,11 @@ export interface components {
             round: number;
             /** @description `waiting`, `acknowledged`, `resolved` or `exhausted`. */
             state: string;
+            /** @description When the next step is taken; null while it stands still. */
             next_at?: string | null;
+            /** @description When the acknowledgement is over unless it is given again; nothing while it holds for good. */
+            expires_at?: string | null;
+            paused?: components["schemas"]["Paused"] | null;
             /** @description Names of those whose acknowledgement is waited for. */
             waiting_for?: string[];
         };
@@ -12766,7 +13216,7 @@ export interface components {
             explanation: Record<string, unknown>;
             /** @description What would be told within a day if it began to fire then and went on. */
             notifications: Record<string, unknown>[];
-            /** @description Whether it opens an incident, by its labels: critical ones do, or what `page` says. */
+            /** @description Whether it may open an incident: by its labels, as critical ones do, or at a receiver that pages for all. */
             pages: boolean;
             incident?: components["schemas"]["ForetoldIncident"] | null;
             /** @description Those of further policies that its receivers name. */
@@ -13194,8 +13644,13 @@ export interface components {
              * @description How often it opened again because something fired soon after its end.
              */
             reopened?: number;
-            /** @description Fingerprints. */
+            /** @description Fingerprints of those that joined first, at most 100. */
             alerts: string[];
+            /**
+             * Format: int64
+             * @description How many alerts it has, listed or not.
+             */
+            alerts_total?: number;
             suspects: components["schemas"]["SuspectView"][];
             escalation?: components["schemas"]["EscalationView"] | null;
             pages: components["schemas"]["PageView"][];
@@ -13398,6 +13853,11 @@ export interface components {
             from?: string | null;
             /** @description The one commit a pin lets through. */
             sha?: string | null;
+            /**
+             * Format: int64
+             * @description It went back by itself and left this lock, which `rollforward` ends.
+             */
+            deploy?: number | null;
             created_at: string;
             expires_at: string;
         };
@@ -13693,6 +14153,8 @@ export interface components {
             /** @description Sentences for people: what would go wrong or needs a look. */
             warnings: string[];
             locked?: components["schemas"]["Lock"] | null;
+            /** @description Why a train keeps whoever asks from it. */
+            train?: string | null;
             running?: components["schemas"]["Deploy"] | null;
             /**
              * Format: int64
@@ -13973,6 +14435,12 @@ export interface components {
             /** @description As a plugin prints it, with performance data behind `|`. */
             output?: string;
         };
+        /** @description Why an escalation stands still. */
+        Paused: {
+            since: string;
+            /** @description Which mutes cover its alerts. */
+            because: string;
+        };
         /** @description What a variant carries in the Unleash protocol: `string`, `json`, `csv` or `number`, and the value as text. */
         Payload: {
             type: string;
@@ -14173,6 +14641,11 @@ export interface components {
             repeat?: number;
             /** @description Whoever deployed the service within `within_ms` is paged first and has `delay_ms` before the first step. */
             deployer_first?: Record<string, unknown> | null;
+            /**
+             * Format: int64
+             * @description An acknowledgement that is older than this is over, and the policy is gone through again.
+             */
+            ack_timeout_ms?: number | null;
         };
         PolicyView: {
             name: string;
@@ -14185,6 +14658,11 @@ export interface components {
             repeat: number;
             /** @description Whoever deployed the service shortly before is asked first. */
             deployer_first?: Record<string, unknown> | null;
+            /**
+             * Format: int64
+             * @description An acknowledgement that is older is over, and the policy is gone through again; without it one holds for good.
+             */
+            ack_timeout_ms?: number | null;
         };
         PostableSilence: {
             id?: string;
@@ -14523,6 +15001,8 @@ export interface components {
             /** @description By name. */
             people: components["schemas"]["ReadinessPerson"][];
             steps: components["schemas"]["EmptyStep"][];
+            /** @description Those whose last shift ends within two weeks, the first to end first. */
+            ends: components["schemas"]["ScheduleEnd"][];
         };
         Ready: {
             status: string;
@@ -14652,7 +15132,7 @@ export interface components {
             /** @default null */
             reason?: string | null;
         };
-        /** @description Where alerts go: a configuration file of Alertmanager, with `policy` and `quiet` in its receivers. */
+        /** @description Where alerts go: a configuration file of Alertmanager, with `policy`, `quiet` and `pages` in its receivers. */
         RoutingText: {
             yaml: string;
             /** @description Only read it and say what has no equal here. */
@@ -14666,6 +15146,16 @@ export interface components {
             routing: Record<string, unknown>;
             /** @description What has no equal here. */
             report: Record<string, unknown>[];
+        };
+        /** @description How many rules there are, listed or not. A rule counts once, by the worst of its alerts. */
+        RuleCounts: {
+            firing: number;
+            unknown: number;
+            pending: number;
+            /** @description Recording rules as well. */
+            inactive: number;
+            /** @description They could not be evaluated. */
+            error: number;
         };
         RuleDrafts: {
             rule: string;
@@ -14693,6 +15183,10 @@ export interface components {
             /** @description One sentence. */
             text: string;
         };
+        /** @description The groups of a rule file. */
+        RuleFileGroups: {
+            items: components["schemas"]["RuleGroupView"][];
+        };
         /** @description A rule file as it is held. */
         RuleFileHeld: {
             yaml: string;
@@ -14713,8 +15207,14 @@ export interface components {
              */
             line: number;
         };
+        /** @description A page of rules by their groups. */
         RuleGroupList: {
+            /** @description Of each group the rules that were asked for, and of each rule the first alerts. */
             items: components["schemas"]["RuleGroupView"][];
+            /** @description Of those that were asked for, whatever their state. */
+            counts: components["schemas"]["RuleCounts"];
+            /** @description There are more: send it as `after`. */
+            next?: number | null;
         };
         RuleGroupView: {
             name: string;
@@ -14738,6 +15238,8 @@ export interface components {
             group: string;
             /** @description Empty for what others send. */
             file: string;
+            /** @description `critical`, `warning` or `info`: what tells a rule from another of its name. */
+            severity: string;
             /** Format: int32 */
             incidents: number;
             /** Format: int32 */
@@ -14790,7 +15292,10 @@ export interface components {
             series: number;
             /** @description Of an alerting rule: `inactive`, `pending`, `firing` or `unknown`, the worst of its alerts. */
             state: string;
+            /** @description At most 20 of them; `/api/v1/rules` has all. */
             alerts: components["schemas"]["ActiveAlertView"][];
+            /** @description How many it has, listed or not. */
+            alerts_total: number;
             /** @description What it lacks for the person whom it wakes, as far as `alerts.lint` asks. */
             findings: components["schemas"]["RuleFindingView"][];
         };
@@ -14815,6 +15320,15 @@ export interface components {
         } | {
             /** @description Results are sent from outside. */
             passive: components["schemas"]["Passive"];
+        };
+        /**
+         * @description A schedule that comes to its end: somebody is on it, and then nobody is any more. So it is with shifts that were imported as
+         *     overrides, and with layers that have an end.
+         */
+        ScheduleEnd: {
+            schedule: string;
+            /** @description When its last shift ends. */
+            at: string;
         };
         ScheduleList: {
             items: components["schemas"]["ScheduleView"][];
@@ -15247,6 +15761,7 @@ export interface components {
         TrainGraphs: {
             /** Format: int64 */
             deploy: number;
+            started_at: string;
             graphs: components["schemas"]["TrainGraph"][];
             /** @description Signs of trouble, as the pipeline file names them. */
             signs: string[];

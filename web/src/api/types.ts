@@ -64,6 +64,7 @@ export type AlertCounts = S["AlertCounts"];
 export type AlertPage = S["AlertPage"];
 export type Suspect = S["SuspectView"];
 export type RuleGroup = S["RuleGroupView"];
+export type RuleGroups = S["RuleGroupList"];
 export type Rule = S["RuleView"];
 export type Check = S["CheckView"];
 export type AlertSource = S["AlertSourceView"];
@@ -127,7 +128,7 @@ export interface PolicyStep {
   round_robin?: boolean;
 }
 /** A policy without its name, as it is sent. */
-export type PolicyBody = { steps: PolicyStep[]; repeat: number; deployer_first?: { within_ms: number; delay_ms: number } };
+export type PolicyBody = { steps: PolicyStep[]; repeat: number; deployer_first?: { within_ms: number; delay_ms: number }; ack_timeout_ms?: number };
 export type PolicyUpdate = S["PolicyUpdate"];
 export type PolicyPreview = S["PolicyPreviewView"];
 export type EscalationPolicy = Omit<S["PolicyView"], "steps" | "deployer_first"> & { steps: PolicyStep[]; deployer_first?: { within_ms: number; delay_ms: number } };

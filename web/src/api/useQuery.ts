@@ -20,12 +20,18 @@ interface Entry {
   running: boolean;
   again: boolean;
   timer: number | undefined;
+  /** When the timer goes off. */
+  due: number;
+  /** When it went off last. */
+  wentOff: number;
   at: number;
   tookMs: number;
 }
 
 /** A burst of events (six hosts activating) causes one request, not six. */
 const COALESCE_MS = 150;
+/** However many events come, an answer is asked for once in so long for them; the first of them is heard soon. */
+const EVENTS_MS = 1_000;
 /** Entries nobody looks at are forgotten beyond this count. */
 const IDLE_MAX = 60;
 const FRESH_MS = 2_000;
@@ -56,17 +62,25 @@ async function run(entry: Entry): Promise<void> {
   entry.listeners.forEach((listener) => listener());
   if (entry.again) {
     entry.again = false;
-    schedule(entry);
+    schedule(entry, EVENTS_MS);
   }
 }
 
-function schedule(entry: Entry): void {
-  if (entry.timer !== undefined) return;
+/** Asks again soon, but not within `apartMs` of when it did so before. */
+function schedule(entry: Entry, apartMs = 0): void {
+  const now = Date.now();
+  const due = now + Math.max(COALESCE_MS, Math.min(REST_FACTOR * entry.tookMs, REST_MS_MAX), entry.wentOff + apartMs - now);
+  if (entry.timer !== undefined) {
+    if (entry.due <= due) return;
+    window.clearTimeout(entry.timer);
+  }
+  entry.due = due;
   entry.timer = window.setTimeout(() => {
     entry.timer = undefined;
+    entry.wentOff = Date.now();
     if (entry.listeners.size > 0) void run(entry);
     else entry.at = 0;
-  }, Math.max(COALESCE_MS, Math.min(REST_FACTOR * entry.tookMs, REST_MS_MAX)));
+  }, due - now);
 }
 
 function forgetIdle(): void {
@@ -80,7 +94,7 @@ function forgetIdle(): void {
 /** Asks again for everything an event of this kind touches. */
 export function touch(kind: string): void {
   for (const entry of entries.values()) {
-    if (entry.touches.some((prefix) => kind.startsWith(prefix))) schedule(entry);
+    if (entry.touches.some((prefix) => kind.startsWith(prefix))) schedule(entry, EVENTS_MS);
   }
 }
 
@@ -122,7 +136,7 @@ export function useQuery<T>(key: string | null, fetcher: () => Promise<T>, optio
       if (key === null) return () => undefined;
       let entry = entries.get(key);
       if (!entry) {
-        entry = { state: EMPTY, fetcher, touches, listeners: new Set(), running: false, again: false, timer: undefined, at: 0, tookMs: 0 };
+        entry = { state: EMPTY, fetcher, touches, listeners: new Set(), running: false, again: false, timer: undefined, due: 0, wentOff: 0, at: 0, tookMs: 0 };
         entries.set(key, entry);
         forgetIdle();
       }

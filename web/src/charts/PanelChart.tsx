@@ -1,4 +1,4 @@
-import type { ReactElement } from "react";
+import { useEffect, type ReactElement } from "react";
 import type { Marker, Panel } from "../api/types";
 import { useParams } from "../router/router";
 import { Chart } from "./Chart";
@@ -16,10 +16,12 @@ interface Props {
   height?: number;
   /** A drag over the graph puts the stretch into the address. */
   zoom?: boolean;
+  /** The lines of a graph are there, or it says why not. */
+  onDrawn?: () => void;
 }
 
 /** One panel of a dashboard. */
-export function PanelChart({ panel, range, markers, sync, height, zoom }: Props): ReactElement {
+export function PanelChart({ panel, range, markers, sync, height, zoom, onDrawn }: Props): ReactElement {
   const params = useParams();
   const onZoom = zoom ? (from: number, to: number): void => params.set({ from: String(from), to: String(to), range: null }, false) : undefined;
   switch (panel.kind) {
@@ -32,15 +34,24 @@ export function PanelChart({ panel, range, markers, sync, height, zoom }: Props)
     case "heatmap":
       return <HeatmapPanel panel={panel} range={range} markers={markers} sync={sync} height={height} onZoom={onZoom} />;
     default:
-      return <GraphPanel panel={panel} range={range} markers={markers} sync={sync} height={height} onZoom={onZoom} />;
+      return <GraphPanel panel={panel} range={range} markers={markers} sync={sync} height={height} onZoom={onZoom} onDrawn={onDrawn} />;
   }
 }
 
-type GraphProps = Omit<Props, "zoom" | "sync" | "height"> & { sync: string | undefined; height: number | undefined; onZoom: ((from: number, to: number) => void) | undefined };
+type GraphProps = Omit<Props, "zoom" | "sync" | "height" | "onDrawn"> & {
+  sync: string | undefined;
+  height: number | undefined;
+  onZoom: ((from: number, to: number) => void) | undefined;
+  onDrawn: (() => void) | undefined;
+};
 
-function GraphPanel({ panel, range, markers, sync, height, onZoom }: GraphProps): ReactElement {
+function GraphPanel({ panel, range, markers, sync, height, onZoom, onDrawn }: GraphProps): ReactElement {
   const { times, lines, note, loading } = useLines(panel.queries, range);
   const exemplars = useExemplars(panel.queries, range, panel.exemplars ?? false);
+  useEffect(() => {
+    if (!loading) onDrawn?.();
+    // Told once, when the answer has come.
+  }, [loading]);
   return (
     <Chart
       title={panel.title}

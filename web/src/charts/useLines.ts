@@ -1,6 +1,6 @@
 /** A panel's queries, asked for one stretch of time and made into lines. */
 import { useMemo } from "react";
-import { legend, queryRange, span, type RangeResult } from "../api/promql";
+import { legend, queryRange, span, type RangeResult, type Series } from "../api/promql";
 import type { PanelQuery } from "../api/types";
 import { useQuery, type QueryState } from "../api/useQuery";
 import type { Line } from "./summary";
@@ -57,15 +57,16 @@ export function useRanges(kind: string, queries: PanelQuery[], range: Range): Qu
   return query;
 }
 
-export function useLines(queries: PanelQuery[], range: Range): Lines {
+/** `keep` says which of the series are drawn, before any is cut for there being too many. It has to be the same one each time. */
+export function useLines(queries: PanelQuery[], range: Range, keep?: (series: Series[]) => Series[]): Lines {
   const wanted = span(range.fromMs, range.toMs);
   const query = useRanges("lines", queries, range);
   const legends = queries.map((one) => one.legend ?? "").join("\n");
   return useMemo(() => {
     const results = query.data ?? NONE;
-    const lines = joined(results.flatMap((result, at) => result.series.map((series) => ({ label: legend(queries[at]?.legend, series.labels), values: series.values }))));
+    const lines = joined(results.flatMap((result, at) => (keep ? keep(result.series) : result.series).map((series) => ({ label: legend(queries[at]?.legend, series.labels), values: series.values }))));
     const note = query.error ? `${query.error.message} ${query.error.advice}` : null;
     return { times: results[0]?.times ?? [wanted.from, wanted.to], lines: lines.slice(0, LINES_MAX), note, loading: query.loading };
     // The queries are named by the key.
-  }, [query.data, query.error, query.loading, legends]);
+  }, [query.data, query.error, query.loading, legends, keep]);
 }

@@ -1,6 +1,7 @@
-import type { ReactElement } from "react";
+import { useCallback, useMemo, type ReactElement } from "react";
 import { useLines } from "../charts/useLines";
 import { useMovingRange } from "../charts/range";
+import type { Series } from "../api/promql";
 import type { Alert } from "../api/types";
 import { alertLook } from "../lib/status";
 import { format, plural } from "../lib/units";
@@ -9,20 +10,22 @@ import { lastValue } from "../charts/summary";
 import { Link } from "../router/Link";
 import { Status, Time } from "../ui/basics";
 import { Sparkline } from "../ui/Sparkline";
-import { withoutThreshold } from "./expression";
+import { ownSeries } from "./alertGraph";
 import { Suspects } from "./Suspects";
 
-function LastHour({ expr }: { expr: string }): ReactElement {
+function LastHour({ expr, labels }: { expr: string; labels: Alert["labels"] }): ReactElement {
   const range = useMovingRange("1h");
-  const { lines } = useLines([{ expr: withoutThreshold(expr).expr }], range);
+  const queries = useMemo(() => [{ expr }], [expr]);
+  const keep = useCallback((series: Series[]) => ownSeries(series, labels), [labels]);
+  const { lines } = useLines(queries, range, keep);
   const values = lines[0]?.values ?? [];
   return <Sparkline values={values} label={`Last hour, now ${format(lastValue(values), "short")}`} />;
 }
 
 /** A storm lists more alerts than anybody sees, and each line is a question to the server. */
-function SeenHour({ expr }: { expr: string }): ReactElement {
+function SeenHour({ expr, labels }: { expr: string; labels: Alert["labels"] }): ReactElement {
   const [ref, seen] = useOnScreen();
-  return <span ref={ref} className="spark-box">{seen && <LastHour expr={expr} />}</span>;
+  return <span ref={ref} className="spark-box">{seen && <LastHour expr={expr} labels={labels} />}</span>;
 }
 
 const SUSPECTS_MAX = 3;
@@ -43,7 +46,7 @@ export function AlertItem({ alert, spark = true }: { alert: Alert; spark?: boole
           {alert.incident && <>, <Link to={`/incidents/${alert.incident}`}>incident {alert.incident}</Link></>}
         </span>
       </span>
-      {spark && alert.expr ? <SeenHour expr={alert.expr} /> : <span />}
+      {spark && alert.graph ? <SeenHour expr={alert.graph.expr} labels={alert.labels} /> : <span />}
       {alert.suspects.length > 0 && alert.state !== "resolved" && (
         <div className="detail">
           <Suspects suspects={alert.suspects} service={alert.service} environment={alert.environment} most={SUSPECTS_MAX} />

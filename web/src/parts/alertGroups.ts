@@ -24,10 +24,17 @@ export interface AlertGroup {
 
 /** What fires, by service; a group is there though none of its alerts is listed. */
 export function byService(items: Alert[], counts: AlertCounts[]): AlertGroup[] {
+  const live = new Map<string, Alert[]>();
+  for (const alert of items.filter(isLive)) {
+    const service = alert.service ?? "";
+    const others = live.get(service);
+    if (others) others.push(alert);
+    else live.set(service, [alert]);
+  }
   const groups = counts.filter((one) => liveCount([one]) > 0).map((one): AlertGroup => ({
     name: one.service ?? NO_SERVICE,
     service: one.service ?? "",
-    items: items.filter((alert) => isLive(alert) && (alert.service ?? null) === (one.service ?? null)).sort((a, b) => ORDER.indexOf(a.severity) - ORDER.indexOf(b.severity)),
+    items: (live.get(one.service ?? "") ?? []).sort((a, b) => ORDER.indexOf(a.severity) - ORDER.indexOf(b.severity)),
     total: liveCount([one]),
   }));
   return groups.sort((a, b) => a.name.localeCompare(b.name));

@@ -149,7 +149,7 @@ pub(super) fn began(t: &mut Txn<'_>, row: &store::AlertRow, outcome: &Outcome) -
 }
 
 /// It flaps no more: what its source said last holds, and those who were told that it fires are told.
-pub(super) fn calmed(t: &mut Txn<'_>, calmed: &Calmed) -> Result<(), Fault> {
+pub(super) fn calmed(t: &mut Txn<'_>, calmed: &Calmed, endings: &mut incidents::Endings) -> Result<(), Fault> {
     let row = store::get(t.tx(), &calmed.fingerprint)?.filter(|row| row.ended_at.is_none());
     let Some(mut row) = row else { return Ok(()) };
     let mut of = body(&row)?;
@@ -173,7 +173,7 @@ pub(super) fn calmed(t: &mut Txn<'_>, calmed: &Calmed) -> Result<(), Fault> {
     let event =
         draft(&row, &of.alert, "alert.resolved", Severity::Good, format!("Over, and calm: {}", summary(&of.alert)));
     t.record(with(event, "how", json!("resolved")))?;
-    incidents::alert_ended(t, &row, "resolved")
+    endings.alert(t.tx(), &row, "resolved")
 }
 
 /// Writes an alert anew with what is stored of it.

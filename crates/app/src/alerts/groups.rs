@@ -61,14 +61,13 @@ pub(super) fn identity(rule: &Rule) -> Option<(String, Vec<(String, String)>)> {
 pub(super) async fn reload(app: &App) -> Result<(), Fault> {
     let (files, alerts) = app.read(|tx| Ok((store::rule_files(tx)?, store::active(tx)?))).await?;
     let mut by_rule: ByRule = BTreeMap::new();
-    let mut stored: BTreeMap<String, Named> = BTreeMap::new();
+    let mut stored: BTreeSet<String> = BTreeSet::new();
     for row in alerts {
         let of = body(&row)?;
         // One that is held as firing does not fire by its rule.
         if !of.held() {
-            let rule = (row.rule_file, row.rule_group, row.rule);
-            stored.insert(row.fingerprint, rule.clone());
-            by_rule.entry(rule).or_default().push(of.alert);
+            stored.insert(row.fingerprint);
+            by_rule.entry((row.rule_file, row.rule_group, row.rule)).or_default().push(of.alert);
         }
     }
     let old = app.alerts.groups.read().clone();
@@ -101,9 +100,12 @@ pub(super) async fn reload(app: &App) -> Result<(), Fault> {
             let mut status = rule_status(place, rule, &mut by_rule);
             let old = before.rules.get_mut(&key(place, rule)).and_then(Vec::pop).unwrap_or_default();
             status.wrote = old.wrote;
-            // What two rules bring is stored with the first of them; only memory knows of the other.
-            let of = (file.clone(), group.name.clone(), rule.name().to_owned());
-            let beside = |alert: &Alert| stored.get(&alert.fingerprint).is_some_and(|named| *named != of);
+            // What is recorded from a rule that fails stays without word until it is asked again.
+            if old.expr == rule.expr() {
+                status.error = old.error;
+            }
+            // What two rules bring is stored with the first of them; only memory knows of the other, which may have its name.
+            let beside = |alert: &Alert| stored.contains(&alert.fingerprint);
             for (series, alert) in old.state.active.into_iter().filter(|(_, alert)| beside(alert)) {
                 status.state.active.entry(series).or_insert(alert);
             }
@@ -151,6 +153,8 @@ struct Before {
 
 #[derive(Default)]
 struct Old {
+    expr: String,
+    error: Option<String>,
     wrote: BTreeSet<Labels>,
     state: RuleState,
 }
@@ -163,7 +167,12 @@ impl Before {
             before.next_at.insert((running.file.clone(), running.group.name.clone()), status.next_at);
             for (rule, status) in running.group.rules.iter().zip(&status.rules).rev() {
                 let of = key((running.file.as_str(), running.group.name.as_str()), rule);
-                let old = Old { wrote: status.wrote.clone(), state: status.state.clone() };
+                let old = Old {
+                    expr: rule.expr().to_owned(),
+                    error: status.error.clone(),
+                    wrote: status.wrote.clone(),
+                    state: status.state.clone(),
+                };
                 before.rules.entry(of).or_default().push(old);
             }
         }
@@ -185,18 +194,24 @@ fn end_series(app: &App, before: Before, groups: &[Arc<Running>]) {
     source::bring(app, gone.into_iter().map(|labels| (labels, STALE_NAN)).collect(), app.now());
 }
 
-/// The alerts of a rule are those of its name whose own labels are the rule's; labels made from templates are told apart
-/// by the label names alone.
+/// The alerts of a rule are those of its name that have its labels and no others than their series; labels made from templates
+/// are told apart by the label names alone.
 fn rule_status((file, group): (&str, &str), rule: &Rule, by_rule: &mut ByRule) -> RuleStatus {
     let mut status = RuleStatus::default();
     let Rule::Alert(alerting) = rule else { return status };
     let of = (file.to_owned(), group.to_owned(), alerting.alert.clone());
     let Some(alerts) = by_rule.get_mut(&of) else { return status };
     let mine = |alert: &Alert| {
-        alerting.labels.iter().all(|(name, template)| {
+        let has_own = alerting.labels.iter().all(|(name, template)| {
             let fixed = name != "alertname" && !template.source().contains("{{");
             !fixed || alert.labels.get(name).unwrap_or("") == template.source()
-        })
+        });
+        // Else a rule without labels would have those of another that adds one.
+        let of_series = |(name, value): (&str, &str)| {
+            let own = name == "alertname" || alerting.labels.contains_key(name);
+            own || alert.series.get(name).unwrap_or("") == value
+        };
+        has_own && alert.labels.iter().all(of_series)
     };
     let (taken, left): (Vec<_>, Vec<_>) = std::mem::take(alerts).into_iter().partition(mine);
     *alerts = left;

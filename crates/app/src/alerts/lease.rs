@@ -25,8 +25,10 @@ pub struct Held {
     renewed_at: Timestamp,
     /// Another node had it then; it is not asked for again at once.
     refused_at: Option<Timestamp>,
-    /// It was taken from another holder, and memory may still be what this node knew before.
+    /// It was taken from another holder, or a step was refused, and memory may still be what this node knew before.
     behind: bool,
+    /// How often a step was refused.
+    refused: u64,
 }
 
 impl Held {
@@ -62,6 +64,13 @@ impl Lease {
         }
         Err(Fault::new(ErrorCode::Unavailable, "another node evaluates alerts now"))
     }
+}
+
+/// What is in memory is not what is stored: it is read again before this node acts.
+pub(super) fn fell_behind(app: &App) {
+    let mut held = app.alerts.lease.lock();
+    held.behind = true;
+    held.refused += 1;
 }
 
 impl App {
@@ -108,6 +117,7 @@ impl App {
             Some((epoch, true)) => epoch > 1,
             _ => kept.behind || set_back,
         };
+        held.refused = kept.refused;
         *kept = held.clone();
         Ok(held.epoch.map(|epoch| Lease { holder: held.holder, epoch, behind: held.behind }))
     }
@@ -128,10 +138,15 @@ impl App {
     /// `evaluating` is held.
     pub(super) async fn catch_up(&self, lease: &Lease) -> Result<(), Fault> {
         if lease.behind && self.alerts.lease.lock().behind {
+            let refused = self.alerts.lease.lock().refused;
+            // Who has looked at memory before it is read again must not bring back what it held.
+            let hearing = self.alerts.hearing.lock().await;
             groups::reload(self).await?;
+            drop(hearing);
             checks::caught_up(self).await;
             let mut held = self.alerts.lease.lock();
-            if held.epoch == Some(lease.epoch) {
+            // One that was refused meanwhile may have been made on what was read.
+            if held.epoch == Some(lease.epoch) && held.refused == refused {
                 held.behind = false;
             }
         }

@@ -4,17 +4,21 @@
 //! Only transitions are written; between them an alert lives in memory. One node evaluates, under a lease whose epoch is
 //! checked in every transaction that writes. No data and failed queries never end an alert.
 
+mod ahead;
 mod arrivals;
 mod asked;
 mod believed;
 mod deploy_mutes;
 mod evaluate;
 mod flaps;
+mod forward;
+mod graph;
 mod groups;
 mod keyed;
 mod lease;
 mod linting;
 mod listed;
+mod mute_cover;
 mod mute_looks;
 mod mutes;
 mod owner;
@@ -22,7 +26,9 @@ mod pipeline;
 mod ports;
 mod received;
 mod round;
+mod routing_drafts;
 mod rules;
+mod rules_listed;
 mod seen;
 mod several;
 mod source;
@@ -47,6 +53,8 @@ use tokio_util::sync::CancellationToken;
 use crate::{App, checks};
 
 pub use flaps::FlapView;
+pub use forward::{AlertSender, FORWARDED_BY, ForwardError};
+pub use graph::AlertGraph;
 pub use keyed::{INTEGRATION_LABEL, KEY_LABEL};
 pub use listed::{AlertAsk, AlertCounts, AlertPage};
 pub use mute_looks::{CalendarAsk, MuteCalendar, MutePreview, MuteTurn, MutedAlert};
@@ -55,7 +63,9 @@ pub use ports::{
     Channel, Notice, Notifier, NotifyError, Push, PushError, PushTo, RuleSource, Update, UpdateKind, WebhookPoster,
 };
 pub use received::PostedAlert;
+pub use routing_drafts::{RoutingAccount, RoutingDrafts, draft_routing};
 pub use rules::{RuleChange, rule_file_version};
+pub use rules_listed::{RuleAsk, RuleCounts, RuleGroupList};
 pub use seen::{ALERTMANAGER_VERSION, AlertingStatus, SeenAlert};
 pub use told_changes::ToldChange;
 pub use views::{
@@ -67,7 +77,8 @@ pub use why_not::{WhyNotAsk, WhyNotView};
 pub(crate) use deploy_mutes::{DeployMute, deploy_mute_begins, deploy_mute_ends};
 pub(crate) use lease::{BACK_MS_MIN, Lease};
 pub(crate) use linting::accepted as lint_accepted;
-pub(crate) use owner::rule_of;
+pub(crate) use mute_cover::Cover;
+pub(crate) use owner::{RuleOf, rule_of, severity_of};
 pub(crate) use suspects::suspects;
 pub(crate) use telling::incidents_of;
 
@@ -86,6 +97,8 @@ pub struct State {
     pub(crate) notifier: RwLock<Option<Arc<dyn Notifier>>>,
     /// The webhooks of receivers.
     webhooks: webhooks::State,
+    /// Other Alertmanagers that are sent our own alerts.
+    forward: forward::State,
     /// A group may be due at another time than the loop waits for.
     flushes: tokio::sync::Notify,
     lease: Mutex<lease::Held>,
@@ -101,8 +114,10 @@ pub struct State {
     /// One request of senders with keys at a time, so that a key is one alert.
     keyed: tokio::sync::Mutex<()>,
     routing: RwLock<Option<Arc<pipeline::Held>>>,
-    /// Who was told of what. Held while a step is stored, so that steps follow one another.
+    /// Who was told of what. Held while a step is made and queued, so that steps follow one another.
     pipeline: tokio::sync::Mutex<tenfold_alerting::pipeline::PipelineState>,
+    /// Steps that are being stored.
+    ahead: ahead::Ahead,
     /// The newest event of another node that is known here.
     followed: Mutex<i64>,
     /// What samples came for, and which rules that makes due.
@@ -121,16 +136,22 @@ pub async fn load(app: &App) -> Result<(), Fault> {
     let before = app.now().plus_ms(-ENDED_KEEP_MS);
     *app.alerts.started_at.lock() = Some(app.now());
     app.housekeeping(move |t| Ok(store::forget_ended(t.tx(), before)?)).await?;
+    forward::load(app).await?;
     groups::reload(app).await
 }
 
-/// Evaluates rules, looks at groups of alerts and tells webhooks until it is stopped.
+/// Evaluates rules, looks at groups of alerts, tells webhooks and sends alerts on until it is stopped.
 pub async fn run(app: App, stop: CancellationToken) {
-    tokio::join!(evaluate_rules(&app, &stop), look_at_groups(&app, &stop), webhooks::run(&app, &stop));
+    tokio::join!(
+        evaluate_rules(&app, &stop),
+        look_at_groups(&app, &stop),
+        webhooks::run(&app, &stop),
+        forward::run(&app, &stop),
+    );
 }
 
-/// Groups that are due within this time are looked at together.
-const TOGETHER: Duration = Duration::from_millis(10);
+/// Groups that are due within this time of a look are looked at together.
+const TOGETHER: Duration = Duration::from_millis(30);
 
 /// Looks at groups at the instant they are due; the ticks of the rules are too far apart for it.
 async fn look_at_groups(app: &App, stop: &CancellationToken) {

@@ -100,15 +100,14 @@ impl App {
         let body = made_at(body, expires_at, self.now())?;
         let mute = Mute::new("", spec(&body, expires_at)).map_err(Fault::invalid)?;
         let turns = mute.spec.occurrences(mute.spec.starts_at, mute.spec.ends_at);
-        let mut alerts = self.alerts_list(None).await?;
-        alerts.retain(|alert| alert.state != "resolved" && mute.matches(&alert.labels));
+        let alerts = self.alerts_covered(mute, PREVIEWED_MAX).await?;
         Ok(MutePreview {
             turns_more: turns.len().saturating_sub(PREVIEWED_MAX),
             turns: turns.into_iter().take(PREVIEWED_MAX).map(turn).collect(),
-            alerts_more: alerts.len().saturating_sub(PREVIEWED_MAX),
+            alerts_more: alerts.more,
             alerts: alerts
+                .items
                 .into_iter()
-                .take(PREVIEWED_MAX)
                 .map(|alert| MutedAlert {
                     fingerprint: alert.fingerprint,
                     rule: alert.rule,

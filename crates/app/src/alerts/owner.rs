@@ -1,15 +1,21 @@
 //! Which rule an alert is of, and who owns it.
 
+use tenfold_alerting::AlertRule;
 use tenfold_store::{Tx, alerts as store, deploys as service_store};
-use tenfold_types::Fault;
+use tenfold_types::{Fault, Labels};
 
-use super::{received::GROUP, transitions::body};
+use super::{
+    received::GROUP,
+    transitions::{body, severity},
+};
 
 pub(crate) struct RuleOf {
     pub name: String,
     pub group: String,
     /// Empty for what others send.
     pub file: String,
+    /// `critical`, `warning` or `info`, of the alert.
+    pub severity: String,
     /// The label `owner` or `team`, else the team that owns the service; empty when nobody does.
     pub team: String,
 }
@@ -26,7 +32,14 @@ pub(crate) fn rule_of(tx: &mut dyn Tx, fingerprint: &str) -> Result<Option<RuleO
     };
     let sent = row.rule_group == GROUP;
     let file = if sent { String::new() } else { row.rule_file };
-    Ok(Some(RuleOf { name: row.rule, group: row.rule_group, file, team }))
+    Ok(Some(RuleOf { name: row.rule, group: row.rule_group, file, severity: row.severity, team }))
+}
+
+/// The severity that a rule says of all its alerts; none where a template says it of each, and where their series may.
+pub(crate) fn severity_of(rule: &AlertRule) -> Option<&'static str> {
+    let said = rule.labels.get("severity").map(tenfold_alerting::Template::source);
+    let fixed = said.filter(|text| !text.contains("{{"))?;
+    Some(severity(&Labels::from_pairs([("severity", fixed)])))
 }
 
 fn service_team(tx: &mut dyn Tx, service: &str) -> Result<Option<String>, Fault> {

@@ -1,8 +1,9 @@
 //! Who is told of what: each transition goes through the pipeline of `alerting`, and what it decides is stored and recorded
 //! together with the transition.
 //!
-//! The pipeline's state lives in memory. It is stepped on a copy, which counts once the transaction is through; after a
-//! start it is made again from the alerts: those with an incident were told of.
+//! The pipeline's state lives in memory. It is stepped on a copy, which counts once its transaction has its place in the
+//! queue ([`super::ahead`]); after a start, and when one was refused, it is made again from the alerts: those with an
+//! incident were told of.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -12,20 +13,22 @@ use tenfold_alerting::pipeline::{
     Turned, Verdict, restore, step,
 };
 use tenfold_alerting::{
-    Alert, AlertState, Mute, Note, Route, RouteDefaults, Routing, RoutingSpec, Transition, TransitionKind, fingerprint,
+    Alert, AlertState, Mute, Note, Pages, Route, RouteDefaults, Routing, RoutingSpec, Transition, TransitionKind,
+    fingerprint,
 };
 use tenfold_store::{Tx, alerts as store};
 use tenfold_types::{Fault, Timestamp};
+use tokio::task::JoinHandle;
 
 use super::{
     flaps::{self, Calmed},
-    lease::Lease,
+    lease::{self, Lease},
     mutes, received,
     telling::{self, Heard, Telling},
-    transitions::{self, Body, Origin, body},
+    transitions::{self, Beginning, Body, Origin, body},
     webhooks,
 };
-use crate::App;
+use crate::{App, Txn};
 
 /// What the pipeline decided in one step.
 #[derive(Debug, Default)]
@@ -48,8 +51,8 @@ pub(super) struct Outcome {
 impl Outcome {
     fn of(held: &Held, state: &PipelineState, effects: Vec<Effect>) -> Self {
         let routing = &held.routing;
-        let pages = |fingerprint: &str| {
-            state.alerts.get(fingerprint).is_none_or(|known| transitions::would_page(&known.labels))
+        let pages = |fingerprint: &str, pages: Pages| {
+            state.alerts.get(fingerprint).is_some_and(|known| transitions::pages_at(&known.labels, pages))
         };
         let mut out = Self::default();
         for effect in effects {
@@ -61,7 +64,7 @@ impl Outcome {
                     let policy = receiver.policy.clone();
                     let grouped = held.yaml.as_ref().map(|_| Arc::new(notification.group.labels));
                     let telling = Telling { policy, grouped, group_interval_ms };
-                    for fingerprint in notification.new.into_iter().filter(|f| pages(f)) {
+                    for fingerprint in notification.new.into_iter().filter(|f| pages(f, receiver.pages)) {
                         let tellings = out.told.entry(fingerprint).or_default();
                         if !receiver.quiet {
                             telling::add(tellings, telling.clone());
@@ -144,6 +147,8 @@ impl Held {
 /// Reads routing and alerts from the store and makes the state from them.
 pub(super) async fn reload(app: &App) -> Result<(), Fault> {
     let mut memory = app.alerts.pipeline.lock().await;
+    // What is under way would else be missing from what is read.
+    app.alerts.ahead.settle().await;
     let now = app.now();
     let (yaml, rows, mutes) =
         app.read(move |tx| Ok((store::routing(tx)?, store::active(tx)?, mutes::open(tx, now)?))).await?;
@@ -214,21 +219,46 @@ fn incoming(origin: &Origin, transition: &Transition, now: Timestamp) -> Option<
 
 /// Takes transitions through the pipeline, and looks at the groups that are due; with no transitions only that.
 pub(super) async fn advance(app: &App, lease: &Lease, batch: Vec<(Origin, Transition)>) -> Result<(), Fault> {
-    advance_with(app, lease, batch, Vec::new()).await
+    match stage(app, lease, batch, Vec::new()).await? {
+        Some(staged) => staged.stored().await,
+        None => Ok(()),
+    }
 }
 
-/// The same, with what senders say anew of alerts that are over already and have not been told of.
-pub(super) async fn advance_with(
+/// A step that memory has made, and that is being written.
+pub(super) struct Staged(JoinHandle<Result<(), Fault>>);
+
+impl Staged {
+    /// Returns when it is durable and who is told of it is on the way; fails when memory has to be read again.
+    pub(super) async fn stored(self) -> Result<(), Fault> {
+        self.0.await.map_err(|e| Fault::internal(format!("a step of the alerts ended early: {e}")))?
+    }
+}
+
+/// The same up to where it is written, with what senders say anew of alerts that are over already and have not been told
+/// of. Nothing where nothing is to be done.
+pub(super) async fn stage(
     app: &App,
     lease: &Lease,
     batch: Vec<(Origin, Transition)>,
     mut again: Vec<Incoming>,
-) -> Result<(), Fault> {
+) -> Result<Option<Staged>, Fault> {
     let mut memory = app.alerts.pipeline.lock().await;
+    if batch.is_empty() && again.is_empty() && memory.next_due().is_none_or(|due| due > app.now()) {
+        return Ok(None);
+    }
+    // Of what merely fires and rings nobody, the loop of the incidents has nothing to do.
+    let only_fires = batch.iter().all(|(_, t)| t.kind == TransitionKind::Firing);
+    // All else may go on from what is written now.
+    if only_fires && again.is_empty() && !batch.is_empty() {
+        app.alerts.ahead.room().await;
+    } else {
+        app.alerts.ahead.settle().await;
+    }
     let now = app.now();
     again.retain(|i| memory.alerts.get(fingerprint(&i.labels).as_str()).is_some_and(|k| k.ended.is_some()));
     if batch.is_empty() && again.is_empty() && memory.next_due().is_none_or(|due| due > now) {
-        return Ok(());
+        return Ok(None);
     }
     let mutes = app.read(move |tx| mutes::open(tx, now)).await?;
     let held = app.alerts.routing()?;
@@ -250,26 +280,46 @@ pub(super) async fn advance_with(
     outcome.reopen_window_ms = app.settings.alerts.reopen_window_ms;
     let flushes = std::mem::take(&mut outcome.flushes);
     let decided = !outcome.told.is_empty() || !outcome.decisions.is_empty() || !outcome.calmed.is_empty();
-    if !batch.is_empty() || decided {
+    let for_people = !only_fires || !outcome.told.is_empty() || !outcome.calmed.is_empty();
+    let queued = if !batch.is_empty() || decided {
         let lease = lease.clone();
-        // Of what merely fires and rings nobody, the loop of the incidents has nothing to do.
-        let only_fires = batch.iter().all(|(_, t)| t.kind == TransitionKind::Firing);
-        let for_people = !only_fires || !outcome.told.is_empty() || !outcome.calmed.is_empty();
-        app.transact(move |t| {
+        let mut foreseen = Beginning::foreseen(&batch, &outcome)?;
+        let writes = move |t: &mut Txn<'_>| {
             lease.check(t)?;
-            transitions::persist(t, &batch, &outcome)
-        })
-        .await?;
-        if for_people {
-            app.incidents.wake();
-        }
-    }
+            // When it is run again, they are made again.
+            transitions::persist(t, &batch, std::mem::take(&mut foreseen), &outcome)
+        };
+        Some(app.transact_queued(writes).await?)
+    } else {
+        None
+    };
     *memory = state;
-    if !flushes.is_empty() {
-        webhooks::flushed(app, &held.routing, flushes, now);
-    }
-    app.alerts.flushes.notify_one();
-    Ok(())
+    let app = app.clone();
+    // It has its number before the pipeline is let go, and lands whatever becomes of who waits for it.
+    let number = app.alerts.ahead.number();
+    drop(memory);
+    let told = tokio::spawn(async move {
+        let step = app.alerts.ahead.step(number);
+        let stored = match queued {
+            Some(queued) => queued.done(&app).await,
+            None => Ok(()),
+        };
+        step.turn().await;
+        if stored.is_err() {
+            lease::fell_behind(&app);
+        } else {
+            if for_people {
+                app.incidents.wake();
+            }
+            if !flushes.is_empty() {
+                webhooks::flushed(&app, &held.routing, flushes, now);
+            }
+        }
+        step.land(stored.is_ok());
+        app.alerts.flushes.notify_one();
+        stored
+    });
+    Ok(Some(Staged(told)))
 }
 
 /// A look at the pipeline: its routing, its state and the open mutes at this moment.

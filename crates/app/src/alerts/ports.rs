@@ -225,6 +225,13 @@ pub struct NotifyError {
     pub message: String,
 }
 
+impl NotifyError {
+    /// It is tried again after the usual wait.
+    pub(crate) fn later(message: impl Into<String>) -> Self {
+        Self { too_large: false, permanent: false, retry_after_ms: None, message: message.into() }
+    }
+}
+
 /// A browser that takes pushes, as its `PushSubscription` says (Push API).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PushTo {
@@ -288,6 +295,11 @@ pub trait Notifier: Send + Sync {
     ) -> Result<(), NotifyError> {
         let message = format!("{} tells nothing after the page", channel.as_str());
         Err(NotifyError { too_large: false, permanent: true, retry_after_ms: None, message })
+    }
+    /// Whether the provider of text messages and calls signed this: the address it was told to ask, and the fields of the
+    /// form it sent there.
+    fn phone_signed(&self, _url: &str, _fields: &[(String, String)], _signature: &str) -> bool {
+        false
     }
     /// The public key that browsers subscribe with, base64url.
     async fn push_key(&self) -> Result<String, NotifyError> {

@@ -223,7 +223,7 @@ fn over_again(said: &Said, origin: &Origin) -> Incoming {
 
 fn origin(app: &App, alert: &Alert, generator_url: &str, ends_at: Timestamp) -> Origin {
     let name = alert.labels.get("alertname").unwrap_or("alert");
-    Origin::received(name, GROUP, generator_url, ends_at).suspect_window(app)
+    Origin::received(name, GROUP, generator_url, ends_at).suspect_window(app).of_check(app)
 }
 
 impl App {
@@ -284,12 +284,13 @@ impl App {
     }
 
     pub(super) async fn hear(&self, said: Vec<Said>, now: Timestamp) -> Result<(), Fault> {
+        let mark = self.alerts.ahead.mark();
         let lease = self.alerts_taking().await?;
         // Only what is new or over has to be stored; most of what is said is neither.
         if self.only_goes_on(&said, now) {
-            return Ok(());
+            return self.alerts.ahead.stored(mark).await;
         }
-        let _one = self.alerts.hearing.lock().await;
+        let one = self.alerts.hearing.lock().await;
         let mut changes: Changes = BTreeMap::new();
         let (mut batch, mut over) = (Vec::new(), BTreeMap::new());
         let mut again = Vec::new();
@@ -349,11 +350,19 @@ impl App {
             return Err(Fault::invalid(format!("at most {RECEIVED_MAX} alerts of senders are followed")));
         }
         batch.extend(self.over_after_all(over, now).await?);
-        if !batch.is_empty() || !again.is_empty() {
-            pipeline::advance_with(self, &lease, batch, again).await?;
-        }
+        let staged = if batch.is_empty() && again.is_empty() {
+            None
+        } else {
+            pipeline::stage(self, &lease, batch, again).await?
+        };
+        // Others go on from it; that it is stored is awaited by each who says so.
         self.remember(changes);
-        Ok(())
+        drop(one);
+        match staged {
+            // Those before it have landed as well.
+            Some(staged) => staged.stored().await.and_then(|()| self.alerts.ahead.counts(mark)),
+            None => self.alerts.ahead.stored(mark).await,
+        }
     }
 
     /// Those among alerts that nobody follows which were given up when their sender was silent: it says now that they

@@ -90,13 +90,17 @@ impl Round {
 
     /// Lets what a rule came to count. `ALERTS` keeps to the interval of its group: samples in between would make what is
     /// counted over time depend on how often others send theirs.
-    pub fn keep(&self, stepped: Stepped) {
+    pub fn keep(&self, mut stepped: Stepped) {
         if self.occasion == Occasion::Interval && !stepped.refused {
-            self.bring(stepped.rule, state_series(&stepped.state));
+            self.bring(stepped.rule, source::floats(state_series(&stepped.state)).collect());
         }
         let mut status = self.running.status.lock();
         if let Some(rule) = status.rules.get_mut(stepped.rule) {
             rule.state = stepped.state;
+            // What comes in between is not asked whether there is data: an error of that stands until the interval says otherwise.
+            if self.occasion == Occasion::Arrival {
+                stepped.error = rule.error.take();
+            }
         }
         drop(status);
         self.note(stepped.rule, stepped.error, stepped.series, stepped.took);
@@ -112,15 +116,17 @@ impl Round {
     }
 
     /// Records what a rule brings, and the end of what it brought the last time and brings no more.
-    fn bring(&self, index: usize, mut rows: Vec<(Labels, f64)>) {
+    fn bring(&self, index: usize, mut rows: Vec<source::Row>) {
         let brings: BTreeSet<Labels> = rows.iter().map(|(labels, _)| labels.clone()).collect();
         let mut status = self.running.status.lock();
         if let Some(rule) = status.rules.get_mut(index) {
-            rows.extend(rule.wrote.difference(&brings).map(|gone| (gone.clone(), STALE_NAN)));
+            // A number that marks the end ends a series of histograms as well: the newest counts.
+            let gone = rule.wrote.difference(&brings).map(|gone| (gone.clone(), STALE_NAN));
+            rows.extend(source::floats(gone.collect()));
             rule.wrote = brings;
         }
         drop(status);
-        source::bring(&self.app, rows, self.now);
+        source::bring_rows(&self.app, rows, self.now);
     }
 }
 
@@ -211,10 +217,15 @@ impl Pass {
     }
 
     fn ask(&self, asked: &Expression) -> Result<Vec<(Labels, f64)>, String> {
+        source::numbers(self.ask_rows(asked)?)
+    }
+
+    /// The same with native histograms among it.
+    fn ask_rows(&self, asked: &Expression) -> Result<Vec<source::Row>, String> {
         let at = self.round.now.plus_ms(-self.round.running.group.offset_ms);
         let app = &self.round.app;
         if let Some(other) = &self.source {
-            return self.runtime.block_on(other.evaluate(&asked.text, at));
+            return self.runtime.block_on(other.evaluate(&asked.text, at)).map(|rows| source::floats(rows).collect());
         }
         if app.metrics.is_asked_elsewhere() {
             return self.runtime.block_on(source::evaluate(app, &asked.text, at));
@@ -222,13 +233,18 @@ impl Pass {
         let parsed = asked.parsed.as_ref().map_err(Clone::clone)?;
         let interrupt = self.watch.begin();
         let answer = app.metrics.query_parsed((parsed, &asked.text), at, &interrupt, GROUPS_AT_ONCE);
-        source::series(answer.map_err(|fault| fault.message)?)
+        source::rows(answer.map_err(|fault| fault.message)?)
     }
 
     /// The answer of a rule's expression within its group's limit, from data as old as the group says.
     fn ask_within(&self, index: usize) -> Result<Vec<(Labels, f64)>, String> {
+        source::numbers(self.ask_rows_within(index)?)
+    }
+
+    /// The same with native histograms among it.
+    fn ask_rows_within(&self, index: usize) -> Result<Vec<source::Row>, String> {
         let running = &self.round.running;
-        let rows = self.ask(&running.asked[index].expr)?;
+        let rows = self.ask_rows(&running.asked[index].expr)?;
         match usize::try_from(running.group.limit) {
             Ok(limit) if limit > 0 && rows.len() > limit => {
                 Err(format!("the group's limit is {limit} series, the rule answers with {}", rows.len()))
@@ -238,7 +254,7 @@ impl Pass {
     }
 
     fn recording(&self, index: usize, rule: &RecordingRule) -> (Option<String>, usize) {
-        let rows = match self.ask_within(index) {
+        let rows = match self.ask_rows_within(index) {
             Err(error) => return (Some(error), 0),
             Ok(rows) if rows.len() > SERIES_PER_RULE_MAX => {
                 let error =
@@ -248,7 +264,7 @@ impl Pass {
             Ok(rows) => rows,
         };
         let mut seen = BTreeSet::new();
-        let rows: Vec<(Labels, f64)> = rows
+        let rows: Vec<source::Row> = rows
             .into_iter()
             .map(|(mut labels, value)| {
                 labels.set(Labels::NAME, rule.record.clone());

@@ -18,8 +18,11 @@ use crate::{App, Caller, Role, people::check_name};
 
 /// What a file was and is stands in the record up to this length together; JSON may write it twice as long.
 const TEXTS_BYTES_MAX: usize = 100_000;
-/// Changes of rule files that are looked through for the last one of a file.
-const CHANGES_READ_MAX: usize = 500;
+
+/// What the changes of a rule file have in common in the record.
+fn changes_of(name: &str) -> String {
+    format!("rule_file:{name}")
+}
 
 /// How a rule file is changed.
 #[derive(Debug, Clone, Default)]
@@ -51,10 +54,10 @@ fn read(name: &str, yaml: &str) -> Result<RuleFile, Fault> {
 }
 
 impl App {
-    /// The groups with the state of their rules.
+    /// The groups with the state of their rules and all their alerts.
     pub fn rules(&self) -> Vec<RuleGroupView> {
         let groups = self.alerts.groups.read().clone();
-        groups.iter().map(|g| group_view(g)).collect()
+        groups.iter().map(|g| group_view(g, usize::MAX)).collect()
     }
 
     /// The text of a rule file.
@@ -90,7 +93,7 @@ impl App {
         linting::accepted(self.settings.alerts.lint, name, &file)?;
         self.check_against_others(name, &file).await?;
         self.rules_write(who, name, Some(yaml), &file, change).await?;
-        Ok(self.rules().into_iter().filter(|g| g.file == name).collect())
+        Ok(self.rules_of_file(name))
     }
 
     /// Puts back what a rule file was before it was changed last, and answers with the text that holds now. Said twice it
@@ -98,13 +101,9 @@ impl App {
     pub async fn rules_undo(&self, who: &Caller, name: &str, edited: Option<String>) -> Result<String, Fault> {
         who.require(Role::Deployer, None, None)?;
         let now = self.rule_file(name).await?;
-        let query = EventQuery {
-            kinds: vec!["rule.changed".to_owned()],
-            limit: CHANGES_READ_MAX,
-            include_admin: true,
-            ..EventQuery::default()
-        };
-        let last = self.events(query).await?.into_iter().find(|e| e.data["file"] == name);
+        let query =
+            EventQuery { correlation: Some(changes_of(name)), limit: 1, include_admin: true, ..EventQuery::default() };
+        let last = self.events(query).await?.into_iter().next();
         let before = last.as_ref().and_then(|e| Some((e.seq, e.data["before"].as_str()?)));
         let (Some((seq, before)), true) = (before, last.as_ref().is_some_and(|e| e.data["after"] == now.as_str()))
         else {
@@ -217,8 +216,9 @@ impl App {
                 if let (Some(data), Some(more)) = (data.as_object_mut(), change.data.as_object()) {
                     data.extend(more.clone());
                 }
-                t.record(EventDraft::new(who.actor.clone(), who.source, "rule.changed", text).data(data))?;
-                transitions::persist(t, &ended, &Outcome::default())
+                let draft = EventDraft::new(who.actor.clone(), who.source, "rule.changed", text).data(data);
+                t.record(draft.correlation(changes_of(&key)))?;
+                transitions::persist(t, &ended, Vec::new(), &Outcome::default())
             })
             .await;
         groups::reload(self).await?;

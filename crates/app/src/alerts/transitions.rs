@@ -5,12 +5,13 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tenfold_alerting::pipeline::{Decision, Flap, Turn};
-use tenfold_alerting::{Alert, Rule, Transition, TransitionKind};
+use tenfold_alerting::{Alert, Pages, Rule, Transition, TransitionKind, runbook};
 use tenfold_store::alerts as store;
 use tenfold_types::{Actor, EventDraft, Fault, Labels, Severity, Source, Timestamp};
 
 use super::{
     flaps,
+    graph::graph,
     groups::Running,
     pipeline::Outcome,
     several,
@@ -18,7 +19,7 @@ use super::{
     telling::{self, Paged},
     views::{AlertView, SuspectView},
 };
-use crate::{App, Txn, incidents};
+use crate::{App, Txn, checks, incidents, people::check_name};
 
 /// Where a transition comes from.
 #[derive(Debug, Clone)]
@@ -28,6 +29,8 @@ pub(super) struct Origin {
     rule: String,
     expr: String,
     pub(super) generator_url: Option<String>,
+    /// The check here that brings it.
+    check: Option<String>,
     ends_at: Option<Timestamp>,
     /// It is worse than what people were told: its group is looked at at once.
     pub(super) at_once: bool,
@@ -42,6 +45,7 @@ impl Origin {
             rule: rule.name().to_owned(),
             expr: rule.expr().to_owned(),
             generator_url: None,
+            check: None,
             ends_at: None,
             at_once: false,
             suspect_window_ms: tenfold_alerting::SUSPECT_WINDOW_MS,
@@ -55,6 +59,7 @@ impl Origin {
             rule: name.to_owned(),
             expr: String::new(),
             generator_url: Some(generator_url.to_owned()).filter(|u| !u.is_empty()),
+            check: None,
             ends_at: Some(ends_at),
             at_once: false,
             suspect_window_ms: tenfold_alerting::SUSPECT_WINDOW_MS,
@@ -65,6 +70,13 @@ impl Origin {
     }
     pub(super) fn suspect_window(mut self, app: &App) -> Self {
         self.suspect_window_ms = app.settings.alerts.suspect_window_ms;
+        self
+    }
+    /// Finds the check that brings it, by the address of its page.
+    pub(super) fn of_check(mut self, app: &App) -> Self {
+        let pages = app.settings.link(checks::PAGES);
+        let name = self.generator_url.as_deref().and_then(|url| url.strip_prefix(&pages));
+        self.check = name.filter(|name| check_name("check", name).is_ok()).map(str::to_owned);
         self
     }
 }
@@ -81,6 +93,9 @@ pub(crate) struct Body {
     /// Where its sender explains it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub generator_url: Option<String>,
+    /// The check here that brings it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub check: Option<String>,
     /// Until when its sender said that it goes on, when this was written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ends_at: Option<Timestamp>,
@@ -116,10 +131,15 @@ pub(super) fn severity(labels: &Labels) -> &'static str {
 
 /// Critical alerts page, unless their label `page` says otherwise.
 pub(super) fn would_page(labels: &Labels) -> bool {
+    pages_at(labels, Pages::Critical)
+}
+
+/// Whether an alert pages the people of a receiver that pages for these: what its label `page` says holds at all of them.
+pub(super) fn pages_at(labels: &Labels, pages: Pages) -> bool {
     match labels.get("page") {
         Some("true") => true,
         Some("false") => false,
-        _ => severity(labels) == "critical",
+        _ => pages == Pages::All || severity(labels) == "critical",
     }
 }
 
@@ -162,6 +182,21 @@ fn row(origin: &Origin, alert: &Alert, incident: Option<i64>, body: String) -> s
     }
 }
 
+/// The body of an alert's row.
+fn stored(outcome: &Outcome, origin: &Origin, alert: &Alert, kept: Kept) -> Result<String, Fault> {
+    let body = Body {
+        alert: alert.clone(),
+        suspects: kept.suspects,
+        paged: kept.paged,
+        expr: origin.expr.clone(),
+        generator_url: origin.generator_url.clone(),
+        check: origin.check.clone(),
+        ends_at: origin.ends_at,
+        flap: outcome.flap(&alert.fingerprint).cloned(),
+    };
+    serde_json::to_string(&body).map_err(|e| Fault::internal(e.to_string()))
+}
+
 fn write(
     t: &mut Txn<'_>,
     outcome: &Outcome,
@@ -169,18 +204,8 @@ fn write(
     alert: &Alert,
     kept: Kept,
 ) -> Result<store::AlertRow, Fault> {
-    let Kept { incident, suspects, paged } = kept;
-    let body = Body {
-        alert: alert.clone(),
-        suspects,
-        paged,
-        expr: origin.expr.clone(),
-        generator_url: origin.generator_url.clone(),
-        ends_at: origin.ends_at,
-        flap: outcome.flap(&alert.fingerprint).cloned(),
-    };
-    let body = serde_json::to_string(&body).map_err(|e| Fault::internal(e.to_string()))?;
-    let row = row(origin, alert, incident, body);
+    let incident = kept.incident;
+    let row = row(origin, alert, incident, stored(outcome, origin, alert, kept)?);
     store::put(t.tx(), &row)?;
     Ok(row)
 }
@@ -222,18 +247,34 @@ pub(super) fn event_severity(row: &store::AlertRow) -> Severity {
 }
 
 /// Writes transitions with their events, in order, and then what the pipeline decided of other alerts in the same step.
-pub(super) fn persist(t: &mut Txn<'_>, batch: &[(Origin, Transition)], outcome: &Outcome) -> Result<(), Fault> {
+/// What is `foreseen` is of the transition at its place.
+pub(super) fn persist(
+    t: &mut Txn<'_>,
+    batch: &[(Origin, Transition)],
+    mut foreseen: Vec<Option<Beginning>>,
+    outcome: &Outcome,
+) -> Result<(), Fault> {
     let firing = batch.iter().filter(|(_, t)| t.kind == TransitionKind::Firing);
     let window_ms = firing.clone().map(|(origin, _)| origin.suspect_window_ms).max().unwrap_or(0);
     let changes = Changes::for_all(t.tx(), firing.clone().map(|(_, t)| t.alert.active_since), window_ms)?;
+    let mut endings = incidents::Endings::default();
     for calmed in &outcome.calmed {
-        flaps::calmed(t, calmed)?;
+        flaps::calmed(t, calmed, &mut endings)?;
     }
-    for (origin, transition) in batch {
-        if !flaps::instead(t, transition, outcome)? {
-            one(t, origin, transition, outcome, changes.as_ref())?;
+    for (place, (origin, transition)) in batch.iter().enumerate() {
+        if flaps::instead(t, transition, outcome)? {
+            continue;
+        }
+        if transition.kind == TransitionKind::Firing {
+            // What fires at once, as all that senders bring, had no first signs: `active_since` says when it began.
+            endings.settle(t)?;
+            let foreseen = foreseen.get_mut(place).and_then(Option::take);
+            fired(t, (origin, &transition.alert), foreseen, outcome, changes.as_ref())?;
+        } else {
+            one(t, origin, transition, outcome, &mut endings)?;
         }
     }
+    endings.settle(t)?;
     // One that flaps and fires again has not begun to fire: it may be told of now for another reason.
     let began = |fingerprint: &&str| outcome.turn(fingerprint) != Some(Turn::Again);
     let fired: BTreeSet<&str> = firing.map(|(_, t)| t.alert.fingerprint.as_str()).filter(began).collect();
@@ -248,7 +289,7 @@ fn one(
     origin: &Origin,
     transition: &Transition,
     outcome: &Outcome,
-    changes: Option<&Changes>,
+    endings: &mut incidents::Endings,
 ) -> Result<(), Fault> {
     let alert = &transition.alert;
     // One that flapped is stored since its first beginning.
@@ -270,8 +311,7 @@ fn one(
             pending(t, &row, alert, &text);
             Ok(())
         }
-        // What fires at once, as all that senders bring, had no first signs: `active_since` says when it began.
-        TransitionKind::Firing => fired(t, origin, alert, &text, outcome, changes),
+        TransitionKind::Firing => Ok(()),
         TransitionKind::FiringAgain => {
             let row = write(t, outcome, origin, alert, kept)?;
             let words = match &transition.reason {
@@ -301,7 +341,7 @@ fn one(
                 json!("resolved"),
             );
             t.record_later(ended);
-            incidents::alert_ended(t, &row, "resolved")
+            endings.alert(t.tx(), &row, "resolved")
         }
         TransitionKind::Unknown => {
             let row = write(t, outcome, origin, alert, kept)?;
@@ -318,7 +358,7 @@ fn one(
                 ("rule_removed", format!("No longer watched, its rule is gone: {text}"))
             };
             t.record_later(with(draft(&row, alert, "alert.expired", Severity::Warning, text), "how", json!(how)));
-            incidents::alert_ended(t, &row, how)
+            endings.alert(t.tx(), &row, how)
         }
     }
 }
@@ -329,38 +369,74 @@ fn pending(t: &mut Txn<'_>, row: &store::AlertRow, alert: &Alert, text: &str) {
     t.record_later(draft);
 }
 
+/// What is written of an alert that begins to fire.
+pub(super) struct Beginning {
+    row: store::AlertRow,
+    event: EventDraft,
+}
+
+impl Beginning {
+    fn new(origin: &Origin, alert: &Alert, outcome: &Outcome, kept: Kept) -> Result<Self, Fault> {
+        let suspects = json!(kept.suspects);
+        let incident = kept.incident;
+        let row = row(origin, alert, incident, stored(outcome, origin, alert, kept)?);
+        // A quiet alert is in the record and on the pages, and nobody is told.
+        let quiet = outcome.quiet(&alert.fingerprint);
+        let severity = if quiet.is_some() { Severity::Debug } else { event_severity(&row) };
+        let mut event = with(draft(&row, alert, "alert.fired", severity, summary(alert)), "suspects", suspects);
+        event = with(event, "decisions", json!(outcome.decisions.get(&alert.fingerprint)));
+        if let Some(id) = outcome.muted_by(&alert.fingerprint) {
+            event = with(event, "muted_by", json!(id));
+        }
+        Ok(Self { row, event })
+    }
+
+    /// For each of a batch that begins to fire, as it is where nobody is told and nothing changed before: most of a storm. It
+    /// is made before the store's one writer is asked, who has less to do then.
+    pub(super) fn foreseen(batch: &[(Origin, Transition)], outcome: &Outcome) -> Result<Vec<Option<Self>>, Fault> {
+        let one = |(origin, transition): &(Origin, Transition)| {
+            let alert = &transition.alert;
+            let told = !outcome.pages(&alert.fingerprint).is_empty();
+            if transition.kind != TransitionKind::Firing || told {
+                return Ok(None);
+            }
+            Self::new(origin, alert, outcome, Kept::default()).map(Some)
+        };
+        batch.iter().map(one).collect()
+    }
+}
+
 fn fired(
     t: &mut Txn<'_>,
-    origin: &Origin,
-    alert: &Alert,
-    text: &str,
+    (origin, alert): (&Origin, &Alert),
+    foreseen: Option<Beginning>,
     outcome: &Outcome,
     changes: Option<&Changes>,
 ) -> Result<(), Fault> {
-    let mut row = row(origin, alert, None, String::new());
-    let (service, environment) = (row.service.clone(), row.environment.clone());
+    let (service, environment) = place(&alert.labels);
     let (onset, window_ms) = (alert.active_since, origin.suspect_window_ms);
     let found = match changes {
         Some(changes) => changes.suspects(service.as_deref(), environment.as_deref(), onset, window_ms),
         None => suspects::suspects(t.tx(), service.as_deref(), environment.as_deref(), onset, window_ms)?,
     };
-    let tellings = if row.pages { outcome.pages(&alert.fingerprint) } else { &[] };
+    let tellings = outcome.pages(&alert.fingerprint);
     let mut paged = Vec::new();
-    let joinings = telling::joinings(t, (&row, &alert.labels), tellings, &mut paged, outcome.reopen_window_ms)?;
+    let joinings = if tellings.is_empty() {
+        Vec::new()
+    } else {
+        let about = row(origin, alert, None, String::new());
+        telling::joinings(t, (&about, &alert.labels), tellings, &mut paged, outcome.reopen_window_ms)?
+    };
     let incident = joinings.first().map(|(joining, _)| joining.number);
-    row = write(t, outcome, origin, alert, Kept { incident, suspects: found.clone(), paged })?;
-    // A quiet alert is in the record and on the pages, and nobody is told.
-    let quiet = outcome.quiet(&alert.fingerprint);
-    let severity = if quiet.is_some() { Severity::Debug } else { event_severity(&row) };
-    let mut event = with(draft(&row, alert, "alert.fired", severity, text.to_owned()), "suspects", json!(found));
-    event = with(event, "decisions", json!(outcome.decisions.get(&alert.fingerprint)));
-    if let Some(id) = outcome.muted_by(&alert.fingerprint) {
-        event = with(event, "muted_by", json!(id));
-    }
+    let Beginning { row, event } = match foreseen.filter(|_| found.is_empty() && joinings.is_empty()) {
+        Some(beginning) => beginning,
+        None => Beginning::new(origin, alert, outcome, Kept { incident, suspects: found.clone(), paged })?,
+    };
+    store::put(t.tx(), &row)?;
     t.record_later(event);
     flaps::began(t, &row, outcome)?;
     for (joining, policy) in &joinings {
-        incidents::join(t, joining, &row, text, &found, policy.as_deref())?;
+        incidents::join(t, joining, &row, &summary(alert), &found, policy.as_deref())?;
     }
     Ok(())
 }
@@ -372,7 +448,7 @@ fn decided(t: &mut Txn<'_>, fingerprint: &str, decisions: &[Decision], outcome: 
     let text = summary(&of.alert);
     // Nobody twice in an episode. What was stored before people were told apart names nobody, and all were told.
     let all_told = row.incident.is_some() && of.paged.is_empty();
-    let tellings = if row.pages && !all_told { outcome.pages(fingerprint) } else { &[] };
+    let tellings: &[telling::Telling] = if all_told { &[] } else { outcome.pages(fingerprint) };
     let joinings = telling::joinings(t, (&row, &of.alert.labels), tellings, &mut of.paged, outcome.reopen_window_ms)?;
     let Some((first, _)) = joinings.first() else {
         let Some(quiet) = outcome.quiet(fingerprint) else { return Ok(()) };
@@ -399,7 +475,7 @@ pub(super) fn view(
 ) -> Result<AlertView, Fault> {
     let body = body(row)?;
     let flapping = body.flap_view().filter(|_| row.ended_at.is_none());
-    let Body { alert, suspects, expr, generator_url, paged, .. } = body;
+    let Body { alert, suspects, expr, generator_url, check, paged, .. } = body;
     let further = paged.into_iter().map(|paged| paged.incident).filter(|number| Some(*number) != row.incident);
     let annotation = |name: &str| alert.annotations.get(name).cloned();
     Ok(AlertView {
@@ -410,7 +486,7 @@ pub(super) fn view(
         state: row.state.clone(),
         summary: summary(&alert),
         description: annotation("description"),
-        runbook_url: annotation("runbook_url"),
+        runbook_url: runbook(|name| alert.annotations.get(name).map(String::as_str)).map(str::to_owned),
         service: row.service.clone(),
         environment: row.environment.clone(),
         value: alert.value.is_finite().then_some(alert.value),
@@ -421,8 +497,10 @@ pub(super) fn view(
         further_incidents: further.collect(),
         suspects,
         acknowledged_by,
+        graph: graph(&expr, check.as_deref(), generator_url.as_deref()),
         expr,
         generator_url,
+        check,
         muted_by,
         flapping,
         labels: alert.labels,

@@ -7,7 +7,7 @@ use tenfold_alerting::{Alert, AlertState, Finding, Rule};
 use tenfold_types::{Labels, Matcher, Timestamp};
 use utoipa::ToSchema;
 
-use super::{flaps::FlapView, groups::Running};
+use super::{flaps::FlapView, graph::AlertGraph, groups::Running};
 
 /// A change that may be behind an alert.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -70,9 +70,15 @@ pub struct AlertView {
     pub acknowledged_by: Option<String>,
     /// Empty when it is not of a rule here but was sent.
     pub expr: String,
+    /// What is drawn of it. Absent where a sender says nothing that can be asked here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub graph: Option<AlertGraph>,
     /// Where its sender explains it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub generator_url: Option<String>,
+    /// The check here that brings it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub check: Option<String>,
     /// The mute that covers it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub muted_by: Option<i64>,
@@ -148,7 +154,10 @@ pub struct RuleView {
     pub series: usize,
     /// Of an alerting rule: `inactive`, `pending`, `firing` or `unknown`, the worst of its alerts.
     pub state: String,
+    /// At most 20 of them; `/api/v1/rules` has all.
     pub alerts: Vec<ActiveAlertView>,
+    /// How many it has, listed or not.
+    pub alerts_total: usize,
     /// What it lacks for the person whom it wakes, as far as `alerts.lint` asks.
     pub findings: Vec<RuleFindingView>,
 }
@@ -191,7 +200,8 @@ pub struct RuleGroupView {
     pub rules: Vec<RuleView>,
 }
 
-pub(super) fn group_view(running: &Running) -> RuleGroupView {
+/// A group with at most so many alerts of each rule.
+pub(super) fn group_view(running: &Running, alerts_max: usize) -> RuleGroupView {
     let status = running.status.lock();
     let rules = running.group.rules.iter().zip(&status.rules);
     RuleGroupView {
@@ -215,7 +225,8 @@ pub(super) fn group_view(running: &Running) -> RuleGroupView {
                 view.last_evaluation = status.evaluated_at;
                 view.took_ms = status.took_ms;
                 view.series = status.series;
-                view.alerts = status.state.active.values().map(active_view).collect();
+                view.alerts = status.state.active.values().take(alerts_max).map(active_view).collect();
+                view.alerts_total = status.state.active.len();
                 worst(status.state.active.values()).clone_into(&mut view.state);
                 view.findings = running.findings.iter().filter(|f| f.rule == index).map(finding_view).collect();
                 view
@@ -240,6 +251,7 @@ fn rule_view(rule: &Rule) -> RuleView {
         series: 0,
         state: String::new(),
         alerts: Vec::new(),
+        alerts_total: 0,
         findings: Vec::new(),
     };
     match rule {
@@ -276,7 +288,7 @@ fn active_view(alert: &Alert) -> ActiveAlertView {
     }
 }
 
-fn worst<'a>(alerts: impl Iterator<Item = &'a Alert>) -> &'static str {
+pub(super) fn worst<'a>(alerts: impl Iterator<Item = &'a Alert>) -> &'static str {
     let rank = |a: &Alert| match a.state {
         AlertState::Firing => 3,
         AlertState::Unknown => 2,

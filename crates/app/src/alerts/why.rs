@@ -6,11 +6,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tenfold_alerting::pipeline::{Effect, Explanation, Incoming, Input, Notification, Planned, explain, simulate};
 use tenfold_alerting::webhook::{has_userinfo, masked};
-use tenfold_alerting::{ReceiverSpec, Rule, import_alertmanager, parse_matchers};
+use tenfold_alerting::{AlertRule, Pages, ReceiverSpec, Rule, import_alertmanager, parse_matchers};
 use tenfold_store::{alerts as store, events::EventQuery};
 use tenfold_types::{EventDraft, Fault, Labels, MatcherOp, Timestamp};
 use utoipa::ToSchema;
 
+use super::groups::Running;
 use super::pipeline::{self, Held, look};
 use super::telling::{Paged, Telling, incidents_of};
 use super::{received, transitions};
@@ -70,7 +71,7 @@ pub struct Foretold {
     /// What would be told within a day if it began to fire then and went on.
     #[schema(value_type = Vec<Object>)]
     pub notifications: Vec<Foreseen>,
-    /// Whether it opens an incident, by its labels: critical ones do, or what `page` says.
+    /// Whether it may open an incident: by its labels, as critical ones do, or at a receiver that pages for all.
     pub pages: bool,
     /// Its incident, and whom that pages; none when nobody is paged for it within a day.
     pub incident: Option<ForetoldIncident>,
@@ -117,7 +118,7 @@ impl App {
         Ok(RoutingView { yaml: held.yaml.clone(), routing, report: held.report.clone() })
     }
 
-    /// Puts the routing: a configuration file of Alertmanager, with `policy` and `quiet` in its receivers. With `dry_run`
+    /// Puts the routing: a configuration file of Alertmanager, with `policy`, `quiet` and `pages` in its receivers. With `dry_run`
     /// it is only read. Alerts that fire are routed anew; what was told stays told.
     pub async fn routing_put(&self, who: &Caller, yaml: &str, dry_run: bool) -> Result<RoutingView, Fault> {
         who.require(Role::Deployer, None, None)?;
@@ -198,8 +199,10 @@ impl App {
         let fingerprint = &explanation.fingerprint;
         let until = at.plus_ms(HORIZON_MS);
         let planned = simulate(look.context(), &look.state, &[(at, input)], until);
-        let pages = transitions::would_page(&labels);
-        let told = if pages { paging(&look.held, &planned, fingerprint) } else { Vec::new() };
+        let receivers = explanation.routes.iter().filter_map(|r| look.held.routing.receivers.get(&r.receiver));
+        let of_all = receivers.filter(|r| !r.quiet).any(|r| r.pages == Pages::All);
+        let pages = transitions::pages_at(&labels, if of_all { Pages::All } else { Pages::Critical });
+        let told = if pages { paging(&look.held, &planned, fingerprint, &labels) } else { Vec::new() };
         let about = (fingerprint.as_str(), &labels);
         let incidents = if pages { self.foretold_incidents(about, at, told, until).await? } else { Vec::new() };
         let mut incidents = incidents.into_iter();
@@ -226,7 +229,7 @@ impl App {
         let mut paged = row.as_ref().map(transitions::body).transpose()?.map(|b| b.paged).unwrap_or_default();
         let (group, rule) = match row {
             Some(row) => (row.rule_group, row.rule),
-            None => self.group_of_rule(labels.get("alertname").unwrap_or("alert")),
+            None => self.group_of_rule(labels),
         };
         let (service, environment) = transitions::place(labels);
         let of = |at: Timestamp, has: Option<i64>, telling: Option<Telling>| {
@@ -263,12 +266,22 @@ impl App {
         Ok(out)
     }
 
-    /// The group of the rule with this name; what no rule is called comes from a sender.
-    fn group_of_rule(&self, name: &str) -> (String, String) {
+    /// The group of the rule that has an alert with these labels, of several of its name the one whose labels they are; what no
+    /// rule is called comes from a sender.
+    fn group_of_rule(&self, labels: &Labels) -> (String, String) {
+        let name = labels.get("alertname").unwrap_or("alert");
         let groups = self.alerts.groups.read().clone();
-        let is_it = |rule: &Rule| matches!(rule, Rule::Alert(r) if r.alert == name);
-        let found = groups.iter().find(|running| running.group.rules.iter().any(is_it));
-        let group = found.map_or_else(|| received::GROUP.to_owned(), |running| running.group.name.clone());
+        let fitting = |running: &Running| {
+            let named = running.group.rules.iter().filter_map(|rule| match rule {
+                Rule::Alert(rule) if rule.alert == name => Some(rule),
+                Rule::Alert(_) | Rule::Record(_) => None,
+            });
+            named.map(|rule| fits(rule, labels)).max()
+        };
+        let found = groups.iter().filter_map(|running| Some((fitting(running)?, running)));
+        // The first of the best: `max_by_key` gives the last.
+        let found = found.rev().max_by_key(|(fits, _)| *fits);
+        let group = found.map_or_else(|| received::GROUP.to_owned(), |(_, running)| running.group.name.clone());
         (group, name.to_owned())
     }
 
@@ -300,12 +313,18 @@ impl App {
     }
 }
 
+/// Whether the labels that a rule gives its alerts are among these; a template may say anything.
+fn fits(rule: &AlertRule, labels: &Labels) -> bool {
+    let mut own = rule.labels.iter().filter(|(name, text)| *name != "alertname" && !text.source().contains("{{"));
+    own.all(|(name, text)| labels.get(name).unwrap_or("") == text.source())
+}
+
 /// When people are told of an alert for the first time, by the receivers that are not quiet.
-fn paging(held: &Held, planned: &[Planned], fingerprint: &str) -> Vec<(Timestamp, Telling)> {
+fn paging(held: &Held, planned: &[Planned], fingerprint: &str, labels: &Labels) -> Vec<(Timestamp, Telling)> {
     let told = |p: &Planned| {
         let Effect::Notify(n) = &p.effect else { return None };
         let receiver = held.routing.receivers.get(&n.receiver).filter(|r| !r.quiet)?;
-        if !n.new.iter().any(|f| f == fingerprint) {
+        if !transitions::pages_at(labels, receiver.pages) || !n.new.iter().any(|f| f == fingerprint) {
             return None;
         }
         let grouped = held.yaml.as_ref().map(|_| Arc::new(n.group.labels.clone()));

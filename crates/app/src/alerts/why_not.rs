@@ -128,7 +128,9 @@ fn judge(person: &Person, foretold: &Foretold) -> Option<Judged> {
         return Some(Judged::no(because.clone(), vec![reason("person", because)]));
     }
     if !foretold.pages {
-        let because = "it pages nobody: it is not critical and no label page=true is on it".to_owned();
+        let because = "it pages nobody: it is not critical, no label page=true is on it, and its receivers page for \
+                       critical alerts alone";
+        let because = because.to_owned();
         return Some(Judged::no(because.clone(), vec![reason("severity", because)]));
     }
     if foretold.incident.is_none() {

@@ -104,6 +104,7 @@ const TOLD: &[&str] = &[
     "incident.opened",
     "incident.reopened",
     "incident.acknowledged",
+    "incident.unacknowledged",
     "incident.resolved",
     "incident.noted",
     "page.sent",

@@ -74,6 +74,7 @@ impl App {
                 }
                 Err(fault) => return Err(fault),
             }
+            // A result was forgotten with what it changed; this is for all else.
             self.housekeeping(move |t| Ok(store::inbox_forget(t.tx(), id)?)).await?;
         }
         Ok(())
@@ -83,7 +84,7 @@ impl App {
         match serde_json::from_str(&row.body) {
             Ok(Came::Result { status, output }) => {
                 let ran = Ran { status, output: output.into_bytes() };
-                self.check_result(&row.name, ran, None, row.at.min(now)).await
+                self.check_result_of((row.name.as_str(), Some(row.id)), ran, None, row.at.min(now)).await
             }
             Ok(Came::Now) => {
                 schedule::plan(self, &row.name, now);

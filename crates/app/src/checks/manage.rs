@@ -1,11 +1,12 @@
 //! Putting, deleting and asking checks; results from outside.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use serde::Deserialize;
 use serde_json::json;
 use tenfold_alerting::checks::CheckStatus;
-use tenfold_store::checks as store;
+use tenfold_store::{checks as store, counters};
 use tenfold_types::{EventDraft, Fault};
 
 use super::inbox::Came;
@@ -127,19 +128,25 @@ impl App {
             let row = store::get(t.tx(), &key)?.ok_or_else(|| missing(&key))?;
             let spec: CheckSpec = serde_json::from_str(&row.body).map_err(|e| Fault::internal(e.to_string()))?;
             caller.require(Role::Deployer, spec.service.as_deref(), spec.environment.as_deref())?;
+            // What it has raised is over, also if this process ends before that is told.
+            let stand: Option<Stand> = row.state.as_deref().and_then(|state| serde_json::from_str(state).ok());
+            for labels in stand.into_iter().flat_map(|stand| stand.raised.into_iter().chain(stand.owed)) {
+                let id = counters::next(t.tx(), "check_gone")?;
+                let labels = serde_json::to_string(&labels).map_err(|e| Fault::internal(e.to_string()))?;
+                store::gone_put(t.tx(), id, &labels)?;
+            }
             store::delete(t.tx(), &key)?;
             t.record(changed(&caller, &key, &spec, "deleted"))?;
             Ok(())
         })
         .await?;
-        let gone = self.checks.table.lock().remove(name);
+        self.checks.table.lock().remove(name);
+        self.checks.gone.store(true, Ordering::Release);
         drop(one);
         // Another node that looks follows the record, and tells it itself.
         if !self.looks_at_checks().await? {
             return Ok(());
         }
-        let over = gone.into_iter().flat_map(|c| c.stand.raised.into_iter().chain(c.stand.owed));
-        self.checks.gone.lock().extend(over);
         self.checks_tell_gone(self.now()).await
     }
 

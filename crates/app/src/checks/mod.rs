@@ -5,17 +5,20 @@
 //! event, before anybody is told. Every node follows what is put, changed and deleted on any other, and where checks stand.
 
 mod inbox;
+mod listed;
 mod manage;
 mod nagios;
 mod ports;
 mod results;
 mod schedule;
+mod series;
 mod spec;
 mod views;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::{Mutex, RwLock};
 use serde::{Deserialize, Serialize};
@@ -27,12 +30,18 @@ use tenfold_types::{Fault, Timestamp};
 
 use crate::{App, sources::START_GRACE_MS};
 
+pub use listed::{CheckAsk, CheckCounts, CheckList};
 pub use manage::PassiveResult;
+pub(crate) use nagios::plain;
 pub use nagios::{ImportNote, NagiosDrafts, NagiosImport, NagiosPerson, import_nagios};
 pub use ports::{CheckRunner, Ran};
+pub(crate) use results::raised;
 pub use schedule::run;
 pub use spec::{CheckSpec, Disk, Dns, Flapping, Http, Nrpe, Passive, Process, Run, Tcp, Tls};
-pub use views::{CheckList, CheckValue, CheckView, SchedulerView};
+pub use views::{CheckValue, CheckView, SchedulerView};
+
+/// Where the page of a check is, before its name.
+pub(crate) const PAGES: &str = "/alerts/checks/";
 
 /// Checks there may be.
 pub const CHECKS_MAX: usize = 10_000;
@@ -66,6 +75,10 @@ struct Check {
     long: String,
     values: Vec<PerfValue>,
     took_ms: i64,
+    /// The last look took the time it had: what it asks does not answer.
+    hung: bool,
+    /// Labels of what its looks bring; made when the first result comes.
+    series: Option<series::Series>,
 }
 
 /// The part's memory.
@@ -79,8 +92,8 @@ pub struct State {
     looks: schedule::Looks,
     /// What looks have brought since the last tick: many looks are one write.
     samples: Mutex<Vec<Sample>>,
-    /// Alerts of checks that are gone, and of whose end the pipeline has not heard yet.
-    gone: Mutex<Vec<AlertLabels>>,
+    /// Checks were deleted since it was asked last whose alerts are over; which ones is stored.
+    gone: AtomicBool,
     /// The newest event about checks that is known here.
     followed: Mutex<i64>,
 }
@@ -109,6 +122,8 @@ impl Check {
             long: String::new(),
             values: Vec::new(),
             took_ms: 0,
+            hung: false,
+            series: None,
         })
     }
 
@@ -117,6 +132,7 @@ impl Check {
         (self.next_at, self.running, self.turn) = (known.next_at, known.running, known.turn);
         (self.told_at, self.stored_at) = (known.told_at, known.stored_at);
         (self.long, self.values, self.took_ms) = (known.long, known.values, known.took_ms);
+        self.hung = known.hung;
         if stands == Stands::Kept {
             self.stand = known.stand;
         }
@@ -151,6 +167,7 @@ fn read(row: &store::CheckRow, now: Timestamp) -> Result<Check, Fault> {
 }
 
 pub async fn load(app: &App) -> Result<(), Fault> {
+    app.settings.checks.check()?;
     let newest = app.read(|tx| Ok(record::last_seq(tx)?)).await?;
     *app.checks.followed.lock() = newest;
     reload(app, Stands::Stored).await
@@ -179,9 +196,9 @@ async fn reload(app: &App, stands: Stands) -> Result<(), Fault> {
         }
         std::mem::replace(&mut *table, anew)
     };
-    if stands == Stands::Kept {
-        let over = gone.into_values().flat_map(|c| c.stand.raised.into_iter().chain(c.stand.owed));
-        app.checks.gone.lock().extend(over);
+    // After a start or a takeover as well: whoever deleted it may not have come to tell it.
+    if stands == Stands::Stored || !gone.is_empty() {
+        app.checks.gone.store(true, Ordering::Release);
     }
     for name in changed {
         schedule::spread(app, &name);

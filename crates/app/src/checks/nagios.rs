@@ -11,6 +11,7 @@ use tenfold_types::format_duration_ms;
 
 use super::spec::{CheckSpec, Flapping, Passive, Run};
 
+pub(crate) use drafts::plain;
 pub use drafts::{NagiosDrafts, NagiosPerson};
 
 /// Bytes a check's name may have.
@@ -355,6 +356,7 @@ fn words(line: &str) -> Result<Vec<String>, &'static str> {
 
 #[cfg(test)]
 mod tests {
+    use tenfold_alerting::Pages;
     use tenfold_protocols::nagios::{read_objects, resolve};
 
     use super::*;
@@ -457,5 +459,37 @@ mod tests {
         assert!(inside("2026-11-23T08:00:00Z") && !inside("2026-11-23T16:00:00Z") && !inside("2026-11-24T09:00:00Z"));
         let told = |about: &str, part: &str| import.report.iter().any(|n| n.about == about && n.message.contains(part));
         assert!(told("ana", "take the account `ana`; pager is theirs to set"), "{:?}", import.report);
+    }
+
+    #[test]
+    fn whom_nagios_tells_of_warnings_is_paged_for_them() {
+        let service = |name: &str, more: &str| {
+            format!("define service {{\nhost_name web\nservice_description {name}\ncheck_command ping\n{more}}}\n")
+        };
+        let text = [
+            "define command {\ncommand_name ping\ncommand_line /p\n}\n",
+            "define contact {\ncontact_name ana\nservice_notification_options c,r\n}\n",
+            "define host {\nhost_name web\ncheck_command ping\ncontacts ana\n}\n",
+            &service("http", "notification_options c,r\n"),
+            &service("log", "notification_options n\n"),
+            &service("mail", ""),
+        ]
+        .concat();
+        let resolved = resolve(&read_objects("x", &text).unwrap()).unwrap();
+        let import = import_nagios(&resolved, &BTreeMap::new(), 60.0, "UTC").unwrap();
+        let written = import.drafts.routing.as_ref().unwrap().to_string();
+        let read = tenfold_alerting::import_alertmanager(&written).unwrap();
+        let routes = read.spec.route.routes.iter().map(|r| {
+            let receiver = &read.routing.receivers[r.receiver.as_deref().unwrap()];
+            (r.matchers[0].as_str(), receiver.policy.as_deref(), receiver.pages)
+        });
+        let wanted = [
+            ("alertname=\"web_http\"", Some("ana"), Pages::Critical),
+            ("alertname=~\"web|web_mail\"", Some("ana"), Pages::All),
+            ("alertname=\"web_log\"", None, Pages::Critical),
+        ];
+        assert_eq!(routes.collect::<Vec<_>>(), wanted);
+        let lost = |n: &ImportNote| n.about == "ana" && n.message.contains("service_notification_options c,r");
+        assert!(import.report.iter().any(lost), "{:?}", import.report);
     }
 }

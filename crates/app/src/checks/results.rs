@@ -1,15 +1,15 @@
 //! What follows from a result: state, event, alert, series.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 
 use serde_json::json;
 use tenfold_alerting::checks::{CheckChange, CheckStatus, go_stale, parents_changed, step};
 use tenfold_protocols::plugin::{PluginOutput, read_output};
 use tenfold_store::checks as store;
-use tenfold_tsdb::Sample;
-use tenfold_types::{Actor, ErrorCode, EventDraft, Fault, Labels, Severity, Source, Timestamp};
+use tenfold_types::{Actor, ErrorCode, EventDraft, Fault, Severity, Source, Timestamp};
 
-use super::{AlertLabels, Check, CheckSpec, Ran, Run, Stand, schedule};
+use super::{AlertLabels, Check, CheckSpec, PAGES, Ran, Run, Stand, schedule, series::Series};
 use crate::alerts::PostedAlert;
 use crate::{App, Caller};
 
@@ -29,6 +29,40 @@ const REFUSED_AGAIN_MS: i64 = 2_000;
 /// That a passive check was heard is stored no more often than this while nothing changes.
 const HEARD_MS: i64 = 60_000;
 
+/// An alert that a check has raised.
+pub(crate) struct Raised {
+    pub check: String,
+    pub labels: AlertLabels,
+    pub annotations: BTreeMap<String, String>,
+    pub since: Timestamp,
+    pub interval_ms: i64,
+}
+
+/// The alerts that checks have raised and that are not over.
+pub(crate) fn raised(app: &App) -> Vec<Raised> {
+    let table = app.checks.table.lock();
+    let of = |(name, check): (&String, &Check)| {
+        let labels = check.stand.raised.clone()?;
+        Some(Raised {
+            check: name.clone(),
+            labels,
+            annotations: annotations(check),
+            since: check.stand.state.hard_since,
+            interval_ms: check.times.interval_ms,
+        })
+    };
+    table.iter().filter_map(of).collect()
+}
+
+/// Alerts of deleted checks that are told of at a time.
+const GONE_MAX: i64 = 1_000;
+
+/// Which of the alerts of deleted checks were told of.
+enum Gone {
+    All,
+    Some,
+}
+
 /// What is done with the state of a check.
 type Act<'a> = dyn Fn(&mut Stand, &CheckSpec, bool, Timestamp) -> CheckChange + Send + Sync + 'a;
 
@@ -41,13 +75,24 @@ impl App {
         took_ms: Option<i64>,
         at: Timestamp,
     ) -> Result<(), Fault> {
+        self.check_result_of((name, None), ran, took_ms, at).await
+    }
+
+    /// The same of a row of the inbox, which is forgotten with what it changes: it counts once.
+    pub(super) async fn check_result_of(
+        &self,
+        (name, row): (&str, Option<i64>),
+        ran: Ran,
+        took_ms: Option<i64>,
+        at: Timestamp,
+    ) -> Result<(), Fault> {
         let now = self.now();
         let output = read_output(&ran.output);
         let text = cut(&output.text, TEXT_BYTES_MAX);
         let act = |stand: &mut Stand, spec: &CheckSpec, down: bool, now: Timestamp| {
             step(spec.rules(), &mut stand.state, ran.status, text.clone(), down, now)
         };
-        let change = self.check_act(name, &act, at).await?;
+        let change = self.check_act((name, row), &act, at).await?;
         self.check_series(name, &output, ran.status, took_ms, at);
         self.check_tell(name, now).await?;
         if change.look_at_parents {
@@ -71,7 +116,7 @@ impl App {
             let act = |stand: &mut Stand, spec: &CheckSpec, down: bool, now: Timestamp| {
                 go_stale(spec.rules(), &mut stand.state, down, now)
             };
-            self.check_act(&name, &act, now).await?;
+            self.check_act((name.as_str(), None), &act, now).await?;
             self.check_tell(&name, now).await?;
         }
         let untold = |c: &Check| {
@@ -97,7 +142,7 @@ impl App {
         for child in children {
             let act =
                 |stand: &mut Stand, _: &CheckSpec, down: bool, _: Timestamp| parents_changed(&mut stand.state, down);
-            if self.check_act(&child, &act, now).await?.any() {
+            if self.check_act((child.as_str(), None), &act, now).await?.any() {
                 self.check_tell(&child, now).await?;
             }
         }
@@ -106,17 +151,30 @@ impl App {
 
     /// Tells the pipeline that the alerts of checks are over that are gone.
     pub(super) async fn checks_tell_gone(&self, now: Timestamp) -> Result<(), Fault> {
-        let gone = std::mem::take(&mut *self.checks.gone.lock());
-        if gone.is_empty() {
+        if !self.checks.gone.swap(false, Ordering::AcqRel) {
             return Ok(());
         }
-        let over =
-            |labels: &AlertLabels| PostedAlert { labels: labels.clone(), ends_at: Some(now), ..PostedAlert::default() };
-        let told = self.alerts_receive(&Caller::system(), gone.iter().map(over).collect()).await;
-        if told.is_err() {
-            self.checks.gone.lock().extend(gone);
+        let told = self.tell_gone(now).await;
+        if !matches!(told, Ok(Gone::All)) {
+            self.checks.gone.store(true, Ordering::Release);
         }
-        told
+        told.map(|_| ())
+    }
+
+    async fn tell_gone(&self, now: Timestamp) -> Result<Gone, Fault> {
+        let rows = self.read(|tx| Ok(store::gone(tx, GONE_MAX)?)).await?;
+        let Some((last, _)) = rows.last() else { return Ok(Gone::All) };
+        let (last, all) = (*last, (rows.len() as i64) < GONE_MAX);
+        // Another check may have raised the same since.
+        let raised: Vec<AlertLabels> = raised(self).into_iter().map(|raised| raised.labels).collect();
+        let labels = rows.iter().filter_map(|(_, labels)| serde_json::from_str::<AlertLabels>(labels).ok());
+        let over = labels
+            .filter(|labels| !raised.contains(labels))
+            .map(|labels| PostedAlert { labels, ends_at: Some(now), ..PostedAlert::default() })
+            .collect();
+        self.alerts_receive(&Caller::system(), over).await?;
+        self.housekeeping(move |t| Ok(store::gone_forget(t.tx(), last)?)).await?;
+        Ok(if all { Gone::All } else { Gone::Some })
     }
 
     fn look_at_parents(&self, name: &str, now: Timestamp) {
@@ -130,7 +188,12 @@ impl App {
     }
 
     /// Steps a check's state. What changes is stored first and counts in memory afterwards.
-    async fn check_act(&self, name: &str, act: &Act<'_>, now: Timestamp) -> Result<CheckChange, Fault> {
+    async fn check_act(
+        &self,
+        (name, row): (&str, Option<i64>),
+        act: &Act<'_>,
+        now: Timestamp,
+    ) -> Result<CheckChange, Fault> {
         let tried = |app: &Self| {
             let table = app.checks.table.lock();
             let check = table.get(name)?;
@@ -139,7 +202,7 @@ impl App {
             Some((check.spec.clone(), stand, change))
         };
         let gone = || Fault::not_found(format!("there is no check `{name}`"));
-        {
+        if row.is_none() {
             // The common case: nothing to store. The table stays locked from the step to its taking effect.
             let mut table = self.checks.table.lock();
             let check = table.get(name).ok_or_else(gone)?;
@@ -169,6 +232,9 @@ impl App {
         let (key, event) = (name.to_owned(), change.tells().then(|| event(name, &spec, &stand, change)));
         self.housekeeping(move |t| {
             lease.check(t)?;
+            if let Some(row) = row {
+                store::inbox_forget(t.tx(), row)?;
+            }
             if store::stand(t.tx(), &key, &body)?
                 && let Some(event) = &event
             {
@@ -198,12 +264,14 @@ impl App {
                 annotations: Some(annotations(check)),
                 starts_at: Some(check.stand.state.hard_since),
                 ends_at: Some(ends_at),
-                generator_url: Some(self.settings.link(&format!("/alerts/checks/{name}"))),
+                generator_url: Some(self.settings.link(&format!("{PAGES}{name}"))),
             };
             let lease = (check.times.interval_ms * 3 + check.times.timeout_ms).max(LEASE_MIN_MS);
             let lease = check.times.freshness_ms.map_or(lease, |fresh| lease.max(fresh * 2));
-            let mut posted: Vec<PostedAlert> = check.stand.owed.iter().map(|l| alert(l, now)).collect();
-            posted.extend(check.stand.raised.iter().map(|l| alert(l, now.plus_ms(lease))));
+            // What fires first: between a warning that ends and a critical alert that begins nothing would be wrong for a moment.
+            let mut posted: Vec<PostedAlert> =
+                check.stand.raised.iter().map(|l| alert(l, now.plus_ms(lease))).collect();
+            posted.extend(check.stand.owed.iter().map(|l| alert(l, now)));
             (posted, check.stand.owed.clone())
         };
         if let Err(fault) = self.alerts_receive(&Caller::system(), posted).await {
@@ -227,23 +295,9 @@ impl App {
             check.long = cut(&out.long, LONG_BYTES_MAX);
             check.values.clone_from(&out.values);
             check.took_ms = took_ms.unwrap_or(check.took_ms);
-            let base = |metric: &str| {
-                let mut labels = Labels::from_pairs([(Labels::NAME, metric), ("check", name)]);
-                labels.set("host", check.spec.host.clone());
-                labels.set("service", check.spec.service.clone().unwrap_or_default());
-                labels.set("environment", check.spec.environment.clone().unwrap_or_default());
-                labels
-            };
-            let at = now.millis();
-            let mut samples = vec![Sample::new(base("check_status"), at, f64::from(status.exit()))];
-            if let Some(took) = took_ms {
-                samples.push(Sample::new(base("check_duration_seconds"), at, took as f64 / 1000.0));
-            }
-            for value in &out.values {
-                let labels = base("check_perfdata").with("perf", value.label.clone()).with("unit", value.unit.clone());
-                samples.push(Sample::new(labels, at, value.value));
-            }
-            samples
+            let spec = &check.spec;
+            let series = check.series.get_or_insert_with(|| Series::new(name, spec));
+            series.samples(status, took_ms, &out.values, now)
         };
         let many = {
             let mut waiting = self.checks.samples.lock();
@@ -267,9 +321,10 @@ impl App {
     }
 }
 
-/// There are parents, and none of them is well.
+/// There are parents, and none of them answers well enough to be up. One that warns is up, as a host is for Nagios.
 fn parents_down(table: &BTreeMap<String, Check>, spec: &CheckSpec) -> bool {
-    let down = |p: &String| table.get(p).is_some_and(|c| c.stand.state.status != CheckStatus::Ok);
+    let is_down = |status: CheckStatus| matches!(status, CheckStatus::Critical | CheckStatus::Unknown);
+    let down = |p: &String| table.get(p).is_some_and(|c| is_down(c.stand.state.status));
     !spec.parents.is_empty() && spec.parents.iter().all(down)
 }
 

@@ -1,10 +1,12 @@
 //! When each check is looked at. A queue by instant; a check never overlaps itself; looks share places, so that a thousand
-//! hanging plugins do not become a thousand processes.
+//! hanging plugins do not become a thousand processes. What hung the last time has places of its own: it waits behind what
+//! hangs, and nothing else does.
 
 use std::cmp::Reverse;
 use std::collections::VecDeque;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -13,35 +15,77 @@ use tenfold_types::{Fault, Timestamp};
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::{Run, ports::Ran};
+use super::{Check, CheckSpec, Run, State, ports::Ran};
 use crate::App;
 
 /// How often the queue is looked at.
 const TICK: Duration = Duration::from_millis(10);
 /// How often checks are asked whether they have been silent for too long.
 const FRESH_MS: i64 = 1_000;
-/// Plugins and connections at one time.
-const LOOKS_MAX: usize = 64;
+/// Looks without a process, and connections to NRPE daemons, at one time. Plugins have a setting.
+const CONNECTIONS_MAX: usize = 2_000;
+/// Looks at one time that hung the last time.
+const HANGING_MAX: usize = 32;
+/// Samples of looks are given to their store this often: many looks are one write.
+const KEEP_MS: i64 = 100;
 /// Of how many looks the lateness is kept.
 const LATE_KEPT: usize = 10_000;
 
+/// Places for looks of each kind.
+struct Places {
+    plugins: Arc<Semaphore>,
+    connections: Arc<Semaphore>,
+    hanging: Arc<Semaphore>,
+}
+
+impl Places {
+    fn new(plugins_at_once: usize) -> Self {
+        let of = |places| Arc::new(Semaphore::new(places));
+        Self { plugins: of(plugins_at_once), connections: of(CONNECTIONS_MAX), hanging: of(HANGING_MAX) }
+    }
+
+    fn of(&self, due: &Due) -> Arc<Semaphore> {
+        let is_plugin = matches!(due.spec.run, Run::Plugin(_));
+        let places = if due.hung {
+            &self.hanging
+        } else if is_plugin {
+            &self.plugins
+        } else {
+            &self.connections
+        };
+        places.clone()
+    }
+}
+
+/// A look that is to begin.
+struct Due {
+    name: String,
+    at: Timestamp,
+    spec: Arc<CheckSpec>,
+    timeout_ms: i64,
+    /// The last look did.
+    hung: bool,
+}
+
 /// Places, and how late looks were.
 pub(super) struct Looks {
-    places: Arc<Semaphore>,
+    places: OnceLock<Places>,
     running: watch::Sender<usize>,
     late_ms: Mutex<VecDeque<i64>>,
     done: Mutex<u64>,
     fresh_at: Mutex<Timestamp>,
+    kept_at: Mutex<Timestamp>,
 }
 
 impl Default for Looks {
     fn default() -> Self {
         Self {
-            places: Arc::new(Semaphore::new(LOOKS_MAX)),
+            places: OnceLock::new(),
             running: watch::Sender::new(0),
             late_ms: Mutex::default(),
             done: Mutex::default(),
             fresh_at: Mutex::default(),
+            kept_at: Mutex::default(),
         }
     }
 }
@@ -68,6 +112,21 @@ impl Looks {
         }
         late.push_back(late_ms);
     }
+}
+
+/// Whether so long has passed since the time that is kept, or the clock was set back; it is `now` then.
+fn passed(since: &Mutex<Timestamp>, ms: i64, now: Timestamp) -> bool {
+    let mut since = since.lock();
+    let passed = !(0..ms).contains(&now.since_ms(*since));
+    if passed {
+        *since = now;
+    }
+    passed
+}
+
+/// A look that took nearly all the time it had, if not more: whatever it asks does not answer.
+fn hung(took_ms: i64, timeout_ms: i64) -> bool {
+    took_ms * 10 >= timeout_ms * 9
 }
 
 /// Looks until it is stopped.
@@ -99,21 +158,28 @@ pub(super) fn spread(app: &App, name: &str) {
 
 /// The next look, instead of the one that was planned.
 pub(super) fn plan(app: &App, name: &str, at: Timestamp) {
-    let mut table = app.checks.table.lock();
-    let Some(check) = table.get_mut(name) else { return };
+    if let Some(check) = app.checks.table.lock().get_mut(name) {
+        put(&app.checks, check, name, at);
+    }
+}
+
+/// The table, of which the check is, stays locked meanwhile.
+fn put(checks: &State, check: &mut Check, name: &str, at: Timestamp) {
     if matches!(check.spec.run, Run::Passive(_)) {
         return;
     }
     check.turn += 1;
     check.next_at = at;
-    app.checks.queue.lock().push(Reverse((at, check.turn, name.to_owned())));
+    checks.queue.lock().push(Reverse((at, check.turn, name.to_owned())));
 }
 
 impl App {
     /// Starts what is due now. The loop calls it; tests do after moving the clock.
     pub async fn checks_tick(&self) -> Result<(), Fault> {
-        self.checks_keep();
-        let idle = self.checks.table.lock().is_empty() && self.checks.gone.lock().is_empty();
+        if passed(&self.checks.looks.kept_at, KEEP_MS, self.now()) {
+            self.checks_keep();
+        }
+        let idle = self.checks.table.lock().is_empty() && !self.checks.gone.load(Ordering::Acquire);
         let shared = !self.settings.database_url.is_empty();
         if (idle && !shared) || !self.looks_at_checks().await? {
             return Ok(());
@@ -121,23 +187,22 @@ impl App {
         self.checks_tell_gone(self.now()).await?;
         let Some(runner) = self.checks.runner.read().clone() else { return Ok(()) };
         let now = self.now();
-        for (name, due) in self.checks_due(now) {
+        let due = self.checks_due(now);
+        if !due.is_empty() {
+            self.checks.looks.running.send_modify(|n| *n += due.len());
+        }
+        for due in due {
             let (app, runner) = (self.clone(), runner.clone());
-            self.checks.looks.running.send_modify(|n| *n += 1);
             tokio::spawn(async move {
-                app.check_look(&*runner, &name, due).await;
-                app.checks.looks.running.send_modify(|n| *n -= 1);
+                app.check_look(&*runner, due).await;
+                // Who waits for it waits for the last one.
+                app.checks.looks.running.send_if_modified(|n| {
+                    *n -= 1;
+                    *n == 0
+                });
             });
         }
-        let fresh = {
-            let mut at = self.checks.looks.fresh_at.lock();
-            let due = now.since_ms(*at) >= FRESH_MS;
-            if due {
-                *at = now;
-            }
-            due
-        };
-        if !fresh {
+        if !passed(&self.checks.looks.fresh_at, FRESH_MS, now) {
             return Ok(());
         }
         // What came to others before this moment counts first: it may be what was waited for.
@@ -153,7 +218,7 @@ impl App {
         self.checks_keep();
     }
 
-    fn checks_due(&self, now: Timestamp) -> Vec<(String, Timestamp)> {
+    fn checks_due(&self, now: Timestamp) -> Vec<Due> {
         let mut due = Vec::new();
         let mut table = self.checks.table.lock();
         let mut queue = self.checks.queue.lock();
@@ -162,7 +227,8 @@ impl App {
             match table.get_mut(&name) {
                 Some(check) if check.turn == turn && !check.running => {
                     check.running = true;
-                    due.push((name, at));
+                    let (spec, timeout_ms, hung) = (check.spec.clone(), check.times.timeout_ms, check.hung);
+                    due.push(Due { name, at, spec, timeout_ms, hung });
                 }
                 _ => {}
             }
@@ -170,38 +236,46 @@ impl App {
         due
     }
 
-    async fn check_look(&self, runner: &dyn super::CheckRunner, name: &str, due: Timestamp) {
-        let Some((spec, timeout_ms)) = self.checks.table.lock().get(name).map(|c| (c.spec.clone(), c.times.timeout_ms))
-        else {
-            return;
-        };
-        let Ok(_place) = self.checks.looks.places.clone().acquire_owned().await else { return };
+    async fn check_look(&self, runner: &dyn super::CheckRunner, due: Due) {
+        let looks = &self.checks.looks;
+        let places = looks.places.get_or_init(|| Places::new(self.settings.checks.plugins_at_once)).of(&due);
+        // Nobody closes them.
+        let Ok(_place) = places.acquire_owned().await else { return };
         let began = self.now();
-        self.checks.looks.note(began.since_ms(due));
-        let ran = runner.run(&spec.run, Duration::from_millis(timeout_ms.unsigned_abs())).await;
-        let took_ms = self.now().since_ms(began);
-        if let Err(fault) = self.check_result(name, ran, Some(took_ms), self.now()).await {
-            tracing::warn!(%fault, check = name, "a result could not be stored; the next one tries again");
+        looks.note(began.since_ms(due.at));
+        let ran = runner.run(&due.spec.run, Duration::from_millis(due.timeout_ms.unsigned_abs())).await;
+        let came = self.now();
+        let took_ms = came.since_ms(began);
+        if let Err(fault) = self.check_result(&due.name, ran, Some(took_ms), came).await {
+            tracing::warn!(%fault, check = due.name, "a result could not be stored; the next one tries again");
         }
-        self.check_looked(name, due);
+        self.check_looked(&due, hung(took_ms, due.timeout_ms));
     }
 
     /// Plans the look after this one, on the check's own grid.
-    fn check_looked(&self, name: &str, due: Timestamp) {
+    fn check_looked(&self, due: &Due, hung: bool) {
         let now = self.now();
-        let next = {
-            let mut table = self.checks.table.lock();
-            let Some(check) = table.get_mut(name) else { return };
-            check.running = false;
-            let step = if check.stand.state.retries() { check.times.retry_ms } else { check.times.interval_ms };
-            let behind = now.since_ms(due).max(0);
-            due.plus_ms((behind / step + 1) * step)
-        };
-        plan(self, name, next);
+        let mut table = self.checks.table.lock();
+        let Some(check) = table.get_mut(&due.name) else { return };
+        (check.running, check.hung) = (false, hung);
+        let step = if check.stand.state.retries() { check.times.retry_ms } else { check.times.interval_ms };
+        let behind = now.since_ms(due.at).max(0);
+        put(&self.checks, check, &due.name, due.at.plus_ms((behind / step + 1) * step));
     }
 
     /// The result of a program that could not be started or did not come back.
     pub fn check_unknown(why: &str) -> Ran {
         Ran { status: CheckStatus::Unknown, output: why.as_bytes().to_vec() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_takes_nearly_all_its_time_hangs() {
+        assert!(hung(10_000, 10_000) && hung(9_000, 10_000) && hung(12_000, 10_000));
+        assert!(!hung(8_999, 10_000) && !hung(0, 10_000));
     }
 }

@@ -1,8 +1,8 @@
 //! Checks as they are shown.
 
 use serde::Serialize;
-use tenfold_alerting::checks::CheckStatus;
-use tenfold_types::Timestamp;
+use tenfold_alerting::fingerprint;
+use tenfold_types::{Labels, Timestamp};
 
 use super::{Check, CheckSpec};
 use crate::App;
@@ -52,9 +52,17 @@ pub struct CheckView {
     pub stale: bool,
     /// An alert fires for it.
     pub alerts: bool,
+    /// The fingerprint of that alert.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub alert: Option<String>,
 }
 
 impl CheckView {
+    /// As it stands among others, without what is long.
+    pub(super) fn listed(name: &str, check: &Check) -> Self {
+        Self { long_output: String::new(), values: Vec::new(), ..Self::new(name, check) }
+    }
+
     pub(super) fn new(name: &str, check: &Check) -> Self {
         let state = &check.stand.state;
         let value = |v: &tenfold_protocols::plugin::PerfValue| CheckValue {
@@ -83,6 +91,7 @@ impl CheckView {
             unreachable: state.unreachable,
             stale: state.stale,
             alerts: check.stand.raised.is_some(),
+            alert: check.stand.raised.as_ref().map(|labels| fingerprint(&Labels::from_pairs(labels.clone()))),
         }
     }
 }
@@ -99,28 +108,10 @@ pub struct SchedulerView {
     pub late_max_ms: i64,
 }
 
-/// All checks, the worst first.
-#[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
-pub struct CheckList {
-    pub items: Vec<CheckView>,
-    pub scheduler: SchedulerView,
-}
-
 impl App {
-    pub fn checks_list(&self) -> CheckList {
-        let mut items: Vec<CheckView> =
-            self.checks.table.lock().iter().map(|(name, check)| CheckView::new(name, check)).collect();
-        let rank = |c: &CheckView| match CheckStatus::parse(&c.status) {
-            Some(CheckStatus::Critical) => 0,
-            Some(CheckStatus::Unknown) | None => 1,
-            Some(CheckStatus::Warning) => 2,
-            Some(CheckStatus::Ok) => 3,
-        };
-        items.sort_by(|a, b| rank(a).cmp(&rank(b)).then_with(|| a.name.cmp(&b.name)));
+    pub(super) fn checks_scheduler(&self) -> SchedulerView {
         let looks = &self.checks.looks;
         let (late_p50_ms, late_p99_ms, late_max_ms) = looks.late().unwrap_or_default();
-        let scheduler =
-            SchedulerView { running: looks.running(), done: looks.done(), late_p50_ms, late_p99_ms, late_max_ms };
-        CheckList { items, scheduler }
+        SchedulerView { running: looks.running(), done: looks.done(), late_p50_ms, late_p99_ms, late_max_ms }
     }
 }

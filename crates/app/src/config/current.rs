@@ -67,7 +67,7 @@ pub(super) async fn read(app: &App, who: Option<&Caller>) -> Result<Things, Faul
     if let Some(text) = app.routing_view()?.yaml {
         things.insert((Kind::Routing, "alertmanager".to_owned()), Value::String(text));
     }
-    for check in app.checks_list().items {
+    for check in app.checks_all() {
         things.insert((Kind::Check, check.name), document::json(&check.spec)?);
     }
     for source in app.alert_sources().await?.items {

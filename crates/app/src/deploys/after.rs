@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use serde_json::json;
-use tenfold_deploys::machine::Kind;
+use tenfold_deploys::machine::{Kind, Locker};
 use tenfold_deploys::pipeline::{AfterAction, AfterPromotion, CanaryJudge};
 use tenfold_judge::{After, Counted};
 use tenfold_store::deploys as store;
@@ -199,7 +199,7 @@ impl App {
     ) -> Result<(), Fault> {
         let (stored, then) = (watched.stored.clone(), watched.after.then);
         let why = format!("it got worse after the promotion: {said_of_it}");
-        let lock = locks::by_judge(self, &stored, why.clone())?;
+        let lock = locks::by_itself(self, &stored, Locker::Judge, &why)?;
         self.transact(move |t| {
             if !events::list(t.tx(), &said(stored.number, &[WORSE]))?.is_empty() {
                 return Ok(());

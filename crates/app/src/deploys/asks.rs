@@ -8,6 +8,7 @@ use tokio::sync::oneshot;
 
 use super::{
     conductor::Signal,
+    elsewhere::Word,
     expected,
     listed::LIST_MAX,
     start::reason,
@@ -23,14 +24,14 @@ pub enum Answer {
     Hold,
     /// A held deploy goes on.
     Promote,
-    /// A held deploy goes back.
+    /// It goes back, held or not; before the first flip it is cancelled.
     Abort,
     /// It stops; hosts that have flipped already go back.
     Cancel,
 }
 
 /// How long a person's wish waits for the conductor. One that waits for the lease, which another server holds, takes none.
-const ANSWER: std::time::Duration = std::time::Duration::from_secs(10);
+pub(super) const ANSWER: std::time::Duration = std::time::Duration::from_secs(10);
 
 impl App {
     /// Deploys that match, newest first.
@@ -128,7 +129,7 @@ impl App {
         self.deploy(number).await
     }
 
-    /// Sends a held deploy back.
+    /// Sends a deploy back, held or not.
     pub async fn deploy_abort(&self, who: &Caller, number: i64) -> Result<Deploy, Fault> {
         self.deploy_answer(who, number, Answer::Abort, None).await
     }
@@ -156,6 +157,14 @@ impl App {
 
     /// Puts a person's wish to the conductor and waits for its answer.
     pub(super) async fn ask(&self, number: i64, input: Input) -> Result<(), Fault> {
+        if let Some(word) = Word::of(&input)
+            && self.conducted_elsewhere(number).await?
+        {
+            return match Box::pin(self.ask_elsewhere(number, &word)).await? {
+                Some(answer) => answer,
+                None => self.not_done(number).await,
+            };
+        }
         let (answer, answered) = oneshot::channel();
         let sent = match self.deploys.runs.lock().get(&number) {
             Some(handle) => handle.tx.send(Signal::Ask(input, answer)).is_ok(),
@@ -164,12 +173,17 @@ impl App {
         if sent && let Ok(Ok(answer)) = tokio::time::timeout(ANSWER, answered).await {
             return answer;
         }
+        self.not_done(number).await
+    }
+
+    /// Nobody did it: the deploy is over, or whoever conducts it is not there.
+    async fn not_done(&self, number: i64) -> Result<(), Fault> {
         let state = self.deploy(number).await?.state;
         if State::parse(&state).is_some_and(State::is_final) {
             return Err(Fault::conflict(format!("deploy {number} is finished ({state})")));
         }
-        let why = format!("deploy {number} is conducted by another server, or its next step cannot be written");
-        Err(Fault::unavailable(why).advice("nothing was done; ask that server, or try again in a few seconds"))
+        let why = format!("nobody conducts deploy {number} at the moment, or its next step cannot be written");
+        Err(Fault::unavailable(why).advice("nothing was done; try again in a few seconds"))
     }
 }
 

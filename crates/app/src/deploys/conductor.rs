@@ -1,13 +1,14 @@
 //! The task that conducts one deploy: takes the lease, feeds the state machine, writes each step with its events, then acts.
 //!
 //! It never acts on a step that is not written, and never writes without holding the lease. What hosts cannot refuse (a build,
-//! a hook) ends with the lease: when another node has the deploy, and when nobody can say any more who has it.
+//! a hook) ends with the lease: when another node has the deploy, and when nobody can say any more who has it. A server that
+//! stops or is killed leaves it to the next one on its machine.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use tenfold_deploys::machine::{Effect, Input, State, step};
-use tenfold_store::{deploys as store, leases};
+use tenfold_store::{deploy_asks, deploys as store, leases};
 use tenfold_types::{ErrorCode, EventDraft, Fault};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
@@ -15,7 +16,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     after::incident,
-    facts, faults,
+    effects::OTHERS_END,
+    elsewhere, facts, faults,
     handed::Handed,
     held::Held,
     locks,
@@ -65,8 +67,11 @@ pub(super) struct Conductor {
     pub(super) stored: Stored,
     pub(super) epoch: i64,
     pub(super) held: Arc<Held>,
-    /// Cancelled when the deploy goes on elsewhere or the server stops: ends its build and its hook.
+    /// Cancelled when the deploy goes on elsewhere, which ends its build and its hook, or when the server stops, which leaves
+    /// them to the next one.
     pub(super) work: CancellationToken,
+    /// Until then another server's program may run that was under way when this one took over.
+    pub(super) others_until: Option<Instant>,
     pub(super) log: Arc<RunLog>,
     pub(super) tx: mpsc::UnboundedSender<Signal>,
     pub(super) build: Option<CancellationToken>,
@@ -76,6 +81,8 @@ pub(super) struct Conductor {
     pub(super) handed: Option<Handed>,
     /// The manifest as JSON, once it was needed.
     pub(super) manifest: Option<serde_json::Value>,
+    /// What was asked at another server, and is answered with the next step.
+    pub(super) answering: Option<i64>,
 }
 
 /// Starts the task. `resumed` is true for what an earlier process left.
@@ -97,12 +104,14 @@ pub(super) fn spawn(app: &App, stored: Stored, resumed: bool) {
         epoch: 0,
         held: held.clone(),
         work: work.clone(),
+        others_until: None,
         log,
         tx,
         build: None,
         hook: None,
         handed: None,
         manifest: None,
+        answering: None,
     };
     let app = app.clone();
     app.deploys.conductors.clone().spawn(async move {
@@ -125,7 +134,7 @@ pub(super) fn spawn(app: &App, stored: Stored, resumed: bool) {
 
 impl Conductor {
     async fn conduct(mut self, mut rx: mpsc::UnboundedReceiver<Signal>, resumed: bool) -> Result<(), Stop> {
-        self.take_lease().await?;
+        let before = self.take_lease().await?;
         // another node may have gone on with it in the meantime
         let number = self.stored.number;
         self.stored =
@@ -134,10 +143,15 @@ impl Conductor {
             Some(places) => places,
             None => self.stored.run.hosts.iter().map(|h| (h.name.clone(), self.running(&h.name))).collect(),
         };
+        if resumed && !before.is_empty() && before != self.holder() {
+            let text = "another server conducted it until now; the lines it logged are in the log there";
+            self.log.say(Stream::Tenfold, None, text);
+        }
         self.keeping(self.have_commands()).await?;
+        let kept = resumed && self.take_up(&before).await?;
         self.hand_over().await;
         if resumed {
-            self.apply(Input::Resumed { hosts }).await?;
+            self.apply(Input::Resumed { hosts, kept }).await?;
         } else {
             for (host, running) in hosts {
                 let input = match running {
@@ -149,6 +163,9 @@ impl Conductor {
             self.apply(Input::Start).await?;
         }
         let mut renew = tokio::time::interval(RENEW);
+        let mut asked = tokio::time::interval(elsewhere::ASKED);
+        asked.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let others_may_ask = !self.app.settings.database_url.is_empty();
         while !self.stored.run.state.is_final() {
             let wake = self.until_wake();
             tokio::select! {
@@ -163,6 +180,7 @@ impl Conductor {
                     }
                 }
                 _ = renew.tick() => self.renew().await?,
+                _ = asked.tick(), if others_may_ask => self.take_asked().await?,
             }
         }
         self.release().await;
@@ -216,7 +234,7 @@ impl Conductor {
     }
 
     /// One step: written with its events first, then acted on.
-    async fn apply(&mut self, input: Input) -> Result<Vec<Effect>, Stop> {
+    pub(super) async fn apply(&mut self, input: Input) -> Result<Vec<Effect>, Stop> {
         self.apply_all(vec![input]).await
     }
 
@@ -239,7 +257,7 @@ impl Conductor {
             if !calls && inputs.peek().is_some() {
                 continue;
             }
-            if next.run != self.stored.run || calls || !drafts.is_empty() {
+            if next.run != self.stored.run || calls || !drafts.is_empty() || self.answering.is_some() {
                 self.write(next.clone(), std::mem::take(&mut drafts), &all).await?;
                 faults::written();
             }
@@ -258,10 +276,10 @@ impl Conductor {
         let finished_at = next.finished_at;
         let texts: Vec<String> = drafts.iter().map(|d| d.text.clone()).collect();
         let lock = effects.iter().find_map(|e| match e {
-            Effect::Lock { why } => Some(why.clone()),
+            Effect::Lock { by, why } => Some((*by, why)),
             _ => None,
         });
-        let lock = lock.map(|why| locks::by_judge(&self.app, &next, why)).transpose().map_err(|_| Stop)?;
+        let lock = lock.map(|(by, why)| locks::by_itself(&self.app, &next, by, why)).transpose().map_err(|_| Stop)?;
         let page = effects.iter().find_map(|e| match e {
             Effect::Page { why } => Some(why),
             _ => None,
@@ -271,6 +289,8 @@ impl Conductor {
             GuardIncident { own: Some(format!("deploy:{}", next.number)), ..incident(&next, title, now) }
         });
         let quiet = quiet::change(&self.stored, &next);
+        let answer =
+            self.answering.take().map(|id| (id, refusal(effects).err().map_or_else(String::new, |f| f.message)));
         let over = next.run.state.is_final().then(|| Arc::new(next.clone()));
         let (number, epoch) = (next.number, self.epoch);
         let row = step_of(&next.run, finished_at).map_err(|_| Stop)?;
@@ -278,7 +298,7 @@ impl Conductor {
         let write = self.until_done(move |app| {
             let (row, drafts, lease, holder) = (row.clone(), drafts.clone(), lease.clone(), holder.clone());
             let (lock, page, over) = (lock.clone(), page.clone(), over.clone());
-            let quiet = quiet.clone();
+            let (quiet, answer) = (quiet.clone(), answer.clone());
             async move {
                 let asked = Instant::now();
                 let has_events = !drafts.is_empty();
@@ -297,6 +317,9 @@ impl Conductor {
                     }
                     if let Some(quiet) = &quiet {
                         quiet.write(t)?;
+                    }
+                    if let Some((id, said)) = &answer {
+                        deploy_asks::answer(t.tx(), *id, said)?;
                     }
                     for draft in &drafts {
                         t.record(draft.clone())?;
@@ -358,7 +381,25 @@ impl Conductor {
         self.app.deploys.node.get().cloned().unwrap_or_default()
     }
 
-    async fn take_lease(&mut self) -> Result<(), Stop> {
+    /// Whether the program that was under way is there to go on with. It is not where another server had the deploy since.
+    async fn take_up(&mut self, before: &str) -> Result<bool, Stop> {
+        let Some(step) = self.stored.under_way() else { return Ok(false) };
+        let Ok(runner) = self.app.deploys.runner() else { return Ok(false) };
+        if !before.is_empty() && before != self.holder() {
+            self.others_until = Some(Instant::now() + OTHERS_END);
+            let text = format!(
+                "another server ran a program of it; it has ended within {} s, and nothing is run again before",
+                OTHERS_END.as_secs()
+            );
+            self.log.say(Stream::Tenfold, None, &text);
+            self.keeping(runner.clear(&step)).await?;
+            return Ok(false);
+        }
+        self.keeping(runner.kept(&step)).await
+    }
+
+    /// Returns who had it before; nobody's name is empty.
+    async fn take_lease(&mut self) -> Result<String, Stop> {
         let (lease, holder) = (self.lease(), self.holder());
         loop {
             let (name, holder, asked) = (lease.clone(), holder.clone(), Instant::now());
@@ -366,17 +407,19 @@ impl Conductor {
                 .app
                 .housekeeping(move |t| {
                     let now = t.now();
-                    Ok(leases::acquire(t.tx(), &name, &holder, now, LEASE_MS)?)
+                    let before = leases::get(t.tx(), &name)?.map(|lease| lease.holder).unwrap_or_default();
+                    let epoch = leases::acquire(t.tx(), &name, &holder, now, LEASE_MS)?;
+                    Ok(epoch.map(|epoch| (epoch, before)))
                 })
                 .await;
             match taken {
-                Ok(Some(epoch)) => {
+                Ok(Some((epoch, before))) => {
                     self.epoch = epoch;
                     self.held.seen_at(asked);
                     if let Some(handle) = self.app.deploys.runs.lock().get_mut(&self.stored.number) {
                         handle.epoch = epoch;
                     }
-                    return Ok(());
+                    return Ok(before);
                 }
                 Ok(None) => {}
                 Err(fault) => {

@@ -1,6 +1,6 @@
 //! Acting on a written step: orders to hosts, builds, the canary's query. What fails comes back as an input.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use tenfold_deploys::{
     Digest,
@@ -17,13 +17,16 @@ use super::{
     conductor::{Conductor, Signal},
     handed::PlaceOrder,
     judged,
-    ports::{BuildOrder, HookOrder, LineSink, Source, Stream},
+    ports::{BuildOrder, HookOrder, LEFT_ALONE, LineSink, Mark, Source, Stream},
     stored::Stored,
 };
 use crate::App;
 
-/// How long a hook may take to end when the server stops: within the lease, which nobody renews any more.
-pub(super) const HOOK_STOPS: std::time::Duration = std::time::Duration::from_secs(4);
+/// How long a program may take to end when the deploy goes on elsewhere: within the lease, which nobody renews any more.
+pub(super) const STOPS: Duration = Duration::from_secs(4);
+
+/// After a takeover nothing runs any more on another machine: what ran there was alone before this server could begin.
+pub(super) const OTHERS_END: Duration = LEFT_ALONE.saturating_add(Duration::from_secs(10));
 
 impl Conductor {
     pub(super) fn act(&mut self, effect: &Effect) {
@@ -118,30 +121,14 @@ impl Conductor {
     fn build(&mut self) {
         let cancel = CancellationToken::new();
         self.build = Some(cancel.clone());
-        let (app, stored, tx) = (self.app.clone(), self.stored.clone(), self.tx.clone());
-        let log = self.log.clone();
-        let (stop, still_held) = (self.work.clone(), self.still_held());
-        app.deploys.conductors.clone().spawn(async move {
-            let lines: LineSink = Arc::new(move |stream, text| log.say(stream, None, text));
-            let run = async {
-                // a lost lease: the conductor learns it by itself, and ends this
-                if !still_held.await {
-                    return std::future::pending().await;
-                }
-                built(&app, &stored, lines, cancel.clone()).await
-            };
-            let built = tokio::select! {
-                built = run => built,
-                () = stop.cancelled() => {
-                    cancel.cancel();
-                    return;
-                }
-            };
-            let input = match built {
-                Ok(digest) => Input::Built { digest },
-                Err(error) => Input::BuildFailed { error },
-            };
-            let _ = tx.send(Signal::Input(input));
+        let (app, stored, lines) = (self.app.clone(), self.stored.clone(), self.lines());
+        let run = {
+            let cancel = cancel.clone();
+            async move { built(&app, &stored, lines, cancel).await }
+        };
+        self.begin(cancel, run, |built| match built {
+            Ok(digest) => Input::Built { digest },
+            Err(error) => Input::BuildFailed { error },
         });
     }
 
@@ -149,40 +136,81 @@ impl Conductor {
         let Some(hook) = self.stored.run.plan.hooks.get(at).cloned() else { return };
         let cancel = CancellationToken::new();
         self.hook = Some(cancel.clone());
-        let (app, stored, tx, log) = (self.app.clone(), self.stored.clone(), self.tx.clone(), self.log.clone());
-        let (stop, still_held) = (self.work.clone(), self.still_held());
-        app.deploys.conductors.clone().spawn(async move {
-            let lines: LineSink = Arc::new(move |stream, text| log.say(stream, None, text));
-            let order = HookOrder {
-                deploy: stored.number,
-                source: Source { service: stored.service, repository: stored.asked.repository },
-                environment: stored.environment,
-                sha: stored.sha,
-                at: at.word().to_owned(),
-                hook,
-            };
-            let run = async {
-                if !still_held.await {
-                    // the conductor learns it by itself, and ends this
-                    return std::future::pending().await;
-                }
+        let (app, stored, lines) = (self.app.clone(), self.stored.clone(), self.lines());
+        let order = HookOrder {
+            deploy: stored.number,
+            source: Source { service: stored.service, repository: stored.asked.repository },
+            environment: stored.environment,
+            sha: stored.sha,
+            at: at.word().to_owned(),
+            hook,
+        };
+        let run = {
+            let cancel = cancel.clone();
+            async move {
                 match app.deploys.runner() {
-                    Ok(runner) => runner.hook(order, lines, cancel.clone()).await,
+                    Ok(runner) => runner.hook(order, lines, cancel).await,
                     Err(fault) => Err(fault.message),
                 }
+            }
+        };
+        self.begin(cancel, run, move |ended: Result<(), String>| Input::HookEnded { at, error: ended.err() });
+    }
+
+    fn lines(&self) -> LineSink {
+        let log = self.log.clone();
+        Arc::new(move |stream: Stream, text: &str, mark: Option<&Mark>| log.take(stream, text, mark))
+    }
+
+    /// Runs what no host can refuse, while the lease is held, and tells the machine how it ended.
+    fn begin<T: Send + 'static>(
+        &self,
+        cancel: CancellationToken,
+        run: impl Future<Output = T> + Send + 'static,
+        told: impl FnOnce(T) -> Input + Send + 'static,
+    ) {
+        let (tx, stop, server_stops) = (self.tx.clone(), self.work.clone(), self.app.deploys.stop.clone());
+        let (others, still_held) = (self.others_end(), self.still_held());
+        self.app.deploys.conductors.clone().spawn(async move {
+            let begins = async {
+                others.await;
+                still_held.await
             };
+            let is_held = tokio::select! {
+                is_held = begins => is_held,
+                // nothing is begun then, and what an earlier server began is ended
+                () = cancel.cancelled() => true,
+                () = stop.cancelled() => return,
+            };
+            if !is_held {
+                // the conductor learns it by itself
+                return;
+            }
             tokio::pin!(run);
-            let error = tokio::select! {
-                ended = &mut run => ended.err(),
+            let ended = tokio::select! {
+                ended = &mut run => ended,
                 () = stop.cancelled() => {
-                    // it is asked to end and may clean up; how it ended counts for nothing: whoever goes on decides about it
-                    cancel.cancel();
-                    let _ = tokio::time::timeout(HOOK_STOPS, run).await;
+                    // when the server stops it runs on, and the next one finds it
+                    if !server_stops.is_cancelled() {
+                        // it may clean up; how it ended counts for nothing: whoever goes on decides about it
+                        cancel.cancel();
+                        let _ = tokio::time::timeout(STOPS, run).await;
+                    }
                     return;
                 }
             };
-            let _ = tx.send(Signal::Input(Input::HookEnded { at, error }));
+            let _ = tx.send(Signal::Input(told(ended)));
         });
+    }
+
+    /// Ends when nothing can run any more of what another server began and cannot be asked about.
+    pub(super) fn others_end(&self) -> impl Future<Output = ()> + Send + use<> {
+        let until = self.others_until;
+        async move {
+            if let Some(until) = until {
+                tokio::time::sleep_until(until).await;
+            }
+        }
     }
 
     fn judge(&self, since: Timestamp) {
@@ -217,7 +245,7 @@ async fn built(app: &App, stored: &Stored, lines: LineSink, cancel: Cancellation
         let blobs = app.blobs();
         let kept = tokio::task::spawn_blocking(move || blobs.has_artifact(digest)).await.unwrap_or(false);
         if kept {
-            lines(Stream::Tenfold, &format!("this commit was built before: using artifact {}", digest.short()));
+            lines(Stream::Tenfold, &format!("this commit was built before: using artifact {}", digest.short()), None);
             return Ok(digest);
         }
     }
@@ -237,6 +265,7 @@ async fn built(app: &App, stored: &Stored, lines: LineSink, cancel: Cancellation
     lines(
         Stream::Tenfold,
         &format!("artifact {}: {} files, {} bytes", digest.short(), manifest.entries().len(), manifest.total_bytes()),
+        None,
     );
     let (service, sha, now) = (stored.service.clone(), stored.sha.clone(), app.now());
     app.housekeeping(move |t| Ok(store::artifact_put(t.tx(), &service, &sha, &recipe, &digest.to_string(), now)?))

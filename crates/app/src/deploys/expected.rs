@@ -1,13 +1,16 @@
 //! What was expected of a release is held against what came of it, once: when the time that the pipeline file gives is over,
 //! or when another release takes its place. One whose place was taken within a minute is not scored, which is said.
+//!
+//! A server that was away, or one of before this was scored, leaves many to be scored at once: a few at a time, the newest
+//! first, and what is old news without a word to people.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use serde_json::json;
 use tenfold_deploys::machine::{Kind, State};
 use tenfold_deploys::pipeline::{Expectation, Outcome};
-use tenfold_store::deploys::{self as store, DeployQuery};
+use tenfold_store::deploys as store;
 use tenfold_store::{Tx, events};
 use tenfold_types::{Fault, Severity, Timestamp};
 use tokio_util::sync::CancellationToken;
@@ -24,8 +27,12 @@ const LATE_MS_MAX: i64 = 2 * 86_400_000;
 const SCORED: &str = "deploy.scored";
 /// What took its place before this says nothing of what a release does.
 const STOOD_MS_MIN: i64 = 60_000;
-/// Deploys of a place among which the next one is looked for.
-const NEXT_MAX: u32 = 100;
+/// Deploys of a place that are read at once where the next one is looked for.
+const READ_MAX: u32 = 100;
+/// Most deploys that are scored at one look: each asks two queries for each of its metrics.
+const SCORES_MAX: usize = 20;
+/// What was due longer ago than this is written for whoever looks the deploy up, and not told.
+const NEWS_MS: i64 = 3_600_000;
 /// The outcome of what is not scored.
 const REPLACED: &str = "replaced";
 
@@ -34,6 +41,57 @@ const REPLACED: &str = "replaced";
 struct Successor {
     number: i64,
     began_at: Timestamp,
+}
+
+/// A deploy of the same place that came after.
+struct Came {
+    number: i64,
+    began_at: Timestamp,
+    is_over: bool,
+    /// It changed a host.
+    touched: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Found {
+    next: Option<Successor>,
+    /// All up to this number are over and changed no host: they are not looked at again.
+    passed: i64,
+}
+
+/// The first deploy that changed a host, among those that came after `passed` and began before `due`: a place has one deploy at
+/// a time, so that bounds how many there are. `read` gives up to [`READ_MAX`] that come after a number, oldest first.
+fn find(passed: i64, due: Timestamp, mut read: impl FnMut(i64) -> Result<Vec<Came>, Fault>) -> Result<Found, Fault> {
+    let mut found = Found { next: None, passed };
+    let (mut after, mut are_over) = (passed, true);
+    loop {
+        let came = read(after)?;
+        for one in &came {
+            if one.began_at >= due {
+                return Ok(found);
+            }
+            if one.touched {
+                found.next = Some(Successor { number: one.number, began_at: one.began_at });
+                return Ok(found);
+            }
+            are_over &= one.is_over;
+            if are_over {
+                found.passed = one.number;
+            }
+            after = one.number;
+        }
+        if (came.len() as u64) < u64::from(READ_MAX) {
+            return Ok(found);
+        }
+    }
+}
+
+/// What came of one look at a deploy.
+enum Looked {
+    /// Nothing more comes of it.
+    Settled { scored: bool },
+    /// Its time is not over.
+    Later { passed: i64 },
 }
 
 /// When what was expected of a release that is out is scored.
@@ -52,6 +110,11 @@ fn when(out_at: Timestamp, due: Timestamp, next: Option<Successor>, now: Timesta
         None if now < due => When::Later,
         None => When::At(due, None),
     }
+}
+
+/// How loudly something is said that was due then.
+fn news(severity: Severity, due: Timestamp, now: Timestamp) -> Severity {
+    if now.since_ms(due) > NEWS_MS { Severity::Debug } else { severity }
 }
 
 impl ExpectedMetric {
@@ -75,6 +138,7 @@ pub(super) struct Scored {
 
 pub(super) async fn run(app: App, stop: CancellationToken) {
     let mut settled: HashSet<i64> = HashSet::new();
+    let mut later: HashMap<i64, i64> = HashMap::new();
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
@@ -82,14 +146,24 @@ pub(super) async fn run(app: App, stop: CancellationToken) {
         }
         let since = app.now().plus_ms(-LATE_MS_MAX);
         let ended = app.read(move |tx| Ok(store::deploys_ended(tx, since)?)).await.unwrap_or_default();
-        settled.retain(|number| ended.contains(number));
-        for number in ended {
+        let is_kept: HashSet<i64> = ended.iter().copied().collect();
+        settled.retain(|number| is_kept.contains(number));
+        later.retain(|number, _| is_kept.contains(number));
+        let mut scores = 0;
+        for number in ended.into_iter().rev() {
             if settled.contains(&number) {
                 continue;
             }
-            match Box::pin(app.deploy_score(number)).await {
-                Ok(true) => _ = settled.insert(number),
-                Ok(false) => {}
+            if scores == SCORES_MAX {
+                break;
+            }
+            let passed = later.get(&number).copied().unwrap_or(number);
+            match Box::pin(app.deploy_score(number, passed)).await {
+                Ok(Looked::Settled { scored }) => {
+                    settled.insert(number);
+                    scores += usize::from(scored);
+                }
+                Ok(Looked::Later { passed }) => _ = later.insert(number, passed),
                 Err(fault) => {
                     tracing::warn!(%fault, deploy = number, "what was expected could not be scored; trying again");
                 }
@@ -107,43 +181,38 @@ pub(super) fn scored(tx: &mut dyn Tx, number: i64) -> Result<Option<Scored>, Fau
 }
 
 /// The first deploy or rollback after this one that changed a host.
-fn successor(tx: &mut dyn Tx, of: &Stored) -> Result<Option<Successor>, Fault> {
-    let query = DeployQuery {
-        service: Some(of.service.clone()),
-        environment: Some(of.environment.clone()),
-        since: Some(of.started_at),
-        limit: NEXT_MAX,
-        ..DeployQuery::default()
-    };
-    for row in store::deploys(tx, &query)?.iter().rev().filter(|row| row.number > of.number) {
-        let next = Stored::from_row(row)?;
-        if next.run.hosts.iter().any(|host| host.touched) {
-            return Ok(Some(Successor { number: next.number, began_at: next.started_at }));
-        }
-    }
-    Ok(None)
+fn successor(tx: &mut dyn Tx, of: &Stored, passed: i64, due: Timestamp) -> Result<Found, Fault> {
+    find(passed, due, |after| {
+        let rows = store::deploys_after(tx, &of.service, &of.environment, after, READ_MAX)?;
+        let came = |row: &store::DeployRow| {
+            let next = Stored::from_row(row)?;
+            let touched = next.run.hosts.iter().any(|host| host.touched);
+            Ok(Came { number: next.number, began_at: next.started_at, is_over: row.is_final, touched })
+        };
+        rows.iter().map(came).collect()
+    })
 }
 
 impl App {
-    /// Whether nothing more comes of it.
-    async fn deploy_score(&self, number: i64) -> Result<bool, Fault> {
+    /// `passed` is what an earlier look said.
+    async fn deploy_score(&self, number: i64, passed: i64) -> Result<Looked, Fault> {
         let (stored, done) = self.read(move |tx| Ok((Stored::get(tx, number)?, scored(tx, number)?.is_some()))).await?;
         let Some(expects) = stored.asked.pipeline.expects.clone().filter(|e| !e.metrics.is_empty()) else {
-            return Ok(true);
+            return Ok(Looked::Settled { scored: false });
         };
         let is_out = stored.run.kind == Kind::Deploy && stored.run.state == State::Succeeded;
         let Some(promoted_at) = stored.finished_at.filter(|_| is_out && !done) else {
-            return Ok(true);
+            return Ok(Looked::Settled { scored: false });
         };
         let due = promoted_at.plus_ms(i64::from(expects.after_s) * 1000);
         let of = stored.clone();
-        let next = self.read(move |tx| successor(tx, &of)).await?;
-        let (at, next) = match when(promoted_at, due, next, self.now()) {
-            When::Later => return Ok(false),
+        let found = self.read(move |tx| successor(tx, &of, passed, due)).await?;
+        let (at, next) = match when(promoted_at, due, found.next, self.now()) {
+            When::Later => return Ok(Looked::Later { passed: found.passed }),
             When::At(at, next) => (at, next),
             When::Never(next) => {
                 self.deploy_say_replaced(stored, &expects.metrics, promoted_at, next).await?;
-                return Ok(true);
+                return Ok(Looked::Settled { scored: true });
             }
         };
         let mut metrics = Vec::new();
@@ -158,8 +227,8 @@ impl App {
                 after,
             });
         }
-        self.deploy_say_scored(stored, metrics, next).await?;
-        Ok(true)
+        self.deploy_say_scored(stored, metrics, at, next).await?;
+        Ok(Looked::Settled { scored: true })
     }
 
     /// Nothing where the query cannot be asked or has not one value.
@@ -191,13 +260,14 @@ impl App {
         let number = next.number;
         let what =
             format!("what was expected is not scored: deploy {number} took its place {stood_s} s after it was out");
-        self.deploy_say(stored, &what, metrics, Some(number), Severity::Info).await
+        self.deploy_say(stored, &what, metrics, Some(number), news(Severity::Info, next.began_at, self.now())).await
     }
 
     async fn deploy_say_scored(
         &self,
         stored: Stored,
         metrics: Vec<ExpectedMetric>,
+        at: Timestamp,
         next: Option<Successor>,
     ) -> Result<(), Fault> {
         let of = |outcome: Outcome| {
@@ -218,6 +288,7 @@ impl App {
             next.map_or_else(String::new, |next| format!("; scored early, when deploy {} began", next.number))
         );
         let severity = if met.len() == metrics.len() { Severity::Good } else { Severity::Warning };
+        let severity = news(severity, at, self.now());
         self.deploy_say(stored, &what, metrics, next.map(|next| next.number), severity).await
     }
 
@@ -263,5 +334,44 @@ mod tests {
         for (next, now, expected) in cases {
             assert_eq!(when(out, due, next, at(now)), expected, "{next:?} at {now}");
         }
+    }
+
+    /// Deploys 13, 14, …, each a second after the one before.
+    fn find_among(came: &[(bool, bool)], passed: i64, due_s: i64) -> (Found, usize) {
+        let mut reads = 0;
+        let found = find(passed, Timestamp(due_s * 1000), |after| {
+            reads += 1;
+            let all = came.iter().zip(13_i64..).map(|(&(is_over, touched), number)| Came {
+                number,
+                began_at: Timestamp(number * 1000),
+                is_over,
+                touched,
+            });
+            Ok(all.filter(|one| one.number > after).take(READ_MAX as usize).collect())
+        });
+        (found.unwrap(), reads)
+    }
+
+    #[test]
+    fn the_first_that_changed_a_host_is_found_behind_any_number_that_did_not() {
+        let next = |number: i64| Some(Successor { number, began_at: Timestamp(number * 1000) });
+        let (failed, runs, out) = ((true, false), (false, false), (true, true));
+        let mut came = vec![failed; 250];
+        came.extend([out; 300]);
+        assert_eq!(find_among(&came, 12, 9_000), (Found { next: next(263), passed: 262 }, 3), "not one of the newest");
+        assert_eq!(find_among(&came, 262, 9_000).1, 1, "the ones before it are not read again");
+        // what begins when the time is over changes nothing, and nothing more is read
+        assert_eq!(find_among(&came, 12, 113), (Found { next: None, passed: 112 }, 2));
+        // one that is under way may still change a host
+        let came = [failed, runs, failed];
+        assert_eq!(find_among(&came, 12, 9_000), (Found { next: None, passed: 13 }, 1));
+        assert_eq!(find_among(&[], 12, 9_000), (Found { next: None, passed: 12 }, 1));
+    }
+
+    #[test]
+    fn what_is_old_news_is_not_told() {
+        let due = Timestamp(0);
+        assert_eq!(news(Severity::Warning, due, due.plus_ms(NEWS_MS)), Severity::Warning);
+        assert_eq!(news(Severity::Warning, due, due.plus_ms(NEWS_MS + 1)), Severity::Debug);
     }
 }

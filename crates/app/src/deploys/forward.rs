@@ -32,7 +32,8 @@ pub struct RollForward {
 
 impl App {
     /// Deploys what the branch has (or a commit) over the deploy that was taken back last. Refused where that has nothing
-    /// which was not taken back with it, unless somebody wants the same once more; otherwise as any other deploy.
+    /// which was not taken back with it, unless somebody wants the same once more; otherwise as any other deploy. The lock
+    /// that deploy left when it went back by itself ends with it.
     pub async fn deploy_forward(&self, who: &Caller, service: &str, asked: RollForward) -> Result<Deploy, Fault> {
         who.require(Role::Deployer, Some(service), Some(&asked.environment))?;
         let settings = self.service_settings(service).await?;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use tenfold_deploys::cluster::command::Known;
 use tenfold_deploys::cluster::{self, Handover, JobFile, PODS_MAX, PodState, Release, Seen, place_names};
-use tenfold_deploys::machine::{Input, Kind, Order, Running};
+use tenfold_deploys::machine::{Input, Kind, Order, Running, State};
 use tenfold_deploys::manifest::Entry;
 use tenfold_deploys::pipeline::{HandedOver, OBSERVE_S, pinned, with_sha};
 use tenfold_deploys::{Digest, Pipeline};
@@ -18,7 +18,7 @@ use tokio::sync::mpsc;
 
 use super::conductor::{Conductor, Signal};
 use super::held::still_held;
-use super::ports::{ClusterTarget, Ground, Source, Stream, Tell, Told};
+use super::ports::{ClusterTarget, Ground, Source, Step, StepKind, Stream, Tell, Told};
 use super::stored::{Stored, short};
 use super::views::{Current, Deploy, DeployPod};
 use crate::App;
@@ -96,6 +96,7 @@ impl App {
                 half_way: false,
                 from_sha: None,
                 known,
+                stops: self.deploys.stop.clone(),
             },
         };
         let within = std::time::Duration::from_secs(within_s.into());
@@ -209,6 +210,17 @@ impl Stored {
         };
         matches!(self.handed(), Some(HandedOver::Command(_))) && self.run.hosts.iter().any(|h| under_way(h.order))
     }
+
+    /// The program that was begun and has not answered.
+    pub(super) fn under_way(&self) -> Option<Step> {
+        let kind = match self.run.hook {
+            Some(running) => StepKind::Hook(running.at.word().to_owned()),
+            None if self.run.state == State::Building && self.run.building => StepKind::Build,
+            None if self.half_way() => StepKind::Command,
+            None => return None,
+        };
+        Some(Step { deploy: self.number, kind })
+    }
 }
 
 /// Orders to the cluster; dropping it ends whoever carries them out.
@@ -250,6 +262,7 @@ impl Conductor {
                 half_way: self.stored.half_way(),
                 from_sha: self.stored.asked.from_sha.clone(),
                 known,
+                stops: self.app.deploys.stop.clone(),
             },
         };
         let places = self.stored.run.hosts.iter().map(|h| h.name.clone()).collect();
@@ -260,7 +273,7 @@ impl Conductor {
                 let _ = tx.send(Signal::Input(input));
             }
             Told::Say(text) => log.say(Stream::Tenfold, None, &text),
-            Told::Line(stream, text) => log.say(stream, None, &text),
+            Told::Line(stream, text, mark) => log.take(stream, &text, mark.as_ref()),
             Told::Seen(seen) => {
                 app.pods_put(number, &seen);
                 let _ = app.deploys.changes.send(number);
@@ -269,7 +282,8 @@ impl Conductor {
                 let _ = tx.send(Signal::Refused { epoch, highest_epoch: highest });
             }
         });
-        let (handover, token) = (Handover::new(self.epoch, places), stop.clone());
+        let handover = Handover::new(self.epoch, places).after_pause(self.stored.run.paused);
+        let token = stop.clone();
         self.app.deploys.conductors.spawn(async move { executor.conduct(target, handover, taken, tell, token).await });
         self.handed = Some(Handed { orders, to: handed, release: None, _stop: stop.drop_guard() });
     }
@@ -279,7 +293,11 @@ impl Conductor {
         let (given, waiting) = mpsc::unbounded_channel();
         let (app, lease, holder, epoch) = (self.app.clone(), self.lease(), self.holder(), self.epoch);
         let stop = self.work.clone();
+        let others_end = self.others_end();
         self.app.deploys.conductors.spawn(async move {
+            if stop.run_until_cancelled(others_end).await.is_none() {
+                return;
+            }
             let ask = || still_held(app.clone(), lease.clone(), holder.clone(), epoch);
             stop.run_until_cancelled(give_on(waiting, orders, ask)).await;
         });

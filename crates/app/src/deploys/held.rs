@@ -35,7 +35,7 @@ impl Held {
         self.at.lock().is_some_and(|at| now.duration_since(at) > OLD)
     }
 
-    /// Returns when the lease may be lost without anybody saying so: early enough that a hook, which gets seconds to clean up,
+    /// Returns when the lease may be lost without anybody saying so: early enough that a program, which gets seconds to clean up,
     /// has ended when another node begins. Never where no other node can be, so that a full disk stops nothing.
     pub(super) async fn lapsed(&self, app: &App) {
         if app.settings.database_url.is_empty() {
@@ -72,14 +72,14 @@ pub(super) async fn still_held(app: App, lease: String, holder: String, epoch: i
 #[cfg(test)]
 mod tests {
     use super::super::conductor::RENEW;
-    use super::super::effects::HOOK_STOPS;
+    use super::super::effects::STOPS;
     use super::*;
 
     #[test]
-    fn a_hook_has_ended_before_another_may_begin() {
+    fn a_program_has_ended_before_another_may_begin() {
         let lease = Duration::from_millis(LEASE_MS.unsigned_abs());
         let looks = LOOK * LOOKS;
-        assert!(OLD + looks + HOOK_STOPS < lease, "{OLD:?} {looks:?} {HOOK_STOPS:?}");
+        assert!(OLD + looks + STOPS < lease, "{OLD:?} {looks:?} {STOPS:?}");
         assert!(RENEW < OLD, "what is renewed in time is never old");
     }
 

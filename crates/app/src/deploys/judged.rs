@@ -81,10 +81,14 @@ pub(super) fn on_hosts(selector: &str, label: &str, hosts: &[&str]) -> String {
 /// The counters of every judge in a pipeline file are selectors; an error names line and key.
 pub(super) fn check(pipeline: &Pipeline, text: &str) -> Result<(), PipelineError> {
     for (environment, target) in &pipeline.targets {
-        let own = target.canary.judge.iter().map(|judge| (&["canary", "judge"][..], judge));
-        let steps = target.canary.steps.iter().filter_map(|step| step.judge.as_ref());
-        for (key, judge) in own.chain(steps.map(|judge| (&["canary", "steps", "judge"][..], judge))) {
-            check_one(judge, &[&["targets", environment.as_str()], key].concat(), text)?;
+        let at = ["targets", environment.as_str(), "canary"];
+        if let Some(judge) = &target.canary.judge {
+            check_one(judge, &[&at[..], &["judge"]].concat(), text)?;
+        }
+        for (index, step) in target.canary.steps.iter().enumerate() {
+            if let Some(judge) = &step.judge {
+                check_one(judge, &[&at[..], &["steps", &Pipeline::item(index), "judge"]].concat(), text)?;
+            }
         }
     }
     Ok(())
@@ -101,9 +105,9 @@ fn check_one(judge: &CanaryJudge, at: &[&str], text: &str) -> Result<(), Pipelin
             PipelineError { line: Pipeline::line_of(text, &path), message }
         })?;
     }
-    for level in judge.after.iter().flat_map(|after| &after.levels) {
+    for (index, level) in judge.after.iter().flat_map(|after| &after.levels).enumerate() {
         tenfold_promql::parse(&level.query).map_err(|error| PipelineError {
-            line: Pipeline::line_of(text, &[at, &["after", "levels"]].concat()),
+            line: Pipeline::line_of(text, &[at, &["after", "levels", &Pipeline::item(index), "query"]].concat()),
             message: format!("`after.levels` of the judge: {}", error.pointing(&level.query)),
         })?;
     }
@@ -141,7 +145,7 @@ mod tests {
         let checked = |query: &str| check(&Pipeline::parse(&file(query)).unwrap(), &file(query));
         checked("avg(rate(process_cpu_seconds_total{job=\"$service\"}[2m]))").unwrap();
         let error = checked("sum(").unwrap_err();
-        assert!(error.line == 11 && error.message.contains("`after.levels` of the judge"), "{error}");
+        assert!(error.line == 12 && error.message.contains("`after.levels` of the judge"), "{error}");
     }
 
     #[test]

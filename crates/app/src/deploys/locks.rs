@@ -1,8 +1,9 @@
 //! Locks: nobody but the owner deploys a service to an environment, for a reason and until an instant. A freeze stops its
 //! owner as well, may begin later and may be for all services; a pin lets one commit through. A rollback is never locked
-//! out.
+//! out. A deploy that went back by itself leaves a lock, which whoever goes forward over it ends.
 
 use serde::{Deserialize, Serialize};
+use tenfold_deploys::machine::Locker;
 use tenfold_store::deploys::{self as store, LockRow};
 use tenfold_types::{Actor, ErrorCode, EventDraft, Fault, Severity, Source, Timestamp};
 
@@ -21,8 +22,8 @@ const FREEZE_MS_MAX: i64 = 366 * 24 * 60 * 60 * 1000;
 const ALL: &str = "*";
 /// How long a lock lasts when nobody says.
 const LOCK_MS_DEFAULT: i64 = 60 * 60 * 1000;
-/// How long the judge's lock lasts: until somebody had the day to look.
-const JUDGE_LOCK_MS: i64 = 24 * 60 * 60 * 1000;
+/// How long the lock of a way back lasts: until somebody had the day to look.
+const WAY_BACK_LOCK_MS: i64 = 24 * 60 * 60 * 1000;
 /// Most locks on one service and environment at a time.
 const LOCKS_MAX: usize = 20;
 
@@ -37,6 +38,9 @@ struct Body {
     from: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     sha: Option<String>,
+    /// It went back by itself and left the lock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    deploy: Option<i64>,
 }
 
 impl App {
@@ -85,7 +89,8 @@ impl App {
             return Err(Fault::invalid("only a freeze begins later").advice("leave `from` out"));
         }
         let (kind, from) = (new.kind, new.from);
-        let body = Body { owner: who.actor.clone(), owner_name: who.name.clone(), reason, kind, from, sha };
+        let (owner, owner_name) = (who.actor.clone(), who.name.clone());
+        let body = Body { owner, owner_name, reason, kind, from, sha, deploy: None };
         let row = LockRow {
             id: self.random_text(9),
             service: new.service,
@@ -176,24 +181,30 @@ impl App {
     }
 }
 
-/// The lock with which the judge keeps others from deploying what it found to be worse, with its event.
-pub(super) fn by_judge(app: &App, stored: &Stored, why: String) -> Result<(LockRow, EventDraft), Fault> {
+/// The lock of a deploy that goes back by itself, with the evidence as its reason and with its event: nobody ships over it
+/// before somebody has looked.
+pub(super) fn by_itself(app: &App, stored: &Stored, by: Locker, why: &str) -> Result<(LockRow, EventDraft), Fault> {
     let now = app.now();
+    let (owner_name, subject) = match by {
+        Locker::Judge => ("the judge", "The judge"),
+        Locker::Server => ("tenfold", "tenfold"),
+    };
     let reason = format!("deploy {}: {why}", stored.number);
     let reason: String = reason.chars().take(REASON_BYTES_MAX / 4).collect();
     let (kind, from, sha) = (LockKind::Lock, None, None);
-    let body = Body { owner: Actor::system(), owner_name: "the judge".to_owned(), reason, kind, from, sha };
+    let (owner, owner_name, deploy) = (Actor::system(), owner_name.to_owned(), Some(stored.number));
+    let body = Body { owner, owner_name, reason, kind, from, sha, deploy };
     let row = LockRow {
         id: app.random_text(9),
         service: stored.service.clone(),
         environment: stored.environment.clone(),
         created_at: now,
-        expires_at: now.plus_ms(JUDGE_LOCK_MS),
+        expires_at: now.plus_ms(WAY_BACK_LOCK_MS),
         released_at: None,
         body: serde_json::to_string(&body).map_err(|e| Fault::internal(e.to_string()))?,
     };
     let (lock, owner) = view(&row)?;
-    let text = format!("The judge locked {} on {}: {}", row.service, row.environment, lock.reason);
+    let text = format!("{subject} locked {} on {}: {}", row.service, row.environment, lock.reason);
     let draft = EventDraft::new(owner, Source::System, "lock.created", text)
         .service(&row.service)
         .environment(&row.environment)
@@ -203,13 +214,46 @@ pub(super) fn by_judge(app: &App, stored: &Stored, why: String) -> Result<(LockR
     Ok((row, draft))
 }
 
-/// Writes a lock with its event; one that is there already stays as it is.
+/// Writes a lock with its event; one that is there already stays as it is, also another one of the same deploy.
 pub(super) fn put(t: &mut Txn<'_>, row: &LockRow, draft: EventDraft) -> Result<(), Fault> {
-    if store::lock_get(t.tx(), &row.id)?.is_some() {
+    let (now, deploy) = (t.now(), view(row)?.0.deploy);
+    let (left, _) = left_by(store::locks_open(t.tx(), now)?, deploy)?;
+    if !left.is_empty() || store::lock_get(t.tx(), &row.id)?.is_some() {
         return Ok(());
     }
     store::lock_insert(t.tx(), row)?;
     t.record(draft)?;
+    Ok(())
+}
+
+/// The locks that a deploy left when it went back by itself, and all others.
+pub(super) fn left_by(open: Vec<LockRow>, deploy: Option<i64>) -> Result<(Vec<LockRow>, Vec<LockRow>), Fault> {
+    let (mut left, mut others) = (Vec::new(), Vec::new());
+    for row in open {
+        let is_left = deploy.is_some() && view(&row)?.0.deploy == deploy;
+        let side = if is_left { &mut left } else { &mut others };
+        side.push(row);
+    }
+    Ok((left, others))
+}
+
+/// Ends the locks that a deploy left, for the one that goes forward over it.
+pub(super) fn go_over(t: &mut Txn<'_>, who: &Caller, left: &[LockRow]) -> Result<(), Fault> {
+    let now = t.now();
+    for row in left {
+        if !store::lock_release(t.tx(), &row.id, now)? {
+            continue;
+        }
+        let (lock, _) = view(row)?;
+        let over = lock.deploy.map_or_else(String::new, |number| format!(" over deploy {number}"));
+        let text = format!("{} goes forward{over}, which unlocks {} on {}", who.name, row.service, row.environment);
+        t.record(
+            EventDraft::new(who.actor.clone(), who.source, "lock.released", text)
+                .service(&row.service)
+                .environment(&row.environment)
+                .data(serde_json::json!({"lock": lock})),
+        )?;
+    }
     Ok(())
 }
 
@@ -251,8 +295,11 @@ pub(super) fn locked(lock: &Lock, until: Timestamp) -> Fault {
             format!("{service} is pinned to {sha} on {environment}")
         }
     };
-    let advice = match lock.kind {
-        LockKind::Lock => format!("ask {owner}, or unlock it if you know better"),
+    let advice = match (lock.kind, lock.deploy) {
+        (_, Some(number)) => {
+            format!("look at deploy {number} first; then go forward over it with the fix (`rollforward`), or unlock it")
+        }
+        (LockKind::Lock, None) => format!("ask {owner}, or unlock it if you know better"),
         _ => format!("ask {owner}; an admin may override it with a reason"),
     };
     Fault::new(ErrorCode::Locked, format!("{what} by {owner} for another {minutes} min: {}", lock.reason))
@@ -291,6 +338,7 @@ fn view(row: &LockRow) -> Result<(Lock, Actor), Fault> {
         kind: body.kind,
         from: body.from,
         sha: body.sha,
+        deploy: body.deploy,
         created_at: row.created_at,
         expires_at: row.expires_at,
     };

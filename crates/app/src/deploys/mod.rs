@@ -1,8 +1,8 @@
 //! Deploys: services, the agents' hosts, locks, and one conductor task per running deploy.
 //!
 //! The conductor writes each step of the state machine together with its events and only then acts on it; after a crash
-//! `load` finds what is unfinished, takes the lease again, asks the hosts and goes on. Orders carry the lease's epoch, and
-//! hosts refuse a lower one, so at most one runner acts on a service and environment.
+//! `load` finds what is unfinished, takes the lease again, asks the hosts, takes up programs that still run, and goes on.
+//! Orders carry the lease's epoch, and hosts refuse a lower one, so at most one runner acts on a service and environment.
 
 mod after;
 mod agents;
@@ -14,6 +14,7 @@ mod conductor;
 mod deltas;
 mod diff;
 mod effects;
+mod elsewhere;
 mod expected;
 mod facts;
 mod faults;
@@ -26,6 +27,7 @@ mod judged;
 mod levels;
 mod limits;
 mod listed;
+mod lock_views;
 mod locks;
 mod log;
 mod next;
@@ -196,6 +198,10 @@ pub(crate) struct Shipped {
     /// What ran before.
     pub from: Option<String>,
     pub is_rollback: bool,
+    /// Nothing was built: its artifact was good in the stage before.
+    pub after_stage: bool,
+    /// It got no further than its build, and that gave no artifact.
+    pub ended_in_build: bool,
 }
 
 impl App {
@@ -214,7 +220,10 @@ impl App {
         let row = self.read(move |tx| Ok(store::deploy_get(tx, number)?)).await?;
         row.map(|row| {
             let stored = stored::Stored::from_row(&row)?;
+            let last = stored.run.steps.last().map(|step| step.name);
             Ok(Shipped {
+                after_stage: stored.asked.after_stage.is_some(),
+                ended_in_build: last == Some(tenfold_deploys::machine::State::Building) && stored.run.digest.is_none(),
                 service: stored.service,
                 environment: stored.environment,
                 sha: stored.sha,
@@ -249,12 +258,13 @@ pub async fn load(app: &App) -> Result<(), Fault> {
     }
     let query = store::DeployQuery { unfinished: true, limit: UNFINISHED_MAX, ..store::DeployQuery::default() };
     let unfinished = app.read(move |tx| Ok(store::deploys(tx, &query)?)).await?;
+    let unfinished = unfinished.iter().map(stored::Stored::from_row).collect::<Result<Vec<_>, Fault>>()?;
     if let Ok(runner) = app.deploys.runner() {
-        // Also those of deploys that go on: a build is begun anew, and a hook counts as failed or is.
-        runner.tidy(&[]).await;
+        let under_way: Vec<ports::Step> = unfinished.iter().filter_map(stored::Stored::under_way).collect();
+        runner.tidy(&under_way).await;
     }
-    for row in unfinished {
-        conductor::spawn(app, stored::Stored::from_row(&row)?, true);
+    for stored in unfinished {
+        conductor::spawn(app, stored, true);
     }
     Ok(())
 }

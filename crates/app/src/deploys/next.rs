@@ -15,7 +15,7 @@ use super::{
     took_ms,
     views::{Current, NextDeploy, NextStage, PlannedStage, ServiceUpdate},
 };
-use crate::App;
+use crate::{App, Caller};
 
 /// How many deploys the expected time is taken from.
 const EXPECTED_FROM: u32 = 9;
@@ -113,6 +113,7 @@ impl App {
             removed_count: shipment.range.removed_count,
             warnings,
             locked,
+            train: None,
             running,
             expected_ms,
             hosts,
@@ -124,6 +125,19 @@ impl App {
             expects: pipeline.and_then(|p| p.expects.as_ref()).map(expects),
             stage,
         })
+    }
+
+    /// The same for somebody whom a train may keep from it.
+    pub async fn deploy_next_for(
+        &self,
+        who: &Caller,
+        service: &str,
+        environment: &str,
+        reference: Option<&str>,
+    ) -> Result<NextDeploy, Fault> {
+        let mut next = Box::pin(self.deploy_next(service, environment, reference)).await?;
+        next.train = self.train_in_the_way(service, environment, &who.actor.id).await?;
+        Ok(next)
     }
 
     /// Resolves what would ship. With `strict`, what makes a deploy impossible is an error, else a warning.

@@ -1,6 +1,6 @@
 //! What this part needs from outside: someone who reads repositories and builds, and someone who speaks to clusters.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -46,7 +46,7 @@ pub struct CommitRange {
 /// One build.
 #[derive(Debug, Clone)]
 pub struct BuildOrder {
-    /// The deploy's number: names the checkout's folder, so that what a crash left can be found and ended.
+    /// The deploy's number: names the checkout's folder, so that a later server finds what it has to go on with.
     pub deploy: i64,
     pub source: Source,
     pub sha: String,
@@ -74,8 +74,36 @@ pub enum Stream {
     Tenfold,
 }
 
-/// Takes the lines a build prints.
-pub type LineSink = Arc<dyn Fn(Stream, &str) + Send + Sync>;
+/// How long a program runs on while no server follows it; then whoever keeps it ends it, and all that it started.
+pub const LEFT_ALONE: Duration = Duration::from_mins(1);
+
+/// Where a line ends in what a program's keeper has written, so that whoever goes on after a restart takes no line twice.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mark {
+    /// Names this one run of the program.
+    pub run: String,
+    /// In bytes.
+    pub at: u64,
+}
+
+/// Takes the lines a program prints. After a restart it is told all of them again: a line with a mark may be one that is known.
+pub type LineSink = Arc<dyn Fn(Stream, &str, Option<&Mark>) + Send + Sync>;
+
+/// A program of a deploy that may outlive the server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    pub deploy: i64,
+    pub kind: StepKind,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StepKind {
+    Build,
+    /// By its place: `before_promote`.
+    Hook(String),
+    /// Of a target.
+    Command,
+}
 
 /// Git and builds; implemented by the crate `runner`.
 #[async_trait]
@@ -90,11 +118,20 @@ pub trait Runner: Send + Sync {
     async fn changed(&self, source: &Source, from: &str, to: &str, paths: &[String]) -> Result<Vec<String>, Fault>;
     /// A file as it is at a commit; `None` when the commit has no such file.
     async fn file(&self, source: &Source, sha: &str, path: &str) -> Result<Option<String>, Fault>;
-    /// Runs a hook in a checkout of the commit. The error is for people.
+    /// Runs a hook in a checkout of the commit, or goes on with the one that an earlier server began. The error is for people.
+    /// When this is dropped, it runs on.
     async fn hook(&self, order: HookOrder, lines: LineSink, cancel: CancellationToken) -> Result<(), String>;
-    /// Ends and removes what builds and hooks of other deploys than these left when the server was killed.
-    async fn tidy(&self, unfinished: &[i64]);
-    /// Builds and puts every file of the artifact into the blob store. The error is for people and ends the deploy.
+    /// Whether the program still runs, or has left its end, so that it is gone on with when it is ordered again. What is left
+    /// of one that is lost is cleared away.
+    async fn kept(&self, _: &Step) -> bool {
+        false
+    }
+    /// Ends the program, if it runs, and clears away what is left of it.
+    async fn clear(&self, _: &Step) {}
+    /// Clears away what an earlier server left, but for programs that were under way.
+    async fn tidy(&self, under_way: &[Step]);
+    /// Builds, or goes on with the build that an earlier server began, and puts every file of the artifact into the blob store.
+    /// The error is for people and ends the deploy. When this is dropped, it runs on.
     async fn build(&self, order: BuildOrder, lines: LineSink, cancel: CancellationToken) -> Result<Manifest, String>;
 }
 
@@ -125,6 +162,8 @@ pub struct Ground {
     pub from_sha: Option<String>,
     /// Releases of before, newest first.
     pub known: Vec<Known>,
+    /// Cancelled when the server stops: a program that runs then is left to the next one.
+    pub stops: CancellationToken,
 }
 
 /// What whoever follows a cluster says.
@@ -134,7 +173,7 @@ pub enum Told {
     /// For the deploy's log.
     Say(String),
     /// What a command printed.
-    Line(Stream, String),
+    Line(Stream, String, Option<Mark>),
     Seen(Box<Seen>),
     Stale {
         highest: i64,

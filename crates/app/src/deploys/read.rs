@@ -14,23 +14,32 @@ pub fn read_pipeline(text: &str) -> Result<Pipeline, PipelineError> {
 
 /// Every query is PromQL once its names are filled in.
 fn queries(pipeline: &Pipeline, text: &str) -> Result<(), PipelineError> {
-    let mut asked: Vec<(Vec<&str>, &str)> = Vec::new();
     for (environment, target) in &pipeline.targets {
-        let at = |rest: &[&'static str]| [&["targets", environment.as_str(), "canary"], rest].concat();
-        let own = target.canary.check.iter().map(|c| (at(&["check", "query"]), c.query.as_str()));
-        let steps = target.canary.steps.iter().filter_map(|step| step.check.as_ref());
-        asked.extend(own.chain(steps.map(|c| (at(&["steps", "check", "query"]), c.query.as_str()))));
-    }
-    let metrics = pipeline.expects.iter().flat_map(|e| &e.metrics);
-    asked.extend(metrics.map(|m| (vec!["expects", "metrics", "query"], m.query.as_str())));
-    for (keys, query) in asked {
-        let filled = check::fill_with(query, &pipeline.service, "production", &["h"]);
-        if let Err(error) = tenfold_promql::parse(&filled) {
-            let message = format!("`{}` is no PromQL: {error}", keys.join("."));
-            return Err(PipelineError { line: Pipeline::line_of(text, &keys), message });
+        let query = |keys: &[&str], query: &str| {
+            let at = [&["targets", environment.as_str(), "canary"], keys].concat();
+            one(pipeline, text, &at, query)
+        };
+        if let Some(check) = &target.canary.check {
+            query(&["check", "query"], &check.query)?;
+        }
+        for (index, step) in target.canary.steps.iter().enumerate() {
+            if let Some(check) = &step.check {
+                query(&["steps", &Pipeline::item(index), "check", "query"], &check.query)?;
+            }
         }
     }
+    for (index, metric) in pipeline.expects.iter().flat_map(|expects| &expects.metrics).enumerate() {
+        one(pipeline, text, &["expects", "metrics", &Pipeline::item(index), "query"], &metric.query)?;
+    }
     Ok(())
+}
+
+fn one(pipeline: &Pipeline, text: &str, keys: &[&str], query: &str) -> Result<(), PipelineError> {
+    let filled = check::fill_with(query, &pipeline.service, "production", &["h"]);
+    tenfold_promql::parse(&filled).map(|_| ()).map_err(|error| {
+        let message = format!("`{}` is no PromQL: {error}", Pipeline::spoken(keys));
+        PipelineError { line: Pipeline::line_of(text, keys), message }
+    })
 }
 
 #[cfg(test)]
@@ -52,5 +61,48 @@ mod tests {
         assert!(error.message.starts_with("`targets.production.canary.check.query` is no PromQL: "), "{error}");
         let error = read_pipeline(&file(good, "up{")).unwrap_err();
         assert!(error.line == 12 && error.message.contains("`expects.metrics.query`"), "{error}");
+    }
+
+    /// Each list has a good item before the bad one.
+    #[test]
+    fn the_item_that_is_wrong_is_the_one_that_is_named() {
+        let good = "\
+service: photos
+run: {command: [x]}
+targets:
+  production:
+    canary:
+      hold_s: 1
+      steps:
+        - {hosts: 1, check: {query: up, max: 1}}
+        - hosts: 2
+          check: {query: down, max: 1}
+        - hosts: 3
+          judge:
+            max_s: 60
+            errors: {bad: worse, total: all}
+            after:
+              for_s: 900
+              levels:
+                - {query: up, unit: 1}
+                - {query: deep, unit: 1}
+expects:
+  metrics:
+    - {query: up, should: stay}
+    - should: fall
+      query: low
+";
+        assert!(read_pipeline(good).is_ok(), "{:?}", read_pipeline(good).unwrap_err());
+        let cases = [
+            ("query: down", "query: 'down{'", "targets.production.canary.steps.check.query"),
+            ("bad: worse", "bad: 'worse + 1'", "errors.bad"),
+            ("query: deep", "query: 'deep('", "after.levels"),
+            ("query: low", "query: 'low{'", "expects.metrics.query"),
+        ];
+        for (from, to, said) in cases {
+            let line = good.lines().position(|line| line.contains(from)).unwrap() + 1;
+            let error = read_pipeline(&good.replace(from, to)).unwrap_err();
+            assert!(error.line == line && error.message.contains(said), "{to} is on line {line}: {error}");
+        }
     }
 }

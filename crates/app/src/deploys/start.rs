@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use tenfold_deploys::{
-    Plan,
-    machine::{Input, Run, Running},
+    Digest, Plan,
+    machine::{Host, HostState, Input, Run, Running, State},
 };
 use tenfold_store::deploy_queue::{self, QueuedRow};
 use tenfold_store::{counters, deploys as store};
@@ -14,6 +14,7 @@ use super::{
     asks::Answer,
     conductor, facts, faults,
     gate::{self, Wish},
+    locks,
     queue::Queue,
     stored::{Asked, COMMITS_KEPT_MAX, Stored},
     trains,
@@ -22,6 +23,8 @@ use super::{
 use crate::{App, Caller, Role};
 
 const REASON_BYTES_MAX: usize = 1024;
+/// An old process that ends that soon is not counted on.
+const WARM_ENDS_MS: i64 = 2_000;
 /// How far back a rollback looks for another release.
 const HEALTHY_MAX: u32 = 50;
 
@@ -195,7 +198,8 @@ impl App {
             self.running_on(&deploy.service, &deploy.environment, &selected)
         };
         let now = self.now();
-        let mut run = Run::rollback(Plan::rollback(&pipeline, aim, hosts.len()), digest, hosts, now);
+        let run = Run::rollback(Plan::rollback(&pipeline, aim, hosts.len()), digest, hosts, now);
+        let mut run = run.with_warm(|host| self.keeps_warm(&deploy, &host.name, digest, now));
         self.date_absences(&mut run);
         let current = match seen {
             Some(seen) => Some(seen),
@@ -320,7 +324,7 @@ impl App {
         locks_count: bool,
         in_queue: InQueue,
     ) -> Result<Deploy, Fault> {
-        let (actor, refused) = (who.actor.clone(), self.deploys.tries.lock().refused());
+        let (who, refused) = (who.clone(), self.deploys.tries.lock().refused());
         let stored = self
             .transact(move |t| {
                 if let Some(row) = store::deploy_unfinished(t.tx(), &stored.service, &stored.environment)? {
@@ -328,20 +332,22 @@ impl App {
                 }
                 if locks_count && stored.asked.overridden.is_none() {
                     let now = t.now();
-                    let open = store::locks_open(t.tx(), now)?;
-                    stored.check_gate(&actor, &open, now)?;
-                    trains::check_free(t.tx(), &stored.service, &stored.environment, &actor, now)?;
+                    let (left, open) = locks::left_by(store::locks_open(t.tx(), now)?, stored.asked.forward_of)?;
+                    stored.check_gate(&who.actor, &open, now)?;
+                    trains::check_free(t.tx(), &stored.service, &stored.environment, &who.actor, now)?;
                     if matches!(in_queue, InQueue::Alone) {
                         let (service, environment) = (&stored.service, &stored.environment);
                         let queue = Queue::read(t.tx(), service, environment, now)?;
                         queue.check_free(service, environment, &open, &refused, now)?;
                     }
+                    locks::go_over(t, &who, &left)?;
                 }
                 if let InQueue::Turn(turn) = &in_queue
                     && !deploy_queue::take(t.tx(), turn.id, &turn.sha)?
                 {
                     return Err(Fault::new(ErrorCode::Gone, "it does not wait in the queue any more"));
                 }
+                stored.run.paused = left_paused(t.tx(), &stored)?;
                 stored.number = counters::next(t.tx(), "deploy")?;
                 store::deploy_insert(t.tx(), &stored.to_row()?)?;
                 if locks_count {
@@ -366,6 +372,18 @@ impl App {
         hosts.iter().map(|(name, _)| (name.clone(), self.deploys.hub.running(name, service, environment))).collect()
     }
 
+    /// Whether a host is taken to keep what it ran before a deploy warm: that deploy serves there, and its time is not over.
+    fn keeps_warm(&self, deploy: &Stored, host: &str, wanted: Digest, now: Timestamp) -> bool {
+        let until = deploy.finished_at.map(|at| at.plus_ms(deploy.run.plan.keep_warm_ms - WARM_ENDS_MS));
+        let flipped = |h: &Host| h.state == HostState::Healthy && h.before.digest() == Some(wanted);
+        let serves = self.deploys.hub.running(host, &deploy.service, &deploy.environment);
+        deploy.run.state == State::Succeeded
+            && until.is_some_and(|until| now < until)
+            && self.deploys.hub.prepares(host)
+            && deploy.run.host(host).is_some_and(flipped)
+            && serves.is_some_and(|serves| serves.digest() == deploy.run.digest)
+    }
+
     /// A host that has been away for long is not waited for again.
     fn date_absences(&self, run: &mut Run) {
         for host in run.hosts.iter_mut().filter(|h| h.lost_at.is_some()) {
@@ -381,7 +399,7 @@ impl App {
         let (now, stored, actor) = (self.now(), stored.clone(), who.actor.clone());
         let refused = self.deploys.tries.lock().refused();
         let check = move |tx: &mut dyn tenfold_store::Tx| {
-            let open = store::locks_open(tx, now)?;
+            let (_, open) = locks::left_by(store::locks_open(tx, now)?, stored.asked.forward_of)?;
             stored.check_gate(&actor, &open, now)?;
             trains::check_free(tx, &stored.service, &stored.environment, &actor, now)?;
             if is_turn {
@@ -407,6 +425,19 @@ impl Stored {
         let wish = Wish { service: &self.service, environment: &self.environment, sha: &self.sha, actor };
         gate::check(wish, target, open, now)
     }
+}
+
+/// Whether the deploy before left the cluster's thing paused, to which this one goes as well.
+fn left_paused(tx: &mut dyn tenfold_store::Tx, next: &Stored) -> Result<bool, Fault> {
+    let Some(to) = next.handed() else { return Ok(false) };
+    let query = store::DeployQuery {
+        service: Some(next.service.clone()),
+        environment: Some(next.environment.clone()),
+        limit: 1,
+        ..store::DeployQuery::default()
+    };
+    let last = store::deploys(tx, &query)?.first().map(Stored::from_row).transpose()?;
+    Ok(last.is_some_and(|last| last.run.paused && last.handed().is_some_and(|was| was.says() == to.says())))
 }
 
 fn busy(running: &Stored) -> Fault {

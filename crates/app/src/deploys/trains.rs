@@ -34,6 +34,19 @@ impl App {
         Ok(all.into_iter().find(|t| t.service == service && t.environment == environment))
     }
 
+    /// Why the train of a place keeps somebody from deploying there, if it does.
+    pub(super) async fn train_in_the_way(
+        &self,
+        service: &str,
+        environment: &str,
+        login: &str,
+    ) -> Result<Option<String>, Fault> {
+        let (now, login) = (self.now(), login.to_owned());
+        let (service, environment) = (service.to_owned(), environment.to_owned());
+        let train = self.read(move |tx| open(tx, &service, &environment, now)).await?;
+        Ok(train.and_then(|train| train.in_the_way(&login)))
+    }
+
     /// Says a word to a train; gives the train that is left.
     pub async fn train_say(
         &self,
@@ -68,6 +81,16 @@ impl App {
     /// The graphs that are declared for the deploy the train is about. Whoever asks has seen them: `good` is taken then.
     pub async fn train_graphs(&self, who: &Caller, service: &str, environment: &str) -> Result<TrainGraphs, Fault> {
         let train = self.train_step(who, service, environment, Input::Shown).await?;
+        self.train_declared_of(train).await
+    }
+
+    /// The same for a page, which says that they were seen when it has drawn them.
+    pub async fn train_declared(&self, service: &str, environment: &str) -> Result<TrainGraphs, Fault> {
+        let train = self.train(service, environment).await?;
+        self.train_declared_of(train).await
+    }
+
+    async fn train_declared_of(&self, train: Option<TrainView>) -> Result<TrainGraphs, Fault> {
         let number = train.and_then(|t| t.deploy);
         let Some(number) = number else {
             return Err(Fault::conflict("the train has no deploy yet, so there is nothing to look at"));
@@ -81,7 +104,8 @@ impl App {
                 (self.value_at(&query, stored.started_at).await, self.value_at(&query, self.now()).await);
             graphs.push(TrainGraph { says: metric.says.clone(), query, before, now });
         }
-        Ok(TrainGraphs { deploy: number, graphs, signs: said.map(|e| e.signs).unwrap_or_default() })
+        let signs = said.map(|e| e.signs).unwrap_or_default();
+        Ok(TrainGraphs { deploy: number, started_at: stored.started_at, graphs, signs })
     }
 
     async fn value_at(&self, query: &str, at: Timestamp) -> Option<f64> {

@@ -9,7 +9,7 @@ use super::Digest;
 use crate::{
     App, Txn,
     alerts::{Channel, Lease, Notice, NotifyError},
-    incidents::{Reach, SEND_TIMEOUT, backoff_ms, person},
+    incidents::{Reach, backoff_ms, in_time, person},
     people::Person,
 };
 
@@ -21,6 +21,8 @@ const FAILED: &str = "failed";
 const TRIES_MAX: i64 = 20;
 /// In quiet hours without a way that is allowed then, it is looked at again after this time.
 const QUIET_WAIT_MS: i64 = 900_000;
+/// It waits for the end of quiet hours for no longer than this: a digest of the day before yesterday helps nobody.
+const QUIET_MS_MAX: i64 = 48 * 3_600_000;
 
 /// What is stored of a digest.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -112,6 +114,10 @@ async fn claim(app: &App, lease: &Lease, id: String) -> Result<Option<Claimed>, 
         let whom = person(t.tx(), &row.person)?;
         let (channel, to) = match way(whom.as_ref(), &reach, &body.refused, now) {
             Way::By(channel, to) => (channel, to),
+            Way::Later if now.since_ms(row.made_at) >= QUIET_MS_MAX => {
+                gave_up(t, &mut row, &body, "their quiet hours allowed no way for two days")?;
+                return Ok(None);
+            }
             Way::Later => {
                 DUE.clone_into(&mut row.state);
                 row.next_at = Some(now.plus_ms(QUIET_WAIT_MS));
@@ -146,22 +152,18 @@ async fn claim(app: &App, lease: &Lease, id: String) -> Result<Option<Claimed>, 
 }
 
 async fn send(app: &App, claimed: &Claimed) -> Result<(), NotifyError> {
-    let later = |message: String| NotifyError { too_large: false, permanent: false, retry_after_ms: None, message };
     let key = format!("{}.{}", claimed.id, claimed.channel.as_str());
     let sending = async {
         if claimed.channel == Channel::Irc {
             let text = format!("{} {}", claimed.notice.subject, claimed.notice.link);
-            return app.chat_direct(&claimed.login, &text).await.map_err(|fault| later(fault.message));
+            return app.chat_direct(&claimed.login, &text).await.map_err(|fault| NotifyError::later(fault.message));
         }
         let Some(notifier) = app.alerts.notifier.read().clone() else {
-            return Err(later("no channel is connected".to_owned()));
+            return Err(NotifyError::later("no channel is connected"));
         };
         notifier.send(claimed.channel, &claimed.to, &claimed.notice, &key).await
     };
-    match tokio::time::timeout(SEND_TIMEOUT, sending).await {
-        Ok(answer) => answer,
-        Err(_) => Err(later(format!("no answer within {} s", SEND_TIMEOUT.as_secs()))),
-    }
+    in_time(sending).await
 }
 
 async fn finish(app: &App, lease: &Lease, claimed: Claimed, answer: Result<(), NotifyError>) -> Result<(), Fault> {

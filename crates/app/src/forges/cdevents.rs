@@ -1,108 +1,125 @@
 //! CDEvents out and in: what the record holds, told to sinks in words that other tools know, and theirs taken into the record.
 //! Going out they wait in the same rows as what forges are told.
 
+use serde_json::{Value, json};
 use tenfold_protocols::cdevents::{CdEventError, Incoming, Outgoing, Word, artifact_id, read};
 use tenfold_store::forges::{self as store, OutboxRow};
 use tenfold_types::{ActorKind, ErrorCode, Event, EventDraft, Fault, Severity};
 
 use super::{HookAnswer, ports::SinkAccount};
-use crate::{App, Caller, Role, settings::SinkSettings};
+use crate::{App, Caller, Role};
 
 /// In the queue a sink stands with this before its name, which no forge's name can have.
 pub(super) const PREFIX: &str = "cdevents:";
 
-/// Rows for one event of the record, one for each sink.
+/// Rows for one event of the record: for each sink, one for each word that it is.
 pub(super) async fn rows(app: &App, event: &Event) -> Result<Vec<OutboxRow>, Fault> {
     let sinks = &app.settings.cdevents.sinks;
     if sinks.is_empty() {
         return Ok(Vec::new());
     }
-    let Some(told) = outgoing(app, event).await? else { return Ok(Vec::new()) };
+    let told = outgoing(app, event).await?;
     let now = app.now();
-    let row = |sink: &SinkSettings| OutboxRow {
-        forge: format!("{PREFIX}{}", sink.name),
-        seq: event.seq,
-        // words about one thing stay in their order
-        deploy: event.subject.deploy.unwrap_or(0).max(0) - event.subject.incident.unwrap_or(0).max(0),
-        body: told.cloudevent(sink.spec).to_string(),
-        attempts: 0,
-        created_at: now,
-        next_at: now,
-    };
-    Ok(sinks.iter().map(row).collect())
+    let mut rows = Vec::new();
+    for sink in sinks {
+        rows.extend(told.iter().zip(0..).map(|(told, part)| OutboxRow {
+            forge: format!("{PREFIX}{}", sink.name),
+            seq: event.seq,
+            part,
+            // words about one thing stay in their order
+            deploy: event.subject.deploy.unwrap_or(0).max(0) - event.subject.incident.unwrap_or(0).max(0),
+            body: told.cloudevent(sink.spec).to_string(),
+            attempts: 0,
+            created_at: now,
+            next_at: now,
+        }));
+    }
+    Ok(rows)
 }
 
-async fn outgoing(app: &App, event: &Event) -> Result<Option<Outgoing>, Fault> {
-    use serde_json::json;
-    let subject = &event.subject;
-    let environment = subject.environment.as_ref().map(|id| json!({"id": id}));
-    let make = |word, subject: String, content| {
-        Some(Outgoing {
-            word,
-            id: event.id.to_string(),
-            source: app.settings.link("/"),
-            at: event.occurred_at,
-            subject,
-            content,
-        })
+/// A word, what it is about, and its content.
+type Told = (Word, String, Value);
+
+async fn outgoing(app: &App, event: &Event) -> Result<Vec<Outgoing>, Fault> {
+    let told = match (event.subject.deploy, event.subject.incident) {
+        (Some(number), _) => of_deploy(app, event, number).await?,
+        (None, Some(number)) => of_incident(app, event, number).into_iter().collect(),
+        (None, None) => of_environment(event).into_iter().collect(),
     };
+    let make = |((word, subject, content), part): (Told, u32)| Outgoing {
+        word,
+        // the first has the event's own
+        id: if part == 0 { event.id.to_string() } else { format!("{}-{part}", event.id) },
+        source: app.settings.link("/"),
+        at: event.occurred_at,
+        subject,
+        content,
+    };
+    Ok(told.into_iter().zip(0..).map(make).collect())
+}
+
+/// A deploy is a run of a pipeline from when it is asked for until it ends, with a build in it where something is built.
+async fn of_deploy(app: &App, event: &Event, number: i64) -> Result<Vec<Told>, Fault> {
     let kind = event.kind.as_str();
-    if let Some(number) = subject.deploy {
-        let outcome = outcome_of(kind);
-        let wanted = matches!(kind, "deploy.built" | "deploy.staged" | "deploy.succeeded" | "deploy.rolled_back");
-        let Some(shipped) = (if wanted || outcome.is_some() { app.deploy_shipped(number).await? } else { None }) else {
-            return Ok(None);
-        };
-        if let Some(outcome) = outcome {
-            // that a rollback goes back is what it is for
-            let ended = !(shipped.is_rollback && kind == "deploy.rolling_back");
-            let content = json!({
-                "pipelineName": format!("{} to {}", shipped.service, shipped.environment),
-                "uri": app.settings.link(&format!("/deploys/{number}")), "outcome": outcome, "errors": event.text,
-            });
-            return Ok(if ended { make(Word::PipelineRunFinished, format!("deploy-{number}"), content) } else { None });
-        }
-        let artifact = artifact_id(&shipped.service, &shipped.sha);
-        // where it went back to; without one nothing runs any more
-        let before = shipped.from.as_ref().map(|sha| artifact_id(&shipped.service, sha));
-        let (word, artifact) = match kind {
-            "deploy.built" => {
-                return Ok(make(Word::ArtifactPackaged, artifact, json!({"change": {"id": shipped.sha}})));
-            }
-            "deploy.staged" => return Ok(make(Word::ArtifactPublished, artifact, json!({}))),
-            "deploy.succeeded" if shipped.is_rollback => (Word::ServiceRolledBack, artifact),
-            "deploy.succeeded" if before.is_some() => (Word::ServiceUpgraded, artifact),
-            "deploy.succeeded" => (Word::ServiceDeployed, artifact),
-            _ => match before {
-                Some(before) => (Word::ServiceRolledBack, before),
-                None => return Ok(None),
-            },
-        };
-        let content = json!({"environment": {"id": shipped.environment}, "artifactId": artifact});
-        return Ok(make(word, shipped.service, content));
+    if !is_of_a_run(kind) {
+        return Ok(Vec::new());
     }
-    if let (Some(number), Some(environment)) = (subject.incident, &environment) {
-        let mut content = json!({"environment": environment, "description": event.text});
-        if let Some(service) = &subject.service {
-            content["service"] = json!({"id": service});
+    let Some(shipped) = app.deploy_shipped(number).await? else { return Ok(Vec::new()) };
+    let uri = app.settings.link(&format!("/deploys/{number}"));
+    let content = json!({"pipelineName": format!("{} to {}", shipped.service, shipped.environment), "uri": uri});
+    let run = |word, content: &Value| (word, format!("deploy-{number}"), content.clone());
+    let ended = |outcome: &str| {
+        let mut content = content.clone();
+        content["outcome"] = outcome.into();
+        if outcome != "success" {
+            content["errors"] = event.text.as_str().into();
         }
-        let word = match kind {
-            "incident.opened" if event.actor.kind == ActorKind::Person => {
-                content["ticketURI"] = app.settings.link(&format!("/incidents/{number}")).into();
-                Word::IncidentReported
-            }
-            "incident.opened" => Word::IncidentDetected,
-            "incident.resolved" => Word::IncidentResolved,
-            _ => return Ok(None),
-        };
-        return Ok(make(word, format!("incident-{number}"), content));
-    }
-    let word = match kind {
-        "environment.created" => Word::EnvironmentCreated,
-        "environment.changed" => Word::EnvironmentModified,
-        _ => return Ok(None),
+        run(Word::PipelineRunFinished, &content)
     };
-    Ok(subject.environment.clone().and_then(|name| make(word, name.clone(), json!({"name": name}))))
+    let build = |word, content| (word, format!("build-{number}"), content);
+    let artifact = artifact_id(&shipped.service, &shipped.sha);
+    let now_runs = |word, artifact: &str| {
+        let content = json!({"environment": {"id": shipped.environment}, "artifactId": artifact});
+        (word, shipped.service.clone(), content)
+    };
+    Ok(match kind {
+        "deploy.queued" => vec![run(Word::PipelineRunQueued, &content)],
+        "deploy.build_started" => {
+            vec![run(Word::PipelineRunStarted, &content), build(Word::BuildStarted, json!({}))]
+        }
+        // that a rollback goes back is what it is for
+        "deploy.rolling_back" if shipped.is_rollback => vec![run(Word::PipelineRunStarted, &content)],
+        "deploy.built" => vec![
+            build(Word::BuildFinished, json!({"artifactId": artifact})),
+            (Word::ArtifactPackaged, artifact, json!({"change": {"id": shipped.sha}})),
+        ],
+        "deploy.staged" => {
+            let begins = shipped.after_stage.then(|| run(Word::PipelineRunStarted, &content));
+            begins.into_iter().chain([(Word::ArtifactPublished, artifact, json!({}))]).collect()
+        }
+        "deploy.succeeded" => {
+            let word = match &shipped.from {
+                _ if shipped.is_rollback => Word::ServiceRolledBack,
+                Some(_) => Word::ServiceUpgraded,
+                None => Word::ServiceDeployed,
+            };
+            vec![now_runs(word, &artifact), ended("success")]
+        }
+        // where it went back to; without one nothing runs any more
+        "deploy.rolled_back" => {
+            let before = shipped.from.as_ref().map(|sha| artifact_id(&shipped.service, sha));
+            before.map(|before| now_runs(Word::ServiceRolledBack, &before)).into_iter().collect()
+        }
+        _ => {
+            let unbuilt = shipped.ended_in_build.then(|| build(Word::BuildFinished, json!({})));
+            unbuilt.into_iter().chain(outcome_of(kind).map(ended)).collect()
+        }
+    })
+}
+
+fn is_of_a_run(kind: &str) -> bool {
+    let begins = matches!(kind, "deploy.queued" | "deploy.build_started" | "deploy.built" | "deploy.staged");
+    begins || matches!(kind, "deploy.succeeded" | "deploy.rolled_back") || outcome_of(kind).is_some()
 }
 
 /// How a deploy that did not succeed ended. One that goes back has failed by that; what runs then is told when it is back.
@@ -113,6 +130,34 @@ fn outcome_of(kind: &str) -> Option<&'static str> {
         "deploy.interrupted" => "error",
         _ => return None,
     })
+}
+
+/// CDEvents want an environment.
+fn of_incident(app: &App, event: &Event, number: i64) -> Option<Told> {
+    let environment = event.subject.environment.as_ref()?;
+    let mut content = json!({"environment": {"id": environment}, "description": event.text});
+    if let Some(service) = &event.subject.service {
+        content["service"] = json!({"id": service});
+    }
+    let word = match event.kind.as_str() {
+        "incident.opened" if event.actor.kind == ActorKind::Person => {
+            content["ticketURI"] = app.settings.link(&format!("/incidents/{number}")).into();
+            Word::IncidentReported
+        }
+        "incident.opened" => Word::IncidentDetected,
+        "incident.resolved" => Word::IncidentResolved,
+        _ => return None,
+    };
+    Some((word, format!("incident-{number}"), content))
+}
+
+fn of_environment(event: &Event) -> Option<Told> {
+    let word = match event.kind.as_str() {
+        "environment.created" => Word::EnvironmentCreated,
+        "environment.changed" => Word::EnvironmentModified,
+        _ => return None,
+    };
+    event.subject.environment.clone().map(|name| (word, name.clone(), json!({"name": name})))
 }
 
 /// Where a row of the queue goes; `None` for a sink that is not in the settings any more.
@@ -174,7 +219,7 @@ fn draft(who: &Caller, event: &Incoming, ours: bool) -> EventDraft {
     let bad = event.kind == "incident.detected" || event.kind == "incident.reported";
     let mut draft = EventDraft::new(who.actor.clone(), who.source, format!("cdevents.{}", event.kind), text)
         .severity(if bad { Severity::Warning } else { Severity::Info })
-        .data(serde_json::json!({
+        .data(json!({
             "id": event.id, "source": event.source, "version": event.version, "subject": event.subject,
             "content": event.content, "ours": ours,
         }));

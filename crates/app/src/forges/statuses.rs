@@ -79,6 +79,7 @@ async fn row(app: &App, event: &Event) -> Result<Option<OutboxRow>, Fault> {
     Ok(Some(OutboxRow {
         forge: forge.name.clone(),
         seq: event.seq,
+        part: 0,
         deploy,
         body: serde_json::to_string(&status).map_err(|e| Fault::internal(e.to_string()))?,
         attempts: 0,
@@ -167,7 +168,10 @@ async fn tell(
         let Some(sink) = cdevents::account(app, row) else {
             return nobody("the sink is no longer in the settings");
         };
-        let key = format!("cdevent-{}", row.seq);
+        let key = match row.part {
+            0 => format!("cdevent-{}", row.seq),
+            part => format!("cdevent-{}-{part}", row.seq),
+        };
         return Ok(client.event(&sink, &key, &row.body).await.map(|()| None));
     }
     let status: DeployStatus = match serde_json::from_str(&row.body) {
@@ -193,7 +197,7 @@ async fn told(app: &App, row: OutboxRow, number: Option<String>) -> Result<(), F
         if let Some(number) = &number {
             store::remote_put(t.tx(), &row.forge, row.deploy, number)?;
         }
-        store::outbox_delete(t.tx(), &row.forge, row.seq)?;
+        store::outbox_delete(t.tx(), &row.forge, row.seq, row.part)?;
         Ok(())
     })
     .await
@@ -206,7 +210,7 @@ async fn not_told(app: &App, row: OutboxRow, error: ForgeError) -> Result<(), Fa
     }
     tracing::warn!(forge = row.forge, seq = row.seq, reason = error.message, "a forge was not told; trying again");
     let at = now.plus_ms(pause_ms(row.attempts, error.retry_after_ms));
-    app.housekeeping(move |t| Ok(store::outbox_again(t.tx(), &row.forge, row.seq, at)?)).await.map(|_| ())
+    app.housekeeping(move |t| Ok(store::outbox_again(t.tx(), &row.forge, row.seq, row.part, at)?)).await.map(|_| ())
 }
 
 /// Doubles with each attempt; a forge's own wish counts when it is longer, up to the same end.
@@ -221,7 +225,7 @@ async fn give_up(app: &App, row: OutboxRow, why: &str) -> Result<(), Fault> {
         if row.forge.starts_with(cdevents::PREFIX) { ("event", row.seq) } else { ("deploy", row.deploy) };
     let text = format!("{} could not be told of {what} {number}: {why}", row.forge);
     app.housekeeping(move |t| {
-        store::outbox_delete(t.tx(), &row.forge, row.seq)?;
+        store::outbox_delete(t.tx(), &row.forge, row.seq, row.part)?;
         let draft = EventDraft::new(Actor::system(), Source::System, "git.not_told", text.clone());
         t.record(draft.severity(Severity::Warning).data(serde_json::json!({"forge": row.forge, what: number})))?;
         Ok(())

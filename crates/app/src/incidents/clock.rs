@@ -3,7 +3,6 @@
 //!
 //! A clock that jumps ahead needs nothing: each look takes at most one step of an escalation, and its time runs from there.
 
-use tenfold_oncall::Progress;
 use tenfold_store::incidents as store;
 use tenfold_types::Fault;
 
@@ -27,7 +26,7 @@ pub(super) async fn follow(app: &App, lease: &Lease) -> Result<(), Fault> {
             for row in store::open(t.tx())? {
                 let mut incident = Incident::read(&row)?;
                 let Some(escalation) = &mut incident.body.escalation else { continue };
-                if let Progress::Waiting { next_at, .. } = &mut escalation.progress {
+                if let Some(next_at) = escalation.next_at_mut() {
                     *next_at = next_at.plus_ms(-back_ms);
                     incident.write(t.tx())?;
                 }

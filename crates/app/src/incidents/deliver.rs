@@ -10,10 +10,11 @@ use tenfold_types::{Actor, EventDraft, Fault, Severity, Source, Timestamp};
 use tokio::task::JoinHandle;
 
 use super::{
-    UnderWay, browsers,
+    browsers,
     escalate::{by_system, hurry},
     message::{TEST_INCIDENT, notice},
     owed::owe_late,
+    room::{BATCH, Kind, UnderWay, receiver},
     stored::{Incident, person, word},
 };
 use crate::{
@@ -21,27 +22,26 @@ use crate::{
     alerts::{Channel, Lease, Notice, NotifyError, Push},
 };
 
-/// Deliveries under way at a time.
-pub(super) const PARALLEL_MAX: usize = 32;
-pub(super) const BATCH: i64 = 64;
 /// A receiver that does not answer is given up for this attempt.
-pub(crate) const SEND_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(30);
+const SEND_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(30);
 /// Waits after a failed attempt: 5 s, doubled each time, up to 5 min.
 const BACKOFF_FIRST_MS: i64 = 5_000;
 const BACKOFF_MAX_MS: i64 = 300_000;
 /// A way that was put off this often does not keep the next one waiting.
-const PUT_OFF_MAX: i64 = 3;
+pub(super) const PUT_OFF_MAX: i64 = 3;
 /// The longest a receiver may ask to be left alone.
 const RETRY_AFTER_MS_MAX: i64 = 600_000;
 
-/// Starts what is due and not under way yet; the tasks end by themselves. One receiver that hangs delays nobody else.
+/// Starts what is due and not under way yet; the tasks end by themselves. One receiver that hangs delays nobody else:
+/// what it holds are its own places.
 pub(super) async fn start(app: &App, lease: &Lease) -> Result<Vec<JoinHandle<()>>, Fault> {
     let (now, epoch) = (app.now(), lease.epoch);
     let rows = app.read(move |tx| Ok(store::deliveries_due(tx, now, epoch, BATCH)?)).await?;
     let mut started = Vec::new();
     for row in rows {
         let key = row.idempotency_key.clone();
-        let Some(under_way) = UnderWay::enter(app, &key, PARALLEL_MAX) else { continue };
+        let receiver = receiver(&row.channel, &row.target, &row.page);
+        let Some(under_way) = UnderWay::enter(app, Kind::Page, &key, &receiver) else { continue };
         let (app, lease) = (app.clone(), lease.clone());
         started.push(tokio::spawn(async move {
             let _under_way = under_way;
@@ -107,7 +107,7 @@ async fn claim(app: &App, lease: &Lease, row: &store::DeliveryRow) -> Result<Opt
     .await
 }
 
-fn attempt(
+pub(super) fn attempt(
     delivery: &store::DeliveryRow,
     started_at: Timestamp,
     finished_at: Option<Timestamp>,
@@ -125,13 +125,23 @@ fn attempt(
     }
 }
 
+/// What a receiver answers in the time that it has.
+pub(crate) async fn in_time<T>(sending: impl Future<Output = Result<T, NotifyError>>) -> Result<T, NotifyError> {
+    match tokio::time::timeout(SEND_TIMEOUT, sending).await {
+        Ok(answer) => answer,
+        Err(_) => Err(NotifyError::later(format!("no answer within {} s", SEND_TIMEOUT.as_secs()))),
+    }
+}
+
 async fn send(app: &App, claimed: &Claimed) -> Result<Option<String>, NotifyError> {
-    let later = |message: String| NotifyError { too_large: false, permanent: false, retry_after_ms: None, message };
     let sending = async {
         match claimed.channel {
             Channel::Irc => {
                 let text = format!("{} {}", claimed.notice.subject, claimed.notice.link);
-                app.chat_direct(&claimed.login, &text).await.map(|()| None).map_err(|fault| later(fault.message))
+                app.chat_direct(&claimed.login, &text)
+                    .await
+                    .map(|()| None)
+                    .map_err(|fault| NotifyError::later(fault.message))
             }
             Channel::Web => Ok(None),
             Channel::Webpush => {
@@ -140,17 +150,14 @@ async fn send(app: &App, claimed: &Claimed) -> Result<Option<String>, NotifyErro
             }
             channel => {
                 let Some(notifier) = app.alerts.notifier.read().clone() else {
-                    return Err(later("no channel is connected".to_owned()));
+                    return Err(NotifyError::later("no channel is connected"));
                 };
                 let key = &claimed.delivery.idempotency_key;
                 notifier.deliver(channel, &claimed.delivery.target, &claimed.notice, key).await
             }
         }
     };
-    match tokio::time::timeout(SEND_TIMEOUT, sending).await {
-        Ok(answer) => answer,
-        Err(_) => Err(later(format!("no answer within {} s", SEND_TIMEOUT.as_secs()))),
-    }
+    in_time(sending).await
 }
 
 async fn finish(
@@ -231,7 +238,7 @@ fn accepted(t: &mut Txn<'_>, delivery: &mut store::DeliveryRow, now: Timestamp) 
     event(t, &page, "page.sent", Severity::Info, &text, data)
 }
 
-fn refused(
+pub(super) fn refused(
     t: &mut Txn<'_>,
     delivery: &mut store::DeliveryRow,
     error: &NotifyError,
@@ -254,12 +261,12 @@ fn refused(
     let taken = |state: &str| matches!(state, word::DELIVERED | word::ACCEPTED);
     let reached = deliveries.iter().any(|d| taken(&d.state) && d.channel != Channel::Web.as_str());
     if none_left {
-        store::page_state(t.tx(), &page.id, word::FAILED, None)?;
+        store::page_not_delivered(t.tx(), &page.id, word::FAILED)?;
         hurry(t, page.incident)?;
-    } else if page.state == word::SENDING
+    } else if matches!(page.state.as_str(), word::SENDING | word::DELIVERED)
         && deliveries.iter().all(|d| matches!(d.state.as_str(), word::DUE | word::FAILED))
     {
-        store::page_state(t.tx(), &page.id, word::DUE, None)?;
+        store::page_not_delivered(t.tx(), &page.id, word::DUE)?;
     }
     // The first failure and the last are said; the tries between are in the list of attempts.
     if delivery.tries > 1 && !error.permanent {

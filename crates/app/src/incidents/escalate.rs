@@ -4,10 +4,11 @@
 use serde_json::json;
 use tenfold_oncall::{Effect, Input, step};
 use tenfold_store::incidents as store;
-use tenfold_types::{Actor, Fault, PageId, Severity, Source, Timestamp};
+use tenfold_types::{Actor, EventDraft, Fault, PageId, Severity, Source, Timestamp};
 
 use super::{
     message::TEST_INCIDENT,
+    muted,
     open::record,
     reasons::{Known, PageReason, of_step},
     stored::{COPY, Incident, State, person, word},
@@ -23,17 +24,25 @@ const BATCH: i64 = 100;
 
 pub(super) async fn due(app: &App, lease: &Lease) -> Result<(), Fault> {
     let now = app.now();
-    let numbers: Vec<i64> =
-        app.read(move |tx| Ok(store::due(tx, now, BATCH)?.iter().map(|i| i.number).collect())).await?;
+    let (numbers, muted) = app
+        .read(move |tx| {
+            let numbers: Vec<i64> = store::due(tx, now, BATCH)?.iter().map(|i| i.number).collect();
+            let muted = muted::among(tx, &numbers, now)?;
+            Ok((numbers, muted))
+        })
+        .await?;
     let mut first_fault = None;
     for number in numbers {
-        let (lease, channels) = (lease.clone(), Channels::of(app));
-        let result = app
-            .transact(move |t| {
+        let result = if muted.contains(&number) {
+            muted::hold(app, lease, number).await
+        } else {
+            let (lease, channels) = (lease.clone(), Channels::of(app));
+            app.transact(move |t| {
                 lease.check(t)?;
                 one(t, number, &channels)
             })
-            .await;
+            .await
+        };
         if let Err(fault) = result {
             tracing::error!(%fault, incident = number, "the escalation could not take its step; trying again");
             first_fault.get_or_insert(fault);
@@ -97,7 +106,7 @@ impl Channels {
 fn one(t: &mut Txn<'_>, number: i64, channels: &Channels) -> Result<(), Fault> {
     let now = t.now();
     let mut incident = Incident::get(t.tx(), number)?;
-    let Some(escalation) = incident.body.escalation.take().filter(|_| incident.state == State::Open) else {
+    let Some(escalation) = incident.body.escalation.take().filter(|_| incident.state != State::Resolved) else {
         return Ok(());
     };
     if escalation.next_at().is_none_or(|at| at > now) {
@@ -109,9 +118,15 @@ fn one(t: &mut Txn<'_>, number: i64, channels: &Channels) -> Result<(), Fault> {
     });
     let policy = escalation.policy.clone();
     incident.body.escalation = Some(escalation.clone());
+    let unacknowledged = effects.contains(&Effect::Unacknowledged).then(|| let_go(&mut incident));
+    let goes_on = muted::goes_on(&mut incident);
     incident.write(t.tx())?;
+    for news in unacknowledged.into_iter().chain(goes_on) {
+        t.record(news)?;
+    }
     for effect in effects {
         match effect {
+            Effect::Unacknowledged => {}
             Effect::Page { step, round, people, shadows } => {
                 if step > 0 || round > 0 {
                     let text = format!(
@@ -145,12 +160,20 @@ fn one(t: &mut Txn<'_>, number: i64, channels: &Channels) -> Result<(), Fault> {
     Ok(())
 }
 
-pub(super) fn by_system(
-    incident: &Incident,
-    kind: &str,
-    text: String,
-    severity: Severity,
-) -> tenfold_types::EventDraft {
+/// Nobody has the incident any more: what is said of that.
+fn let_go(incident: &mut Incident) -> EventDraft {
+    incident.state = State::Open;
+    incident.body.acknowledged_at = None;
+    let login = incident.body.acknowledged_by.take();
+    let name = incident.body.acknowledged_by_name.take().unwrap_or_else(|| "somebody".to_owned());
+    let text = format!(
+        "Incident {} is not over, and the time for which {name} had it is: who is on call is asked again",
+        incident.number
+    );
+    by_system(incident, "incident.unacknowledged", text, Severity::Warning).data(json!({"acknowledged_by": login}))
+}
+
+pub(super) fn by_system(incident: &Incident, kind: &str, text: String, severity: Severity) -> EventDraft {
     record(incident, Actor::system(), Source::System, kind, text, severity)
 }
 

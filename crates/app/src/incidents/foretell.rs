@@ -119,7 +119,9 @@ fn begin(tx: &mut dyn Tx, told: &Told, window_ms: i64) -> Result<Beginning, Faul
         if rises(&incident) {
             ring_anew(tx, &mut incident, told.at)?;
         }
+        let for_a_time = incident.body.escalation.as_ref().is_some_and(|e| e.expires_at().is_some());
         let held = match &incident.body.acknowledged_by_name {
+            Some(name) if for_a_time => format!("; {name} has it for a time, nobody is paged before that is over"),
             Some(name) => format!("; {name} has it, nobody is paged"),
             None => String::new(),
         };
@@ -151,13 +153,29 @@ fn begin(tx: &mut dyn Tx, told: &Told, window_ms: i64) -> Result<Beginning, Faul
     Ok(Beginning { verdict: "reopened", incident: Some(incident), escalation, because })
 }
 
-/// The steps still to come of an escalation that nobody acknowledges, and when it has run out.
+/// By what ways people are paged.
+#[derive(Clone, Copy)]
+struct Ways<'a> {
+    channels: &'a Channels,
+    critical: bool,
+}
+
+/// The steps of an escalation from its beginning to its end, if nobody acknowledges and everybody can be reached.
+pub(crate) fn played(
+    tx: &mut dyn Tx,
+    escalation: Escalation,
+    from: Timestamp,
+) -> Result<(Vec<ForetoldStep>, Option<Timestamp>), Fault> {
+    play(tx, escalation, None, (from, Timestamp(i64::MAX)))
+}
+
+/// The steps still to come of an escalation that nobody acknowledges, and when it has run out. Without ways everybody is taken
+/// as reached.
 fn play(
     tx: &mut dyn Tx,
     mut escalation: Escalation,
-    critical: bool,
+    by: Option<Ways<'_>>,
     (from, until): (Timestamp, Timestamp),
-    channels: &Channels,
 ) -> Result<(Vec<ForetoldStep>, Option<Timestamp>), Fault> {
     let (mut known, mut steps, mut exhausted_at, mut at) = (Known::default(), Vec::new(), None, from);
     while let Some(due) = escalation.next_at() {
@@ -179,12 +197,13 @@ fn play(
                     exhausted_at = Some(at);
                     continue;
                 }
+                Effect::Unacknowledged => continue,
             };
             let mut pages = Vec::new();
             for (login, copy) in people.iter().map(|p| (p, false)).chain(shadows.iter().map(|p| (p, true))) {
                 let mut reasons = of_step(&escalation, step, round, login, &behind);
                 let Some(person) = known.person(tx, login)? else { continue };
-                let (ways, why) = channels.for_page(person, critical, at);
+                let (ways, why) = by.map(|by| by.channels.for_page(person, by.critical, at)).unwrap_or_default();
                 reasons.extend(why);
                 let ways = ways
                     .into_iter()
@@ -197,7 +216,8 @@ fn play(
                     reasons,
                 });
             }
-            unreachable = !people.is_empty() && pages.iter().filter(|p| !p.copy).all(|p| p.ways.is_empty());
+            unreachable =
+                by.is_some() && !people.is_empty() && pages.iter().filter(|p| !p.copy).all(|p| p.ways.is_empty());
             steps.push(ForetoldStep { step: step + 1, round: round + 1, at, pages });
         }
         // When nobody of a step can be reached, the next one does not wait.
@@ -231,7 +251,10 @@ impl App {
             }
             let before = beginning.incident.as_ref().is_some_and(|i| i.body.severity == "critical");
             let (steps, exhausted_at) = match beginning.escalation.take() {
-                Some(escalation) => play(tx, escalation, told.critical || before, (told.at, until), &channels)?,
+                Some(escalation) => {
+                    let by = Ways { channels: &channels, critical: told.critical || before };
+                    play(tx, escalation, Some(by), (told.at, until))?
+                }
                 None => (Vec::new(), None),
             };
             Ok(ForetoldIncident {

@@ -6,9 +6,10 @@
 //! labels; what a sender names by keys of its own goes by its key there.
 
 use tenfold_alerting::fingerprint;
-use tenfold_store::{Tx, deploys};
+use tenfold_store::{Tx, deploys, incidents};
 use tenfold_types::{Fault, Labels};
 
+use super::stored::Incident;
 use crate::{
     alerts::{INTEGRATION_LABEL, KEY_LABEL},
     oncall,
@@ -93,7 +94,7 @@ pub(crate) fn other_policy(
 }
 
 /// The route's policy, else the service's, else the one of the service's name, else `default`.
-pub(super) fn policy_for(
+pub(crate) fn policy_for(
     tx: &mut dyn Tx,
     of_route: Option<&str>,
     service: Option<&str>,
@@ -112,6 +113,12 @@ pub(super) fn policy_for(
         }
     }
     Ok(None)
+}
+
+/// The policy that an incident escalates by, as it was when it opened.
+pub(crate) fn policy_of(tx: &mut dyn Tx, number: i64) -> Result<Option<tenfold_oncall::Policy>, Fault> {
+    let Some(row) = incidents::get(tx, number)? else { return Ok(None) };
+    Ok(Incident::read(&row)?.body.escalation.map(|escalation| escalation.policy))
 }
 
 #[cfg(test)]

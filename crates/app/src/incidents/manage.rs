@@ -2,9 +2,9 @@
 
 use serde::Deserialize;
 use serde_json::json;
-use tenfold_oncall::Input;
-use tenfold_store::{alerts as alert_store, counters, incidents as store};
-use tenfold_types::{Fault, Severity};
+use tenfold_oncall::{ACK_MS_MAX, ACK_MS_MIN, Escalation, Expiry, Input};
+use tenfold_store::{Tx, counters, incidents as store};
+use tenfold_types::{Fault, Severity, Timestamp, format_duration_ms};
 
 use super::{
     open::{New, open, record, resolve, stop_escalation, supersede},
@@ -13,7 +13,7 @@ use super::{
     views::{IncidentView, incident_view},
 };
 use crate::{
-    App, Caller, Role,
+    App, Caller, Role, Txn,
     alerts::{self, UpdateKind},
 };
 
@@ -80,6 +80,37 @@ pub(super) fn may(who: &Caller, incident: &Incident) -> Result<(), Fault> {
     who.require(Role::Responder, incident.body.service.as_deref(), incident.body.environment.as_deref())
 }
 
+/// When an acknowledgement is over: after the time that is asked for, or that the policy gives.
+fn expiry(tx: &mut dyn Tx, incident: &Incident, for_ms: Option<i64>, now: Timestamp) -> Result<Option<Expiry>, Fault> {
+    let Some(escalation) = &incident.body.escalation else {
+        if for_ms.is_none() {
+            return Ok(None);
+        }
+        let text = format!("incident {} has no escalation policy that could begin again", incident.number);
+        return Err(Fault::invalid(text).advice("acknowledge it without a time"));
+    };
+    let Some(ms) = for_ms.or(escalation.policy.ack_timeout_ms) else { return Ok(None) };
+    let round = store::pages(tx, incident.number)?.iter().map(|p| p.round).max().unwrap_or(-1) + 1;
+    Ok(Some(Expiry { at: now.plus_ms(ms), round: u32::try_from(round).unwrap_or(0) }))
+}
+
+/// Whoever has it has it for longer. Without a time that is said, it never becomes shorter.
+fn keep(t: &mut Txn<'_>, incident: &mut Incident, who: &Caller, for_ms: Option<i64>) -> Result<(), Fault> {
+    let now = t.now();
+    let Some(expires) = expiry(t.tx(), incident, for_ms, now)? else { return Ok(()) };
+    let before = incident.body.escalation.as_ref().and_then(Escalation::expires_at);
+    if for_ms.is_none() && before.is_none_or(|at| at >= expires.at) {
+        return Ok(());
+    }
+    stop_escalation(incident, &Input::Acknowledged(Some(expires)), now);
+    incident.write(t.tx())?;
+    let held = format_duration_ms(expires.at.since_ms(now));
+    let text = format!("{} has incident {} for {held} from now", who.name, incident.number);
+    let draft = record(incident, who.actor.clone(), who.source, "incident.noted", text, Severity::Info);
+    t.record(draft.data(json!({"expires_at": expires.at})))?;
+    Ok(())
+}
+
 impl App {
     pub async fn incident_open(&self, who: &Caller, new: NewIncident) -> Result<IncidentView, Fault> {
         let environment = new.environment.or_else(|| new.service.is_some().then(|| "production".to_owned()));
@@ -124,6 +155,21 @@ impl App {
 
     /// Stops the escalation. A second acknowledgement changes nothing and says who was first.
     pub async fn incident_acknowledge(&self, who: &Caller, number: i64) -> Result<Acknowledged, Fault> {
+        self.incident_acknowledge_for(who, number, None).await
+    }
+
+    /// The same for a time, after which it begins again unless it is over by then; without one as long as its policy says, or
+    /// for good. Whoever has it may say so again, from when on the time counts anew.
+    pub async fn incident_acknowledge_for(
+        &self,
+        who: &Caller,
+        number: i64,
+        for_ms: Option<i64>,
+    ) -> Result<Acknowledged, Fault> {
+        if for_ms.is_some_and(|ms| !(ACK_MS_MIN..=ACK_MS_MAX).contains(&ms)) {
+            let (least, most) = (format_duration_ms(ACK_MS_MIN), format_duration_ms(ACK_MS_MAX));
+            return Err(Fault::invalid(format!("an acknowledgement is for {least} to {most}")));
+        }
         let who = who.clone();
         self.transact(move |t| {
             let now = t.now();
@@ -131,6 +177,9 @@ impl App {
             may(&who, &incident)?;
             match incident.state {
                 State::Acknowledged => {
+                    if incident.body.acknowledged_by.as_deref() == Some(who.actor.id.as_str()) {
+                        keep(t, &mut incident, &who, for_ms)?;
+                    }
                     return Ok(Acknowledged { incident: incident_view(t.tx(), &incident)?, already: true });
                 }
                 State::Resolved => {
@@ -142,12 +191,17 @@ impl App {
             incident.body.acknowledged_at = Some(now);
             incident.body.acknowledged_by = Some(who.actor.id.clone());
             incident.body.acknowledged_by_name = Some(who.name.clone());
-            stop_escalation(&mut incident, &Input::Acknowledged, now);
+            let expires = expiry(t.tx(), &incident, for_ms, now)?;
+            stop_escalation(&mut incident, &Input::Acknowledged(expires), now);
             incident.write(t.tx())?;
             supersede(t.tx(), number, Some(&who.actor.id))?;
             owe(t, &incident, UpdateKind::Acknowledged)?;
-            let text = format!("{} acknowledged incident {number}", who.name);
-            let data = json!({"after_ms": now.since_ms(incident.opened_at)});
+            let held = expires.map(|e| format!(" for {}", format_duration_ms(e.at.since_ms(now)))).unwrap_or_default();
+            let text = format!("{} acknowledged incident {number}{held}", who.name);
+            let mut data = json!({"after_ms": now.since_ms(incident.opened_at)});
+            if let Some(expires) = expires {
+                data["expires_at"] = json!(expires.at);
+            }
             let draft = record(&incident, who.actor.clone(), who.source, "incident.acknowledged", text, Severity::Good);
             t.record(draft.data(data))?;
             Ok(Acknowledged { incident: incident_view(t.tx(), &incident)?, already: false })
@@ -213,23 +267,5 @@ impl App {
             incident_view(t.tx(), &incident)
         })
         .await
-    }
-
-    /// Title and service of the active alerts of an incident, for lists.
-    pub async fn incident_alerts(&self, number: i64) -> Result<Vec<alerts::AlertView>, Fault> {
-        let fingerprints = self
-            .read(move |tx| {
-                let members = tenfold_store::incidents::members(tx, number)?;
-                let rows = members.iter().map(|m| alert_store::get(tx, &m.fingerprint));
-                Ok(rows
-                    .collect::<Result<Vec<_>, _>>()?
-                    .into_iter()
-                    .flatten()
-                    .map(|r| r.fingerprint)
-                    .collect::<std::collections::BTreeSet<_>>())
-            })
-            .await?;
-        let all = self.alerts_list(None).await?;
-        Ok(all.into_iter().filter(|a| fingerprints.contains(&a.fingerprint)).collect())
     }
 }

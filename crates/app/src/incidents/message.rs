@@ -16,6 +16,8 @@ pub(super) const TEST_INCIDENT: i64 = 0;
 
 /// Alerts named in one message.
 const ALERTS_LISTED_MAX: usize = 10;
+/// Alerts whose runbooks one message names; a storm has thousands, and each page is written anew.
+const ALERTS_READ_MAX: i64 = 50;
 
 /// The message of a page as things stand now.
 pub(super) fn notice(tx: &mut dyn Tx, settings: &Settings, page: &store::PageRow) -> Result<Notice, Fault> {
@@ -50,14 +52,14 @@ pub(super) fn notice(tx: &mut dyn Tx, settings: &Settings, page: &store::PageRow
             line(&mut text, &format!("  Switch off: {}", settings.link(&format!("/flags/{flag}"))));
         }
     }
-    let active = active(tx, number)?;
-    if active.len() > 1 {
-        line(&mut text, &format!("{} alerts:", active.len()));
+    let (count, active) = (live_count(tx, number)?, active(tx, number)?);
+    if count > 1 {
+        line(&mut text, &format!("{count} alerts:"));
         for alert in active.iter().take(ALERTS_LISTED_MAX) {
             line(&mut text, &format!("- {}", alert.title));
         }
-        if active.len() > ALERTS_LISTED_MAX {
-            line(&mut text, &format!("and {} more", active.len() - ALERTS_LISTED_MAX));
+        if count > ALERTS_LISTED_MAX {
+            line(&mut text, &format!("and {} more", count - ALERTS_LISTED_MAX));
         }
     }
     let mut runbooks: Vec<String> = active.into_iter().filter_map(|a| a.runbook).collect();
@@ -90,13 +92,18 @@ struct Active {
     runbook: Option<String>,
 }
 
+fn live_count(tx: &mut dyn Tx, number: i64) -> Result<usize, Fault> {
+    Ok(usize::try_from(store::live_count(tx, number)?).unwrap_or(0))
+}
+
+/// The first of them.
 fn active(tx: &mut dyn Tx, number: i64) -> Result<Vec<Active>, Fault> {
     let mut found = Vec::new();
-    for member in store::members(tx, number)?.iter().filter(|m| m.ended.is_none()) {
-        let Some(row) = alerts::get(tx, &member.fingerprint)? else { continue };
+    for row in alerts::live_in(tx, number, ALERTS_READ_MAX)? {
         let stored: serde_json::Value = serde_json::from_str(&row.body).unwrap_or_default();
         let annotation = |name: &str| stored["annotations"][name].as_str().map(str::to_owned);
-        found.push(Active { title: annotation("summary").unwrap_or(row.rule), runbook: annotation("runbook_url") });
+        let runbook = tenfold_alerting::runbook(|name| stored["annotations"][name].as_str()).map(str::to_owned);
+        found.push(Active { title: annotation("summary").unwrap_or(row.rule), runbook });
     }
     Ok(found)
 }
@@ -114,7 +121,7 @@ pub(super) fn update(
     let mut notice = notice(tx, settings, page)?;
     let news = match kind {
         UpdateKind::Grown => {
-            let alerts = match active(tx, incident.number)?.len() {
+            let alerts = match live_count(tx, incident.number)? {
                 1 => "1 alert".to_owned(),
                 n => format!("{n} alerts"),
             };

@@ -9,24 +9,27 @@ mod browsers;
 mod clock;
 mod deliver;
 mod drill;
+mod endings;
 mod escalate;
 mod foretell;
 mod keys;
 mod manage;
 mod message;
+mod muted;
 mod open;
 mod owed;
 mod page_why;
 mod paged;
+mod phone;
 mod reasons;
 mod reopen;
+mod room;
 mod stored;
 mod story;
 mod test_page;
 mod updates;
 mod views;
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -39,28 +42,31 @@ use crate::App;
 pub use drill::{DrillChannelView, DrillScoreView};
 pub use foretell::{ForetoldIncident, ForetoldPage, ForetoldStep};
 pub use manage::{Acknowledged, NewIncident, Resolution};
+pub use muted::Paused;
 pub use page_why::PageWhyView;
 pub use reasons::PageReason;
 pub use story::TimelineEventView;
 pub use views::{AttemptView, EscalationView, IncidentView, NewsView, PageView, PlannedView};
 
-pub(crate) use deliver::{SEND_TIMEOUT, backoff_ms};
-pub(crate) use foretell::Told;
-pub(crate) use keys::{About, other_policy};
-pub(crate) use open::{GuardIncident, Joining, alert_ended, join, number_for, open_by_guard};
-pub(crate) use paged::paged_since;
+pub(crate) use deliver::{backoff_ms, in_time};
+pub(crate) use endings::Endings;
+pub(crate) use foretell::{Told, played};
+pub(crate) use keys::{About, other_policy, policy_for, policy_of};
+pub(crate) use open::{GuardIncident, Joining, join, number_for, open_by_guard};
+pub(crate) use paged::{paged_between, paged_since};
 pub(crate) use stored::{acknowledged_by, is_over, person};
 pub(crate) use test_page::{Reach, last_test};
 
 /// How often escalations and deliveries are looked at when nothing wakes the loop.
 const TICK: Duration = Duration::from_millis(500);
 
-/// What this part keeps in memory: how to wake its loop, and the keys of the deliveries that are under way.
+/// What this part keeps in memory: how to wake its loop, and what is under way.
 #[derive(Default)]
 pub struct State {
     wake: Notify,
     working: tokio::sync::Mutex<()>,
-    under_way: Mutex<BTreeSet<String>>,
+    pages: Mutex<room::Room>,
+    news: Mutex<room::Room>,
     /// When this process last looked at what is due.
     looked_at: Mutex<Option<Timestamp>>,
 }
@@ -69,6 +75,13 @@ impl State {
     /// Something was committed that the loop should look at now.
     pub(crate) fn wake(&self) {
         self.wake.notify_one();
+    }
+
+    fn room(&self, kind: room::Kind) -> &Mutex<room::Room> {
+        match kind {
+            room::Kind::Page => &self.pages,
+            room::Kind::News => &self.news,
+        }
     }
 }
 
@@ -112,24 +125,5 @@ impl App {
         let mut started = deliver::start(self, &lease).await?;
         started.extend(updates::start(self, &lease).await?);
         escalated.map(|()| started)
-    }
-}
-
-/// A key of what is being sent, which is taken away however its task ends.
-struct UnderWay(App, String);
-
-impl UnderWay {
-    /// Nothing when it is being sent, or `max` others are.
-    fn enter(app: &App, key: &str, max: usize) -> Option<Self> {
-        let mut under_way = app.incidents.under_way.lock();
-        let new = under_way.len() < max && under_way.insert(key.to_owned());
-        drop(under_way);
-        new.then(|| Self(app.clone(), key.to_owned()))
-    }
-}
-
-impl Drop for UnderWay {
-    fn drop(&mut self) {
-        self.0.incidents.under_way.lock().remove(&self.1);
     }
 }

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     Txn,
-    alerts::{self, SuspectView, UpdateKind},
+    alerts::{SuspectView, UpdateKind},
 };
 
 /// The incident an alert goes to; one that is resolved is opened again.
@@ -161,6 +161,7 @@ pub(super) fn open(t: &mut Txn<'_>, new: New, source: Source, alert: Option<&str
             classified: None,
             reopened: 0,
             before_end: None,
+            paused: None,
         },
     };
     incident.write(t.tx())?;
@@ -328,30 +329,6 @@ fn last_deployer(
     Ok(None)
 }
 
-/// An alert has ended, in each incident that it has. When the data says so of every alert of an open incident, the incident
-/// is resolved with it. An alert that merely expired leaves that to people.
-pub(crate) fn alert_ended(t: &mut Txn<'_>, row: &AlertRow, how: &str) -> Result<(), Fault> {
-    for number in alerts::incidents_of(row)? {
-        ended_in(t, number, row, how)?;
-    }
-    Ok(())
-}
-
-fn ended_in(t: &mut Txn<'_>, number: i64, row: &AlertRow, how: &str) -> Result<(), Fault> {
-    let now = t.now();
-    store::member_ended(t.tx(), number, &row.fingerprint, how)?;
-    let incident = Incident::get(t.tx(), number)?;
-    if incident.state == State::Resolved || !store::all_resolved(t.tx(), number)? {
-        return Ok(());
-    }
-    if let Some(key) = &incident.open_key {
-        store::ended_put(t.tx(), key, number, now)?;
-    }
-    let text = format!("Incident {number} is over: {}", incident.body.title);
-    resolve(t, incident, Actor::system(), Source::System, text, json!({"by": "alerts"}))?;
-    Ok(())
-}
-
 /// Ends the incident, its escalation and every page that is still to be sent.
 pub(super) fn resolve(
     t: &mut Txn<'_>,
@@ -377,6 +354,8 @@ pub(super) fn resolve(
 }
 
 pub(super) fn stop_escalation(incident: &mut Incident, input: &Input, now: Timestamp) {
+    // What stood still for a mute goes on by another word now.
+    incident.body.paused = None;
     if let Some(escalation) = incident.body.escalation.take() {
         let (escalation, _) = step(escalation, input, now, &mut |_| Answer::default());
         incident.body.escalation = Some(escalation);

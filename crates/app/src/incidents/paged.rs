@@ -1,5 +1,7 @@
 //! What incidents asked of people, for counting; and what people say of it.
 
+use std::collections::BTreeMap;
+
 use tenfold_incidents::PageKind;
 use tenfold_store::{Tx, incidents as store};
 use tenfold_types::{Fault, Severity, Timestamp};
@@ -29,6 +31,22 @@ pub(crate) struct PagedIncident {
     pub kind: Option<PageKind>,
 }
 
+/// Pages that are read of a stretch: more than a storm every night brings.
+const PAGES_MAX: i64 = 200_000;
+
+/// When each person was paged from an instant and before another, in order; copies to those who learn and tests are none.
+pub(crate) fn paged_between(
+    tx: &mut dyn Tx,
+    from: Timestamp,
+    to: Timestamp,
+) -> Result<BTreeMap<String, Vec<Timestamp>>, Fault> {
+    let mut paged: BTreeMap<String, Vec<Timestamp>> = BTreeMap::new();
+    for (person, at) in store::paged_between(tx, (from, to), COPY, PAGES_MAX)?.into_iter().rev() {
+        paged.entry(person).or_default().push(at);
+    }
+    Ok(paged)
+}
+
 /// Those that opened at or after an instant, the newest first, without drills.
 pub(crate) fn paged_since(tx: &mut dyn Tx, from: Timestamp) -> Result<Vec<PagedIncident>, Fault> {
     let (mut found, mut before, mut left) = (Vec::new(), None, INCIDENTS_MAX);
@@ -47,7 +65,7 @@ pub(crate) fn paged_since(tx: &mut dyn Tx, from: Timestamp) -> Result<Vec<PagedI
                 number: row.number,
                 opened_at: row.opened_at,
                 resolved_at: incident.body.resolved_at,
-                first_alert: store::members(tx, row.number)?.into_iter().next().map(|m| m.fingerprint),
+                first_alert: store::members(tx, row.number, 1)?.pop().map(|m| m.fingerprint),
                 pages: pages.map(|p| (p.person, p.due_at)).collect(),
                 kind: incident.body.classified.map(|c| c.kind),
             });

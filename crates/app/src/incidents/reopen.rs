@@ -5,7 +5,7 @@
 //! opens an incident that pages.
 
 use serde_json::json;
-use tenfold_oncall::Progress;
+use tenfold_oncall::{Expiry, Progress};
 use tenfold_store::{Tx, incidents as store};
 use tenfold_types::{Actor, Fault, Severity, Source, Timestamp};
 
@@ -46,6 +46,7 @@ pub(super) fn reopen(
     incident.state = if incident.body.acknowledged_at.is_some() { State::Acknowledged } else { State::Open };
     let round = store::pages(t.tx(), incident.number)?.iter().map(|p| p.round).max().unwrap_or(-1) + 1;
     let before = incident.body.before_end.take();
+    incident.body.paused = None;
     if let (Some(escalation), Some(before)) = (&mut incident.body.escalation, before) {
         escalation.progress = resumed(before, u32::try_from(round).unwrap_or(0), ended_at, now);
     }
@@ -79,7 +80,9 @@ pub(super) fn resumed(before: Progress, round: u32, ended_at: Timestamp, now: Ti
             Progress::Waiting { step, round, next_at: later(next_at, ended_at, now) }
         }
         Progress::Exhausted | Progress::Resolved => Progress::Waiting { step: 0, round, next_at: now },
-        Progress::Acknowledged => Progress::Acknowledged,
+        Progress::Acknowledged { expires } => {
+            Progress::Acknowledged { expires: expires.map(|e| Expiry { at: later(e.at, ended_at, now), ..e }) }
+        }
     }
 }
 
@@ -116,11 +119,13 @@ mod tests {
     fn an_escalation_goes_on_with_the_time_that_was_left() {
         let (ended, now) = (Timestamp(60_000), Timestamp(200_000));
         let waiting = |step, round, at| Progress::Waiting { step, round, next_at: Timestamp(at) };
+        let held = |at| Progress::Acknowledged { expires: Some(Expiry { at: Timestamp(at), round: 1 }) };
         for (before, after) in [
             (waiting(1, 0, 90_000), waiting(1, 0, 230_000)),
             (waiting(1, 2, 50_000), waiting(1, 2, 200_000)),
             (Progress::Exhausted, waiting(0, 3, 200_000)),
-            (Progress::Acknowledged, Progress::Acknowledged),
+            (Progress::Acknowledged { expires: None }, Progress::Acknowledged { expires: None }),
+            (held(90_000), held(230_000)),
         ] {
             assert_eq!(resumed(before, 3, ended, now), after);
         }

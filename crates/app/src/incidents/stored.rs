@@ -1,10 +1,13 @@
 //! An incident as it is stored, and its reading and writing inside a transaction.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde::{Deserialize, Serialize};
 use tenfold_oncall::{Escalation, Progress};
 use tenfold_store::{Tx, incidents as store, people};
 use tenfold_types::{Fault, Timestamp};
 
+use super::muted::Paused;
 use crate::{alerts::SuspectView, people::Person};
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -48,6 +51,9 @@ pub(super) struct Body {
     /// Where its escalation stood when its alerts ended it.
     #[serde(default)]
     pub before_end: Option<Progress>,
+    /// Its escalation stands still, since its alerts are muted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paused: Option<Paused>,
 }
 
 /// What somebody said of an incident's pages.
@@ -127,10 +133,14 @@ impl Incident {
     }
 }
 
-/// Who acknowledged an incident, by display name.
-pub(crate) fn acknowledged_by(tx: &mut dyn Tx, number: i64) -> Result<Option<String>, Fault> {
-    let Some(row) = store::get(tx, number)? else { return Ok(None) };
-    Ok(Incident::read(&row)?.body.acknowledged_by_name)
+/// Who acknowledged incidents, by display name; those that nobody has are not in the answer.
+pub(crate) fn acknowledged_by(tx: &mut dyn Tx, numbers: &BTreeSet<i64>) -> Result<BTreeMap<i64, String>, Fault> {
+    let numbers: Vec<i64> = numbers.iter().copied().collect();
+    let mut out = BTreeMap::new();
+    for row in store::by_numbers(tx, &numbers)? {
+        out.extend(Incident::read(&row)?.body.acknowledged_by_name.map(|name| (row.number, name)));
+    }
+    Ok(out)
 }
 
 /// Whether an incident is over.

@@ -17,6 +17,8 @@ use crate::{
 const BEFORE_MS: i64 = 30 * 60_000;
 /// It goes on this long after the end, for what came late.
 const AFTER_MS: i64 = 5 * 60_000;
+/// Alerts whose own events are looked for, the first that joined: what rings for the incident names it anyway.
+const ALERTS_TOLD_MAX: i64 = 20;
 
 /// An event with the part of the story it tells.
 #[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
@@ -46,7 +48,7 @@ fn entries(tx: &mut dyn Tx, incident: &Incident) -> Result<Vec<TimelineEntry>, F
         let kinds = ["deploy.", "lock.", "mute."].map(str::to_owned).to_vec();
         queries.push(EventQuery { kinds, service: Some(service.clone()), ..base.clone() });
     }
-    for member in store::members(tx, incident.number)? {
+    for member in store::members(tx, incident.number, ALERTS_TOLD_MAX)? {
         queries.push(EventQuery { kinds: vec!["alert.".into()], alert: Some(member.fingerprint), ..base.clone() });
     }
     let mut found: BTreeMap<i64, Event> = BTreeMap::new();

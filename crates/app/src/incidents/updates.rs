@@ -9,10 +9,11 @@ use tenfold_types::{Fault, Severity, Timestamp};
 use tokio::task::JoinHandle;
 
 use super::{
-    UnderWay, browsers,
-    deliver::{BATCH, PARALLEL_MAX, SEND_TIMEOUT, backoff_ms},
+    browsers,
+    deliver::{backoff_ms, in_time},
     escalate::by_system,
     message,
+    room::{Kind, UnderWay, receiver},
     stored::{Incident, State, person, word},
 };
 use crate::{
@@ -23,15 +24,27 @@ use crate::{
 /// After so many tries, an hour and more, it is no news any more.
 const TRIES_MAX: i64 = 20;
 
-/// Starts what is due and whose message has none under way: two at once could arrive in the wrong order. Half of the room
-/// is kept for pages.
+/// News that is looked at in one round.
+const BATCH: i64 = 256;
+
+/// Starts what is due and whose message has none under way: two at once could arrive in the wrong order.
 pub(super) async fn start(app: &App, lease: &Lease) -> Result<Vec<JoinHandle<()>>, Fault> {
     let (now, epoch) = (app.now(), lease.epoch);
-    let rows = app.read(move |tx| Ok(updates::due(tx, now, epoch, BATCH)?)).await?;
+    let rows = app
+        .read(move |tx| {
+            let mut rows = Vec::new();
+            for row in updates::due(tx, now, epoch, BATCH)? {
+                let target = store::delivery_get(tx, &row.page, &row.channel)?.map_or_else(String::new, |d| d.target);
+                rows.push((row, target));
+            }
+            Ok(rows)
+        })
+        .await?;
     let mut started = Vec::new();
-    for row in rows {
+    for (row, target) in rows {
         let key = format!("update.{}.{}", row.page, row.channel);
-        let Some(under_way) = UnderWay::enter(app, &key, PARALLEL_MAX / 2) else { continue };
+        let receiver = receiver(&row.channel, &target, &row.page);
+        let Some(under_way) = UnderWay::enter(app, Kind::News, &key, &receiver) else { continue };
         let (app, lease) = (app.clone(), lease.clone());
         started.push(tokio::spawn(async move {
             let _under_way = under_way;
@@ -113,9 +126,8 @@ fn may_now(tx: &mut dyn Tx, login: &str, channel: Channel, now: Timestamp) -> Re
 }
 
 async fn send(app: &App, claimed: &Claimed) -> Result<(), NotifyError> {
-    let later = |message: String| NotifyError { too_large: false, permanent: false, retry_after_ms: None, message };
     let Some(notifier) = app.alerts.notifier.read().clone() else {
-        return Err(later("no channel is connected".to_owned()));
+        return Err(NotifyError::later("no channel is connected"));
     };
     let key = format!("{}.{}", claimed.update.page_key, claimed.row.revision);
     let sending = async {
@@ -124,10 +136,7 @@ async fn send(app: &App, claimed: &Claimed) -> Result<(), NotifyError> {
             channel => notifier.update(channel, &claimed.target, &claimed.update, &key).await,
         }
     };
-    match tokio::time::timeout(SEND_TIMEOUT, sending).await {
-        Ok(answer) => answer,
-        Err(_) => Err(later(format!("no answer within {} s", SEND_TIMEOUT.as_secs()))),
-    }
+    in_time(sending).await
 }
 
 async fn finish(app: &App, lease: &Lease, claimed: Claimed, answer: Result<(), NotifyError>) -> Result<(), Fault> {

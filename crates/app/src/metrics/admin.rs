@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use serde::Serialize;
-use tenfold_tsdb::{SeriesCount, Stats, ValueCount};
+use tenfold_tsdb::{BlockStatus, SeriesCount, Stats, ValueCount};
 use tenfold_types::{ErrorCode, EventDraft, Fault, Timestamp};
 
 use super::SeriesFilter;
@@ -159,6 +159,11 @@ impl App {
             labels_by_bytes: labels(c.label_bytes),
             pairs_by_series: counted(c.label_pairs),
         })
+    }
+
+    /// The blocks of samples on disk, the oldest first.
+    pub async fn store_blocks(&self) -> Result<Vec<BlockStatus>, Fault> {
+        self.in_store(|tsdb| Ok(tsdb.blocks())).await
     }
 
     /// Counts of the store.

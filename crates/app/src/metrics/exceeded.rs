@@ -14,8 +14,16 @@ const OTHER: &str = "other";
 /// What lies farther back is no longer told.
 const TOLD_MS: i64 = 3_600_000;
 /// Limits of a scrape, as Prometheus calls them in its configuration and in its errors.
-const SCRAPE_LIMITS: [&str; 5] =
-    ["sample_limit", "label_limit", "label_name_length_limit", "label_value_length_limit", "target_limit"];
+const SCRAPE_LIMITS: [&str; 7] = [
+    "sample_limit",
+    "label_limit",
+    "label_name_length_limit",
+    "label_value_length_limit",
+    "target_limit",
+    // Of the job as a source, in the settings' words.
+    "series_max",
+    "samples_per_second_max",
+];
 const BODY_LIMIT: &str = "body_size_limit";
 
 /// A limit that was gone over within the last hour.

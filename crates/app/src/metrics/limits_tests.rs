@@ -1,8 +1,9 @@
 //! What the settings bound: the size of the store, how late samples may come, what a query may take.
 
+use tenfold_promql::Value;
 use tenfold_testkit::{TestClock, TestEntropy, temp_db};
 use tenfold_tsdb::SeriesWrite;
-use tenfold_types::Labels;
+use tenfold_types::{STALE_NAN, histogram::Buckets};
 
 use super::*;
 use crate::settings::{Size, Span};
@@ -57,6 +58,25 @@ fn the_oldest_samples_go_when_all_take_too_much() {
     let whole = kept(0);
     assert!(whole.block_bytes > size, "there was something to drop: {whole:?}");
     assert_eq!((whole.min_t_ms, whole.max_t_ms), (Some(first), Some(last)));
+}
+
+#[test]
+fn histograms_of_rules_are_kept_until_their_end_is_marked() {
+    let dir = tempfile::tempdir().unwrap();
+    let state = opened(dir.path(), |_| {}).unwrap();
+    let labels = Labels::from_pairs([(Labels::NAME, "job:latency:rate5m")]);
+    let positive = Buckets::single(1, vec![4.0]);
+    let histogram = Arc::new(Histogram { count: 4.0, sum: 8.0, positive, ..Histogram::default() });
+    assert_eq!(state.append_histograms_of_rules(&[(labels.clone(), histogram)], NOW).unwrap().rejected, []);
+    let counts = |at: i64| -> Vec<Option<f64>> {
+        let answer = state.query_instant("histogram_count(job:latency:rate5m)", Timestamp(at)).unwrap();
+        let Value::Vector(rows) = answer else { panic!("a vector is answered") };
+        rows.iter().map(|row| row.value.float()).collect()
+    };
+    assert_eq!(counts(NOW), [Some(4.0)]);
+    let end = Sample::new(labels, NOW + MINUTE, STALE_NAN);
+    assert_eq!(state.append_of_rules(&[end]).unwrap().rejected, []);
+    assert_eq!((counts(NOW + MINUTE - 1), counts(NOW + MINUTE)), (vec![Some(4.0)], vec![]));
 }
 
 #[test]

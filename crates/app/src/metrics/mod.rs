@@ -44,7 +44,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tenfold_protocols::batch::{Batch, TooMuch};
 use tenfold_tsdb::{AppendReport, Options, Sample, Tsdb, TsdbError};
-use tenfold_types::{ErrorCode, Fault, Point, Timestamp};
+use tenfold_types::{ErrorCode, Fault, Histogram, HistogramPoint, Labels, Point, Timestamp};
 use tokio_util::sync::CancellationToken;
 
 use crate::{App, Settings};
@@ -199,6 +199,25 @@ impl State {
         Ok(report)
     }
 
+    /// The same with native histograms, all of one instant.
+    pub(crate) fn append_histograms_of_rules(
+        &self,
+        rows: &[(Labels, Arc<Histogram>)],
+        t_ms: i64,
+    ) -> Result<AppendReport, Fault> {
+        let rows: Vec<OneHistogram<'_>> = rows
+            .iter()
+            .map(|(labels, histogram)| OneHistogram {
+                labels: labels.iter().collect(),
+                point: [HistogramPoint { t_ms, histogram: histogram.clone() }],
+            })
+            .collect();
+        let series: Vec<_> = rows.iter().map(OneHistogram::write).collect();
+        let report = self.counted(self.tsdb.write(&series))?;
+        self.forward(&series);
+        Ok(report)
+    }
+
     fn counted(&self, written: Result<AppendReport, TsdbError>) -> Result<AppendReport, Fault> {
         let report = self.in_store(written)?;
         self.own.add("tenfold_samples_appended_total", &[], report.appended as f64);
@@ -233,6 +252,17 @@ struct OneSample<'a> {
 impl OneSample<'_> {
     fn write(&self) -> tenfold_tsdb::SeriesWrite<'_> {
         tenfold_tsdb::SeriesWrite { labels: &self.labels, points: &self.point, ..Default::default() }
+    }
+}
+
+struct OneHistogram<'a> {
+    labels: Vec<(&'a str, &'a str)>,
+    point: [HistogramPoint; 1],
+}
+
+impl OneHistogram<'_> {
+    fn write(&self) -> tenfold_tsdb::SeriesWrite<'_> {
+        tenfold_tsdb::SeriesWrite { labels: &self.labels, histograms: &self.point, ..Default::default() }
     }
 }
 

@@ -162,6 +162,11 @@ impl State {
         pools.values().map(|p| PoolStatus { name: p.job.name.clone(), dropped: p.dropped_count }).collect()
     }
 
+    /// One job of the configuration files.
+    pub fn job_named(&self, name: &str) -> Option<Arc<Job>> {
+        self.pools.by_job.read().get(name).map(|pool| pool.job.clone())
+    }
+
     /// How a target is asked.
     pub fn job_of(&self, target: &Target) -> Arc<Job> {
         target.plan.as_ref().map_or_else(|| self.usual_job.clone(), |plan| plan.job.clone())

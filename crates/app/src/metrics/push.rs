@@ -3,6 +3,8 @@
 //!
 //! A source is one token or one listener in one protocol, so that who floods the store is known and stopped alone.
 
+mod jobs;
+
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;

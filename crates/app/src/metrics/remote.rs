@@ -4,6 +4,8 @@
 //! on disk. What the server scrapes and says of itself stays in the own store for a day as well: parts of the server look at
 //! the newest of it.
 
+mod histograms;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +14,7 @@ use serde::Serialize;
 use serde_json::Value as Json;
 use tenfold_promql::{Output, Sample, Series, Value, VectorSample};
 use tenfold_tsdb::SeriesWrite;
-use tenfold_types::{ErrorCode, Fault, Labels, Point, Timestamp};
+use tenfold_types::{ErrorCode, Fault, HistogramPoint, Labels, Point, Timestamp};
 
 use super::{How, State, Told};
 use crate::App;
@@ -125,9 +127,8 @@ impl App {
         let started = tokio::time::Instant::now();
         let parameters: Vec<_> = parameters.iter().map(|(n, v)| ((*n).to_owned(), v.clone())).collect();
         let Some(answer) = self.ask_cluster(path, &parameters).await? else { return Ok(None) };
-        let value = value(&answer["data"]).ok_or_else(|| {
-            Fault::unavailable("the cluster's answer holds native histograms or is not one of Prometheus' API")
-        })?;
+        let value = value(&answer["data"])
+            .ok_or_else(|| Fault::unavailable("the cluster's answer is not one of Prometheus' API"))?;
         let answer = Output::of(value);
         let elapsed_ms = started.elapsed().as_secs_f64() * 1000.0;
         Ok(Some(Told { answer, queued_ms: 0.0, elapsed_ms, threads: 0 }))
@@ -152,7 +153,17 @@ fn labels(metric: &Json) -> Option<Arc<Labels>> {
     Some(Arc::new(Labels::from_pairs(pairs.iter().filter_map(|(n, v)| Some((n.as_str(), v.as_str()?))))))
 }
 
-/// Reads `data` of an answer of floats.
+fn histogram_point(pair: &Json) -> Option<HistogramPoint> {
+    let t_ms = (pair[0].as_f64()? * 1000.0).round() as i64;
+    Some(HistogramPoint { t_ms, histogram: Arc::new(histograms::histogram(&pair[1])?) })
+}
+
+/// What of a row is there, read one by one; nothing where the row does not have it.
+fn each<T>(of: Option<&Json>, read: impl Fn(&Json) -> Option<T>) -> Option<Vec<T>> {
+    of.map_or_else(|| Some(Vec::new()), |list| list.as_array()?.iter().map(read).collect())
+}
+
+/// Reads `data` of an answer.
 fn value(data: &Json) -> Option<Value> {
     let rows = || data["result"].as_array();
     Some(match data["resultType"].as_str()? {
@@ -163,15 +174,21 @@ fn value(data: &Json) -> Option<Value> {
         },
         "vector" => {
             let sample = |row: &Json| {
+                let labels = labels(&row["metric"])?;
+                if let Some(told) = row.get("histogram") {
+                    let HistogramPoint { t_ms, histogram } = histogram_point(told)?;
+                    return Some(VectorSample { labels, t_ms, value: Sample::Histogram(histogram) });
+                }
                 let p = point(&row["value"])?;
-                Some(VectorSample { labels: labels(&row["metric"])?, t_ms: p.t_ms, value: Sample::Float(p.value) })
+                Some(VectorSample { labels, t_ms: p.t_ms, value: Sample::Float(p.value) })
             };
             Value::Vector(rows()?.iter().map(sample).collect::<Option<_>>()?)
         }
         "matrix" => {
             let series = |row: &Json| {
-                let points = row["values"].as_array()?.iter().map(point).collect::<Option<_>>()?;
-                Some(Series { labels: labels(&row["metric"])?, points, histograms: Vec::new() })
+                let points = each(row.get("values"), point)?;
+                let histograms = each(row.get("histograms"), histogram_point)?;
+                Some(Series { labels: labels(&row["metric"])?, points, histograms })
             };
             Value::Matrix(rows()?.iter().map(series).collect::<Option<_>>()?)
         }
@@ -207,8 +224,15 @@ mod tests {
         let Some(Value::Matrix(m)) = value(&matrix) else { panic!("{matrix}") };
         assert_eq!((m[0].points.len(), m[0].points[1].t_ms), (2, 2250));
         assert!(matches!(value(&json!({"resultType": "scalar", "result": [1, "2"]})), Some(Value::Scalar(_))));
-        let histogram = json!({"resultType": "vector", "result": [{"metric": {}, "histogram": [1, {}]}]});
-        assert!(value(&histogram).is_none());
+        let broken = json!({"resultType": "vector", "result": [{"metric": {}, "histogram": [1, {}]}]});
+        assert!(value(&broken).is_none());
+        let told = json!({"count": "3", "sum": "4", "buckets": [[0, "1", "2", "3"]]});
+        let one = json!({"resultType": "vector", "result": [{"metric": {}, "histogram": [1.5, told]}]});
+        let Some(Value::Vector(v)) = value(&one) else { panic!("{one}") };
+        assert!(matches!(&v[0].value, Sample::Histogram(h) if h.count == 3.0) && v[0].t_ms == 1500, "{v:?}");
+        let many = json!({"resultType": "matrix", "result": [{"metric": {}, "values": [[1, "2"]], "histograms": [[2, told]]}]});
+        let Some(Value::Matrix(m)) = value(&many) else { panic!("{many}") };
+        assert_eq!((m[0].points.len(), m[0].histograms[0].t_ms), (1, 2000));
         assert_eq!((seconds(-1500), seconds(1_700_000_000_001)), ("-1.500".into(), "1700000000.001".into()));
     }
 

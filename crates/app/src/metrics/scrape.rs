@@ -77,6 +77,9 @@ impl State {
         }
         let done = memory.take(page, &target.labels, &job, at, started_after, &mut taken);
         error = error.or(done.err());
+        if error.is_none() {
+            error = self.admit_job(target.pool(), &taken.writes, scraped.at).err();
+        }
         if let Some(reason) = &error {
             taken.fail();
             self.jobs_over.note(target, reason, scraped.at, &self.own);

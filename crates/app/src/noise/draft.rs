@@ -16,7 +16,7 @@ use utoipa::ToSchema;
 use super::{DRAFTS_MAX, NoiseAsk};
 use crate::{
     App, Caller, Role,
-    alerts::{UNKNOWN_KEEP_MS, rule_file_version},
+    alerts::{RuleOf, UNKNOWN_KEEP_MS, rule_file_version, severity_of},
     metrics::How,
 };
 
@@ -31,13 +31,17 @@ const FOR_MS_MAX: i64 = 6 * 3_600_000;
 const FOR_MS: [i64; 3] = [60_000, 300_000, 900_000];
 const THRESHOLDS: [f64; 3] = [1.1, 1.25, 1.5];
 
-#[derive(Debug, Clone, Deserialize, utoipa::IntoParams)]
+#[derive(Debug, Clone, Default, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct DraftAsk {
     /// The alert's name.
     pub rule: String,
     /// The rule file, where several have an alert of this name.
     pub file: Option<String>,
+    /// Its group, where several of the file have an alert of this name.
+    pub group: Option<String>,
+    /// `critical`, `warning` or `info`, where several of the group have this name.
+    pub severity: Option<String>,
     /// How many days back, 1 to 28; 7 when absent.
     pub days: Option<i64>,
 }
@@ -77,12 +81,45 @@ pub struct RuleDrafts {
     pub drafts: Vec<DraftView>,
 }
 
+/// Which rule is meant: its name, and what tells it from others of that name.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Which<'a> {
+    pub name: &'a str,
+    pub file: Option<&'a str>,
+    pub group: Option<&'a str>,
+    pub severity: Option<&'a str>,
+}
+
+/// What tells the alerts of a rule from those of the others of its name in its group.
+#[derive(Debug, Clone)]
+struct Severities {
+    own: Option<&'static str>,
+    others: Vec<&'static str>,
+}
+
+impl Severities {
+    fn of(alike: &[AlertRule], at: usize) -> Self {
+        let others = alike.iter().enumerate().filter(|(other, _)| *other != at);
+        Self {
+            own: alike.get(at).and_then(severity_of),
+            others: others.filter_map(|(_, rule)| severity_of(rule)).collect(),
+        }
+    }
+
+    /// An alert of this severity is the rule's.
+    fn has(&self, severity: &str) -> bool {
+        self.own.map_or_else(|| !self.others.contains(&severity), |own| own == severity)
+    }
+}
+
 /// A rule and the file that it stands in.
 #[derive(Debug, Clone)]
 pub(super) struct RuleFound {
     pub file: String,
     /// The text of the file.
     pub text: String,
+    group: String,
+    severities: Severities,
     pub rule: AlertRule,
     interval_ms: i64,
 }
@@ -208,8 +245,13 @@ impl App {
             Fault::unavailable(format!("{DRAFTS_MAX} rules are tried on the past at this moment"))
                 .advice("try again in a while")
         })?;
-        let found = self.rule_named(&ask.rule, ask.file.as_deref()).await?;
-        let RuleFound { file, text, rule, interval_ms } = found;
+        let which = Which {
+            name: &ask.rule,
+            file: ask.file.as_deref(),
+            group: ask.group.as_deref(),
+            severity: ask.severity.as_deref(),
+        };
+        let RuleFound { file, text, group, severities, rule, interval_ms } = self.rule_named(which).await?;
         let version = rule_file_version(&text);
         let step_ms = interval_ms.max(1_000).max(to.since_ms(from) / EVALUATIONS_MAX);
         let parsed = parse(&rule.expr).map_err(|e| Fault::invalid(e.pointing(&rule.expr)))?;
@@ -224,8 +266,9 @@ impl App {
             .advice("look back over fewer days"));
         }
         let name = rule.alert.clone();
-        let key = (file.clone(), name.clone());
-        let acted = self.read(move |tx| acted(tx, from, &key.0, &key.1)).await?;
+        let like =
+            RuleOf { name: name.clone(), group, file: file.clone(), severity: String::new(), team: String::new() };
+        let acted = self.read(move |tx| acted(tx, from, &like, &severities)).await?;
         // A long past is work for a thread that serves nobody.
         let work = move || drafts((&rule, text.as_str()), comparison.as_ref(), &past, &acted);
         let (now, drafts) = tokio::task::spawn_blocking(work)
@@ -234,18 +277,32 @@ impl App {
         Ok(RuleDrafts { rule: name, file, version, from, to, step_ms, now, drafts })
     }
 
-    pub(super) async fn rule_named(&self, name: &str, file: Option<&str>) -> Result<RuleFound, Fault> {
+    pub(super) async fn rule_named(&self, which: Which<'_>) -> Result<RuleFound, Fault> {
+        let name = which.name;
         let mut found = Vec::new();
-        for (in_file, text) in self.rule_files().await?.into_iter().filter(|(n, _)| file.is_none_or(|f| f == n)) {
+        for (file, text) in self.rule_files().await?.into_iter().filter(|(n, _)| which.file.is_none_or(|f| f == n)) {
             let default = i64::try_from(self.settings.alerts.evaluation_interval_ms).unwrap_or(i64::MAX);
             let read = tenfold_alerting::parse_rules_with(&text, default).or_else(|_| parse_rules(&text));
             for group in read.map_err(|e| Fault::internal(e.to_string()))?.groups {
-                for rule in group.rules {
-                    if let Rule::Alert(rule) = rule
-                        && rule.alert == name
-                    {
-                        let (file, text) = (in_file.clone(), text.clone());
-                        found.push(RuleFound { file, text, rule, interval_ms: group.interval_ms });
+                if which.group.is_some_and(|wanted| wanted != group.name) {
+                    continue;
+                }
+                let named = group.rules.into_iter().filter_map(|rule| match rule {
+                    Rule::Alert(rule) if rule.alert == name => Some(rule),
+                    Rule::Alert(_) | Rule::Record(_) => None,
+                });
+                let alike: Vec<AlertRule> = named.collect();
+                for (at, rule) in alike.iter().enumerate() {
+                    let severities = Severities::of(&alike, at);
+                    if which.severity.is_none_or(|wanted| severities.has(wanted)) {
+                        found.push(RuleFound {
+                            file: file.clone(),
+                            text: text.clone(),
+                            group: group.name.clone(),
+                            severities,
+                            rule: rule.clone(),
+                            interval_ms: group.interval_ms,
+                        });
                     }
                 }
             }
@@ -254,8 +311,9 @@ impl App {
             1 => Ok(found.remove(0)),
             0 => Err(Fault::not_found(format!("no rule file here has an alert `{name:.100}`"))
                 .advice("what others send is changed where it is sent from")),
-            n => Err(Fault::invalid(format!("{n} rules have the name {name:.100}"))
-                .advice("name the file; two in one file cannot be told apart")),
+            n => Err(Fault::invalid(format!("{n} rules have the name {name:.100}")).advice(
+                "name the file, the group or the severity; two that are alike in all of them are changed by hand",
+            )),
         }
     }
 
@@ -286,8 +344,8 @@ impl App {
 fn acted(
     tx: &mut dyn tenfold_store::Tx,
     from: Timestamp,
-    file: &str,
-    rule: &str,
+    like: &RuleOf,
+    severities: &Severities,
 ) -> Result<Vec<(i64, Timestamp, Timestamp)>, Fault> {
     let mut found = Vec::new();
     for told in crate::incidents::paged_since(tx, from)? {
@@ -295,7 +353,11 @@ fn acted(
             continue;
         }
         let of = told.first_alert.as_deref().map(|f| crate::alerts::rule_of(tx, f)).transpose()?.flatten();
-        if of.is_some_and(|r| r.name == rule && r.file == file) {
+        let is = |r: &RuleOf| {
+            let there = (&r.name, &r.group, &r.file) == (&like.name, &like.group, &like.file);
+            there && severities.has(&r.severity)
+        };
+        if of.as_ref().is_some_and(is) {
             found.push((told.number, told.opened_at, told.resolved_at.unwrap_or(Timestamp(i64::MAX))));
         }
     }

@@ -7,14 +7,14 @@ use tenfold_promql::parse;
 use tenfold_types::Fault;
 use utoipa::ToSchema;
 
-use super::draft::{comparison, proposals};
+use super::draft::{Which, comparison, proposals};
 use crate::{
     App, Caller, Role,
     alerts::{RuleChange, rule_file_version},
 };
 
 /// Which draft is put into force.
-#[derive(Debug, Clone, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DraftPut {
     /// The alert's name.
@@ -22,6 +22,12 @@ pub struct DraftPut {
     /// The rule file, where several have an alert of this name.
     #[serde(default)]
     pub file: Option<String>,
+    /// Its group, where several of the file have an alert of this name.
+    #[serde(default)]
+    pub group: Option<String>,
+    /// `critical`, `warning` or `info`, where several of the group have this name.
+    #[serde(default)]
+    pub severity: Option<String>,
     /// As the draft says it, such as `for: 10m`, or its place among the drafts, from 1.
     pub change: String,
 }
@@ -48,7 +54,13 @@ impl App {
         edited: Option<String>,
     ) -> Result<RuleFileChanged, Fault> {
         who.require(Role::Deployer, None, None)?;
-        let found = self.rule_named(&put.rule, put.file.as_deref()).await?;
+        let which = Which {
+            name: &put.rule,
+            file: put.file.as_deref(),
+            group: put.group.as_deref(),
+            severity: put.severity.as_deref(),
+        };
+        let found = self.rule_named(which).await?;
         let parsed = parse(&found.rule.expr).map_err(|e| Fault::invalid(e.pointing(&found.rule.expr)))?;
         let proposals = proposals(&found.rule, comparison(&parsed).as_ref());
         let place = put.change.parse::<usize>().ok().and_then(|n| proposals.get(n.checked_sub(1)?));

@@ -40,6 +40,8 @@ pub struct RuleNoiseView {
     pub group: String,
     /// Empty for what others send.
     pub file: String,
+    /// `critical`, `warning` or `info`: what tells a rule from another of its name.
+    pub severity: String,
     pub incidents: u32,
     pub pages: u32,
     /// Pages by night (22 to 7), by the clock of whoever was paged.
@@ -76,9 +78,9 @@ pub struct NoiseView {
 impl From<RuleNoise> for RuleNoiseView {
     fn from(rule: RuleNoise) -> Self {
         let cost = rule.cost();
-        let RuleNoise { rule, group, file, incidents, pages, wakes, action, no_action, unsaid, kinds } = rule;
+        let RuleNoise { rule, group, file, severity, incidents, pages, wakes, action, no_action, unsaid, kinds } = rule;
         let kinds = kinds.into_iter().map(|(kind, n)| (kind.as_str().to_owned(), n)).collect();
-        Self { rule, group, file, incidents, pages, wakes, cost, action, no_action, unsaid, kinds }
+        Self { rule, group, file, severity, incidents, pages, wakes, cost, action, no_action, unsaid, kinds }
     }
 }
 
@@ -120,6 +122,7 @@ pub(super) fn teams(tx: &mut dyn Tx, from: Timestamp) -> Result<Vec<TeamNoise>, 
             rule: rule.name,
             group: rule.group,
             file: rule.file,
+            severity: rule.severity,
             team: rule.team,
             pages: count(told.pages.len()),
             wakes: count(told.pages.iter().filter(night).count()),

@@ -9,14 +9,12 @@ use tenfold_store::{Tx, events, events::EventQuery, people as person_store};
 use tenfold_types::{Event, Fault, Timestamp};
 use utoipa::ToSchema;
 
-use super::{
-    no_schedule,
-    rest::{busy, pages},
-    schedule,
-    schedules::profiles,
-    views::OnCallPerson,
+use super::{concerns::Concerns, no_schedule, rest::busy, schedule, schedules::profiles, views::OnCallPerson};
+use crate::{
+    App, Caller,
+    incidents::{IncidentView, paged_between},
+    people::Person,
 };
-use crate::{App, Caller, incidents::IncidentView, people::Person};
 
 const DAY_MS: i64 = 86_400_000;
 const WINDOW_DAYS_DEFAULT: i64 = 84;
@@ -75,7 +73,7 @@ pub struct SuggestionView {
     pub reason: String,
 }
 
-/// What the next one should know, from the record of a shift.
+/// What the next one should know, from the record of a shift: what reaches the people of the schedule.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct DigestView {
     pub schedule: String,
@@ -83,11 +81,11 @@ pub struct DigestView {
     pub from: Timestamp,
     #[schema(value_type = String)]
     pub to: Timestamp,
-    /// Alerts that fired, as the record says it.
+    /// Alerts that fired, as the record says it, by the policy of their incident or service.
     pub fired: Vec<String>,
-    /// Mutes that were made.
+    /// Mutes that were made, of such services or of no service in particular.
     pub muted: Vec<String>,
-    /// Pages that were sent.
+    /// Pages to the schedule's people.
     pub pages: usize,
     /// Incidents that are not over.
     pub open: Vec<String>,
@@ -111,7 +109,7 @@ fn shares(
     from: Timestamp,
     to: Timestamp,
 ) -> Result<BTreeMap<String, (Load, String)>, Fault> {
-    let mut paged = pages(tx, from, to)?;
+    let mut paged = paged_between(tx, from, to)?;
     let mut zones = BTreeMap::new();
     let mut known = BTreeMap::new();
     let newest = of.newest().map(|v| v.plan.people()).unwrap_or_default();
@@ -216,7 +214,7 @@ impl App {
     }
 }
 
-/// What happened in a stretch of a schedule, for whoever comes next.
+/// What happened in a stretch of a schedule, for whoever comes next: only what reaches its people.
 pub(super) fn digest(
     tx: &mut dyn Tx,
     of: &Schedule,
@@ -232,22 +230,40 @@ pub(super) fn digest(
         include_admin: true,
         ..EventQuery::default()
     };
-    let mut found = events::list(tx, &query)?;
-    found.reverse();
+    let mut concerns = Concerns::of(of, from, to);
+    let (mut found, mut paged) = (Vec::new(), 0);
+    let listed = events::list(tx, &query)?;
+    // Rest goes by every page that somebody had, whatever it was for.
+    let short_rests = after_night_pages(tx, of, &listed, to)?;
+    for event in listed.into_iter().rev() {
+        if !concerns.event(tx, &event)? {
+            continue;
+        }
+        let person = event.data["person"].as_str().unwrap_or_default();
+        if event.kind == "page.queued" && event.data["copy"] != true && concerns.people.contains(person) {
+            paged += 1;
+        }
+        found.push(event);
+    }
     let lines = |kind: &str| {
         let of_kind = found.iter().filter(|e| e.kind == kind);
         of_kind.map(|e| e.text.clone()).take(DIGEST_LINES_MAX).collect::<Vec<_>>()
     };
-    let open = open.iter().map(|i| format!("incident {}: {}", i.number, i.title)).take(DIGEST_LINES_MAX).collect();
+    let mut still_open = Vec::new();
+    for incident in open {
+        if still_open.len() < DIGEST_LINES_MAX && concerns.incident(tx, incident.number, incident.service.as_deref())? {
+            still_open.push(format!("incident {}: {}", incident.number, incident.title));
+        }
+    }
     Ok(DigestView {
         schedule: of.name.clone(),
         from,
         to,
         fired: lines("alert.fired"),
         muted: lines("mute.created"),
-        pages: found.iter().filter(|e| e.kind == "page.queued" && e.data["copy"] != true).count(),
-        open,
-        short_rests: after_night_pages(tx, of, &found, to)?,
+        pages: paged,
+        open: still_open,
+        short_rests,
     })
 }
 

@@ -7,11 +7,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
 use tenfold_oncall::{HandoffDigest, Schedule};
-use tenfold_store::{Tx, cursors};
+use tenfold_store::{Tx, cursors, oncall as store};
 use tenfold_types::{Actor, EventDraft, Fault, Severity, Source, Timestamp};
 
 use super::{
-    DigestView, figures, schedules,
+    DigestView, figures, schedule, schedules,
     schedules::{minute, profiles},
     views::OnCallPerson,
 };
@@ -80,28 +80,53 @@ fn cursor(schedule: &str) -> String {
     format!("handoff:{schedule}")
 }
 
-/// The handovers of which nobody was told yet.
-fn handovers(tx: &mut dyn Tx, now: Timestamp, open: &[IncidentView]) -> Result<Vec<Handover>, Fault> {
+/// The handovers of which nobody was told yet, and what is wrong with schedules of which that cannot be said. These keep none of
+/// the others from being told.
+fn handovers(tx: &mut dyn Tx, now: Timestamp, open: &[IncidentView]) -> Result<(Vec<Handover>, Vec<Fault>), Fault> {
     let names = profiles(tx)?;
+    let (mut found, mut wrong) = (Vec::new(), Vec::new());
+    for of in readable(tx, now, &mut wrong)? {
+        match handover(tx, of, now, &names, open) {
+            Ok(one) => found.extend(one),
+            Err(fault) => wrong.push(fault),
+        }
+    }
+    Ok((found, wrong))
+}
+
+/// All schedules; one by one where they cannot be read together.
+fn readable(tx: &mut dyn Tx, now: Timestamp, wrong: &mut Vec<Fault>) -> Result<Vec<Schedule>, Fault> {
+    if let Ok(all) = schedules(tx, now) {
+        return Ok(all);
+    }
     let mut out = Vec::new();
-    for of in schedules(tx, now)? {
-        let told = cursors::get(tx, &cursor(&of.name))?;
-        let Some(told_until) = told else {
-            // Seen for the first time: what was before is nobody's news.
-            out.push(Handover { schedule: of.name, at: now, told, tells: None });
-            continue;
-        };
-        let Some(change) = change(&of, now).filter(|change| change.at.millis() > told_until) else { continue };
-        let HandoffDigest { digest, channel } =
-            of.version_at(change.at).map(|version| version.plan.handoff.clone()).unwrap_or_default();
-        let tells = if digest && !change.coming.is_empty() {
-            Some(tells(tx, &of, &change, channel, &names, open)?)
-        } else {
-            None
-        };
-        out.push(Handover { schedule: of.name, at: change.at, told, tells });
+    for (name, _) in store::schedules(tx)? {
+        match schedule(tx, &name, now) {
+            Ok(of) => out.extend(of),
+            Err(fault) => wrong.push(fault),
+        }
     }
     Ok(out)
+}
+
+fn handover(
+    tx: &mut dyn Tx,
+    of: Schedule,
+    now: Timestamp,
+    names: &BTreeMap<String, OnCallPerson>,
+    open: &[IncidentView],
+) -> Result<Option<Handover>, Fault> {
+    let told = cursors::get(tx, &cursor(&of.name))?;
+    let Some(told_until) = told else {
+        // Seen for the first time: what was before is nobody's news.
+        return Ok(Some(Handover { schedule: of.name, at: now, told, tells: None }));
+    };
+    let Some(change) = change(&of, now).filter(|change| change.at.millis() > told_until) else { return Ok(None) };
+    let HandoffDigest { digest, channel } =
+        of.version_at(change.at).map(|version| version.plan.handoff.clone()).unwrap_or_default();
+    let tells =
+        if digest && !change.coming.is_empty() { Some(tells(tx, &of, &change, channel, names, open)?) } else { None };
+    Ok(Some(Handover { schedule: of.name, at: change.at, told, tells }))
 }
 
 fn tells(
@@ -209,17 +234,24 @@ impl App {
         let now = self.now();
         let open = self.incidents_open().await?;
         // Summing up reads the events of a shift, which nobody who writes shall wait for.
-        let found = self.read(move |tx| handovers(tx, now, &open)).await?;
+        let (found, mut wrong) = self.read(move |tx| handovers(tx, now, &open)).await?;
         for handover in found {
             let lease = lease.clone();
-            self.housekeeping(move |t| {
-                lease.check(t)?;
-                tell(t, &handover)
-            })
-            .await?;
-            self.digests.wake();
+            let told = self
+                .housekeeping(move |t| {
+                    lease.check(t)?;
+                    tell(t, &handover)
+                })
+                .await;
+            match told {
+                Ok(()) => self.digests.wake(),
+                Err(fault) => wrong.push(fault),
+            }
         }
-        Ok(())
+        for fault in &wrong {
+            tracing::warn!(%fault, "the handovers of a schedule could not be told of; trying again");
+        }
+        wrong.into_iter().next().map_or(Ok(()), Err)
     }
 }
 

@@ -5,6 +5,7 @@
 //! still counts until then.
 
 mod calendars;
+mod concerns;
 mod figures;
 mod foreseen;
 mod handoffs;
@@ -37,7 +38,7 @@ pub use overrides::{NewOverride, TAKE_MS_DEFAULT};
 pub use policies::PolicyUpdate;
 pub(crate) use policies::policy;
 pub use preview::{Draft, PreviewAsk};
-pub use readiness::{EmptyStep, ReadinessPerson, ReadinessView, UnreadyView};
+pub use readiness::{EmptyStep, ReadinessPerson, ReadinessView, ScheduleEnd, UnreadyView};
 pub use schedules::ScheduleUpdate;
 pub use swaps::NewSwap;
 pub use views::{

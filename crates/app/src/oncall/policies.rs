@@ -26,23 +26,27 @@ pub struct PolicyUpdate {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     pub deployer_first: Option<DeployerFirst>,
+    /// An acknowledgement that is older than this is over, and the policy is gone through again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ack_timeout_ms: Option<i64>,
 }
 
 impl PolicyUpdate {
     pub(crate) fn named(self, name: &str) -> Policy {
-        let Self { steps, repeat, deployer_first } = self;
-        Policy { name: name.to_owned(), steps, repeat, deployer_first }
+        let Self { steps, repeat, deployer_first, ack_timeout_ms } = self;
+        Policy { name: name.to_owned(), steps, repeat, deployer_first, ack_timeout_ms }
     }
 
     fn view(self, name: String) -> PolicyView {
-        let Self { steps, repeat, deployer_first } = self;
-        PolicyView { name, steps, repeat, deployer_first }
+        let Self { steps, repeat, deployer_first, ack_timeout_ms } = self;
+        PolicyView { name, steps, repeat, deployer_first, ack_timeout_ms }
     }
 }
 
 impl From<PolicyView> for PolicyUpdate {
     fn from(view: PolicyView) -> Self {
-        Self { steps: view.steps, repeat: view.repeat, deployer_first: view.deployer_first }
+        let PolicyView { name: _, steps, repeat, deployer_first, ack_timeout_ms } = view;
+        Self { steps, repeat, deployer_first, ack_timeout_ms }
     }
 }
 

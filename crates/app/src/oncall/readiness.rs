@@ -24,6 +24,8 @@ const DAY_MS: i64 = 86_400_000;
 const HOUR_MS: i64 = 3_600_000;
 /// How far ahead people are looked for.
 const AHEAD_MS: i64 = 14 * DAY_MS;
+/// A schedule that has nobody for so long behind these two weeks, and before their end, has come to its end.
+const ENDED_MS: i64 = 28 * DAY_MS;
 const CURSOR: &str = "readiness";
 /// Troubles that the weekly line names, and that its event holds.
 const TOLD_MAX: usize = 5;
@@ -72,6 +74,16 @@ pub struct EmptyStep {
     pub from: Timestamp,
 }
 
+/// A schedule that comes to its end: somebody is on it, and then nobody is any more. So it is with shifts that were imported as
+/// overrides, and with layers that have an end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct ScheduleEnd {
+    pub schedule: String,
+    /// When its last shift ends.
+    #[schema(value_type = String)]
+    pub at: Timestamp,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct ReadinessView {
     #[schema(value_type = String)]
@@ -84,6 +96,8 @@ pub struct ReadinessView {
     /// By name.
     pub people: Vec<ReadinessPerson>,
     pub steps: Vec<EmptyStep>,
+    /// Those whose last shift ends within two weeks, the first to end first.
+    pub ends: Vec<ScheduleEnd>,
 }
 
 /// What the store says, all of one instant.
@@ -203,9 +217,21 @@ fn view(facts: &Facts, reach: &Reach, test_days: u32, now: Timestamp) -> Readine
             }
         }
     }
-    let mut view = ReadinessView { at: now, until, test_days, people, steps };
+    let mut ends: Vec<ScheduleEnd> = facts.schedules.values().filter_map(|of| end_of(of, now, until)).collect();
+    ends.sort_by(|a, b| a.at.cmp(&b.at).then_with(|| a.schedule.cmp(&b.schedule)));
+    let mut view = ReadinessView { at: now, until, test_days, people, steps, ends };
     view.people.sort_by(|a, b| a.name.cmp(&b.name).then_with(|| a.login.cmp(&b.login)));
     view
+}
+
+/// When a schedule has its last shift, if that is before `until` and long enough before the next one.
+fn end_of(of: &Schedule, now: Timestamp, until: Timestamp) -> Option<ScheduleEnd> {
+    let to = until.plus_ms(ENDED_MS);
+    let spans = of.spans(now, to);
+    // Of one with too many handoffs the end is not seen.
+    let whole = spans.last().is_some_and(|span| span.until >= to);
+    let last = spans.iter().rfind(|span| !span.people.is_empty())?;
+    (whole && last.until < until).then(|| ScheduleEnd { schedule: of.name.clone(), at: last.until })
 }
 
 fn person(
@@ -263,13 +289,16 @@ impl ReadinessView {
             .steps
             .iter()
             .map(|step| format!("step {} of {} has nobody from {} on", step.step, step.policy, minute(step.from)));
-        gone.into_iter().map(said).chain(steps).chain(rest.into_iter().map(said)).collect()
+        let end =
+            |end: &ScheduleEnd| format!("the schedule {} has nobody any more from {} on", end.schedule, minute(end.at));
+        let ends = self.ends.iter().map(end);
+        gone.into_iter().map(said).chain(ends).chain(steps).chain(rest.into_iter().map(said)).collect()
     }
 }
 
 /// The week's event; none where nobody may be paged.
 fn draft(view: &ReadinessView) -> Option<EventDraft> {
-    if view.people.is_empty() && view.steps.is_empty() {
+    if view.people.is_empty() && view.steps.is_empty() && view.ends.is_empty() {
         return None;
     }
     let sentences = view.sentences();

@@ -5,11 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::tz::TimeZone;
 use tenfold_oncall::{Elsewhere, Schedule, ShortRest, is_night};
-use tenfold_store::{
-    Tx,
-    events::{self, EventQuery},
-    people,
-};
+use tenfold_store::{Tx, people};
 use tenfold_types::{Fault, Timestamp};
 
 use super::{
@@ -18,7 +14,7 @@ use super::{
     schedules::minute,
     views::{OverrideView, RestView},
 };
-use crate::people::Person;
+use crate::{incidents::paged_between, people::Person};
 
 impl From<ShortRest> for RestView {
     fn from(rest: ShortRest) -> Self {
@@ -32,32 +28,6 @@ impl From<ShortRest> for RestView {
             before: rest.before,
         }
     }
-}
-
-/// Pages read in one look at them.
-const PAGES_READ_MAX: usize = 10_000;
-
-/// When each person was paged in a stretch; copies for those who learn do not count.
-pub(super) fn pages(
-    tx: &mut dyn Tx,
-    from: Timestamp,
-    to: Timestamp,
-) -> Result<BTreeMap<String, Vec<Timestamp>>, Fault> {
-    let query = EventQuery {
-        kinds: vec!["page.queued".into()],
-        from: Some(from),
-        to: Some(to),
-        limit: PAGES_READ_MAX,
-        include_admin: true,
-        ..EventQuery::default()
-    };
-    let mut paged: BTreeMap<String, Vec<Timestamp>> = BTreeMap::new();
-    for event in events::list(tx, &query)? {
-        if let (Some(person), false) = (event.data["person"].as_str(), event.data["copy"] == true) {
-            paged.entry(person.to_owned()).or_default().push(event.occurred_at);
-        }
-    }
-    Ok(paged)
 }
 
 /// The longest rest that a version of the schedule asks for; 0 when none does.
@@ -94,7 +64,7 @@ pub(super) fn elsewhere(
         (other.name, spans)
     });
     let mut night_pages = BTreeMap::new();
-    for (login, pages) in pages(tx, since, until.min(now))? {
+    for (login, pages) in paged_between(tx, since, until.min(now))? {
         if !own.contains(login.as_str()) {
             continue;
         }

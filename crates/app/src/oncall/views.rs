@@ -244,4 +244,7 @@ pub struct PolicyView {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     pub deployer_first: Option<DeployerFirst>,
+    /// An acknowledgement that is older is over, and the policy is gone through again; without it one holds for good.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ack_timeout_ms: Option<i64>,
 }

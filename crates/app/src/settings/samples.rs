@@ -11,6 +11,8 @@ use super::{Metrics, Push};
 const DAY_MS: i64 = 24 * 3_600_000;
 /// Less than this is a slip of the pen: one block of a handful of series is larger.
 const RETENTION_BYTES_MIN: u64 = 1 << 20;
+/// The protocol of scraped jobs among the sources.
+pub const SCRAPE: &str = "scrape";
 /// Sources that may have limits of their own.
 const SOURCES_MAX: usize = 500;
 
@@ -125,7 +127,7 @@ pub struct SourceLimits {
     pub samples_per_second_max: Option<u64>,
 }
 
-/// What each source that pushes may send.
+/// What each source may send: one that pushes, or a scraped job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PushLimits {
     usual: Push,
@@ -133,10 +135,12 @@ pub struct PushLimits {
 }
 
 impl PushLimits {
-    /// The limits of a source, and whether it has its own. `PROTOCOL/NAME` counts before `NAME`.
+    /// The limits of a source, and whether it has its own. `PROTOCOL/NAME` counts before `NAME`, which is no scraped job: a
+    /// token may be called as one is.
     pub fn of(&self, protocol: &str, name: &str) -> (Push, bool) {
         let mut limits = self.usual.clone();
-        let found = self.own.get(&format!("{protocol}/{name}")).or_else(|| self.own.get(name));
+        let found = self.own.get(&format!("{protocol}/{name}"));
+        let found = found.or_else(|| self.own.get(name).filter(|_| protocol != SCRAPE));
         if let Some(found) = found {
             limits.series_per_source_max = found.series_max.unwrap_or(limits.series_per_source_max);
             limits.samples_per_second_max = found.samples_per_second_max.unwrap_or(limits.samples_per_second_max);
@@ -273,5 +277,6 @@ mod tests {
         assert_eq!(of("remote_write", "ci"), (7, 5, true));
         assert_eq!(of("otlp", "ci"), (100, 0, true));
         assert_eq!(of("otlp", "cd"), (100, 5, false));
+        assert_eq!(of(SCRAPE, "ci"), (100, 5, false), "a job is no token of the same name");
     }
 }

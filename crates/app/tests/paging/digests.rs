@@ -116,3 +116,62 @@ async fn who_has_no_quiet_way_is_named_in_the_record() {
     let failed = w.events().await.into_iter().find(|e| e.kind == "digest.failed").expect("it is said");
     assert!(failed.text.contains("no way that does not ring"), "{}", failed.text);
 }
+
+#[tokio::test]
+async fn what_never_may_be_told_ends_and_the_record_says_so() {
+    let w = desk(324, json!({})).await;
+    for login in ["ana", "raj"] {
+        let contact = json!({"email": format!("{login}@example.org"),
+            "quiet": {"from": "00:00", "to": "23:59", "channels": ["irc"]}});
+        let update = PersonUpdate { contact: Some(from(contact)), ..PersonUpdate::default() };
+        w.app.person_put(&Caller::system(), login, update).await.expect("the contact is changed");
+    }
+    w.clock.advance_ms(HOUR_MS);
+    told(&w).await;
+    assert_eq!((desks(&w).len(), w.count("digest.failed").await), (0, 0), "it waits");
+    w.clock.advance_ms(47 * HOUR_MS);
+    w.app.digests_tick().await.expect("digests are looked at");
+    assert_eq!(w.count("digest.failed").await, 0, "still");
+    w.clock.advance_ms(HOUR_MS);
+    w.app.digests_tick().await.expect("digests are looked at");
+    let failed = w.events().await.into_iter().find(|e| e.kind == "digest.failed").expect("it is said");
+    assert!(failed.text.contains("quiet hours"), "{}", failed.text);
+}
+
+#[tokio::test]
+async fn a_digest_tells_of_what_reaches_its_schedule_alone() {
+    let w = World::new(325).await;
+    let system = Caller::system();
+    let plan = json!({"timezone": "UTC",
+        "rotation": {"people": ["mei"], "start": "2026-11-23T08:00:00", "shift_length": "1d"}});
+    w.app.schedule_put(&system, "music", from(plan)).await.expect("a schedule is made");
+    let policy = json!({"steps": [{"delay_ms": 60_000, "targets": [{"kind": "schedule", "name": "music"}]}]});
+    w.app.policy_put(&system, "music", from(policy)).await.expect("a policy is made");
+    // The rule's service is photos, whose policy pages photos-primary and raj.
+    w.errors(12.5);
+    w.pass(20).await;
+    let ends = w.clock_now().plus_ms(HOUR_MS);
+    for (service, severity) in [("music", "critical"), ("photos", "warning")] {
+        let alert = json!({"labels": {"alertname": "Late", "service": service, "severity": severity}, "endsAt": ends});
+        w.app.alerts_receive(&system, vec![from(alert)]).await.expect("it is taken");
+    }
+    w.pass(10).await;
+    w.clock.advance_ms(HOUR_MS / 2);
+    let digest = w.app.handoff_digest(&system, "music").await.expect("a digest");
+    assert_eq!((digest.fired.len(), digest.pages, digest.open.len()), (1, 1, 1), "{digest:?}");
+    assert!(digest.fired[0].contains("music"), "{digest:?}");
+    let digest = w.app.handoff_digest(&system, "photos-primary").await.expect("a digest");
+    assert_eq!((digest.fired.len(), digest.pages, digest.open.len()), (2, 1, 1), "{digest:?}");
+}
+
+#[tokio::test]
+async fn a_schedule_that_cannot_be_read_keeps_no_other_from_being_told() {
+    let w = desk(326, json!({})).await;
+    let broken = w.app.housekeeping(|t| Ok(tenfold_store::oncall::schedule_put(t.tx(), "broken", "{")?)).await;
+    broken.expect("it is broken");
+    w.clock.advance_ms(HOUR_MS);
+    let fault = w.app.handoff_tick().await.expect_err("it is said");
+    assert!(fault.message.contains("broken"), "{}", fault.message);
+    w.app.digests_tick().await.expect("digests are told");
+    assert_eq!(desks(&w).len(), 1);
+}

@@ -106,7 +106,7 @@ async fn a_team_is_told_of_its_own_once() {
 async fn a_draft_is_put_into_force_and_taken_back() {
     let w = World::new(55).await;
     let ana = caller("ana", Role::Deployer);
-    let put = |change: &str| DraftPut { rule: "HighErrorRate".into(), file: None, change: change.into() };
+    let put = |change: &str| DraftPut { rule: "HighErrorRate".into(), change: change.into(), ..DraftPut::default() };
     let before = w.app.rule_file("photos").await.expect("a rule file");
     let version = rule_file_version(&before);
 
@@ -161,7 +161,7 @@ async fn a_draft_says_what_it_would_have_done() {
     let ana = caller("ana", Role::Responder);
     w.app.incident_classify(&ana, 1, "action").await.expect("something was done");
 
-    let ask = || DraftAsk { rule: "HighErrorRate".into(), file: None, days: Some(1) };
+    let ask = || DraftAsk { rule: "HighErrorRate".into(), days: Some(1), ..DraftAsk::default() };
     let drafts = w.app.noise_drafts(&ana, ask()).await.expect("drafts");
     assert_eq!((drafts.file.as_str(), drafts.step_ms), ("photos", 8_640));
     assert_eq!((drafts.now.fires, drafts.now.for_.as_str()), (13, "10s"), "{drafts:?}");

@@ -120,3 +120,23 @@ async fn the_room_is_told_once_a_week() {
     w.clock.advance_ms(DAY_S * 1_000);
     assert_eq!(kinds(&w, "ana").await, ["test_old"]);
 }
+
+#[tokio::test]
+async fn a_schedule_that_comes_to_its_end_is_found_before_it() {
+    let w = World::new(66).await;
+    assert!(ready(&w).await.ends.is_empty(), "a rotation goes on");
+    let end = w.clock_now().plus_ms(5 * DAY_S * 1_000);
+    let rotation = json!({"people": ["ana", "raj"], "start": "2026-11-23T08:00:00", "shift_length": "1d"});
+    let plan = json!({"timezone": "UTC", "layers": [{"name": "imported", "rotation": rotation, "end": end}]});
+    w.app.schedule_put(&Caller::system(), "holidays", from(plan)).await.expect("a schedule is made");
+    let view = ready(&w).await;
+    assert_eq!(view.ends.len(), 1, "{view:?}");
+    assert_eq!((view.ends[0].schedule.as_str(), view.ends[0].at), ("holidays", end));
+    let said = view.sentences();
+    assert!(said.iter().any(|s| s.starts_with("the schedule holidays has nobody any more from ")), "{said:?}");
+    // It goes on after a pause.
+    let later = end.plus_ms(20 * DAY_S * 1_000);
+    let new = NewOverride::cover("ana", None, later, later.plus_ms(DAY_S * 1_000));
+    w.app.override_create(&Caller::system(), "holidays", new).await.expect("it is made");
+    assert!(ready(&w).await.ends.is_empty());
+}

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use tenfold_app::alerts::PostedAlert;
 use tenfold_app::{Caller, Role};
 use tenfold_protocols::alert_hook::{KeyedAlert, SaidState};
+use tenfold_types::ErrorCode;
 
 use crate::world::{World, caller, from};
 
@@ -164,4 +165,27 @@ async fn a_key_that_gets_worse_rings_anew_in_the_incident_it_has() {
     let all = w.kinds(&["incident.opened", "incident.resolved", "incident.reopened"]).await;
     assert_eq!(all, ["incident.opened"], "it never ended in between");
     assert_eq!(w.receivers.subjects_to("ana@example.org").len(), 2, "the second is critical");
+}
+
+#[tokio::test]
+async fn what_was_not_stored_is_not_taken_and_is_new_when_it_is_said_again() {
+    let w = World::new(36).await;
+    w.tick().await;
+    w.lose_lease().await;
+    let (who, ends) = (sender(), w.clock_now().plus_ms(4 * MINUTE_S * 1_000));
+    let said = || {
+        let labels = json!({"alertname": "Late", "service": "photos", "severity": "critical"});
+        w.app.alerts_receive(&who, vec![from(json!({"labels": labels, "endsAt": ends}))])
+    };
+    // The second finds in memory what the first has brought and the store refuses.
+    let (first, second) = tokio::join!(said(), said());
+    for answer in [first, second, said().await] {
+        assert_eq!(answer.expect_err("it is not stored").code, ErrorCode::Unavailable);
+    }
+    assert_eq!(kinds(&w).await, Vec::<String>::new());
+    w.pass(13).await;
+    said().await.expect("it is taken");
+    w.tick().await;
+    assert_eq!(kinds(&w).await, ["alert.fired", "incident.opened"]);
+    assert_eq!(w.receivers.subjects_to("ana@example.org").len(), 1);
 }

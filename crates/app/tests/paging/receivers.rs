@@ -123,6 +123,34 @@ async fn a_routing_that_groups_by_more_separates_and_the_plain_one_does_not() {
 }
 
 #[tokio::test]
+async fn a_warning_pages_where_the_receiver_says_so() {
+    let both = json!([{"receiver": "web", "continue": true}, {"receiver": "db"}]);
+    let mut all = routing(&both);
+    all["receivers"][1]["pages"] = "all".into();
+    let mut w = world(408, &all).await;
+    let ways = from(json!({"contact": {
+        "email": MEI, "webhook": "https://hooks.example.org/mei",
+        "rules": {"critical": [{"channel": "webhook"}], "other": [{"channel": "mail"}]},
+    }}));
+    w.app.person_put(&Caller::system(), "mei", ways).await.expect("changed");
+    let warning = [("severity", "warning")];
+    say(&w, "Late", &warning, false).await;
+    assert_eq!((mails(&w, ANA), mails(&w, MEI)), (0, 1), "by the way for what is not critical");
+    assert_eq!(mails(&w, "https://hooks.example.org/mei"), 0);
+    assert_eq!(w.app.incident(1).await.expect("an incident").severity, "warning");
+    say(&w, "Quiet", &[("severity", "warning"), ("page", "false")], false).await;
+    assert_eq!(alert(&w, "Quiet").await.incident, None, "what the label says comes first");
+    w.restart().await;
+    w.pass(10).await;
+    assert_eq!((mails(&w, ANA), mails(&w, MEI), w.states().await.len()), (0, 1, 1), "nobody twice");
+
+    let w = world(409, &routing(&both)).await;
+    say(&w, "Late", &warning, false).await;
+    w.pass(10).await;
+    assert_eq!((mails(&w, ANA), mails(&w, MEI), w.states().await.len()), (0, 0, 0));
+}
+
+#[tokio::test]
 async fn a_start_between_two_receivers_loses_no_page_and_sends_none_twice() {
     let later = json!([{"receiver": "web", "continue": true}, {"receiver": "db", "group_wait": "30s"}]);
     let mut w = world(406, &routing(&later)).await;

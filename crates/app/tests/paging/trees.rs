@@ -52,7 +52,7 @@ fn labels(dice: &TestEntropy, number: u64) -> Labels {
         ("service", pick(&["photos", "search", ""])),
         ("team", pick(&["a", "b"])),
         ("severity", pick(&["critical", "warning"])),
-        ("page", "true".to_owned()),
+        ("page", pick(&["true", "true", "", "false"])),
     ];
     Labels::from_pairs(labels)
 }
@@ -64,10 +64,10 @@ async fn history(seed: u64) {
     pages(&w, "default", "raj").await;
     let receivers = json!([
         {"name": "r0", "policy": "photos"},
-        {"name": "r1", "policy": "db"},
+        {"name": "r1", "policy": "db", "pages": "all"},
         {"name": "r2", "policy": "missing"},
         {"name": "r3", "quiet": true},
-        {"name": "r4", "policy": "default"},
+        {"name": "r4", "policy": "default", "pages": "all"},
     ]);
     let routing = json!({"route": route(&dice, 0), "receivers": receivers});
     routes(&w, &routing).await;

@@ -1,10 +1,13 @@
 //! When something is missing or refuses: no data, mutes, mail that bounces, nobody to page, restarts.
 
+use std::time::Duration;
+
 use serde_json::json;
-use tenfold_app::alerts::{NewMute, NotifyError};
+use tenfold_app::alerts::{NewMute, NotifyError, PostedAlert};
 use tenfold_app::incidents::{NewIncident, Resolution};
 use tenfold_app::people::{Contact, PersonUpdate};
 use tenfold_app::{Caller, Role};
+use tokio_util::sync::CancellationToken;
 
 use crate::world::{Answer, World, caller, from};
 
@@ -128,6 +131,50 @@ async fn when_nobody_of_a_step_can_be_reached_the_next_does_not_wait() {
 }
 
 #[tokio::test]
+async fn a_way_that_hangs_keeps_nobody_from_the_next_one() {
+    /// More than may be on the way to one receiver.
+    const INCIDENTS: usize = 60;
+    const HOOK: &str = "https://hooks.example.org/ana";
+    let w = World::new(47).await;
+    let ways: PersonUpdate = from(json!({"contact": {
+        "email": "ana@example.org", "webhook": HOOK,
+        "rules": {"critical": [{"channel": "webhook"}, {"channel": "mail", "after_s": 30}]},
+    }}));
+    w.app.person_put(&Caller::system(), "ana", ways).await.expect("changed");
+    w.receivers.slow.lock().insert(HOOK.to_owned());
+    let held = w.receivers.held.lock().await;
+    let alerts: Vec<PostedAlert> = (0..INCIDENTS)
+        .map(|n| {
+            let labels = json!({"alertname": format!("Late{n}"), "service": "photos", "environment": format!("e{n}"),
+                "severity": "critical"});
+            from(json!({"labels": labels, "endsAt": w.clock_now().plus_ms(86_400_000)}))
+        })
+        .collect();
+    w.app.alerts_receive(&Caller::system(), alerts).await.expect("they are taken");
+    w.app.alerts_tick().await.expect("alerts are evaluated");
+    let app = w.app.clone();
+    let first = tokio::spawn(async move { app.incidents_tick().await });
+    w.receivers.holding.notified().await;
+    w.clock.advance_ms(30_000);
+    let stop = CancellationToken::new();
+    let pages = tokio::spawn(tenfold_app::incidents::run(w.app.clone(), stop.clone()));
+    let all_mailed = async {
+        while w.receivers.subjects_to("ana@example.org").len() < INCIDENTS {
+            w.receivers.took.notified().await;
+        }
+    };
+    let in_time = tokio::time::timeout(Duration::from_secs(25), all_mailed).await;
+    let mails = w.receivers.subjects_to("ana@example.org").len();
+    assert!(in_time.is_ok(), "{mails} of {INCIDENTS} mails went out");
+    let hooks = w.receivers.subjects_to(HOOK).len();
+    assert!(hooks < INCIDENTS, "the webhook was to hang, and took {hooks}");
+    drop(held);
+    first.await.expect("it does not panic").expect("pages are worked on");
+    stop.cancel();
+    pages.await.expect("the loop ends");
+}
+
+#[tokio::test]
 async fn an_acknowledgement_before_delivery_ends_the_tries() {
     let w = World::new(16).await;
     w.tick().await;
@@ -172,6 +219,23 @@ async fn state_survives_a_restart() {
         ["ana@example.org", "raj@example.org"]
     );
     assert_eq!((w.count("alert.fired").await, w.count("incident.opened").await), (1, 1));
+}
+
+#[tokio::test]
+async fn a_runbook_of_each_name_that_the_check_takes_is_shown() {
+    for (seed, name) in [(48, "runbook_url"), (49, "runbook"), (50, "playbook")] {
+        let w = World::new(seed).await;
+        let rules = crate::world::RULES.replace("runbook_url", name);
+        w.app.rules_put(&Caller::system(), "photos", &rules).await.expect("it is put");
+        w.tick().await;
+        w.errors(9.0);
+        w.pass(20).await;
+        let url = "https://example.org/runbooks/errors";
+        let alert = &w.app.alerts_list(None).await.expect("alerts")[0];
+        assert_eq!(alert.runbook_url.as_deref(), Some(url), "{name}");
+        let text = w.receivers.taken.lock()[0].notice.text.clone();
+        assert!(text.contains(&format!("Runbook: {url}")), "{name}: {text}");
+    }
 }
 
 #[tokio::test]
@@ -242,4 +306,19 @@ async fn a_rule_file_too_long_for_the_record_can_be_changed() {
     }
     let refused = w.app.rules_undo(&system, "long", None).await.expect_err("there is nothing to put back");
     assert!(refused.to_string().contains("the record has nothing"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_rule_file_is_put_back_however_much_else_was_changed_since() {
+    /// More than the record gives in one answer by default.
+    const CHANGES: usize = 520;
+    let w = World::new(46).await;
+    let system = Caller::system();
+    let before = w.app.rule_file("photos").await.expect("a rule file");
+    w.app.rules_put(&system, "photos", &format!("{before}# later\n")).await.expect("it is changed");
+    for n in 0..CHANGES {
+        let text = format!("groups:\n- name: other\n  rules:\n  - record: other:{n}\n    expr: vector({n})\n");
+        w.app.rules_put(&system, "other", &text).await.expect("another is changed");
+    }
+    assert_eq!(w.app.rules_undo(&system, "photos", None).await.expect("it is put back"), before);
 }

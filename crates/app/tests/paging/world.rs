@@ -10,7 +10,7 @@ use tenfold_app::alerts::{Channel, Notice, Notifier, NotifyError, Push, PushErro
 use tenfold_app::oncall::{PolicyUpdate, ScheduleUpdate};
 use tenfold_app::people::{Contact, PersonKind, PersonUpdate};
 use tenfold_app::{App, Caller, Grant, Role, Settings, metrics};
-use tenfold_store::Db;
+use tenfold_store::{Db, leases};
 use tenfold_testkit::{TempDb, TestClock, TestEntropy, temp_db};
 use tenfold_types::{Actor, Clock as _, Event, EventDraft, Labels, Severity, Source, Timestamp};
 
@@ -56,6 +56,10 @@ pub struct Receivers {
     pub answers: Mutex<VecDeque<Answer>>,
     /// Addresses that refuse for good.
     pub unknown: Mutex<BTreeSet<String>>,
+    /// Addresses that take what is sent and answer when the test lets go of `held`.
+    pub slow: Mutex<BTreeSet<String>>,
+    /// Told when an address that answers has taken a message.
+    pub took: tokio::sync::Notify,
     /// What was told after the pages.
     pub updates: Mutex<Vec<Told>>,
     /// What the next of these calls are refused with.
@@ -115,8 +119,17 @@ impl Notifier for Receivers {
             let message = "550 no such mailbox".to_owned();
             return Err(NotifyError { too_large: false, permanent: true, retry_after_ms: None, message });
         }
+        if self.slow.lock().contains(to) {
+            take();
+            self.holding.notify_one();
+            drop(self.held.lock().await);
+            return Ok(());
+        }
         match answer {
-            None => take(),
+            None => {
+                take();
+                self.took.notify_one();
+            }
             Some(Answer::Refuse(error)) => return Err(error),
             Some(Answer::DieBefore) => self.die().await,
             Some(Answer::DieAfter) => {
@@ -229,6 +242,13 @@ impl World {
         let mut settings = node.settings();
         change(&mut settings);
         self.app = node.start_with(settings, &self.clock, &self.entropy, &self.receivers, &self.samples).await;
+    }
+
+    /// Another node takes the lease from this one, which does not know it yet, and is gone 12 s later.
+    pub async fn lose_lease(&self) {
+        let lapsed = self.clock_now().plus_ms(11_000);
+        let taken = self.db.write(move |tx| leases::acquire(tx, "alerting", "another", lapsed, 1_000)).await;
+        assert!(taken.expect("the store answers").is_some(), "it is taken");
     }
 
     pub fn clock_now(&self) -> Timestamp {

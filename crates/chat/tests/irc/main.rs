@@ -87,7 +87,9 @@ async fn links_by_code_runs_commands_and_forgets_a_changed_nick(server: Server) 
     assert_eq!((event.actor.id.as_str(), event.source), ("ana", tenfold_types::Source::Chat));
 
     ana.say("#ops", "tenfold: help ack").await;
-    assert_eq!(ana.next_text().await, "ana: ack N: Acknowledges incident N: you have it. Example: ack 14");
+    let help =
+        "ana: ack N [--for DURATION]: Acknowledges incident N: you have it, for good or for a time. Example: ack 14";
+    assert_eq!(ana.next_text().await, help);
 
     ana.send("NICK anna").await;
     ana.until("NICK", |m| m.is("NICK")).await;

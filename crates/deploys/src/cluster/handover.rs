@@ -82,6 +82,12 @@ impl Handover {
         }
     }
 
+    /// Where we paused the thing before: a hold of a deploy that this one takes over, or of before a restart.
+    #[must_use]
+    pub fn after_pause(self, paused: bool) -> Self {
+        Self { paused, ..self }
+    }
+
     /// When `Input::Tick` is due.
     pub fn next_wake(&self) -> Option<Timestamp> {
         let pause = self.pause_until.filter(|_| self.goal != Goal::Rest);
@@ -394,6 +400,7 @@ impl Machine {
         if self.is_held_by_us(seen) {
             return self.write(Change::Resume, seen);
         }
+        self.s.paused &= seen.pause != Pause::None;
         self.answer_reached(release.digest, seen);
         let Some(last) = self.s.pending.keys().next_back().copied() else {
             self.s.goal = Goal::Rest;
@@ -439,6 +446,7 @@ impl Machine {
         if self.is_held_by_us(seen) {
             return self.write(Change::Resume, seen);
         }
+        self.s.paused &= seen.pause != Pause::None;
         match &seen.phase {
             Phase::Done => {
                 for place in std::mem::take(&mut self.s.pending).into_keys() {

@@ -183,12 +183,21 @@ fn held(object: &Value) -> Option<(bool, i64)> {
     Some((word == "paused", generation.parse().ok()?))
 }
 
+/// Our note says that we paused it. Where the API server knows who set the field last, that has to be us as well: somebody may
+/// have let it go on by hand since, and have paused it again.
 fn paused(object: &Value) -> Pause {
     match held(object) {
         _ if object["spec"]["paused"] != true => Pause::None,
-        Some((true, _)) => Pause::Ours,
+        Some((true, _)) if !is_set_by_another(object) => Pause::Ours,
         _ => Pause::Theirs,
     }
+}
+
+/// Whether the API server says who set `spec.paused`, and we are not among them.
+fn is_set_by_another(object: &Value) -> bool {
+    let all = object["metadata"]["managedFields"].as_array().into_iter().flatten();
+    let mut setters = all.filter(|m| !m["fieldsV1"]["f:spec"]["f:paused"].is_null()).peekable();
+    setters.peek().is_some() && setters.all(|m| m["manager"] != FIELD_MANAGER)
 }
 
 fn paused_by(object: &Value) -> &'static str {

@@ -1,7 +1,7 @@
 //! Conclusions: from what is known of the hosts to the next orders and the next state.
 
 use super::{
-    Effect, Fact,
+    Effect, Fact, Locker,
     host::{HostState, Order, Running},
     run::{Kind, Run, State},
     step::{Machine, TRIES_MAX},
@@ -168,7 +168,8 @@ impl Machine {
         };
         let keeps_warm = self.run.plan.keep_warm_ms > 0;
         for h in self.run.hosts.iter_mut().filter(ready).take(at_most) {
-            let prepared = h.state == HostState::Prepared;
+            // what is only taken to stand there is asked for so that the host may start it as well
+            let prepared = h.state == HostState::Prepared && !h.warm;
             h.beside |= prepared || keeps_warm;
             h.order = Some(Order::Activate { digest });
             h.deadline = Some(deadline);
@@ -201,8 +202,11 @@ impl Machine {
         self.order_activate(digest, true, usize::MAX);
         if !healthy {
             self.run.passed = false;
-            // a canary that left and came back is watched for the whole time again
-            self.run.hold_until = None;
+            // a canary that failed, or left for long, is watched for the whole time again
+            let (now, mut canaries) = (self.now, self.run.hosts.iter().filter(|h| h.canary));
+            if !canaries.all(|h| h.state == HostState::Healthy && !h.is_long_away(now)) {
+                self.run.hold_until = None;
+            }
             self.run.check_until = None;
             return self.interrupt_watch();
         }
@@ -288,8 +292,17 @@ impl Machine {
         }
     }
 
-    /// Sends the deploy back, unless it cannot be undone: then people decide.
+    /// Something failed: sends the deploy back without a person's word.
     pub(super) fn roll_back(&mut self, why: String) {
+        self.roll_back_for(Locker::Server, why);
+    }
+
+    /// Locks with the evidence, and sends the deploy back, unless it cannot be undone: then people decide. Where no host was
+    /// touched there is nothing to keep others from.
+    pub(super) fn roll_back_for(&mut self, by: Locker, why: String) {
+        if self.run.hosts.iter().any(|h| h.touched) {
+            self.effects.push(Effect::Lock { by, why: why.clone() });
+        }
         let Some(irreversible) = self.run.plan.irreversible.clone() else { return self.go_back(why) };
         let why = format!("{why}; it does not go back by itself: {irreversible}");
         self.effects.push(Effect::Page { why: why.clone() });

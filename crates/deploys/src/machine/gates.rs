@@ -8,8 +8,8 @@ use super::{
 };
 use crate::pipeline::HookAt;
 
-/// Time beyond a hook's own limit after which it counts as lost.
-const HOOK_GRACE_MS: i64 = 60_000;
+/// Time beyond a hook's own limit after which it counts as lost. It may have to wait for the end of one that another server began.
+const HOOK_GRACE_MS: i64 = 90_000;
 
 impl Machine {
     /// Whether the hook of this place has ended; there may be none. Starts it when it was not.
@@ -55,9 +55,15 @@ impl Machine {
         }
     }
 
-    /// The server stopped in the middle of a hook, so what came of it is not known.
-    pub(super) fn resume_hook(&mut self) {
+    /// The server stopped in the middle of a hook. Where it was not `kept`, what came of it is not known.
+    pub(super) fn resume_hook(&mut self, kept: bool) {
         let Some(running) = self.run.hook.take() else { return };
+        if kept {
+            // it may have ended long ago, which is still to be heard
+            let until = running.until.max(self.now.plus_ms(HOOK_GRACE_MS));
+            self.run.hook = Some(HookRun { until, ..running });
+            return self.effects.push(Effect::RunHook { at: running.at });
+        }
         let again = self.run.plan.hooks.get(running.at).is_some_and(|hook| hook.idempotent);
         if again {
             return;

@@ -47,7 +47,21 @@ impl Machine {
     pub(super) fn pause_again(&mut self) {
         let on_its_way = |h: &Host| h.touched && h.state == HostState::Staged;
         if self.run.held_in.is_some() && self.run.plan.pauses && self.run.hosts.iter().any(on_its_way) {
+            self.run.paused = true;
             self.effects.push(Effect::Pause);
+        }
+    }
+
+    /// What a person has to know of a deploy that ends: the cluster stands where the hold stopped it, so that what was held does
+    /// not go on by itself.
+    pub(super) const fn left_paused(&self) -> &'static str {
+        if self.run.paused { "; the cluster stays paused until the next deploy or rollback takes it over" } else { "" }
+    }
+
+    /// An order was answered that lets a paused cluster go on.
+    pub(super) fn goes_on(&mut self) {
+        if self.run.state != State::Held {
+            self.run.paused = false;
         }
     }
 }

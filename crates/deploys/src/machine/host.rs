@@ -90,6 +90,10 @@ impl Order {
     }
 }
 
+/// A canary whose agent is away no longer than this is as well as it was: its server was gone, and another took over. Beyond it
+/// the canary is watched for the whole time again.
+pub(super) const MOMENT_MS: i64 = 10_000;
+
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Host {
     pub name: String,
@@ -103,6 +107,9 @@ pub struct Host {
     /// By an order of this deploy a second process may stand there, which has to end with it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub beside: bool,
+    /// It is taken to keep the wanted release warm, so its flip waits for nothing; where that is not so, it takes the long way.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub warm: bool,
     /// It answered the order to go back. What it was seen to run earlier is no proof: an activation may still have been
     /// under way.
     pub restored: bool,
@@ -128,6 +135,7 @@ impl Host {
             observed,
             touched: false,
             beside: false,
+            warm: false,
             restored: false,
             lost_at: if running.is_none() { Some(now) } else { None },
             order: None,
@@ -143,6 +151,10 @@ impl Host {
     }
     pub(super) const fn is_bad(&self) -> bool {
         matches!(self.state, HostState::Failed | HostState::Unreachable)
+    }
+    /// Its agent has been away for longer than a moment.
+    pub(super) fn is_long_away(&self, now: Timestamp) -> bool {
+        self.lost_at.is_some_and(|at| now >= at.plus_ms(MOMENT_MS))
     }
     /// Its agent being away still makes a difference.
     pub(super) const fn may_be_lost(&self) -> bool {

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use tenfold_judge::{Report, Verdict};
 use tenfold_types::Timestamp;
 
-use super::{Effect, Fact, host::HostState, run::State, step::Machine};
+use super::{Effect, Fact, Locker, host::HostState, run::State, step::Machine};
 use crate::{
     pipeline::{CanaryJudge, Inconclusive},
     plan::CHECK_MS,
@@ -86,13 +86,12 @@ impl Machine {
         watch.ask_at = now.plus_ms(every_ms(&judge));
         watch.last = Some(judgement.clone());
         let is_over = now >= since.plus_ms(max_ms(&judge));
-        let held_long_enough = self.run.hold_until.is_some_and(|until| now >= until);
+        let held_long_enough = self.run.hold_until.is_some_and(|until| now >= until) && !self.run.canary_is_away();
         match verdict {
             Verdict::Worse => {
                 let why = format!("the judge found the canary worse: {}", judgement.said);
                 self.say(Fact::Judged { judgement: Box::new(judgement) });
-                self.effects.push(Effect::Lock { why: why.clone() });
-                self.roll_back(why);
+                self.roll_back_for(Locker::Judge, why);
             }
             // A held deploy is a person's to promote, and one whose query is out waits for the answer.
             _ if state == State::Held || self.run.check_until.is_some() => {}
@@ -117,7 +116,7 @@ impl Machine {
     fn inconclusive(&mut self, then: Inconclusive, said: &str) {
         let why = format!("the judge cannot tell whether the canary is good: {said}");
         match then {
-            Inconclusive::Rollback => self.roll_back(why),
+            Inconclusive::Rollback => self.roll_back_for(Locker::Judge, why),
             Inconclusive::Hold => self.hold(why),
             Inconclusive::PromoteNeedsPerson => {
                 let watch = self.run.watch.take();

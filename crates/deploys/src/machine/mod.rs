@@ -127,6 +127,8 @@ pub enum Input {
     /// The server starts again. A host that is not connected (yet) reports nothing.
     Resumed {
         hosts: Vec<(String, Option<Running>)>,
+        /// The build or hook that was under way still runs, or has left its end.
+        kept: bool,
     },
 }
 
@@ -143,6 +145,15 @@ pub enum Verdict {
     Inconclusive {
         said: String,
     },
+}
+
+/// What sent a deploy back without a person's word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Locker {
+    /// Its verdict on the canary.
+    Judge,
+    /// A host, a query or a hook that failed.
+    Server,
 }
 
 /// What the shell carries out after the run is written.
@@ -198,8 +209,9 @@ pub enum Effect {
     Page {
         why: String,
     },
-    /// Keeps others from deploying what the judge found to be worse.
+    /// A deploy went back by itself: keeps people from shipping over it before somebody has looked.
     Lock {
+        by: Locker,
         why: String,
     },
     /// Becomes an event, in the transaction that writes the run.

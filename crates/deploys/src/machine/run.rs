@@ -160,6 +160,9 @@ pub struct Run {
     /// Where it goes on when it is promoted: the state in which a person held it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held_in: Option<State>,
+    /// The cluster was paused by a hold, of this deploy or of one before, and nothing has shown that it goes on.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub paused: bool,
     /// Why it failed, is held, or went back.
     pub error: Option<String>,
     pub steps: Vec<StepLog>,
@@ -203,6 +206,16 @@ impl Run {
     pub fn rollback(plan: Plan, digest: Digest, hosts: Vec<(String, Option<Running>)>, now: Timestamp) -> Self {
         Self::new(Kind::Rollback, plan, Some(digest), hosts, now)
     }
+    /// Of a rollback: hosts that still keep what it goes back to warm. They flip at once.
+    pub fn with_warm(mut self, keeps_warm: impl Fn(&Host) -> bool) -> Self {
+        for h in &mut self.hosts {
+            if h.lost_at.is_none() && keeps_warm(h) {
+                h.warm = true;
+                h.state = HostState::Prepared;
+            }
+        }
+        self
+    }
     fn new(
         kind: Kind,
         plan: Plan,
@@ -243,6 +256,7 @@ impl Run {
             hook: None,
             hooks_ended: Vec::new(),
             held_in: None,
+            paused: false,
             error: None,
             steps: Vec::new(),
         }
@@ -256,6 +270,10 @@ impl Run {
     /// Hosts that hold the artifact and have not been told to flip.
     pub(super) fn ready(&self) -> usize {
         self.hosts.iter().filter(|h| h.is_ready()).count()
+    }
+    /// What a canary is at is not known for now, so it is not passed.
+    pub(super) fn canary_is_away(&self) -> bool {
+        self.hosts.iter().any(|h| h.canary && h.lost_at.is_some())
     }
     /// When the state itself runs out, whatever the hosts do.
     pub(super) fn state_deadline(&self) -> Option<Timestamp> {
@@ -280,8 +298,10 @@ impl Run {
         }
         let reach = |h: &Host| h.lost_at.filter(|_| h.may_be_lost()).map(|at| at.plus_ms(self.plan.reach_ms));
         let hosts = self.hosts.iter().flat_map(|h| h.deadline.into_iter().chain(reach(h)));
-        // While the judge watches, the end of the hold wakes nobody: its answers come by themselves.
-        let hold = self.hold_until.filter(|_| self.plan.judge.is_none() && !self.passed);
+        // While the judge watches, the end of the hold wakes nobody: its answers come by themselves. A canary that is away comes
+        // back by itself, or is out of reach.
+        let waits = self.plan.judge.is_some() || self.passed || self.canary_is_away();
+        let hold = self.hold_until.filter(|_| !waits);
         let canary = (self.state == State::Canary).then(|| self.check_until.or(hold)).flatten();
         // Whatever a held deploy waits for is a person's, but the judge may go on watching it.
         let judge = self.watch.as_ref().filter(|_| self.check_until.is_none()).map(|w| w.ask_at);

@@ -88,14 +88,12 @@ impl Machine {
             Input::Abort { by } => self.abort(by),
             Input::Supersede { by } => {
                 if self.run.state.waits_for_person() {
-                    let paused = self.run.held_in.is_some() && self.run.plan.pauses;
-                    let left = if paused { "; what it paused on the cluster may be paused still" } else { "" };
-                    self.fail(format!("{by} took over with a newer deploy{left}"));
+                    self.fail(format!("{by} took over with a newer deploy"));
                 } else {
                     self.refuse(format!("the deploy is {}; wait for it or cancel it", self.run.state.word()));
                 }
             }
-            Input::Resumed { hosts } => self.resumed(hosts),
+            Input::Resumed { hosts, kept } => self.resumed(hosts, kept),
         }
     }
 
@@ -140,6 +138,7 @@ impl Machine {
         let wanted = self.run.digest;
         let rolling_back = self.run.state == State::RollingBack;
         let mut newly = false;
+        self.goes_on();
         self.with_host(host, |h, now| {
             h.see(Running::Release { digest, healthy: true });
             match h.order {
@@ -148,6 +147,7 @@ impl Machine {
                     h.failures = 0;
                     if !rolling_back && wanted == Some(digest) {
                         newly = true;
+                        h.warm = false;
                         h.set(HostState::Healthy, None, now);
                     }
                 }
@@ -176,6 +176,9 @@ impl Machine {
             }
             let Some(order) = h.order.filter(|o| o.digest() == digest) else { return };
             h.settle();
+            if std::mem::take(&mut h.warm) {
+                return h.set(HostState::Waiting, Some(error), now);
+            }
             h.failures += 1;
             let again = h.failures < TRIES_MAX && (rolling_back || matches!(order, Order::Stage { .. }));
             let state = match order {
@@ -211,8 +214,17 @@ impl Machine {
         let wanted = self.run.digest;
         let rolling_back = self.run.state == State::RollingBack;
         let gone_back = rolling_back || (self.run.state == State::NeedsHuman && self.run.kind == Kind::Deploy);
+        let queued = self.run.state == State::Queued;
+        let mut was_long_away = false;
         self.with_host(host, |h, now| {
+            was_long_away = h.canary && h.is_long_away(now);
             h.lost_at = None;
+            // whoever was away may keep nothing warm any more
+            let kept_warm = std::mem::take(&mut h.warm);
+            if kept_warm && queued && h.state == HostState::Prepared {
+                h.warm = true;
+                return h.see(running);
+            }
             h.see(running);
             // an order given before the connection broke may be lost: give it again
             h.settle();
@@ -222,12 +234,13 @@ impl Machine {
                 HostState::Staging => HostState::Waiting,
                 HostState::Unreachable if !h.touched => HostState::Waiting,
                 // asked again: what stands ready answers at once
+                HostState::Prepared if kept_warm => HostState::Waiting,
                 HostState::Preparing | HostState::Prepared => HostState::Staged,
                 HostState::Activating | HostState::Checking | HostState::Unreachable | HostState::Healthy => {
-                    if wanted.is_some_and(|w| running.is_healthy_on(w)) {
-                        HostState::Healthy
-                    } else {
-                        HostState::Staged
+                    match wanted {
+                        Some(wanted) if running.is_healthy_on(wanted) => HostState::Healthy,
+                        _ if kept_warm => HostState::Waiting,
+                        _ => HostState::Staged,
                     }
                 }
                 other => other,
@@ -236,6 +249,9 @@ impl Machine {
                 h.set(state, None, now);
             }
         });
+        if was_long_away {
+            self.run.hold_until = None;
+        }
     }
 
     fn checked(&mut self, verdict: Verdict) {
@@ -245,11 +261,7 @@ impl Machine {
         self.run.check_until = None;
         match verdict {
             Verdict::Pass { said } => self.canary_passed(said),
-            Verdict::Fail { said } => {
-                let why = format!("the canary's check failed: {said}");
-                self.effects.push(Effect::Lock { why: why.clone() });
-                self.roll_back(why);
-            }
+            Verdict::Fail { said } => self.roll_back(format!("the canary's check failed: {said}")),
             Verdict::Inconclusive { said } => self.hold(format!("the canary's check is inconclusive: {said}")),
         }
     }
@@ -268,8 +280,17 @@ impl Machine {
                 let error = self.run.error.clone().unwrap_or_default();
                 self.fail(format!("closed by {by}: {error}"));
             }
-            _ => self.refuse(format!("the deploy is {} and cannot be cancelled", self.run.state.word())),
+            _ => self.refuse(self.no_way_out()),
         }
+    }
+
+    /// Why a person cannot end it, and which word helps.
+    fn no_way_out(&self) -> String {
+        let what = match self.run.kind {
+            Kind::Deploy => "goes back already",
+            Kind::Rollback => "is the way out and is not left half way",
+        };
+        format!("the deploy is {}: it {what}; wait for its end", self.run.state.word())
     }
 
     fn promote(&mut self, by: String) {
@@ -299,15 +320,15 @@ impl Machine {
     }
 
     fn abort(&mut self, by: String) {
-        match (self.run.state, self.run.kind) {
-            (State::Held | State::NeedsHuman, Kind::Deploy) => self.go_back(format!("aborted by {by}")),
-            (State::AwaitingApproval, _) => self.cancel(by),
-            (State::Held | State::NeedsHuman, Kind::Rollback) => self.cancel(by),
-            (state, _) => self.refuse(format!("the deploy is {} and not held", state.word())),
+        let flips = matches!(self.run.state, State::Canary | State::Promoting | State::Held | State::NeedsHuman);
+        if flips && self.run.kind == Kind::Deploy {
+            return self.go_back(format!("aborted by {by}"));
         }
+        // nothing has flipped yet, or it is a way back: it ends where it is
+        self.cancel(by);
     }
 
-    fn resumed(&mut self, hosts: Vec<(String, Option<Running>)>) {
+    fn resumed(&mut self, hosts: Vec<(String, Option<Running>)>, kept: bool) {
         for (name, running) in hosts {
             match running {
                 Some(running) => self.back(&name, running),
@@ -324,7 +345,7 @@ impl Machine {
             watch.ask_at = now;
         }
         if self.run.hook.is_some() {
-            self.resume_hook();
+            self.resume_hook(kept);
             if !self.run.state.is_final() {
                 let state = self.run.state;
                 self.say(Fact::Resumed { state });
@@ -334,6 +355,12 @@ impl Machine {
         match self.run.state {
             State::Queued => self.begin(),
             State::Building if !self.run.building => self.say(Fact::Resumed { state: State::Building }),
+            State::Building if kept => {
+                // whoever is told finds the one that runs, which ends by its own limit
+                self.run.entered_at = self.now;
+                self.effects.push(Effect::Build);
+                self.say(Fact::Resumed { state: State::Building });
+            }
             State::Building if self.run.builds >= BUILDS_MAX => {
                 let why =
                     format!("the server stopped {BUILDS_MAX} times while it was building; start the deploy again");
@@ -413,12 +440,13 @@ impl Machine {
         self.end_watch();
     }
     pub(super) fn fail(&mut self, error: String) {
+        let error = error + self.left_paused();
         self.run.error = Some(error.clone());
         self.say(Fact::Failed { error });
         self.end(State::Failed);
     }
     fn cancelled(&mut self, by: String) {
-        self.run.error = Some(format!("cancelled by {by}"));
+        self.run.error = Some(format!("cancelled by {by}{}", self.left_paused()));
         self.say(Fact::Cancelled { by });
         self.end(State::Cancelled);
     }

@@ -9,11 +9,14 @@ use self::judged::{UNDECIDED, judgement, judging};
 use crate::pipeline::{CanaryJudge, Hook, Hooks, Inconclusive, Prepare};
 use crate::plan::{Plan, PlannedApproval, PlannedStep};
 
+mod away;
 mod closure;
 mod gates;
 mod held;
 mod judged;
+mod locks;
 mod prepare;
+mod warm;
 mod worlds;
 
 fn old() -> Digest {
@@ -263,10 +266,22 @@ fn a_rollback_flips_all_at_once_and_needs_no_build() {
 #[test]
 fn a_restart_builds_once_more_then_is_interrupted() {
     let mut w = World::new(plan(1), 2);
-    w.give(Input::Start).give(Input::Resumed { hosts: vec![] });
+    w.give(Input::Start).give(Input::Resumed { hosts: vec![], kept: false });
     assert_eq!((w.run.state, &w.orders[..]), (State::Building, &[Effect::Build][..]));
-    w.give(Input::Resumed { hosts: vec![] });
+    w.give(Input::Resumed { hosts: vec![], kept: false });
     assert_eq!(w.run.state, State::Interrupted);
+}
+
+#[test]
+fn a_build_that_outlived_the_server_counts_once() {
+    let mut w = World::new(plan(1), 2);
+    w.give(Input::Start);
+    for _ in 0..4 {
+        w.give(Input::Resumed { hosts: vec![], kept: true });
+        assert_eq!((w.run.state, &w.orders[..]), (State::Building, &[Effect::Build][..]));
+    }
+    w.give(Input::Built { digest: new() });
+    assert_eq!(w.run.state, State::Staging);
 }
 
 #[test]
@@ -276,7 +291,7 @@ fn a_restart_in_the_middle_asks_the_hosts_and_goes_on() {
     assert_eq!(w.run.state, State::Promoting);
     let done = Running::Release { digest: new(), healthy: true };
     let hosts = vec![("host-1".into(), Some(done)), ("host-2".into(), Some(done)), ("host-3".into(), None)];
-    w.give(Input::Resumed { hosts });
+    w.give(Input::Resumed { hosts, kept: false });
     assert_eq!(w.run.host("host-2").unwrap().state, HostState::Healthy, "it flipped while the server was away");
     w.give(Input::Back { host: "host-3".into(), running: on_old() });
     assert_eq!(w.ordered("activate"), ["host-3"]);

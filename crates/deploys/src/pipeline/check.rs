@@ -4,12 +4,14 @@ use super::{FILE_BYTES_MAX, Pipeline, PipelineError};
 
 mod command;
 mod limits;
+mod lines;
 mod sections;
 mod stages;
 mod target;
 mod words;
 
 use limits::limits;
+use lines::{item, locate, spoken};
 use sections::{expectations, hooks};
 use stages::stages;
 use target::target;
@@ -35,10 +37,7 @@ pub(super) fn parse(text: &str) -> Result<Pipeline, PipelineError> {
     let pipeline: Pipeline = serde_saphyr::from_str_with_options(text, options).map_err(|e| from_yaml(text, &e))?;
     check(&pipeline).map_err(|(path, why)| PipelineError {
         line: locate(text, &path),
-        message: format!(
-            "`{}` {why}",
-            path.iter().filter(|key| nth(key).is_none()).cloned().collect::<Vec<_>>().join(".")
-        ),
+        message: format!("`{}` {why}", spoken(&path)),
     })?;
     Ok(pipeline)
 }
@@ -88,8 +87,8 @@ fn check(p: &Pipeline) -> Checked {
     seconds(p.build.timeout_s, 1, &["build", "timeout_s"])?;
     seconds(p.build.idle_timeout_s, 1, &["build", "idle_timeout_s"])?;
     env(&p.build.env, &["build", "env"])?;
-    for secret in &p.build.secrets {
-        variable(secret, &["build", "secrets"])?;
+    for (index, secret) in p.build.secrets.iter().enumerate() {
+        variable(secret, &["build", "secrets", &item(index)])?;
     }
     globs(&p.artifact.paths, &["artifact", "paths"])?;
     if p.artifact.paths.is_empty() {
@@ -133,55 +132,19 @@ fn check(p: &Pipeline) -> Checked {
 }
 
 impl super::Pipeline {
-    /// The line of a key in a pipeline file, for an error that is found by whoever knows more; 0 when there is none.
+    /// The line of a key in a pipeline file, for an error that is found by whoever knows more: that of the nearest key above
+    /// it where the file does not have it, and 0 when there is none. An item of a list is `item(index)` among the keys.
     pub fn line_of(text: &str, keys: &[&str]) -> usize {
         locate(text, &path(keys))
     }
-}
-
-/// Among keys: the item of a list at this index. No key of a file holds a zero byte.
-fn item(index: usize) -> String {
-    format!("\0{index}")
-}
-
-fn nth(key: &str) -> Option<usize> {
-    key.strip_prefix('\0')?.parse().ok()
-}
-
-/// The line on which an item of a list begins, where each has lines of its own below that of the list's key.
-fn line_of_item(lines: &[&str], below: usize, index: usize) -> Option<usize> {
-    let indent = |line: &str| line.len() - line.trim_start().len();
-    let said = |line: &str| !line.trim_start().is_empty() && !line.trim_start().starts_with('#');
-    let mut rest = lines.iter().enumerate().skip(below + 1).filter(|(_, line)| said(line));
-    let (at, first) = rest.next().filter(|(_, line)| line.trim_start().starts_with('-'))?;
-    let begins = |line: &str| indent(line) == indent(first) && line.trim_start().starts_with('-');
-    std::iter::once(at).chain(rest.filter(|(_, line)| begins(line)).map(|(i, _)| i)).nth(index)
-}
-
-/// The line a key stands on: follows the keys one below the other; a key that is not found leaves its parent's line.
-fn locate(text: &str, keys: &[String]) -> usize {
-    let lines: Vec<&str> = text.lines().collect();
-    let mut at = 0;
-    let mut found = 0;
-    for key in keys {
-        if let Some(index) = nth(key) {
-            let Some(i) = line_of_item(&lines, at, index) else { break };
-            (at, found) = (i, i + 1);
-            continue;
-        }
-        let hit = lines.iter().enumerate().skip(at).find(|(_, line)| {
-            let line = line.split(" #").next().unwrap_or(line);
-            line.match_indices(key.as_str()).any(|(i, _)| {
-                let before = line[..i].chars().next_back();
-                let after = line[i + key.len()..].trim_start_matches(['"', '\'']);
-                before.is_none_or(|c| " {,\"'".contains(c)) && after.starts_with(':')
-            })
-        });
-        let Some((i, _)) = hit else { break };
-        at = i;
-        found = i + 1;
+    /// Among keys: the item of a list at this index.
+    pub fn item(index: usize) -> String {
+        item(index)
     }
-    found
+    /// Keys as people write them, without the places in lists.
+    pub fn spoken(keys: &[&str]) -> String {
+        spoken(keys)
+    }
 }
 
 #[cfg(test)]

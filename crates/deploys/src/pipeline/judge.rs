@@ -243,11 +243,14 @@ impl CanaryJudge {
                     format!("has {} queries; at most {LEVELS_MAX}", after.levels.len()),
                 ));
             }
-            if let Some(why) = after.levels.iter().find_map(|level| level.check().err()) {
-                return Err((&["after", "levels"], why));
-            }
         }
         self.settings().check().map_err(|error| (Self::key_of(&error.0), error.0))
+    }
+
+    /// The first level of `after` that cannot be watched, and why.
+    pub(super) fn wrong_level(&self) -> Option<(usize, String)> {
+        let mut levels = self.after.iter().flat_map(|after| &after.levels).enumerate();
+        levels.find_map(|(index, level)| Some((index, level.check().err()?)))
     }
 
     /// Which key an error of the judge's settings is about.

@@ -145,6 +145,10 @@ pub(super) struct PrometheusRules {
     selectors: Option<Vec<String>>,
     /// `true` leaves out the alerts of the rules.
     exclude_alerts: Option<String>,
+    /// Groups in the answer; there are more where it has a `groupNextToken`.
+    group_limit: Option<usize>,
+    /// `groupNextToken` of the answer before.
+    group_next_token: Option<String>,
 }
 
 /// Which targets are told.
@@ -156,6 +160,17 @@ pub(super) struct PrometheusTargets {
     /// The job of the configuration file.
     #[param(rename = "scrapePool")]
     scrape_pool: Option<String>,
+}
+
+/// Labels that go through the rules of a job.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct PrometheusRelabelling {
+    /// The job of the configuration file.
+    #[param(rename = "scrapePool")]
+    scrape_pool: String,
+    /// The labels before relabelling, as a JSON object such as `{"__address__":"h1:80"}`.
+    labels: String,
 }
 
 /// Whose newest samples are told.

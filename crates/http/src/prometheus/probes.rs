@@ -29,9 +29,14 @@ pub(super) async fn walreplay() -> Response {
     success(json!({"min": 0, "max": 0, "current": 0, "state": "done"}))
 }
 
-/// Where alerts of rules go: here, where others may send theirs as well.
+/// Where alerts of rules go: here, where others may send theirs as well, and to the Alertmanagers they are sent on to. One of
+/// these that is this server itself is dropped.
 #[utoipa::path(get, path = "/api/v1/alertmanagers", responses((status = 200, content_type = "application/json")))]
 pub(super) async fn alertmanagers(State(app): State<App>) -> Response {
-    let url = app.settings.link("/api/v2/alerts");
-    success(json!({"activeAlertmanagers": [{"url": url}], "droppedAlertmanagers": []}))
+    let (mut active, mut dropped) = (vec![json!({"url": app.settings.link("/api/v2/alerts")})], Vec::new());
+    for (url, is_sent_to) in app.forward_receivers() {
+        let list = if is_sent_to { &mut active } else { &mut dropped };
+        list.push(json!({"url": url}));
+    }
+    success(json!({"activeAlertmanagers": active, "droppedAlertmanagers": dropped}))
 }

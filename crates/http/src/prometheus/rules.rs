@@ -103,29 +103,77 @@ impl Filter {
     }
 }
 
-/// Rule groups (`type`, `rule_name[]`, `rule_group[]`, `file[]`, `match[]`, `exclude_alerts`). Groups of which no rule is taken
-/// are left out when rules are asked for by name, kind or label.
+/// Which of the groups are told: so many, from one on.
+struct Page {
+    /// 0 is any number.
+    limit: usize,
+    from: Option<String>,
+}
+
+impl Page {
+    fn read(params: &Params) -> Result<Self, tenfold_types::Fault> {
+        let limit = match params.get("group_limit") {
+            Some(text) => Some(
+                text.parse::<usize>().map_err(|_| bad(format!("`group_limit`: `{text}` is no number of groups")))?,
+            ),
+            None => None,
+        };
+        let from = params.get("group_next_token").map(str::to_owned);
+        if from.is_some() && limit.is_none() {
+            return Err(bad("`group_next_token` goes with `group_limit`".to_owned()));
+        }
+        Ok(Self { limit: limit.unwrap_or(0), from })
+    }
+}
+
+/// Names a group in an address.
+fn token(group: &RuleGroupView) -> String {
+    let pairs = [("file", group.file.as_str()), ("group", group.name.as_str())];
+    tenfold_alerting::fingerprint(&Labels::from_pairs(pairs))
+}
+
+fn told(group: &RuleGroupView, filter: &Filter) -> Option<Json> {
+    let rules: Vec<Json> =
+        group.rules.iter().filter(|r| filter.takes(r)).map(|r| rule(r, filter.with_alerts)).collect();
+    if rules.is_empty() && !group.rules.is_empty() {
+        return None;
+    }
+    Some(json!({
+        "name": group.name,
+        "file": group.file,
+        "interval": group.interval_ms as f64 / 1000.0,
+        "lastEvaluation": group.last_evaluation,
+        "evaluationTime": group.took_ms as f64 / 1000.0,
+        "limit": group.limit,
+        "rules": rules,
+    }))
+}
+
+/// Rule groups (`type`, `rule_name[]`, `rule_group[]`, `file[]`, `match[]`, `exclude_alerts`, `group_limit`,
+/// `group_next_token`). Groups of which no rule is taken are left out when rules are asked for by name, kind or label.
 #[utoipa::path(get, path = "/api/v1/rules", params(PrometheusRules), responses((status = 200, body = Object)))]
 pub(super) async fn prometheus_rules(State(app): State<App>, RawQuery(q): RawQuery) -> Answer {
-    let filter = Filter::read(&Params::new(q.as_deref(), b""))?;
-    let all = app.rules();
-    let groups = all.iter().filter(|group| filter.takes_group(group)).filter_map(|group| {
-        let rules: Vec<Json> =
-            group.rules.iter().filter(|r| filter.takes(r)).map(|r| rule(r, filter.with_alerts)).collect();
-        if rules.is_empty() && !group.rules.is_empty() {
-            return None;
+    let params = Params::new(q.as_deref(), b"");
+    let (filter, page) = (Filter::read(&params)?, Page::read(&params)?);
+    let data = paged(&app.rules(), &filter, &page);
+    Ok(success(data.ok_or_else(|| bad("`group_next_token` names no group; were rules changed meanwhile?".to_owned()))?))
+}
+
+/// The groups of a page, with the token of the group behind them. `None` where the page begins at no group.
+fn paged(all: &[RuleGroupView], filter: &Filter, page: &Page) -> Option<Json> {
+    let mut data = json!({});
+    let (mut groups, mut found) = (Vec::new(), page.from.is_none());
+    for group in all.iter().filter(|group| filter.takes_group(group)) {
+        found = found || page.from.as_ref().is_some_and(|from| *from == token(group));
+        let Some(shape) = found.then(|| told(group, filter)).flatten() else { continue };
+        if page.limit > 0 && groups.len() == page.limit {
+            data["groupNextToken"] = json!(token(group));
+            break;
         }
-        Some(json!({
-            "name": group.name,
-            "file": group.file,
-            "interval": group.interval_ms as f64 / 1000.0,
-            "lastEvaluation": group.last_evaluation,
-            "evaluationTime": group.took_ms as f64 / 1000.0,
-            "limit": group.limit,
-            "rules": rules,
-        }))
-    });
-    Ok(success(json!({"groups": groups.collect::<Vec<_>>()})))
+        groups.push(shape);
+    }
+    data["groups"] = json!(groups);
+    found.then_some(data)
 }
 
 /// The active alerts of all rules.
@@ -134,4 +182,49 @@ pub(super) async fn prometheus_alerts(State(app): State<App>) -> Answer {
     let groups = app.rules();
     let alerts: Vec<Json> = groups.iter().flat_map(|g| &g.rules).flat_map(|r| &r.alerts).map(alert).collect();
     Ok(success(json!({"alerts": alerts})))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn group(file: &str, name: &str) -> RuleGroupView {
+        RuleGroupView {
+            name: name.to_owned(),
+            file: file.to_owned(),
+            interval_ms: 5_000,
+            limit: 0,
+            last_evaluation: None,
+            took_ms: 0,
+            rules: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn pages_of_groups_follow_each_other_and_end() {
+        let all = [group("a", "one"), group("a", "two"), group("b", "one"), group("b", "two"), group("c", "one")];
+        let ask = |query: &str| {
+            let params = Params::new(Some(query), b"");
+            let (filter, page) = (Filter::read(&params).expect("a filter"), Page::read(&params).expect("a page"));
+            paged(&all, &filter, &page)
+        };
+        let names = |data: &Json| {
+            let groups = data["groups"].as_array().expect("groups").iter();
+            groups.map(|g| format!("{}/{}", g["file"], g["name"]).replace('"', "")).collect::<Vec<_>>().join(" ")
+        };
+        let (mut pages, mut query) = (Vec::new(), "group_limit=2".to_owned());
+        while let Some(data) = ask(&query) {
+            pages.push(names(&data));
+            let Some(token) = data["groupNextToken"].as_str() else { break };
+            query = format!("group_limit=2&group_next_token={token}");
+        }
+        assert_eq!(pages, ["a/one a/two", "b/one b/two", "c/one"]);
+        assert_eq!(names(&ask("").expect("all")).split(' ').count(), 5);
+        assert_eq!(ask("group_limit=2&group_next_token=none"), None);
+        let narrow = ask("file[]=b&group_limit=2").expect("a page");
+        assert!(narrow["groupNextToken"].is_null(), "{narrow}");
+        for wrong in ["group_limit=many", "group_limit=-1", "group_next_token=x"] {
+            assert!(Page::read(&Params::new(Some(wrong), b"")).is_err(), "{wrong}");
+        }
+    }
 }

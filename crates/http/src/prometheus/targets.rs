@@ -6,9 +6,10 @@ use axum::extract::{RawQuery, State};
 use serde_json::{Value as Json, json};
 use tenfold_app::App;
 use tenfold_app::metrics::{Dropped, Health, TargetFamily, TargetStatus};
-use tenfold_types::{ErrorCode, Fault, format_duration_ms};
+use tenfold_scrape::{Step, steps};
+use tenfold_types::{ErrorCode, Fault, Labels, format_duration_ms};
 
-use super::params::{PrometheusTargetFamilies, PrometheusTargets};
+use super::params::{PrometheusRelabelling, PrometheusTargetFamilies, PrometheusTargets};
 use super::{Answer, Params, bad, in_store, limited, success};
 
 /// Rows of families that one answer may hold.
@@ -69,6 +70,19 @@ pub(super) async fn scrape_pools(State(app): State<App>) -> Answer {
     names.sort_unstable();
     names.dedup();
     Ok(success(json!({"scrapePools": names})))
+}
+
+/// What each rule of a job (`scrapePool`) makes of a target's labels (`labels`, as JSON), one after the other.
+#[utoipa::path(get, path = "/api/v1/targets/relabel_steps", params(PrometheusRelabelling), responses((status = 200, content_type = "application/json")))]
+pub(super) async fn relabel_steps(State(app): State<App>, RawQuery(q): RawQuery) -> Answer {
+    let params = Params::new(q.as_deref(), b"");
+    let (pool, text) = (params.need("scrapePool")?, params.need("labels")?);
+    let read = serde_json::from_str::<BTreeMap<String, String>>(text);
+    let pairs = read.map_err(|e| bad(format!("`labels` is no JSON object of texts: {e}")))?;
+    let job = app.metrics.job_named(pool).ok_or_else(|| bad(format!("`scrapePool`: there is no job `{pool}`")))?;
+    let labels = Labels::from_pairs(pairs.iter().map(|(n, v)| (n.as_str(), v.as_str())));
+    let row = |s: &Step| json!({"rule": s.rule, "output": s.labels, "keep": s.keep});
+    Ok(success(json!({"steps": steps(&job.relabel, &labels).iter().map(row).collect::<Vec<_>>()})))
 }
 
 /// Kind, help and unit of the families on the last page of each target (`match_target`, `metric`, `limit`).

@@ -16,6 +16,7 @@ pub struct World {
     _dir: tempfile::TempDir,
 }
 
+#[allow(dead_code, clippy::allow_attributes, reason = "each test binary uses its part")]
 pub async fn world() -> World {
     world_with(|_| {}).await
 }
@@ -44,6 +45,7 @@ async fn build(clock: TestClock, change: impl FnOnce(&mut Settings)) -> World {
 
 impl World {
     /// The secret of a new token; flag clients read production.
+    #[allow(dead_code, clippy::allow_attributes, reason = "each test binary uses its part")]
     pub async fn token(&self, kind: TokenKind, role: Option<Role>) -> String {
         let environment = matches!(kind, TokenKind::Client | TokenKind::Frontend).then(|| "production".to_owned());
         let new = NewToken {

@@ -77,7 +77,7 @@ async fn what_the_record_holds_is_told_as_the_schemas_want_it() {
     for kind in ["deploy.built", "deploy.staged", "deploy.succeeded", "deploy.rolled_back"] {
         deploy_event(&world, deploy, kind).await;
     }
-    look(&world, 6).await;
+    look(&world, 14).await;
     let events = taken(&forge);
     let of = |id: &str| {
         let own: Vec<Value> =
@@ -88,7 +88,14 @@ async fn what_the_record_holds_is_told_as_the_schemas_want_it() {
     assert_eq!(of("incident-1"), ["incident.reported", "incident.resolved"]);
     assert_eq!(of("incident-2"), ["incident.detected"]);
     assert_eq!(of("pkg:generic/photos@4f2c91a"), ["artifact.packaged", "artifact.published"]);
-    assert_eq!(of(&format!("deploy-{deploy}")), ["pipelinerun.finished"], "that it failed");
+    let run = ["queued", "started", "finished", "finished"].map(|word| format!("pipelinerun.{word}"));
+    assert_eq!(of(&format!("deploy-{deploy}")), run, "asked for, begun, failed; and what the test wrote");
+    let build = ["build.started", "build.finished", "build.finished"];
+    assert_eq!(of(&format!("build-{deploy}")), build, "it ended with its deploy; and what the test wrote");
+    let outcomes = events.iter().filter_map(|e| e["data"]["subject"]["content"]["outcome"].as_str());
+    assert_eq!(outcomes.collect::<Vec<_>>(), ["failure", "success"]);
+    let ids: std::collections::BTreeSet<&str> = events.iter().filter_map(|e| e["id"].as_str()).collect();
+    assert_eq!(ids.len(), events.len(), "two words of one event are told apart");
     assert_eq!(of("photos"), ["service.deployed"], "nothing ran before, so nothing was gone back to");
     for event in &events {
         assert_eq!((&event["specversion"], &event["data"]["context"]["id"]), (&json!("1.0"), &event["id"]));

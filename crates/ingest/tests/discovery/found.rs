@@ -50,6 +50,35 @@ async fn files_of_targets_are_followed() {
 }
 
 #[tokio::test]
+async fn a_token_is_had_first_and_a_proxy_stands_in_between() {
+    let site = Site::start().await;
+    let page = "http://db.example.org:9100/metrics";
+    site.page(page, TEXT, "a 1\n");
+    site.page("/token", "application/json", r#"{"access_token": "t1", "token_type": "bearer", "expires_in": 3600}"#);
+    let yaml = format!(
+        "scrape_configs:\n- job_name: far\n  scrape_interval: 1s\n  scrape_timeout: 1s\n  proxy_url: 'http://{0}'\n  \
+         static_configs: [{{targets: ['db.example.org:9100']}}]\n  \
+         oauth2: {{client_id: me, client_secret: 's e', token_url: 'http://{0}/token', scopes: [read, write]}}\n",
+        site.address
+    );
+    let world = World::new(&yaml, |_| {}).await.start().await;
+    let up = |app: &tenfold_app::App| {
+        app.metrics.target_statuses().iter().any(|target| target.health == Health::Up).then_some(())
+    };
+    world.until("it is up through the proxy", up).await;
+    let request = site.request(page);
+    assert!(request.contains("authorization: bearer t1\r\n"), "{request}");
+    let asked = site.request("/token");
+    // `me:s+e`, in small letters as all that the site heard.
+    assert!(asked.contains("authorization: basic bwu6cytl\r\n"), "{asked}");
+    assert!(asked.ends_with("\r\n\r\ngrant_type=client_credentials&scope=read+write"), "{asked}");
+    // A token that is no longer taken is asked for anew.
+    site.page("/token", "application/json", r#"{"access_token": "t2"}"#);
+    site.set(page, "401 Unauthorized", "");
+    world.until("another token", |_| site.request(page).contains("authorization: bearer t2\r\n").then_some(())).await;
+}
+
+#[tokio::test]
 async fn a_list_behind_an_address_is_followed() {
     let site = Site::start().await;
     site.page("/sd", "application/json", r#"[{"targets": ["h1:1"], "labels": {"__meta_rack": "7"}}]"#);

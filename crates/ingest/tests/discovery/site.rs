@@ -35,6 +35,13 @@ impl Site {
                         let Ok(byte) = stream.read_u8().await else { return };
                         request.push(byte);
                     }
+                    let head = String::from_utf8_lossy(&request).to_ascii_lowercase();
+                    let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok());
+                    let mut body = vec![0; length.unwrap_or(0)];
+                    if stream.read_exact(&mut body).await.is_err() {
+                        return;
+                    }
+                    request.extend(body);
                     let answer = site.answer(&String::from_utf8_lossy(&request));
                     let _ = stream.write_all(&answer).await;
                 });

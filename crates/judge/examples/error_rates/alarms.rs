@@ -4,7 +4,7 @@ use tenfold_judge::{Count, RollBack, Settings, Slower, Verdict, Watched, dispers
 
 use crate::dice::Dice;
 use crate::durations::Buckets;
-use crate::runs::runs;
+use crate::runs::{Asked, Table, runs};
 use crate::world::{Measured, PLAIN, SAME, Watch, World};
 
 pub const ALPHAS: [f64; 3] = [0.05, 0.01, 0.001];
@@ -27,46 +27,54 @@ pub fn rolled_back(watched: &Watched, settings: impl Fn(f64) -> Settings) -> [bo
     [first, first && worse(ALPHAS[1]), first && worse(ALPHAS[2])]
 }
 
-fn row(name: &str, outcomes: &[[bool; 3]]) {
+fn row(table: &mut Table<'_>, name: &str, outcomes: &[[bool; 3]]) {
     let share = |i: usize| outcomes.iter().filter(|o| o[i]).count() as f64 / outcomes.len() as f64;
-    println!("| {name} | {:.4} | {:.4} | {:.4} |", share(0), share(1), share(2));
+    table.row(&format!("| {name} | {:.4} | {:.4} | {:.4} |", share(0), share(1), share(2)));
 }
 
-fn head(what: &str) {
-    println!("\n| {what} | false at 0.05 | at 0.01 | at 0.001 |\n| --- | ---: | ---: | ---: |");
+fn table<'a>(asked: &'a Asked, what: &str) -> Table<'a> {
+    Table::new(asked, format!("| {what} | false at 0.05 | at 0.01 | at 0.001 |\n| --- | ---: | ---: | ---: |"))
 }
 
-pub fn judge(number: u64, seed: u64) {
-    let ends = [SAME[0], SAME[4]];
-    for (what, measured, worlds) in [
-        ("errors, tolerate 1", ERRORS, &SAME[..]),
-        ("latency, classic buckets, tolerate 1", CLASSIC, &SAME[..]),
-        ("latency, native buckets, tolerate 1", NATIVE, &ends[..]),
-        ("errors and latency averaged, tolerate 1", BOTH, &ends[..]),
+pub fn judge(asked: &Asked) {
+    for (what, measured) in [
+        ("errors, tolerate 1", ERRORS),
+        ("latency, classic buckets, tolerate 1", CLASSIC),
+        ("latency, native buckets, tolerate 1", NATIVE),
+        ("errors and latency averaged, tolerate 1", BOTH),
     ] {
-        head(what);
-        for &(name, world) in worlds {
-            let one = |dice: &mut Dice| rolled_back(&world.run(Watch::TWO_HOURS, measured, dice), strict);
-            row(name, &runs(number, seed, one));
+        let mut table = table(asked, what);
+        for (name, world) in SAME {
+            if table.wants(name) {
+                let one = |dice: &mut Dice| rolled_back(&world.run(Watch::TWO_HOURS, measured, dice), strict);
+                row(&mut table, name, &runs(asked.runs, asked.seed, one));
+            }
         }
     }
-    head("errors and latency averaged, a look every 5 s, with the hosts' hour before, defaults");
+    let what = "errors and latency averaged, a look every 5 s, with the hosts' hour before, defaults";
+    let mut table = table(asked, what);
     let watch = Watch { every_s: 5, past: Some(true), ..Watch::TWO_HOURS };
-    for (name, world) in ends {
-        let one = |dice: &mut Dice| {
-            rolled_back(&world.run(watch, BOTH, dice), |alpha| Settings { alpha, ..Settings::default() })
-        };
-        row(name, &runs(number, seed, one));
+    for (name, world) in [SAME[0], SAME[4]] {
+        if table.wants(name) {
+            let one = |dice: &mut Dice| {
+                rolled_back(&world.run(watch, BOTH, dice), |alpha| Settings { alpha, ..Settings::default() })
+            };
+            row(&mut table, name, &runs(asked.runs, asked.seed, one));
+        }
     }
 }
 
 /// The parts by themselves, and what is usually done about bursts.
-pub fn parts(number: u64, seed: u64) {
-    head("one part alone, every second for an hour");
+pub fn parts(asked: &Asked) {
+    let mut table = table(asked, "one part alone, every second for an hour");
     let reached = |best: f64| ALPHAS.map(|alpha| best >= (1.0 / alpha).ln());
     let hour = Watch { seconds: 3_600, ..Watch::TWO_HOURS };
     for (name, measured) in [("classic", CLASSIC), ("native", NATIVE)] {
-        let outcomes = runs(number, seed, |dice| {
+        let names = ["exceedances", "joint"].map(|part| format!("latency, {name} buckets: {part}, steady"));
+        if !names.iter().any(|name| table.wants(name)) {
+            continue;
+        }
+        let outcomes = runs(asked.runs, asked.seed, |dice| {
             let watched = PLAIN.run(hour, measured, dice);
             let (mut test, mut best) = (Slower::default(), [0.0f64; 2]);
             for bin in &watched.latency.expect("it is measured")[3_600..] {
@@ -75,15 +83,15 @@ pub fn parts(number: u64, seed: u64) {
             }
             best.map(reached)
         });
-        for (i, part) in ["exceedances", "joint"].into_iter().enumerate() {
-            row(
-                &format!("latency, {name} buckets: {part}, steady"),
-                &outcomes.iter().map(|o| o[i]).collect::<Vec<_>>(),
-            );
-        }
+        print(&mut table, &names, &outcomes);
+    }
+    let names = ["as it is done here", "the logarithm divided by the dispersion, as is usual"]
+        .map(|part| format!("errors in bursts of three: {part}"));
+    if !names.iter().any(|name| table.wants(name)) {
+        return;
     }
     let world = World { burst: 3.0, ..PLAIN };
-    let outcomes = runs(number, seed, |dice| {
+    let outcomes = runs(asked.runs, asked.seed, |dice| {
         let watched = world.run(hour, ERRORS, dice);
         let bins = watched.errors.expect("it is measured");
         let before: Vec<Count> = bins[..3_600].iter().map(|b| b.control).collect();
@@ -98,9 +106,14 @@ pub fn parts(number: u64, seed: u64) {
         }
         best.map(reached)
     });
-    for (i, part) in
-        ["as it is done here", "the logarithm divided by the dispersion, as is usual"].into_iter().enumerate()
-    {
-        row(&format!("errors in bursts of three: {part}"), &outcomes.iter().map(|o| o[i]).collect::<Vec<_>>());
+    print(&mut table, &names, &outcomes);
+}
+
+/// Two tests that saw the same runs.
+fn print(table: &mut Table<'_>, names: &[String; 2], outcomes: &[[[bool; 3]; 2]]) {
+    for (i, name) in names.iter().enumerate() {
+        if table.wants(name) {
+            row(table, name, &outcomes.iter().map(|o| o[i]).collect::<Vec<_>>());
+        }
     }
 }

@@ -4,7 +4,7 @@ use tenfold_judge::{Before, Judge, Look, RollBack, Settings, Verdict};
 
 use crate::alarms::ERRORS;
 use crate::dice::Dice;
-use crate::runs::{Share, runs, spread};
+use crate::runs::{Asked, Share, Table, runs, spread};
 use crate::world::{CANARY, CONTROL, PLAIN, RATE, START_MS, Watch, World};
 
 const ALPHA: f64 = 0.01;
@@ -37,29 +37,33 @@ const SETS: [Set; 4] = [
     },
 ];
 
-pub fn tables(number: u64, seed: u64) {
-    println!(
-        "\n| canary's errors, alpha {ALPHA} | judge | information bound s | mean s | p95 s | mean / bound | found in an hour |\n\
-         | --- | --- | ---: | ---: | ---: | ---: | ---: |"
+pub fn tables(asked: &Asked) {
+    let mut table = Table::new(
+        asked,
+        format!(
+            "| canary's errors, alpha {ALPHA} | judge | information bound s | mean s | p95 s | mean / bound | found in an hour |\n\
+             | --- | --- | ---: | ---: | ---: | ---: | ---: |"
+        ),
     );
+    let seed = asked.seed ^ 0x5eed;
     for worse in [0.0075, 0.01, 0.02, 0.05] {
-        let row = |name: &str, mut seconds: Vec<f64>| {
-            let (found, bound) = (seconds.len() as f64 / number as f64, bound_s(worse));
+        let begins = |name: &str| format!("| 0.5 -> {} % | {name} |", worse * 100.0);
+        let line = |name: &str, seconds: Vec<Option<f64>>| {
+            let mut seconds: Vec<f64> = seconds.into_iter().flatten().collect();
+            let (found, bound) = (seconds.len() as f64 / asked.runs as f64, bound_s(worse));
             let (mean, p95) = spread(&mut seconds);
-            let percent = worse * 100.0;
-            println!(
-                "| 0.5 -> {percent} % | {name} | {bound:.2} | {mean:.2} | {p95} | {:.2} | {found:.3} |",
-                mean / bound
-            );
+            let figures = format!("{bound:.2} | {mean:.2} | {p95} | {:.2} | {found:.3} |", mean / bound);
+            format!("{} {figures}", begins(name))
         };
         let world = World { ratio: worse / RATE, ..PLAIN };
-        row(
-            "the test alone, begun once",
-            runs(number, seed ^ 0x5eed, |dice| test_alone(&world, dice)).into_iter().flatten().collect(),
-        );
+        let alone = "the test alone, begun once";
+        if table.wants(&begins(alone)) {
+            table.row(&line(alone, runs(asked.runs, seed, |dice| test_alone(&world, dice))));
+        }
         for set in SETS.iter().filter(|set| worse == 0.02 || set.tolerate == 1.0) {
-            let found = runs(number, seed ^ 0x5eed, |dice| found_s(&world, set, dice));
-            row(set.name, found.into_iter().flatten().collect());
+            if table.wants(&begins(set.name)) {
+                table.row(&line(set.name, runs(asked.runs, seed, |dice| found_s(&world, set, dice))));
+            }
         }
     }
 }
@@ -96,26 +100,29 @@ fn promoted_s(world: &World, settings: Settings, dice: &mut Dice) -> Option<f64>
     verdicts.position(|verdict| verdict == Verdict::NotWorse).map(|looks| looks as f64 + 1.0)
 }
 
-pub fn promotions(number: u64, seed: u64) {
-    println!(
-        "\n| promotion, beta 0.05, through the judge | promoted | 95 % interval | mean s | p95 s |\n\
-         | --- | ---: | ---: | ---: | ---: |"
+pub fn promotions(asked: &Asked) {
+    let mut table = Table::new(
+        asked,
+        "| promotion, beta 0.05, through the judge | promoted | 95 % interval | mean s | p95 s |\n\
+         | --- | ---: | ---: | ---: | ---: |",
     );
     // Exactly at what is negligible, too: then both ways to be promoted are wrong at once.
     for (r1, negligible) in [(1.25, None), (1.5, None), (2.0, None), (1.5, Some(1.5 * RATE))] {
         for ratio in [r1, 1.0] {
             let words = negligible.map_or_else(String::new, |rate| format!(", {:.2} % negligible", rate * 100.0));
+            let name = format!("true ratio {ratio}, {r1} to be refuted{words}");
+            if !table.wants(&name) {
+                continue;
+            }
             // What is worse than tolerated might be found before it is promoted; here it is not looked for.
             let settings = Settings { alpha: 1e-9, tolerate: 1.0, prove_below: r1, negligible, ..Settings::default() };
             let world = World { ratio, ..PLAIN };
-            let promoted = runs(number, seed ^ 0x900d, |dice| promoted_s(&world, settings, dice));
+            let promoted = runs(asked.runs, asked.seed ^ 0x900d, |dice| promoted_s(&world, settings, dice));
             let mut seconds: Vec<f64> = promoted.into_iter().flatten().collect();
-            let share = Share::of(seconds.len(), usize::try_from(number).expect("runs fit"));
+            let share = Share::of(seconds.len(), usize::try_from(asked.runs).expect("runs fit"));
             let (mean, p95) = spread(&mut seconds);
-            println!(
-                "| true ratio {ratio}, {r1} to be refuted{words} | {:.4} | {:.4} to {:.4} | {mean:.0} | {p95} |",
-                share.value, share.low, share.high
-            );
+            let Share { value, low, high } = share;
+            table.row(&format!("| {name} | {value:.4} | {low:.4} to {high:.4} | {mean:.0} | {p95} |"));
         }
     }
 }

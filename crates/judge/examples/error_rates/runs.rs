@@ -1,5 +1,7 @@
-//! Many runs on as many threads as there are processors, and shares of them with what is known of the truth.
+//! Many runs on as many threads as there are processors, and shares of them with what is known of the truth; and which rows
+//! of which tables are asked for.
 
+use std::cell::Cell;
 use std::num::NonZero;
 use std::thread;
 
@@ -15,6 +17,62 @@ pub fn runs<T: Send>(runs: u64, seed: u64, each: impl Fn(&mut Dice) -> T + Sync)
             (0..threads).map(|thread| scope.spawn(move || part(thread).map(one).collect::<Vec<T>>())).collect();
         parts.into_iter().flat_map(|part| part.join().expect("a run does not panic")).collect()
     })
+}
+
+/// What is asked of the program.
+pub struct Asked {
+    pub runs: u64,
+    pub seed: u64,
+    /// All of them stand in the head of a table or the name of a row that is wanted.
+    words: Vec<String>,
+    shown: Cell<usize>,
+}
+
+impl Asked {
+    /// `[RUNS [SEED [WORD...]]]`
+    pub fn read(mut arguments: impl Iterator<Item = String>) -> Result<Self, String> {
+        let mut number = |what: &str, usual: u64| match arguments.next() {
+            None => Ok(usual),
+            Some(text) => text.parse::<u64>().map_err(|_| format!("`{text}` is not the number of {what}")),
+        };
+        let (runs, seed) = (number("runs", 4_000)?, number("the seed", 1)?);
+        if runs == 0 {
+            return Err("at least one run is needed".to_owned());
+        }
+        Ok(Self { runs, seed, words: arguments.map(|word| word.to_lowercase()).collect(), shown: Cell::new(0) })
+    }
+
+    /// How many rows were printed.
+    pub fn shown(&self) -> usize {
+        self.shown.get()
+    }
+}
+
+/// A table. Its head stands above the first row that is wanted, and nowhere when none is.
+pub struct Table<'a> {
+    asked: &'a Asked,
+    head: String,
+    begun: bool,
+}
+
+impl<'a> Table<'a> {
+    pub fn new(asked: &'a Asked, head: impl Into<String>) -> Self {
+        Self { asked, head: head.into(), begun: false }
+    }
+
+    /// Whether the row of this name is asked for: what is not is not run either.
+    pub fn wants(&self, row: &str) -> bool {
+        let text = format!("{} {row}", self.head).to_lowercase();
+        self.asked.words.iter().all(|word| text.contains(word.as_str()))
+    }
+
+    pub fn row(&mut self, line: &str) {
+        if !std::mem::replace(&mut self.begun, true) {
+            println!("\n{}", self.head);
+        }
+        self.asked.shown.set(self.asked.shown.get() + 1);
+        println!("{line}");
+    }
 }
 
 /// A share with its 95 % interval (Wilson 1927).

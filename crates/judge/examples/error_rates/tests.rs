@@ -3,7 +3,7 @@
 use tenfold_judge::Settings;
 
 use crate::alarms::{BOTH, CLASSIC, ERRORS, NATIVE, rolled_back};
-use crate::runs::runs;
+use crate::runs::{Asked, Table, runs};
 use crate::world::{Measured, SAME, Watch, World};
 
 const RUNS: u64 = 400;
@@ -38,6 +38,21 @@ fn latency_cries_wolf_less_often_than_alpha() {
 fn both_together_cry_wolf_less_often_than_alpha() {
     let found = false_of(SAME[4].1, BOTH, 1.0);
     assert!(found <= FALSE_MAX, "{found} of {RUNS}");
+}
+
+#[test]
+fn words_ask_for_single_rows() {
+    let asked = |line: &str| Asked::read(line.split_whitespace().map(str::to_owned));
+    let few = asked("40000 2 averaged Steady").expect("it is understood");
+    assert_eq!((few.runs, few.seed, few.shown()), (40_000, 2, 0));
+    let averaged = Table::new(&few, "| errors and latency averaged, tolerate 1 |");
+    assert!(averaged.wants("steady") && !averaged.wants("all of that together"));
+    assert!(!Table::new(&few, "| errors, tolerate 1 |").wants("steady"));
+    let all = asked("").expect("nothing is asked");
+    assert!((all.runs, all.seed) == (4_000, 1) && Table::new(&all, "| any |").wants("row"));
+    for wrong in ["averaged", "0", "400 steady"] {
+        assert!(asked(wrong).is_err(), "{wrong}");
+    }
 }
 
 /// That the tests above can fail.

@@ -16,6 +16,8 @@ const LIST: &str = "fault_list.json";
 const POD_FILE: &str = "_metric.csv";
 /// Calls as the caller sees them, and as the one who is called does.
 const CALL_FILES: [&str; 2] = ["source_50.csv", "destination_50.csv"];
+/// The two times of a fault are said to differ from here on: less is how long it took to inject it.
+const APART_S: i64 = 600;
 
 /// One metric over time, in rows of (second, value), in their order.
 #[derive(Clone)]
@@ -128,7 +130,11 @@ pub fn read_day(path: &Path) -> Result<Day, String> {
         }
     }
     hand_out(&mut pods, calls, &mut said);
-    let faults = faults(&json);
+    let rows = || pods.values().flatten().flat_map(|metric| metric.rows.iter().map(|(at, _)| *at));
+    let covered = rows().min().zip(rows().max());
+    let listed = faults(&json);
+    said.extend(listed.iter().filter_map(Listed::apart));
+    let faults: Vec<Fault> = listed.into_iter().map(|listed| listed.within(covered)).collect();
     for fault in &faults {
         if fault.at.is_none() || fault.pod.is_none() {
             said.push(format!("a fault has no time or no pod, and counts as one that is not found: {fault:?}"));
@@ -162,8 +168,35 @@ fn hand_out(pods: &mut BTreeMap<String, Vec<Metric>>, calls: Vec<(String, Metric
     }
 }
 
+/// A fault as the list has it: by a clock, which may be a local one though nothing says so, and since the epoch.
+struct Listed {
+    times: [Option<i64>; 2],
+    pod: Option<String>,
+    kind: String,
+}
+
+impl Listed {
+    /// Which of the times is meant is known by the rows: the one that lies among them, the clock's first.
+    fn within(self, covered: Option<(i64, i64)>) -> Fault {
+        let lies = |at: &i64| covered.is_none_or(|(first, last)| (first..=last).contains(at));
+        let times = || self.times.into_iter().flatten();
+        Fault { at: times().find(lies).or_else(|| times().next()), pod: self.pod, kind: self.kind }
+    }
+
+    fn apart(&self) -> Option<String> {
+        let [Some(clock), Some(epoch)] = self.times else { return None };
+        let minutes = (clock - epoch) / 60;
+        ((clock - epoch).abs() > APART_S).then(|| {
+            let (kind, pod) = (&self.kind, self.pod.as_deref().unwrap_or("no pod"));
+            format!(
+                "{kind} on {pod}: inject_time is {minutes} min from inject_timestamp; the one among the rows counts"
+            )
+        })
+    }
+}
+
 /// All objects of the list that name a fault, in lists by the hour or in one.
-fn faults(json: &Value) -> Vec<Fault> {
+fn faults(json: &Value) -> Vec<Listed> {
     match json {
         Value::Array(list) => list.iter().flat_map(faults).collect(),
         Value::Object(map) if map.keys().any(|key| key.starts_with("inject_")) => vec![fault(json)],
@@ -172,14 +205,14 @@ fn faults(json: &Value) -> Vec<Fault> {
     }
 }
 
-fn fault(json: &Value) -> Fault {
+fn fault(json: &Value) -> Listed {
     let text = |name: &str| match &json[name] {
         Value::String(text) if !text.trim().is_empty() => Some(text.trim().to_owned()),
         Value::Number(number) => Some(number.to_string()),
         _ => None,
     };
-    let at = ["inject_time", "inject_timestamp"].into_iter().find_map(|name| seconds(&text(name)?));
-    Fault { at, pod: text("inject_pod"), kind: text("inject_type").unwrap_or_else(|| "fault".to_owned()) }
+    let times = ["inject_time", "inject_timestamp"].map(|name| seconds(&text(name)?));
+    Listed { times, pod: text("inject_pod"), kind: text("inject_type").unwrap_or_else(|| "fault".to_owned()) }
 }
 
 struct Table {

@@ -55,9 +55,10 @@ fn judged(dir: &Path) -> (Counted, Vec<String>) {
 
 fn fault(pod: &str, minute: i64) -> String {
     format!(
-        r#"{{"inject_time": "{DAY} {:02}:{:02}:00", "inject_timestamp": "1", "inject_pod": "{pod}", "inject_type": "network_delay"}}"#,
+        r#"{{"inject_time": "{DAY} {:02}:{:02}:00", "inject_timestamp": "{}", "inject_pod": "{pod}", "inject_type": "network_delay"}}"#,
         minute / 60,
-        minute % 60
+        minute % 60,
+        START_S + minute * 60
     )
 }
 
@@ -93,6 +94,26 @@ fn every_pod_of_a_service_gets_its_calls() {
     assert_eq!(of("web-579b9bff58-ccccc"), 0, "a name that begins the other");
     assert_eq!(of("api-579b9bff58-ddddd"), 0, "a name that ends the other");
     assert_eq!(of("web-api-579b9bff58-zzzzz"), 1, "a pod that was started anew since");
+}
+
+/// Eight hours ahead of the rows, or of rows that are eight hours ahead: the time that lies among the rows is meant.
+#[test]
+fn a_list_by_a_local_clock_is_read_by_the_time_that_fits_the_rows() {
+    let files = [("cart-579b9bff58-aaaaa_metric.csv", pod(0..120, Some(100)))];
+    let of = |clock: &str, epoch: i64| {
+        let pod = r#""inject_pod": "cart-579b9bff58-aaaaa", "inject_type": "cpu""#;
+        let list = format!(r#"[{{"inject_time": "{DAY} {clock}:00", "inject_timestamp": {epoch}, {pod}}}]"#);
+        let (counted, said) = judged(folder(&files, &list).path());
+        (counted.found, said.join("; "))
+    };
+    let at = START_S + 100 * 60;
+    let (found, said) = of("09:40", at);
+    assert!(found == 1 && said.contains("inject_time is 480 min from inject_timestamp"), "{found}: {said}");
+    let (found, said) = of("01:40", at + 8 * 3_600);
+    assert!(found == 1 && said.contains("is -480 min from"), "{found}: {said}");
+    assert_eq!(of("01:40", at + 60), (1, String::new()), "a minute apart is how long it took");
+    let (found, said) = of("09:40", at + 8 * 3_600);
+    assert_eq!((found, said.as_str()), (0, ""), "neither lies among the rows");
 }
 
 #[test]

@@ -78,11 +78,15 @@ pub struct Twilio {
     pub account: String,
     pub token: String,
     pub from: String,
+    /// Where it tells what became of a message or a call; none where it could not come.
+    pub callback: Option<String>,
+    /// What is answered to the number comes back to this server.
+    pub answers: bool,
 }
 
 impl Accounts {
-    /// Reads the tokens that the settings name files for.
-    pub fn open(settings: &Settings) -> Result<Self, SetupError> {
+    /// Reads the tokens that the settings name files for. `public_url` is where this server is asked from outside.
+    pub fn open(settings: &Settings, public_url: &str) -> Result<Self, SetupError> {
         let secret = |path: &Option<std::path::PathBuf>| -> Result<Option<String>, SetupError> {
             let Some(path) = path else { return Ok(None) };
             let text = std::fs::read_to_string(path)
@@ -95,6 +99,8 @@ impl Accounts {
             account: settings.twilio_account.clone(),
             token,
             from: settings.twilio_from.clone(),
+            callback: phone::callback(public_url, &settings.twilio_url),
+            answers: settings.twilio_answers,
         });
         Ok(Self {
             telegram: secret(&settings.telegram_token_file)?.map(|token| (base(&settings.telegram_url), token)),
@@ -135,8 +141,8 @@ impl Accounts {
             Channel::Pushover => push::pushover(self.pushover.as_ref()?, to, notice),
             Channel::Pagerduty => paging::pagerduty(&self.pagerduty, to, notice),
             Channel::Opsgenie => paging::opsgenie(&self.opsgenie, to, notice),
-            Channel::Sms => phone::sms(self.twilio.as_ref()?, to, notice),
-            Channel::Voice => phone::voice(self.twilio.as_ref()?, to, notice),
+            Channel::Sms => phone::sms(self.twilio.as_ref()?, to, notice, key),
+            Channel::Voice => phone::voice(self.twilio.as_ref()?, to, notice, key),
             Channel::Mail | Channel::Webhook | Channel::Irc | Channel::Web | Channel::Webpush => return None,
         })
     }
@@ -169,13 +175,13 @@ pub struct Services {
 }
 
 impl Services {
-    pub fn open(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Self, SetupError> {
+    pub fn open(settings: &Settings, public_url: &str, clock: Arc<dyn Clock>) -> Result<Self, SetupError> {
         let client = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .timeout(TIMEOUT)
             .user_agent(concat!("tenfold/", env!("CARGO_PKG_VERSION")))
             .build()?;
-        Ok(Self { client, accounts: Accounts::open(settings)?, clock })
+        Ok(Self { client, accounts: Accounts::open(settings, public_url)?, clock })
     }
 
     pub fn serves(&self, channel: Channel) -> bool {
@@ -196,6 +202,11 @@ impl Services {
     ) -> Result<Option<String>, NotifyError> {
         let body = self.call(channel, self.accounts.request(channel, to, notice, key), key).await?;
         Ok(answer::message(channel, &body))
+    }
+
+    /// Whether the provider of text messages and calls signed this.
+    pub fn phone_signed(&self, url: &str, fields: &[(String, String)], signature: &str) -> bool {
+        self.accounts.twilio.as_ref().is_some_and(|twilio| phone::signed(&twilio.token, url, fields, signature))
     }
 
     /// Tells what became of a page.

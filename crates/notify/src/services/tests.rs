@@ -32,6 +32,8 @@ fn accounts() -> Accounts {
             account: "AC1".to_owned(),
             token: "TOKEN".to_owned(),
             from: "+1555".to_owned(),
+            callback: None,
+            answers: false,
         }),
     }
 }
@@ -109,6 +111,58 @@ fn telephones() {
         let Some(request) = accounts().request(channel, "https://x/y", &long, "k") else { continue };
         let bytes = format!("{:?}", request.body).len();
         assert!(bytes < 45_000, "{channel:?} sends {bytes} bytes");
+    }
+}
+
+#[test]
+fn telephones_that_call_back() {
+    let twilio = Twilio {
+        callback: phone::callback("https://tenfold.example.org/", "https://api.twilio.com"),
+        answers: true,
+        ..accounts().twilio.expect("it is set up")
+    };
+    let Body::Form(sms) = phone::sms(&twilio, "+491", &notice(), "page/1.sms").body else { panic!("a form") };
+    let status = "https://tenfold.example.org/hooks/twilio/status?key=page%2F1.sms";
+    assert_eq!(sms[3], ("StatusCallback", status.to_owned()));
+    assert!(sms[2].1.ends_with(&format!("Answer 4 3 to acknowledge. {}", notice().link)), "{}", sms[2].1);
+    let Body::Form(call) = phone::voice(&twilio, "+491", &notice(), "p.voice").body else { panic!("a form") };
+    assert!(call[2].1.contains("action=\"https://tenfold.example.org/hooks/twilio/key?key=p.voice\""), "{}", call[2].1);
+    assert!(call[2].1.contains("Press 4 to acknowledge."));
+    let test = Notice { incident: 0, ..notice() };
+    let Body::Form(sms) = phone::sms(&twilio, "+491", &test, "p.sms").body else { panic!("a form") };
+    assert!(!sms[2].1.contains("Answer"), "nothing is acknowledged by a test: {}", sms[2].1);
+    // Nobody outside can ask this machine alone.
+    for ours in ["http://127.0.0.1:7070", "http://localhost:7070", "http://[::1]:7070", ""] {
+        assert_eq!(phone::callback(ours, "https://api.twilio.com"), None, "{ours}");
+    }
+    assert!(phone::callback("http://127.0.0.1:7070", "http://127.0.0.1:9").is_some(), "both are here");
+}
+
+/// What Twilio's documentation gives as an example, and what its Python library computes.
+#[test]
+fn what_the_provider_signs() {
+    let fields = |pairs: &[(&str, &str)]| {
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect::<Vec<_>>()
+    };
+    let url = "https://mycompany.com/myapp.php?foo=1&bar=2";
+    let call = fields(&[
+        ("To", "+18005551212"),
+        ("From", "+14158675309"),
+        ("Digits", "1234"),
+        ("Caller", "+14158675309"),
+        ("CallSid", "CA1234567890ABCDE"),
+    ]);
+    let signature = "RSOYDt4T1cUTdK1PDd93/VVr8B8=";
+    assert!(phone::signed("12345", url, &call, signature));
+    assert!(phone::signed("12345", &url.replace(".com", ".com:443"), &call, signature), "with its port or without");
+    let status = fields(&[("MessageStatus", "undelivered"), ("ErrorCode", "30003"), ("MessageSid", "SM1")]);
+    let ours = "https://tenfold.example.org/hooks/twilio/status/k.sms";
+    assert!(phone::signed("12345", ours, &status, "NNqo8ceaGk1EQ7eZ3JLF+EJWhgw="));
+    assert!(!phone::signed("12346", url, &call, signature), "another token");
+    assert!(!phone::signed("12345", &url.replace("foo=1", "foo=2"), &call, signature), "another address");
+    assert!(!phone::signed("12345", url, &call[1..], signature), "a field is missing");
+    for nonsense in ["", "RSOYDt4T1cUTdK1PDd93", "?"] {
+        assert!(!phone::signed("12345", url, &call, nonsense));
     }
 }
 

@@ -59,7 +59,11 @@ impl Context<'_> {
                     right: self.rows(rhs, grid)?,
                     steps: grid.steps,
                 };
-                join_same(pair.join(self)?)?.into_iter().try_for_each(sink)
+                join_same(pair.join(self)?)?.into_iter().try_for_each(|row| {
+                    // Whoever keeps the row counts it.
+                    self.release(row.bytes());
+                    sink(row)
+                })
             }
         }
     }

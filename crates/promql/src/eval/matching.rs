@@ -65,6 +65,7 @@ impl Pair<'_> {
         self.matching.side == Side::ManyRight
     }
 
+    /// The joined rows. They are held against the query's limit until whoever asked lets them go.
     pub fn join(self, c: &Context<'_>) -> Result<Vec<Row>, QueryError> {
         let (many, one) = if self.many_is_right() { (&self.right, &self.left) } else { (&self.left, &self.right) };
         // The two tables, and the labels that are made.
@@ -82,13 +83,13 @@ impl Pair<'_> {
             let members = ones.get(&signature(&row.labels, self.matching)).map_or(&[][..], Vec::as_slice);
             for i in members {
                 let joined = self.combine(c, row, &one[*i]);
-                self.emit(&mut out, self.labels(&row.labels, Some(&one[*i].labels)), row.drop_name, joined);
+                self.emit(c, &mut out, self.labels(&row.labels, Some(&one[*i].labels)), row.drop_name, joined)?;
             }
             if let Some(fill) = fill_one {
                 let filled = |s: usize| if present(one, members, s) == 0 { fill } else { ABSENT };
                 let missing = Row::bare((0..self.steps).map(filled).collect());
                 let joined = self.combine(c, row, &missing);
-                self.emit(&mut out, self.labels(&row.labels, None), row.drop_name, joined);
+                self.emit(c, &mut out, self.labels(&row.labels, None), row.drop_name, joined)?;
             }
         }
         if let Some(fill) = fill_many {
@@ -100,7 +101,7 @@ impl Pair<'_> {
                     let joined = self.combine(c, &missing, &one[*i]);
                     let mut labels = key.clone();
                     self.include(&mut labels, Some(&one[*i].labels));
-                    self.emit(&mut out, labels, false, joined);
+                    self.emit(c, &mut out, labels, false, joined)?;
                 }
             }
         }
@@ -112,12 +113,21 @@ impl Pair<'_> {
         Ok(out)
     }
 
-    fn emit(&self, out: &mut Vec<Row>, labels: Labels, drop_name: bool, mut row: Row) {
+    fn emit(
+        &self,
+        c: &Context<'_>,
+        out: &mut Vec<Row>,
+        labels: Labels,
+        drop_name: bool,
+        mut row: Row,
+    ) -> Result<(), QueryError> {
         if row.has_values() {
+            c.hold(row.bytes())?;
             row.drop_name = drop_name || drops_name(self.operator.op, self.operator.bool_modifier);
             row.labels = Arc::new(labels);
             out.push(row);
         }
+        Ok(())
     }
 
     fn combine(&self, context: &Context<'_>, many: &Row, one: &Row) -> Row {

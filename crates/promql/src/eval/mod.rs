@@ -41,7 +41,7 @@ use std::{
     },
 };
 
-use tenfold_types::{Histogram, HistogramPoint, Point};
+use tenfold_types::{Histogram, HistogramPoint, Labels, Point};
 
 use crate::{
     error::{QueryError, Span},
@@ -89,8 +89,17 @@ impl Default for Limits {
 
 /// A point of an answer: its value and instant, and both as text.
 const POINT_BYTES: usize = size_of::<Point>() + 32;
-/// A series of an answer: its labels as text, roughly.
-const SERIES_BYTES: usize = 128;
+/// A series of an answer besides its labels as text.
+const SERIES_BYTES: usize = 64;
+/// A pair of labels as text, besides its name and its value.
+const PAIR_BYTES: usize = 6;
+/// What one byte of a histogram in memory is as text: a count takes 8 bytes, and about 48 with its bounds.
+const HISTOGRAM_TEXT_BYTES: usize = 6;
+
+/// A series of an answer without its samples, its labels as text.
+fn series_bytes(labels: &Labels) -> usize {
+    SERIES_BYTES + labels.iter().map(|(n, v)| n.len() + v.len() + PAIR_BYTES).sum::<usize>()
+}
 
 const CANCELLED: u64 = u64::MAX;
 
@@ -209,8 +218,10 @@ pub(crate) struct Context<'a> {
     notes: RefCell<Notes>,
     /// Samples of the whole query, over all threads.
     samples: Arc<AtomicU64>,
-    /// Bytes of the rows held so far.
+    /// Bytes of the rows held now.
     bytes: Cell<u64>,
+    /// The most that was held at one time.
+    bytes_most: Cell<u64>,
     held: Held,
     /// Read and not yet accounted to a node.
     reads: Cell<Reads>,
@@ -237,6 +248,7 @@ impl<'a> Context<'a> {
             notes: RefCell::default(),
             samples,
             bytes: Cell::new(0),
+            bytes_most: Cell::new(0),
             held: Held::of(query.limits.shared.clone()),
             reads: Cell::default(),
             reads_of_all: Cell::default(),
@@ -259,7 +271,7 @@ impl<'a> Context<'a> {
             samples_read: self.samples.load(Ordering::Relaxed),
             series_read: reads.series,
             chunks_read: reads.chunks,
-            bytes_held: self.bytes.get(),
+            bytes_held: self.bytes_most.get(),
             held: self.held,
             plan,
         }
@@ -306,7 +318,10 @@ impl<'a> Context<'a> {
             Type::Scalar => Value::Scalar(Point::new(at_ms, self.scalar(expr, self.top)?[0])),
             Type::Vector => {
                 let rows = finish(self.rows(expr, self.top)?)?;
-                self.hold(rows.len() * (SERIES_BYTES + POINT_BYTES))?;
+                for row in &rows {
+                    let histogram = row.histogram(0).map_or(0, |h| h.bytes() * HISTOGRAM_TEXT_BYTES);
+                    self.hold(series_bytes(&row.labels) + POINT_BYTES + histogram)?;
+                }
                 let sample = |r: Row| Some(VectorSample { value: r.sample(0)?, labels: r.labels, t_ms: at_ms });
                 Value::Vector(rows.into_iter().filter_map(sample).collect())
             }
@@ -327,8 +342,9 @@ impl<'a> Context<'a> {
                         return Err(QueryError::execution(format!("{word} modifier is not supported with histograms")));
                     };
                     if !points.is_empty() || !window.histograms.is_empty() {
-                        self.hold(SERIES_BYTES + points.len() * POINT_BYTES)?;
-                        self.hold(window.histograms.iter().map(|h| 2 * h.histogram.bytes()).sum())?;
+                        self.hold(series_bytes(&series.labels) + points.len() * POINT_BYTES)?;
+                        let histograms = window.histograms.iter().map(|h| h.histogram.bytes()).sum::<usize>();
+                        self.hold(histograms * (1 + HISTOGRAM_TEXT_BYTES))?;
                         let labels = series.labels.clone();
                         let labels = if series.drop_name { Arc::new(row::strip_name(&labels)) } else { labels };
                         out.push(Series { labels, points, histograms: window.histograms.to_vec() });
@@ -363,7 +379,8 @@ impl<'a> Context<'a> {
         let mut all: Vec<Series> = Vec::with_capacity(rows.len());
         for row in rows {
             let present = row.values.iter().filter(|v| !is_absent(**v)).count();
-            self.hold(SERIES_BYTES + present * POINT_BYTES)?;
+            let histograms = row.histograms.iter().flatten().flatten().map(|h| h.bytes()).sum::<usize>();
+            self.hold(series_bytes(&row.labels) + present * POINT_BYTES + histograms * HISTOGRAM_TEXT_BYTES)?;
             all.push(series(row));
         }
         all.retain(|s| !s.points.is_empty() || !s.histograms.is_empty());
@@ -371,10 +388,11 @@ impl<'a> Context<'a> {
         Ok(Value::Matrix(all))
     }
 
-    /// Counts what is held until the query ends.
+    /// Counts what is held until the query ends, or until it is released.
     pub fn hold(&self, bytes: usize) -> Result<(), QueryError> {
         let total = self.bytes.get().saturating_add(bytes as u64);
         self.bytes.set(total);
+        self.bytes_most.set(self.bytes_most.get().max(total));
         let max = self.query.limits.bytes_max;
         if total > max {
             return Err(QueryError::Limit(format!(
@@ -382,6 +400,12 @@ impl<'a> Context<'a> {
             )));
         }
         self.held.take(bytes as u64)
+    }
+
+    /// Gives back what was held.
+    pub fn release(&self, bytes: usize) {
+        self.bytes.set(self.bytes.get().saturating_sub(bytes as u64));
+        self.held.give(bytes as u64);
     }
 
     /// The rows of a vector expression.

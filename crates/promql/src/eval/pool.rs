@@ -69,6 +69,14 @@ impl Held {
         }
         Ok(())
     }
+
+    /// Gives back a part of it.
+    pub(crate) fn give(&self, bytes: u64) {
+        let Some(pool) = &self.pool else { return };
+        let part = bytes.min(self.bytes.load(Ordering::Relaxed));
+        self.bytes.fetch_sub(part, Ordering::Relaxed);
+        pool.used.fetch_sub(part, Ordering::Relaxed);
+    }
 }
 
 #[cfg(test)]
@@ -82,6 +90,8 @@ mod tests {
         assert!(first.take(60).is_ok() && second.take(40).is_ok());
         let refused = second.take(1).unwrap_err().to_string();
         assert!(refused.contains("more than 100 bytes together"), "{refused}");
+        first.give(30);
+        assert!(second.take(20).is_ok(), "101 less 30 leave room for 20");
         drop((first, second));
         assert!(Held::of(Some(pool)).take(100).is_ok());
         assert!(Held::default().take(u64::MAX).is_ok());

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use super::{
     service,
-    state::{Active, Beside},
+    state::{Active, Beside, Note},
     supervise::{FAILURES_MAX, PROBE_EVERY},
     unit::{Done, Then, Unit},
 };
@@ -59,12 +59,23 @@ impl Unit {
 
     pub(super) fn stand_beside(&mut self, beside: Beside) {
         let (order, digest) = (beside.order.clone(), beside.active.digest);
+        self.note_ahead(&beside.active);
         self.kept.beside = Some(beside);
         self.lay(digest);
         self.beside_failures = 0;
         self.beside_probe_at = Instant::now() + PROBE_EVERY;
         self.save();
         self.say_prepared(order, digest);
+    }
+
+    /// How it will run, where it never did; what is known of how it ran before stays until its flip. The flip writes it itself
+    /// where this fails.
+    fn note_ahead(&self, active: &Active) {
+        if Note::load(&self.place, active.digest).is_none()
+            && let Err(error) = Note::of(active).save(&self.place, active.digest)
+        {
+            tracing::debug!(%error, service = %self.service, "how a release will run could not be written ahead");
+        }
     }
 
     /// The flip lays the link itself where this fails.

@@ -8,8 +8,10 @@ use std::{
 
 use tenfold_deploys::Digest;
 
+use super::slots::Slots;
+
 /// The folders of one service:
-/// `services/NAME/{releases/DIGEST/, releases/DIGEST.json, current -> releases/DIGEST, state.json, log/, shared/}`.
+/// `services/NAME/{releases/DIGEST/, releases/DIGEST.json, current -> releases/DIGEST, state.a, state.b, log/, shared/}`.
 #[derive(Debug, Clone)]
 pub(crate) struct Place {
     pub root: PathBuf,
@@ -42,7 +44,11 @@ impl Place {
     pub fn current(&self) -> PathBuf {
         self.root.join("current")
     }
-    pub fn state(&self) -> PathBuf {
+    pub fn state(&self) -> Slots {
+        Slots::new(["state.a", "state.b"].map(|name| self.root.join(name)))
+    }
+    /// Where an agent of an earlier version wrote the same.
+    pub fn state_before(&self) -> PathBuf {
         self.root.join("state.json")
     }
     pub fn log(&self, digest: Digest) -> PathBuf {

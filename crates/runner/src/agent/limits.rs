@@ -2,8 +2,9 @@
 //! of its processes. What the host cannot do is said and never silently left out.
 
 use std::{
-    fs,
+    fs, io,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use nix::unistd::Uid;
@@ -16,6 +17,10 @@ use crate::sandbox::{
 };
 
 const MB: u64 = 1 << 20;
+/// How often, and how many times, it is tried to remove the group of a process that ended: whoever waits for its end is told
+/// so much later at most.
+const GOES_EVERY: Duration = Duration::from_millis(20);
+const GOES_TRIES: u32 = 10;
 
 /// How one start of a service is held.
 pub(super) struct Held {
@@ -92,11 +97,25 @@ fn by_process(controller: Controller, limit: u64, why: &str, is_root: bool, held
     }
 }
 
-/// Removes the group of a process that ended; the kernel keeps it where another of its processes goes on.
-pub(super) fn let_go(dirs: &[PathBuf]) {
-    for dir in dirs {
-        let _ = fs::remove_dir(dir);
+/// Removes the group of a process that ended. What ended with it may take a moment longer; the kernel keeps a group where
+/// another of its processes goes on.
+pub(super) async fn let_go(dirs: &[PathBuf]) {
+    removed(dirs, |dir| fs::remove_dir(dir).is_err_and(|e| e.kind() == io::ErrorKind::ResourceBusy)).await;
+}
+
+/// How many of the folders stay because they are in use. `is_busy` tries to remove one.
+async fn removed(dirs: &[PathBuf], is_busy: impl Fn(&Path) -> bool) -> usize {
+    let mut busy: Vec<&PathBuf> = dirs.iter().collect();
+    for tried in 0..GOES_TRIES {
+        if tried > 0 {
+            tokio::time::sleep(GOES_EVERY).await;
+        }
+        busy.retain(|dir| is_busy(dir));
+        if busy.is_empty() {
+            break;
+        }
     }
+    busy.len()
 }
 
 /// Removes groups of the service's other releases whose last process is gone; the kernel keeps those that have one. Other
@@ -112,7 +131,7 @@ fn tidy(base: &Base, service: &str, process: &str, keep: &str) {
 
 #[cfg(test)]
 mod tests {
-    use std::{process::Stdio, time::Duration};
+    use std::{cell::RefCell, process::Stdio};
 
     use super::*;
 
@@ -219,6 +238,25 @@ mod tests {
         let of = |dir: &str| process_of(Path::new(dir), Digest::of(b"the same files"), 8000);
         assert_ne!(of("one"), of("two"));
         assert!(!of("one").contains('-'));
+    }
+
+    #[tokio::test]
+    async fn a_group_whose_last_process_is_still_ending_is_tried_again() {
+        let dirs = ["ending", "goes-on", "gone"].map(PathBuf::from);
+        let tries = RefCell::new(Vec::new());
+        let is_busy = |dir: &Path| {
+            let mut tries = tries.borrow_mut();
+            tries.push(dir.to_path_buf());
+            let times = tries.iter().filter(|tried| tried.as_path() == dir).count();
+            match dir.to_str() {
+                Some("ending") => times < 4,
+                Some("gone") => false,
+                _ => true,
+            }
+        };
+        assert_eq!(removed(&dirs, is_busy).await, 1, "one goes on");
+        let times = |name: &str| tries.borrow().iter().filter(|tried| tried.to_str() == Some(name)).count();
+        assert_eq!((times("ending"), times("goes-on"), times("gone")), (4, GOES_TRIES as usize, 1));
     }
 
     /// Real groups of this machine, of whichever version: what holds a service is what was said.

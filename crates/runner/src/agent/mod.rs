@@ -13,6 +13,7 @@ mod limits;
 mod link;
 mod measure;
 mod service;
+mod slots;
 mod state;
 mod supervise;
 mod turn;
@@ -171,6 +172,11 @@ fn services(dir: &Path) -> io::Result<Vec<String>> {
         }
     }
     Ok(names)
+}
+
+/// What the agent of a folder has written down of a service, for tests; null where there is nothing.
+pub fn state_of(dir: &Path, service: &str) -> serde_json::Value {
+    serde_json::to_value(state::Kept::load(&disk::Place::new(dir, service))).unwrap_or_default()
 }
 
 /// Ends every service that runs from an agent's folder, for tests and for taking a host out of use. The agent must not

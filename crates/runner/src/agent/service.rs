@@ -107,7 +107,7 @@ pub(crate) fn start(
     tokio::spawn(async move {
         if let Ok(status) = child.wait().await {
             // before anybody knows of it, who might start the next in the same group
-            limits::let_go(&groups);
+            limits::let_go(&groups).await;
             let _ = ended.send(status);
         }
     });

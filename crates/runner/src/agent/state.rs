@@ -69,17 +69,22 @@ pub(crate) struct Kept {
 impl Kept {
     /// What was kept; a file that cannot be read counts as empty but for being said in the log.
     pub fn load(place: &Place) -> Self {
-        match std::fs::read(place.state()) {
-            Ok(text) => serde_json::from_slice(&text).unwrap_or_else(|error| {
-                tracing::warn!(%error, path = %place.state().display(), "the state of a service cannot be read");
-                Self::default()
-            }),
-            Err(_) => Self::default(),
-        }
+        let Some(text) = place.state().load().or_else(|| std::fs::read(place.state_before()).ok()) else {
+            return Self::default();
+        };
+        serde_json::from_slice(&text).unwrap_or_else(|error| {
+            tracing::warn!(%error, path = %place.root.display(), "the state of a service cannot be read");
+            Self::default()
+        })
     }
     pub fn save(&self, place: &Place) -> std::io::Result<()> {
         faults::point();
-        write_whole(&place.state(), &serde_json::to_vec(self).map_err(std::io::Error::other)?)?;
+        place.state().write(&serde_json::to_vec(self).map_err(std::io::Error::other)?)?;
+        // only where an agent of before left it: from here on it is out of date
+        match std::fs::remove_file(place.state_before()) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
         faults::point();
         Ok(())
     }
@@ -170,11 +175,18 @@ mod tests {
         let kept = Kept { epoch: 3, current, back: Some(active(1, "blue")), ..Kept::default() };
         kept.save(&place).unwrap();
         assert_eq!(Kept::load(&place), kept);
-        let mut old: serde_json::Value = serde_json::from_slice(&std::fs::read(place.state()).unwrap()).unwrap();
+        let mut old = serde_json::to_value(&kept).unwrap();
         old.as_object_mut().unwrap().remove("back");
         old["current"].as_object_mut().unwrap().remove("limits");
-        std::fs::write(place.state(), old.to_string()).unwrap();
+        let place = Place::new(dir.path(), "mail");
+        place.make().unwrap();
+        std::fs::write(place.state_before(), old.to_string()).unwrap();
         let current = Some(Active { limits: None, ..active(2, "red") });
-        assert_eq!(Kept::load(&place), Kept { current, back: None, ..kept });
+        let loaded = Kept::load(&place);
+        assert_eq!(loaded, Kept { current, back: None, ..kept });
+        // what is written from now on counts alone
+        Kept { epoch: 4, ..loaded.clone() }.save(&place).unwrap();
+        assert!(!place.state_before().exists());
+        assert_eq!(Kept::load(&place), Kept { epoch: 4, ..loaded });
     }
 }

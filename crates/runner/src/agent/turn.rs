@@ -4,9 +4,9 @@ use std::{fmt, time::Duration};
 
 use tokio::time::Instant;
 
-/// A server that ended is waited for this long before the next one is tried, so that it can go on with its own deploys. Less
-/// than a deploy's lease: where another server takes a deploy over, the hosts are there.
-const RESTARTS_WITHIN: Duration = Duration::from_secs(8);
+/// A server that ended is waited for this long before the next one is tried, so that it can go on with its own deploys. Half
+/// of a deploy's lease: where another server takes a deploy over, the hosts are there.
+const RESTARTS_WITHIN: Duration = Duration::from_secs(4);
 
 /// Why a connection ended.
 pub(super) enum Ended {
@@ -94,9 +94,9 @@ mod tests {
         let mut turn = Turn::new(2);
         turn.welcome();
         turn.lost(&said(), begin);
-        turn.away(begin + Duration::from_secs(7));
+        turn.away(begin + Duration::from_secs(3));
         assert_eq!(turn.at, 0, "it may be restarting");
-        turn.away(begin + Duration::from_secs(8));
+        turn.away(begin + Duration::from_secs(4));
         assert_eq!((turn.at, turn.rounds()), (1, 0), "the next one is tried at once");
         turn.welcome();
         turn.lost(&Ended::Silent, begin);

@@ -458,9 +458,9 @@ impl Unit {
         let (kept, place) = (self.kept.clone(), self.place.clone());
         let write = move || {
             if let Some(active) = &kept.current {
-                let (note, digest) = (Note::of(active), active.digest);
-                if Note::load(&place, digest).as_ref() != Some(&note) {
-                    note.save(&place, digest)?;
+                // the note of what was prepared lies there already, so that its flip writes one thing
+                if Note::load(&place, active.digest).is_none_or(|note| note.run != active.run) {
+                    Note::of(active).save(&place, active.digest)?;
                 }
             }
             kept.save(&place)?;

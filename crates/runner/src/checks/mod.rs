@@ -9,6 +9,7 @@ mod nrpe;
 mod plugin;
 mod process;
 mod roots;
+pub(crate) mod starter;
 mod tcp;
 mod tls;
 
@@ -33,13 +34,15 @@ pub struct Looker {
 }
 
 impl Looker {
-    /// Plugins are started from these folders alone.
+    /// Plugins are started from these folders alone, by a process of their own: `starter` is the program for it, which is called
+    /// as `PROGRAM sandbox starter` when the first is looked at.
     ///
     /// # Errors
     /// The HTTP client cannot be set up.
-    pub fn new(plugin_dirs: Vec<PathBuf>, clock: Arc<dyn Clock>) -> Result<Self, reqwest::Error> {
+    pub fn new(plugin_dirs: Vec<PathBuf>, starter: PathBuf, clock: Arc<dyn Clock>) -> Result<Self, reqwest::Error> {
         let http = http::client(Vec::new())?;
-        Ok(Self { plugins: plugin::Plugins::new(plugin_dirs), http, roots: roots::Roots::default(), clock })
+        let plugins = plugin::Plugins::new(plugin_dirs, starter);
+        Ok(Self { plugins, http, roots: roots::Roots::default(), clock })
     }
 
     async fn look(&self, what: &Run, timeout: Duration) -> Ran {

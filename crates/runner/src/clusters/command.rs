@@ -9,22 +9,22 @@ use std::time::Duration;
 use async_trait::async_trait;
 use parking_lot::Mutex as Lock;
 use tenfold_app::deploys::Blobs;
-use tenfold_app::deploys::ports::{ClusterTarget, LineSink, Stream, Tell, Told};
-use tenfold_app::settings::{Builds, Sandbox};
+use tenfold_app::deploys::ports::{ClusterTarget, LineSink, Mark, Stream, Tell, Told};
+use tenfold_app::settings::Builds;
 use tenfold_deploys::Digest;
 use tenfold_deploys::cluster::command::{Known, OUTPUT_BYTES_MAX, lie, observed, release_of, seen, sha_of};
 use tenfold_deploys::cluster::{Change, Refusal, Release, Seen, plain};
 use tenfold_deploys::pipeline::{Command, OBSERVE_S};
 use tenfold_types::Fault;
-use tokio::sync::{Mutex, mpsc};
+use tokio::sync::{Mutex, MutexGuard, mpsc};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::Cluster;
 use crate::files;
 use crate::git::Mirror;
-use crate::program::{self, Folder, Program};
-use crate::runner::BuildParent;
+use crate::program::{self, Bad, Folder, Program};
+use crate::runner::{BuildParent, COMMANDS};
 
 /// Between two looks at what is live, while nothing is ordered and while a change settles.
 const FOLLOW: Duration = Duration::from_secs(30);
@@ -33,6 +33,10 @@ const SETTLE: Duration = Duration::from_secs(2);
 const LOOKED: Duration = Duration::from_secs(10);
 /// Most services and environments whose last look is kept.
 const LOOKED_MAX: usize = 1_000;
+/// The program that changes nothing.
+const OBSERVE: &str = "observe";
+/// Between an `observe` and the program of which it looks what came.
+const AFTER: &str = " after ";
 /// The artifact, beside the checkout.
 const ARTIFACT: &str = "artifact";
 
@@ -52,7 +56,6 @@ pub(super) struct Commands {
 impl Commands {
     pub fn new(data_dir: &Path, builds: Builds, parent: Option<BuildParent>) -> Self {
         let root = std::path::absolute(data_dir).unwrap_or_else(|_| data_dir.to_path_buf());
-        let parent = parent.filter(|_| builds.sandbox != Sandbox::Off);
         Self { blobs: Blobs::new(&root), root, builds, parent, looked: Lock::default() }
     }
 
@@ -70,7 +73,7 @@ impl Commands {
         *last = None;
         let place = Place::new(self.clone(), target.clone(), Box::new(command.clone()), None);
         let live = place.live().await;
-        place.remove().await;
+        place.leave().await;
         let live = live.map_err(|error| Fault::unavailable(format!("{}: {error}", target.handed.says())))?;
         let answer = seen(live.as_deref(), None, known);
         *last = Some((Instant::now(), target.ground.sha.clone(), live));
@@ -88,6 +91,12 @@ impl Commands {
 
 /// What is known of the place while a deploy is under way.
 struct State {
+    /// An earlier server stopped in the middle, and what it left has not been looked for.
+    stopped: bool,
+    /// Which program that was, and how it ended since.
+    taken_up: Option<(String, Result<(), Bad>)>,
+    /// A program that has ended well, until it is seen what it brought about.
+    settles: Option<String>,
     /// Why what was begun has not ended well.
     half: Option<String>,
     /// The checkout is there, with this time.
@@ -116,9 +125,22 @@ struct Run<'a> {
     argv: &'a [String],
     /// The commit to put there; none where nothing was there before.
     sha: Option<&'a str>,
+    /// Of which program it looks what came.
+    after: Option<&'a str>,
     digest: Option<Digest>,
     within: (u32, u32),
     lines: LineSink,
+}
+
+impl Run<'_> {
+    /// By which a later server knows it.
+    fn about(&self) -> String {
+        let about = format!("{} {}", self.name, self.sha.unwrap_or("-"));
+        match self.after {
+            Some(after) => format!("{about}{AFTER}{after}"),
+            None => about,
+        }
+    }
 }
 
 /// Tells the looks at one service and environment from those at others, whose names may all have dashes.
@@ -145,26 +167,51 @@ impl Place {
             deploy => deploy.to_string(),
         };
         let half = target.ground.half_way.then(|| "the server stopped while a command ran".to_owned());
-        let state = State { half, commit_seconds: None, wanted: None, live: None };
-        let folder = Folder::new(&commands.root.join("commands"), &name);
+        let stopped = target.ground.half_way;
+        let state =
+            State { stopped, taken_up: None, settles: None, half, commit_seconds: None, wanted: None, live: None };
+        let folder = Folder::new(&commands.root.join(COMMANDS), &name);
         Self { commands, target, command, tell, folder, state: Mutex::new(state), never: CancellationToken::new() }
     }
 
-    /// Removes its folder, once nothing runs there any more.
-    pub async fn remove(&self) {
+    /// Ends what runs there and removes its folder. When the server stops, it is left to the next one.
+    pub async fn leave(&self) {
         let _state = self.state.lock().await;
-        self.folder.remove().await;
+        if !self.target.ground.stops.is_cancelled() {
+            self.folder.remove().await;
+        }
     }
 
     async fn live(&self) -> Result<Option<String>, String> {
-        let mut state = self.state.lock().await;
+        let mut state = self.state().await;
         self.observe(&mut state).await
+    }
+
+    /// Waits for a program that runs, also for one that an earlier server began.
+    async fn state(&self) -> MutexGuard<'_, State> {
+        let mut state = self.state.lock().await;
+        if !state.stopped {
+            return state;
+        }
+        let step = self.folder.step();
+        let about = step.about().map(|about| about.what).unwrap_or_default();
+        if let Some((_, ended)) = about.split_once(AFTER) {
+            state.taken_up = Some((ended.to_owned(), Ok(())));
+            state.settles = Some(ended.to_owned());
+        } else if step.is_kept() && !about.starts_with(OBSERVE) {
+            let what = format!("`{}`", about.split(' ').next().unwrap_or_default());
+            let ended = program::take_up(&self.folder, &what, &self.sink(), &self.never).await;
+            state.settles = ended.is_ok().then(|| about.clone());
+            state.taken_up = Some((about, ended));
+        }
+        state.stopped = false;
+        state
     }
 
     fn uid(&self) -> Option<u32> {
         let target = &self.target;
         let user = user_of(target.ground.deploy, &target.service, &target.environment);
-        program::uid(self.commands.parent.as_ref(), user)
+        program::uid(&self.commands.builds, user)
     }
 
     async fn check_out(&self, state: &mut State) -> Result<i64, String> {
@@ -186,6 +233,7 @@ impl Place {
     }
 
     async fn run(&self, run: Run<'_>, live: Option<&str>) -> Result<(), String> {
+        let about = run.about();
         let (target, command) = (&self.target, &self.command);
         let mut env = command.env.clone();
         let told = [
@@ -205,9 +253,10 @@ impl Place {
         }
         let (timeout_s, idle_timeout_s) = run.within;
         let program = Program {
-            what: &format!("`{}`", run.name),
-            key: &format!("targets.{}.command", target.environment),
-            group: &format!("command-{}", target.ground.deploy),
+            what: format!("`{}`", run.name),
+            key: format!("targets.{}.command", target.environment),
+            about,
+            group: format!("command-{}", target.ground.deploy),
             service: &target.service,
             argv: run.argv,
             env,
@@ -223,7 +272,7 @@ impl Place {
             lines: run.lines,
             cancel: &self.never,
         };
-        program.run().await
+        program.run().await.map_err(Bad::into_text)
     }
 
     /// What `observe` says is live.
@@ -233,7 +282,7 @@ impl Place {
         }
         let heard = Arc::new(Lock::new((String::new(), String::new())));
         let (hear, tell) = (heard.clone(), self.tell.clone());
-        let lines: LineSink = Arc::new(move |stream: Stream, line: &str| match stream {
+        let lines: LineSink = Arc::new(move |stream: Stream, line: &str, mark: Option<&Mark>| match stream {
             Stream::Out => {
                 let mut heard = hear.lock();
                 // one line more than is looked at shows that there was too much
@@ -245,24 +294,27 @@ impl Place {
             Stream::Err => {
                 hear.lock().1 = plain(line);
                 if let Some(tell) = &tell {
-                    tell(Told::Line(Stream::Err, line.to_owned()));
+                    tell(Told::Line(Stream::Err, line.to_owned(), mark.cloned()));
                 }
             }
             // that it is in a sandbox is said with what changes something
             Stream::Tenfold => {}
         });
-        let wanted = state.wanted.clone();
+        let (wanted, settles) = (state.wanted.clone(), state.settles.clone());
         let run = Run {
-            name: "observe",
+            name: OBSERVE,
+            after: settles.as_deref(),
             argv: &self.command.observe,
             sha: Some(wanted.as_ref().map_or(self.target.ground.sha.as_str(), |(sha, _)| sha.as_str())),
             digest: wanted.as_ref().map(|(_, digest)| *digest),
             within: (2 * OBSERVE_S, 2 * OBSERVE_S),
             lines,
         };
-        // dropped, it is killed
         let within = Duration::from_secs(OBSERVE_S.into());
         let ended = tokio::time::timeout(within, self.run(run, state.live.as_deref())).await;
+        if ended.is_err() {
+            self.folder.step().finish().await?;
+        }
         let ended = ended.unwrap_or_else(|_| Err(format!("`observe` did not end within {OBSERVE_S} s")));
         let (out, last) = heard.lock().clone();
         if let Err(error) = ended {
@@ -281,8 +333,30 @@ impl Place {
         known
     }
 
-    /// Runs a program that changes what is live, and waits until that is seen.
+    /// Runs a program that changes what is live, and waits until that is seen. One that an earlier server began and that has
+    /// come to its end is not run again.
     async fn change(&self, state: &mut State, run: Run<'_>) -> Result<(), String> {
+        let (name, sha, about) = (run.name, run.sha.map(str::to_owned), run.about());
+        let ended = match state.taken_up.take() {
+            Some((what, Ok(()))) if what == about => Ok(()),
+            Some((what, Err(Bad::Failed(error)))) if what == about => Err(error),
+            _ => self.run_anew(state, run).await,
+        };
+        let ended = match ended {
+            Ok(()) => {
+                state.settles = Some(about);
+                self.settled(state, name, sha.as_deref()).await
+            }
+            Err(error) => Err(error),
+        };
+        state.settles = None;
+        state.half = ended.as_ref().err().cloned();
+        *self.commands.looked_of(&self.target).lock().await = None;
+        ended
+    }
+
+    async fn run_anew(&self, state: &mut State, run: Run<'_>) -> Result<(), String> {
+        state.settles = None;
         let before = match self.observe(state).await {
             Ok(live) => live,
             // a way back is tried all the same
@@ -291,21 +365,11 @@ impl Place {
                 self.target.ground.from_sha.clone()
             }
         };
-        let (name, sha) = (run.name, run.sha.map(str::to_owned));
-        let shown = sha.as_deref().map_or("nothing", |sha| sha.get(..7).unwrap_or(sha));
-        self.say(&format!("{name} of {shown}: $ {}", run.argv.join(" ")));
-        state.half = Some(format!("`{name}` has not ended"));
-        let ended = match self.lay_out(state, run.digest).await {
-            Ok(()) => self.run(run, before.as_deref()).await,
-            Err(error) => Err(error),
-        };
-        let ended = match ended {
-            Ok(()) => self.settled(state, name, sha.as_deref()).await,
-            Err(error) => Err(error),
-        };
-        state.half = ended.as_ref().err().cloned();
-        *self.commands.looked_of(&self.target).lock().await = None;
-        ended
+        let shown = run.sha.map_or("nothing", |sha| sha.get(..7).unwrap_or(sha));
+        self.say(&format!("{} of {shown}: $ {}", run.name, run.argv.join(" ")));
+        state.half = Some(format!("`{}` has not ended", run.name));
+        self.lay_out(state, run.digest).await?;
+        self.run(run, before.as_deref()).await
     }
 
     /// Waits until `observe` says what the command was to bring about.
@@ -325,9 +389,9 @@ impl Place {
 
     fn sink(&self) -> LineSink {
         let tell = self.tell.clone();
-        Arc::new(move |stream: Stream, line: &str| {
+        Arc::new(move |stream: Stream, line: &str, mark: Option<&Mark>| {
             if let Some(tell) = &tell {
-                tell(Told::Line(stream, line.to_owned()));
+                tell(Told::Line(stream, line.to_owned(), mark.cloned()));
             }
         })
     }
@@ -344,7 +408,7 @@ impl Place {
             return Err("nothing was live before, and the target names no `rollback` that takes it out".to_owned());
         }
         let within = (self.command.timeout_s, self.command.idle_timeout_s);
-        self.change(state, Run { name, argv, sha, digest, within, lines: self.sink() }).await
+        self.change(state, Run { name, argv, sha, after: None, digest, within, lines: self.sink() }).await
     }
 
     async fn forward(&self, state: &mut State, release: &Release) -> Result<(), String> {
@@ -356,6 +420,7 @@ impl Place {
             name: "deploy",
             argv: &self.command.deploy,
             sha: Some(&release.sha),
+            after: None,
             digest: Some(release.digest),
             within: (self.command.timeout_s, self.command.idle_timeout_s),
             lines: self.sink(),
@@ -375,9 +440,9 @@ impl Place {
 
 #[async_trait]
 impl Cluster for Place {
-    /// Waits for a program that runs: what is live changes meanwhile.
+    /// Waits for a program that runs, since what is live changes meanwhile.
     async fn look(&self) -> Result<Seen, Refusal> {
-        let mut state = self.state.lock().await;
+        let mut state = self.state().await;
         let live = self.observe(&mut state).await;
         let live = live.map_err(|error| Refusal::Passing { error, retry_after_ms: None })?;
         Ok(seen(live.as_deref(), state.half.as_deref(), &self.known(&state)))
@@ -398,7 +463,7 @@ impl Cluster for Place {
 
     /// Whether programs that are named by a path are in the checkout.
     async fn check(&self, release: &Release) -> Result<String, Refusal> {
-        let mut state = self.state.lock().await;
+        let mut state = self.state().await;
         let last = |error: String| Refusal::Final { error };
         self.check_out(&mut state).await.map_err(last)?;
         state.wanted = Some((release.sha.clone(), release.digest));
@@ -413,7 +478,7 @@ impl Cluster for Place {
     }
 
     async fn write(&self, change: &Change, _version: &str) -> Result<(), Refusal> {
-        let mut state = self.state.lock().await;
+        let mut state = self.state().await;
         let ended = match change {
             Change::Set(release) => self.forward(&mut state, release).await,
             Change::Undo { digest } => self.undo(&mut state, *digest).await,

@@ -63,7 +63,7 @@ impl Executor for Executors {
             let command = command.clone();
             let place = Arc::new(Place::new(self.commands.clone(), target, command, Some(tell.clone())));
             conduct::conduct(place.clone(), &self.clock, handover, orders, &tell, stop).await;
-            return place.remove().await;
+            return place.leave().await;
         }
         match self.clusters() {
             Ok(clusters) => clusters.conduct(target, handover, orders, tell, stop).await,

@@ -1,15 +1,13 @@
-//! The folder of one program: a checkout and its own `tmp` and `home`, with the process beside it, so that what a server left
-//! when it was killed is found and ended.
+//! The folder of one program: a checkout and its own `tmp` and `home`. Beside it lies its step, by which the program is found
+//! again after a restart.
 
-use std::{
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::path::{Path, PathBuf};
 
-use crate::{files, git::Mirror, process::ProcessId};
+use super::step::Step;
+use crate::{files, git::Mirror};
 
-/// After SIGTERM a program gets this long to clean up.
-pub(super) const END_WITHIN: Duration = Duration::from_secs(5);
+/// Ends the name of a step's folder.
+const STEP: &str = "step";
 
 /// `ROOT/NAME`. Names begin with the deploy's number: `12`, `12-before_promote`.
 pub(crate) struct Folder {
@@ -29,30 +27,15 @@ impl Folder {
         self.dir.join("src")
     }
 
-    /// Beside the folder, which belongs to the program: it must not say which process the server ends.
-    fn pid_file(&self) -> PathBuf {
-        self.dir.with_extension("pid")
+    /// Beside the folder, which belongs to the program: it must not say how it ended.
+    pub fn step(&self) -> Step {
+        Step::new(self.dir.with_extension(STEP))
     }
 
-    pub(super) async fn note(&self, id: ProcessId) -> Result<(), String> {
-        let text = serde_json::to_vec(&id).unwrap_or_default();
-        tokio::fs::write(self.pid_file(), text).await.map_err(|e| self.io(&e))
-    }
-
-    /// Ends what an earlier process of the server left.
-    async fn end_leftover(&self) {
-        if let Ok(text) = tokio::fs::read(self.pid_file()).await
-            && let Ok(id) = serde_json::from_slice::<ProcessId>(&text)
-        {
-            id.end(END_WITHIN).await;
-        }
-        self.remove().await;
-    }
-
-    /// A clean checkout of the commit, whatever was here before, owned by `owner` where the program has a user of its own.
-    /// The answer is the time of the commit, in seconds.
+    /// A clean checkout of the commit, whatever was here and ran here before, owned by `owner` where the program has a user of
+    /// its own. The answer is the time of the commit, in seconds.
     pub async fn check_out(&self, mirror: &Mirror, sha: &str, owner: Option<u32>) -> Result<i64, String> {
-        self.end_leftover().await;
+        self.clear().await?;
         for folder in ["src", "tmp", "home"] {
             tokio::fs::create_dir_all(self.dir.join(folder)).await.map_err(|e| self.io(&e))?;
         }
@@ -69,26 +52,40 @@ impl Folder {
         super::blocking(move || files::prepare(&dir, seconds, owner)).await?.map_err(|e| self.io(&e))
     }
 
-    pub async fn remove(&self) {
+    async fn clear(&self) -> Result<(), String> {
+        self.step().clear().await?;
         let dir = self.dir.clone();
-        let _ = tokio::task::spawn_blocking(move || files::remove(&dir)).await;
-        let _ = tokio::fs::remove_file(self.pid_file()).await;
+        super::blocking(move || files::remove(&dir)).await
     }
 
-    pub(super) fn io(&self, error: &std::io::Error) -> String {
+    /// Ends what runs there and removes it.
+    pub async fn remove(&self) {
+        if let Err(error) = self.clear().await {
+            tracing::warn!(%error, "what is left of a program stays");
+        }
+    }
+
+    /// The same for a program that has come to its end, the step last: a server that comes in between still finds that end. Not
+    /// where the files are asked for as well.
+    pub async fn remove_ended(&self) {
+        let dir = self.dir.clone();
+        let _ = super::blocking(move || files::remove(&dir)).await;
+        self.remove().await;
+    }
+
+    fn io(&self, error: &std::io::Error) -> String {
         format!("the folder {} cannot be used: {error}", self.dir.display())
     }
 }
 
-/// Ends and removes what is left of other deploys than these.
-pub(crate) async fn tidy(root: &Path, unfinished: &[i64]) {
+/// Ends and removes what is below a root but for folders of these names.
+pub(crate) async fn tidy(root: &Path, kept: &[String]) {
     let Ok(entries) = std::fs::read_dir(root) else { return };
     for entry in entries.flatten() {
         let name = entry.file_name();
-        let Some(name) = name.to_str().map(|n| n.strip_suffix(".pid").unwrap_or(n)) else { continue };
-        let deploy = name.split('-').next().and_then(|n| n.parse::<i64>().ok());
-        if deploy.is_none_or(|d| !unfinished.contains(&d)) {
-            Folder::new(root, name).end_leftover().await;
+        let Some(name) = name.to_str().map(|n| n.strip_suffix(".step").unwrap_or(n)) else { continue };
+        if !kept.iter().any(|kept| kept == name) {
+            Folder::new(root, name).remove().await;
         }
     }
 }

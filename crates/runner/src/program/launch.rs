@@ -1,20 +1,25 @@
-//! Starting a program: what it may have of the server's environment, its secrets, and the parent that fences it.
+//! Starting a program's keeper: what the program may have of the server's environment, its secrets, and its fences.
 
-use std::{collections::BTreeMap, path::Path, process::Stdio};
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    process::Stdio,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 use tenfold_app::{
-    deploys::ports::Stream,
+    deploys::ports::LEFT_ALONE,
     settings::{BuildSecret, Sandbox},
 };
 use tokio::{
     io::AsyncWriteExt,
-    process::{Child, ChildStdin, Command},
+    process::{Child, Command},
 };
 
-use super::Program;
+use super::{Program, keeper::Orders, step::About};
 use crate::{
-    mask::{SECRET_BYTES_MIN, Secrets},
-    process::inherited_env,
+    mask::SECRET_BYTES_MIN,
+    process::{ProcessId, inherited_env},
     runner::BuildParent,
     sandbox::{Spec, cgroup},
 };
@@ -22,94 +27,78 @@ use crate::{
 /// Largest file with a secret.
 const SECRET_BYTES_MAX: u64 = 64 * 1024;
 
-pub(super) struct Started {
-    pub child: Child,
-    pub secrets: Secrets,
-    /// The child is the program's parent and not the program.
-    pub fenced: bool,
-    spec: Option<Vec<u8>>,
-    /// While it is open, the parent knows that the server lives.
-    line: Option<ChildStdin>,
-    _group: Option<cgroup::Owned>,
-}
-
-impl Started {
-    /// Tells the parent what to start; the program does not run before.
-    pub async fn tell(&mut self, what: &str) -> Result<(), String> {
-        if let (Some(input), Some(spec)) = (&mut self.line, self.spec.take()) {
-            input
-                .write_all(&spec)
-                .await
-                .map_err(|e| format!("{what} was not started: its parent could not be told what to do: {e}"))?;
-        }
-        Ok(())
-    }
-}
-
-pub(super) fn start(program: &Program<'_>) -> Result<Started, String> {
-    let secrets = secrets(program)?;
-    let env = env(program, &secrets);
-    let masked = Secrets::new(secrets.values().map(String::as_str));
-    match program.parent {
-        None if program.settings.sandbox == Sandbox::Required => {
-            Err("builds.sandbox is `required`, and this server has nothing to fence a program with".to_owned())
-        }
-        None => plain(program, &env, masked),
-        Some(parent) => fenced(program, parent, env, masked),
-    }
-}
-
-fn plain(program: &Program<'_>, env: &BTreeMap<String, String>, secrets: Secrets) -> Result<Started, String> {
-    let said = format!("not in a sandbox: {} has the server's user, files and network", program.what);
-    (program.lines)(Stream::Tenfold, &said);
-    let (argv, dir) = (program.argv, program.folder.dir());
-    let name = argv.first().ok_or("there is no command")?;
-    let child = piped(Command::new(name).args(&argv[1..]).current_dir(program.folder.source()))
-        .envs(env)
-        .env("HOME", dir.join("home"))
-        .env("TMPDIR", dir.join("tmp"))
-        .envs(program.places.iter().map(|(variable, below)| (variable, dir.join(below))))
-        .stdin(Stdio::null())
-        .spawn()
-        .map_err(|e| format!("`{name}` could not be started: {e}; is it installed on the server and in its PATH?"))?;
-    Ok(Started { child, secrets, fenced: false, spec: None, line: None, _group: None })
-}
-
-fn fenced(
-    program: &Program<'_>,
-    parent: &BuildParent,
-    env: BTreeMap<String, String>,
-    secrets: Secrets,
-) -> Result<Started, String> {
-    let mut spec = Spec {
-        command: program.argv.to_vec(),
-        env,
-        places: program.places.clone(),
-        dir: program.folder.dir().to_path_buf(),
-        hide: hidden(program, parent),
-        readable: program.settings.readable.clone(),
-        network: program.settings.network && program.network,
-        uid: program.uid,
-        required: program.settings.sandbox == Sandbox::Required,
-        missing: Vec::new(),
-        in_force: Vec::new(),
-        inside: None,
-        pid_namespace: false,
-        user_namespace: None,
-    };
-    let mut child = piped(Command::new(&parent.program).arg("sandbox").current_dir("/"))
-        .stdin(Stdio::piped())
-        .spawn()
-        .map_err(|e| format!("the sandbox {} could not be started: {e}", parent.program.display()))?;
-    let group = limit(program, child.id(), &mut spec);
-    let line = child.stdin.take();
-    let mut text = serde_json::to_vec(&spec).map_err(|e| e.to_string())?;
+/// Starts the keeper and tells it what to run. It holds nothing of the server's: the three streams are its own, and what else
+/// is open is closed when a program is started.
+pub(super) async fn start(program: &Program<'_>) -> Result<(Child, About), String> {
+    let parent = program.parent.ok_or("this server is not a program that could keep others")?;
+    let step = program.folder.step();
+    step.clear().await?;
+    let mut text = serde_json::to_vec(&orders(program, parent)?).map_err(|e| e.to_string())?;
     text.push(b'\n');
-    Ok(Started { child, secrets, fenced: true, spec: Some(text), line, _group: group })
+    let about = About { what: program.about.clone(), run: new_run() };
+    let output = step.begin(&about).map_err(|e| format!("the folder {} cannot be used: {e}", step.dir().display()))?;
+    let mut keeper = Command::new(&parent.program)
+        .args(["sandbox", "keep"])
+        .env_clear()
+        .current_dir(step.dir())
+        .stdin(Stdio::piped())
+        .stdout(output)
+        .stderr(Stdio::null())
+        .spawn()
+        .map_err(|e| format!("the keeper {} could not be started: {e}", parent.program.display()))?;
+    // what is not told whole is not begun
+    if let Some(mut input) = keeper.stdin.take() {
+        let told = input.write_all(&text).await;
+        told.map_err(|e| format!("{} was not started: its keeper could not be told what to do: {e}", program.what))?;
+    }
+    Ok((keeper, about))
 }
 
-fn piped(command: &mut Command) -> &mut Command {
-    command.env_clear().stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0).kill_on_drop(true)
+fn orders(program: &Program<'_>, parent: &BuildParent) -> Result<Orders, String> {
+    let secrets = secrets(program)?;
+    let fenced = program.settings.sandbox != Sandbox::Off;
+    if fenced {
+        // the server's own group is divided by the server, which may be moved; keepers are born beside it
+        let _ = cgroup::base(cgroup::Role::Server);
+    }
+    // several servers may share a machine and its hierarchy
+    let place = blake3::hash(program.folder.dir().as_os_str().as_encoded_bytes()).to_hex();
+    Ok(Orders {
+        what: program.what.clone(),
+        key: program.key.clone(),
+        timeout_s: program.timeout_s,
+        idle_timeout_s: program.idle_timeout_s,
+        left_alone_ms: u64::try_from(LEFT_ALONE.as_millis()).unwrap_or(u64::MAX),
+        fenced,
+        group: format!("{}{}-{}", cgroup::PREFIX, program.group, &place[..12]),
+        memory_mb: program.settings.memory_mb,
+        processes: program.settings.processes,
+        spec: Spec {
+            command: program.argv.to_vec(),
+            env: env(program, &secrets),
+            places: program.places.clone(),
+            dir: program.folder.dir().to_path_buf(),
+            hide: hidden(program, parent),
+            readable: program.settings.readable.clone(),
+            network: program.settings.network && program.network,
+            uid: program.uid,
+            required: program.settings.sandbox == Sandbox::Required,
+            missing: Vec::new(),
+            in_force: Vec::new(),
+            inside: None,
+            pid_namespace: false,
+            user_namespace: None,
+        },
+        secrets: secrets.into_values().collect(),
+    })
+}
+
+/// A name that no other run has.
+fn new_run() -> String {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let own = std::process::id();
+    let started = ProcessId::of(own).map_or(0, |id| id.started);
+    format!("{own}-{started}-{}", COUNT.fetch_add(1, Ordering::Relaxed))
 }
 
 /// The data directory with its database and keys, the settings, and the files of secrets.
@@ -118,48 +107,6 @@ fn hidden(program: &Program<'_>, parent: &BuildParent) -> Vec<std::path::PathBuf
     hide.extend(parent.hide.iter().cloned());
     hide.extend(program.settings.secrets.iter().map(|s| s.file.clone()));
     hide.into_iter().filter_map(|p| std::fs::canonicalize(p).ok()).collect()
-}
-
-/// Puts the parent into a control group, as far as that can be had.
-fn limit(program: &Program<'_>, pid: Option<u32>, spec: &mut Spec) -> Option<cgroup::Owned> {
-    let limits = cgroup::Limits {
-        memory_bytes: Some(program.settings.memory_mb.saturating_mul(1 << 20)),
-        processes: Some(program.settings.processes),
-        cpu_percent: None,
-    };
-    // several servers may share a machine and its hierarchy
-    let place = blake3::hash(program.folder.dir().as_os_str().as_encoded_bytes()).to_hex();
-    let name = format!("{}{}-{}", cgroup::PREFIX, program.group, &place[..12]);
-    match grouped(&name, limits, pid) {
-        Ok((group, base, limited)) => {
-            spec.in_force.push(base.words().to_owned());
-            for cgroup::Limited { controller, limit, missing } in limited {
-                let words = controller.words(limit);
-                match missing {
-                    None => spec.in_force.push(words),
-                    Some(why) => spec.missing.push(format!("{words}: {why}")),
-                }
-            }
-            Some(group)
-        }
-        Err(why) => {
-            spec.missing.push(format!("limits on memory and processes: {why}"));
-            None
-        }
-    }
-}
-
-type Grouped = (cgroup::Owned, &'static cgroup::Base, Vec<cgroup::Limited>);
-
-/// Limits first, so that the program never has a group without.
-fn grouped(name: &str, limits: cgroup::Limits, pid: Option<u32>) -> Result<Grouped, String> {
-    let base = cgroup::base(cgroup::Role::Server)?;
-    let pid = pid.ok_or("the program's parent ended at once")?;
-    let told = |e: std::io::Error| format!("the control group {name} could not be made: {e}");
-    let group = cgroup::Owned(cgroup::Group::make(base, name).map_err(told)?);
-    let limited = group.0.limit(limits);
-    group.0.join(pid).map_err(told)?;
-    Ok((group, base, limited))
 }
 
 /// What it starts with: the few variables programs need, those the operator names, what tenfold and the pipeline file say,

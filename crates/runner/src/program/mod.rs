@@ -1,40 +1,39 @@
-//! A program that a repository names: a build, a hook, a command of a target. It runs in the sandbox, as far as the machine
-//! has one, in a process group of its own, with an end to its time and to its silence. Nothing of it outlives the server.
+//! A program that a repository names: a build, a hook, a command of a target. A keeper, which is a process of its own, runs it
+//! in the sandbox, as far as the machine has one, with an end to its time and to its silence; the server starts the keeper and
+//! follows. A server that comes after a restart or a kill goes on following; where none comes, the keeper ends the program.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
-use parking_lot::Mutex;
 use tenfold_app::{
-    deploys::ports::{LineSink, Stream},
-    settings::Builds,
+    deploys::ports::{LEFT_ALONE, LineSink, Stream},
+    settings::{Builds, Sandbox},
 };
-use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use crate::{
-    process::{GroupGuard, ProcessId},
-    runner::BuildParent,
-    sandbox::{Said, uid_of},
-};
+use crate::{runner::BuildParent, sandbox::uid_of};
 
 mod folder;
+mod follow;
+pub(crate) mod keeper;
 mod launch;
-mod output;
+mod step;
 
-use folder::END_WITHIN;
 pub(crate) use folder::{Folder, tidy};
+use step::{About, End};
 
-/// Output that is still in the pipes after it ended is read for this long.
-const DRAIN: Duration = Duration::from_secs(2);
+/// After SIGTERM a program gets this long to clean up: less than a lease lasts, after which another server may begin.
+const END_WITHIN: Duration = Duration::from_millis(3_500);
 
 /// What is to run.
 pub(crate) struct Program<'a> {
     /// The subject of sentences about it: `the build`.
-    pub what: &'a str,
+    pub what: String,
     /// Its key in the pipeline file, whose limits are named when they strike: `build`, `hooks.before_promote`.
-    pub key: &'a str,
+    pub key: String,
+    /// Tells it from others that ran in the same folder: `deploy 4f2c91a`.
+    pub about: String,
     /// Begins the name of its control group: `build-12`.
-    pub group: &'a str,
+    pub group: String,
     pub service: &'a str,
     pub argv: &'a [String],
     /// What tenfold says and what the file says.
@@ -48,7 +47,7 @@ pub(crate) struct Program<'a> {
     pub idle_timeout_s: u32,
     pub folder: &'a Folder,
     pub settings: &'a Builds,
-    /// How it is started; directly where there is nothing to fence it with.
+    /// What becomes its keeper.
     pub parent: Option<&'a BuildParent>,
     /// The user it runs as, when it gets one of its own.
     pub uid: Option<u32>,
@@ -56,88 +55,75 @@ pub(crate) struct Program<'a> {
     pub cancel: &'a CancellationToken,
 }
 
+/// Why a program has not ended well. The texts are for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Bad {
+    Failed(String),
+    /// It did not come to its end, and nobody can say how far it came.
+    Unknown(String),
+}
+
+impl Bad {
+    pub fn into_text(self) -> String {
+        match self {
+            Self::Failed(text) | Self::Unknown(text) => text,
+        }
+    }
+}
+
 /// The user of a deploy's programs, when they get one of their own.
-pub(crate) fn uid(parent: Option<&BuildParent>, deploy: i64) -> Option<u32> {
-    (parent.is_some() && nix::unistd::geteuid().is_root()).then(|| uid_of(deploy))
+pub(crate) fn uid(settings: &Builds, deploy: i64) -> Option<u32> {
+    (settings.sandbox != Sandbox::Off && nix::unistd::geteuid().is_root()).then(|| uid_of(deploy))
 }
 
 impl Program<'_> {
-    /// Runs it to its end. The error is for people.
-    pub async fn run(&self) -> Result<(), String> {
-        let mut started = launch::start(self)?;
-        let id = started.child.id().and_then(ProcessId::of);
-        let mut guard = GroupGuard(id);
-        if let Some(id) = id {
-            self.folder.note(id).await?;
-        }
-        started.tell(self.what).await?;
-        let noise = Arc::new(Notify::new());
-        let hear = Arc::new(Mutex::new(None));
-        let reader = |stream| output::Reader {
-            stream,
-            lines: self.lines.clone(),
-            noise: noise.clone(),
-            secrets: started.secrets.clone(),
-            parent: (started.fenced && stream == Stream::Out).then(|| hear.clone()),
-        };
-        let out = started.child.stdout.take().map(|s| tokio::spawn(reader(Stream::Out).run(s)));
-        let err = started.child.stderr.take().map(|s| tokio::spawn(reader(Stream::Err).run(s)));
-        let ended = self.watch(&mut started.child, &noise).await;
-        if let Some(id) = id
-            && ended.is_err()
-        {
-            id.end(END_WITHIN).await;
-        }
-        // whatever it left in its group would hold the pipes open
-        drop(guard.0.take().map(|id| GroupGuard(Some(id))));
-        for reader in [out, err].into_iter().flatten() {
-            let _ = tokio::time::timeout(DRAIN, reader).await;
-        }
-        let heard = hear.lock().take();
-        match (ended, heard) {
-            (Err(_), Some(Said::NotStarted(error))) => Err(error),
-            (ended, _) => ended,
-        }
+    /// An earlier server began it.
+    pub fn is_begun(&self) -> bool {
+        self.folder.step().about().is_some_and(|about| about.what == self.about)
     }
 
-    /// Waits for its end, for the end of its time, and for too long a silence.
-    async fn watch(&self, child: &mut tokio::process::Child, noise: &Notify) -> Result<(), String> {
-        let (what, key) = (self.what, self.key);
-        let total = tokio::time::sleep(Duration::from_secs(self.timeout_s.into()));
-        tokio::pin!(total);
-        let idle = Duration::from_secs(self.idle_timeout_s.into());
-        loop {
-            tokio::select! {
-                status = child.wait() => return match status {
-                    Ok(status) if status.success() => Ok(()),
-                    Ok(status) => Err(format!("{what} {}", said(status))),
-                    Err(e) => Err(format!("{what} could not be watched: {e}")),
-                },
-                () = noise.notified() => {}
-                () = tokio::time::sleep(idle) => return Err(format!(
-                    "{what} printed nothing for {} s and was stopped ({key}.idle_timeout_s)", self.idle_timeout_s
-                )),
-                () = &mut total => return Err(format!(
-                    "{what} took longer than {} s and was stopped ({key}.timeout_s)", self.timeout_s
-                )),
-                () = self.cancel.cancelled() => return Err(format!("{what} was cancelled")),
-            }
+    /// Runs it to its end. When this is dropped, it runs on.
+    pub async fn run(&self) -> Result<(), Bad> {
+        // while its files were fetched and laid out
+        if self.cancel.is_cancelled() {
+            return Err(Bad::Failed(format!("{} was cancelled", self.what)));
         }
+        let (keeper, about) = launch::start(self).await.map_err(Bad::Failed)?;
+        let step = self.folder.step();
+        let end = follow::follow(&step, about.run, &self.lines, self.cancel, Some(keeper)).await;
+        judge(&self.what, end, self.cancel.is_cancelled())
+    }
+}
+
+/// Goes on with a program that an earlier server began, whatever it is, to its end. `what` is the subject of sentences about it.
+pub(crate) async fn take_up(
+    folder: &Folder,
+    what: &str,
+    lines: &LineSink,
+    cancel: &CancellationToken,
+) -> Result<(), Bad> {
+    let step = folder.step();
+    let Some(About { run, .. }) = step.about() else {
+        return judge(what, None, cancel.is_cancelled());
+    };
+    lines(Stream::Tenfold, &format!("{what} outlived the server and is followed again"), None);
+    let end = follow::follow(&step, run, lines, cancel, None).await;
+    judge(what, end, cancel.is_cancelled())
+}
+
+fn judge(what: &str, end: Option<End>, cancelled: bool) -> Result<(), Bad> {
+    match end {
+        Some(End::Done) => Ok(()),
+        Some(End::Failed(error)) => Err(Bad::Failed(error)),
+        _ if cancelled => Err(Bad::Failed(format!("{what} was cancelled"))),
+        Some(End::LeftAlone) => Err(Bad::Unknown(format!(
+            "{what} was ended in the middle: no server followed it for {} s, or the machine ended it",
+            LEFT_ALONE.as_secs()
+        ))),
+        None => Err(Bad::Unknown(format!("{what} lost its keeper, so what came of it is not known"))),
     }
 }
 
 pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, String> {
     tokio::task::spawn_blocking(work).await.map_err(|_| "its files could not be read".to_owned())
-}
-
-/// How it ended, as the predicate of a sentence.
-fn said(status: std::process::ExitStatus) -> String {
-    use std::os::unix::process::ExitStatusExt;
-    match (status.code(), status.signal()) {
-        // as shells tell that a signal ended it
-        (Some(code @ 129..=159), _) => format!("exited with code {code} (signal {})", code - 128),
-        (Some(code), _) => format!("exited with code {code}"),
-        (None, Some(signal)) => format!("was killed by signal {signal}"),
-        (None, None) => "failed".to_owned(),
-    }
 }

@@ -21,8 +21,8 @@ mod places;
 mod tests;
 
 /// How often, and how many times, it is tried to remove a group whose processes were killed.
-const GOES_EVERY: Duration = Duration::from_millis(100);
-const GOES_TRIES: u32 = 100;
+const GOES_EVERY: Duration = Duration::from_millis(20);
+const GOES_TRIES: u32 = 500;
 /// Groups of programs begin so, and those of services; one older than this and without a process is left from a server or
 /// an agent that was killed.
 pub(crate) const PREFIX: &str = "tenfold-";
@@ -235,7 +235,10 @@ impl Group {
             };
             let missing = set.err().map(|error| match error.kind() {
                 io::ErrorKind::NotFound if self.lacking.is_empty() => {
-                    format!("its control group has no controller {}", controller.name())
+                    let name = controller.name();
+                    format!(
+                        "its control group has no controller {name} (a unit of systemd gets it by `Delegate={name}`)"
+                    )
                 }
                 io::ErrorKind::NotFound => self.lacking.clone(),
                 _ => format!("the controller {} of its control group: {error}", controller.name()),
@@ -347,6 +350,17 @@ fn members(dir: &Path) -> Vec<Pid> {
 /// A group that ends, with all its processes, when this is dropped.
 pub(crate) struct Owned(pub Group);
 
+impl Owned {
+    /// Ends it and waits until it is gone.
+    pub async fn end(mut self) {
+        let group = std::mem::take(&mut self.0);
+        group.kill();
+        if !group.remove() {
+            group.go().await;
+        }
+    }
+}
+
 impl Drop for Owned {
     fn drop(&mut self) {
         let group = std::mem::take(&mut self.0);
@@ -355,15 +369,20 @@ impl Drop for Owned {
             return;
         }
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
-        runtime.spawn(async move {
-            for _ in 0..GOES_TRIES {
-                tokio::time::sleep(GOES_EVERY).await;
-                group.kill();
-                if group.remove() {
-                    return;
-                }
+        runtime.spawn(group.go());
+    }
+}
+
+impl Group {
+    /// Tries again until its processes have ended.
+    async fn go(self) {
+        for _ in 0..GOES_TRIES {
+            tokio::time::sleep(GOES_EVERY).await;
+            self.kill();
+            if self.remove() {
+                return;
             }
-            tracing::warn!(dirs = ?group.dirs(), "a control group could not be removed; a process in it does not end");
-        });
+        }
+        tracing::warn!(dirs = ?self.dirs(), "a control group could not be removed; a process in it does not end");
     }
 }

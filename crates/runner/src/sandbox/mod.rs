@@ -1,8 +1,9 @@
 //! What a program of a repository (a build, a hook, a command of a target) runs in: namespaces, Landlock, limits and a user of its own, as far as the machine permits.
 //!
-//! The program starts itself once more ([`main`]) as a small single-threaded parent of it. It is told what to do on
-//! its standard input and never by environment or arguments, which other processes can read and loaders obey. The input
-//! stays open: when the server ends, however it ends, the parent sees its end and takes the program with it.
+//! The program starts itself once more ([`main`]) as a keeper (`program::keeper`), and that one starts it once more as a small
+//! single-threaded parent of the program. Each is told what to do on its standard input and never by environment or arguments,
+//! which other processes can read and loaders obey. The parent's input stays open: when the keeper ends, however it ends, the
+//! parent sees its end and takes the program with it. The keeper outlives the server.
 
 use std::{
     collections::BTreeMap,
@@ -18,6 +19,7 @@ mod mounts;
 mod outer;
 mod service;
 
+pub(crate) use outer::end_descendants;
 pub(crate) use service::ServiceSpec;
 
 /// Where the program's folder is seen from inside a mount namespace: the same path for every one, so that paths that end
@@ -95,11 +97,15 @@ pub(crate) fn uid_of(deploy: i64) -> u32 {
     UID_FIRST + u32::try_from(deploy.rem_euclid(UID_COUNT)).unwrap_or(0)
 }
 
-/// The parent of a program. Tenfold calls it before it starts any thread, with the arguments behind its name: none for
-/// the first stage, `init` for the second; `service` is an agent's, which becomes the service. Returns the exit code.
+/// Whatever stands between the server or an agent and a program. Tenfold calls it before it starts any thread, with the
+/// arguments behind its name: `keep` for the keeper, none for the first stage of the sandbox, `init` for the second; `service`
+/// is an agent's, which becomes the service; `starter` starts plugins of checks. Returns the exit code.
 pub fn main(stage: Option<&str>) -> u8 {
-    if stage == Some("service") {
-        return service::main();
+    match stage {
+        Some("keep") => return crate::program::keeper::main(),
+        Some("service") => return service::main(),
+        Some("starter") => return crate::checks::starter::main(),
+        _ => {}
     }
     let spec: Spec = match read_spec() {
         Ok(spec) => spec,
@@ -123,7 +129,7 @@ pub fn main(stage: Option<&str>) -> u8 {
 }
 
 /// One line from standard input, byte by byte: what follows belongs to whoever watches for its end.
-fn read_spec<T: serde::de::DeserializeOwned>() -> Result<T, String> {
+pub(crate) fn read_spec<T: serde::de::DeserializeOwned>() -> Result<T, String> {
     use std::io::Read;
     const BYTES_MAX: usize = 4 * 1024 * 1024;
     let mut line = Vec::new();

@@ -1,5 +1,5 @@
 //! The first stage: makes the namespaces and their mounts, starts the second stage in them and waits for it. It keeps the
-//! server's rights and never runs a line of the program.
+//! server's rights and never runs a line of the program. When its keeper ends, so does it.
 
 use std::{
     fs,
@@ -32,8 +32,8 @@ pub(super) fn run(mut spec: Spec) -> Result<u8, String> {
     let child = second_stage(&spec)?;
     let inner = Pid::from_raw(i32::try_from(child.id()).map_err(|e| e.to_string())?);
     // no thread may be started any more: the kernel wants all of them in one process namespace
-    let server = unbuffered_stdin().map_err(|e| e.to_string())?;
-    let ended = wait_for(inner, &signals, Some(server))?;
+    let keeper = unbuffered_stdin().map_err(|e| e.to_string())?;
+    let ended = wait_for(inner, &signals, Some(keeper))?;
     if ended.is_none() {
         let _ = kill(inner, Signal::SIGKILL);
     }
@@ -112,12 +112,12 @@ pub(super) fn watched() -> SigSet {
     signals
 }
 
-/// Reaps until `main` ended, and gives its exit code; nothing when the server's end of standard input was closed before.
+/// Reaps until `main` ended, and gives its exit code; nothing when the keeper's end of standard input was closed before.
 /// Signals to the group reach the program without this process.
-pub(super) fn wait_for(main: Pid, signals: &SigSet, server: Option<fs::File>) -> Result<Option<u8>, String> {
+pub(super) fn wait_for(main: Pid, signals: &SigSet, keeper: Option<fs::File>) -> Result<Option<u8>, String> {
     let told = |e: nix::errno::Errno| e.to_string();
     let arrived = SignalFd::with_flags(signals, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC).map_err(told)?;
-    let mut server = server;
+    let mut keeper = keeper;
     loop {
         match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
             Ok(WaitStatus::Exited(pid, code)) if pid == main => return Ok(Some(u8::try_from(code).unwrap_or(1))),
@@ -129,11 +129,11 @@ pub(super) fn wait_for(main: Pid, signals: &SigSet, server: Option<fs::File>) ->
             Ok(_) | Err(_) => continue,
         }
         let mut waiting = vec![PollFd::new(arrived.as_fd(), PollFlags::POLLIN)];
-        waiting.extend(server.as_ref().map(|s| PollFd::new(s.as_fd(), PollFlags::POLLIN)));
+        waiting.extend(keeper.as_ref().map(|s| PollFd::new(s.as_fd(), PollFlags::POLLIN)));
         let _ = poll(&mut waiting, PollTimeout::NONE);
         let talks = waiting.get(1).and_then(PollFd::any).unwrap_or(false);
         while matches!(arrived.read_signal(), Ok(Some(_))) {}
-        if talks && !server.as_mut().is_some_and(|s| matches!(s.read(&mut [0; 64]), Ok(1..))) {
+        if talks && !keeper.as_mut().is_some_and(|s| matches!(s.read(&mut [0; 64]), Ok(1..))) {
             return Ok(None);
         }
     }
@@ -141,7 +141,7 @@ pub(super) fn wait_for(main: Pid, signals: &SigSet, server: Option<fs::File>) ->
 
 /// Kills what is left of the program: with a process namespace the kernel did it already; without one, whatever was handed
 /// to this process when its parent ended, until nothing is left.
-fn end_descendants() {
+pub(crate) fn end_descendants() {
     loop {
         let children = children();
         if children.is_empty() {

@@ -8,6 +8,7 @@ use tenfold_protocols::agent::{BlobDigest, FromAgent, OrderRef, Release, RunSpec
 use tenfold_protocols::capistrano::Layout;
 
 use super::host::{Answer, CALL, PROBE, Refusal, Say, SshAgent};
+use super::line::CallError;
 use super::release::{self, Note, Phase, current};
 use super::scripts;
 
@@ -59,14 +60,19 @@ impl SshAgent {
         self.flip(order, &found.name, sha, &note.text().map_err(Refusal::Failed)?, &log).await?;
         let message = format!("flipped to release {}", found.name);
         say(FromAgent::Activating { order: order.clone(), digest, checking: true, message });
-        if let Err(error) = self.comes_up(order, note.run.as_ref()).await {
-            let Some(before) = before else { return Err(Refusal::Failed(error)) };
-            let more = match self.put_back(order, &layout, &before).await {
-                Ok(more) => more,
-                Err(Refusal::Failed(more)) => format!("; going back to what ran before: {more}"),
-                Err(stale @ Refusal::Stale(_)) => return Err(stale),
-            };
-            return Err(Refusal::Failed(format!("{error}{more}")));
+        match self.comes_up(order, note.run.as_ref()).await {
+            Ok(()) => {}
+            Err(Refusal::Failed(error)) => {
+                let Some(before) = before else { return Err(Refusal::Failed(error)) };
+                let more = match self.put_back(order, &layout, &before).await {
+                    Ok(more) => more,
+                    Err(Refusal::Failed(more)) => format!("; going back to what ran before: {more}"),
+                    Err(other) => return Err(other),
+                };
+                return Err(Refusal::Failed(format!("{error}{more}")));
+            }
+            // whether it came up is not known
+            Err(other) => return Err(other),
         }
         (note.phase, note.before) = (Phase::Healthy, None);
         self.mark(order, &found.name, &note).await?;
@@ -83,8 +89,10 @@ impl SshAgent {
         let note = layout.find(name).and_then(Note::of).map(|n| Note { phase: Phase::Activating, before: None, ..n });
         let text = note.as_ref().map_or_else(|| Ok(String::new()), Note::text).map_err(Refusal::Failed)?;
         self.flip(order, name, "", &text, &log).await?;
-        if let Err(error) = self.restart(&order.service).await {
-            return Ok(format!("; restarting what ran before: {error}"));
+        match self.restart(&order.service).await {
+            Ok(()) => {}
+            Err(Refusal::Failed(error)) => return Ok(format!("; restarting what ran before: {error}")),
+            Err(other) => return Err(other),
         }
         // it ran before; whether it is healthy is asked with every look from here on
         if let Some(note) = note {
@@ -111,7 +119,7 @@ impl SshAgent {
         }
     }
 
-    async fn comes_up(&self, order: &OrderRef, run: Option<&RunSpec>) -> Result<(), String> {
+    async fn comes_up(&self, order: &OrderRef, run: Option<&RunSpec>) -> Answer<()> {
         self.restart(&order.service).await?;
         let url = self.address().zip(run).map(|(address, run)| format!("http://{address}{}", run.health_path));
         if url.is_none() && self.host.health.is_empty() {
@@ -133,7 +141,7 @@ impl SshAgent {
         }
         let what =
             run.filter(|_| url.is_some()).map_or_else(|| self.host.health.join(" "), |run| run.health_path.clone());
-        Err(format!("{what} was not healthy within {} s: {said}", within.as_secs()))
+        Err(Refusal::Failed(format!("{what} was not healthy within {} s: {said}", within.as_secs())))
     }
 
     /// The health check at the service's port, then the host's own program; each where there is one. The error says what came.
@@ -148,21 +156,25 @@ impl SshAgent {
         if self.host.health.is_empty() {
             return Ok(());
         }
-        self.in_current(service, &self.host.health, HEALTH).await
+        self.in_current(service, &self.host.health, HEALTH).await.map_err(|error| error.to_string())
     }
 
-    async fn restart(&self, service: &str) -> Result<(), String> {
+    async fn restart(&self, service: &str) -> Answer<()> {
         if self.host.restart.is_empty() {
             return Ok(());
         }
-        self.in_current(service, &self.host.restart, RESTART).await
+        Ok(self.in_current(service, &self.host.restart, RESTART).await?)
     }
 
     /// Runs a program of the settings in the current release.
-    async fn in_current(&self, service: &str, words: &[String], within: Duration) -> Result<(), String> {
+    async fn in_current(&self, service: &str, words: &[String], within: Duration) -> Result<(), CallError> {
         let argv: Vec<String> = words.iter().map(|word| word.replace("{service}", service)).collect();
         let command = scripts::program(&format!("{}/current", self.folder(service)), &argv);
         let done = self.line.ask(&command, within, &[], 64 * 1024).await;
-        done.map(|_| ()).map_err(|e| format!("{}: {e}", argv.join(" ")))
+        let named = |error: String| format!("{}: {error}", argv.join(" "));
+        done.map(|_| ()).map_err(|error| match error {
+            CallError::Away(error) => CallError::Away(named(error)),
+            CallError::Failed(error) => CallError::Failed(named(error)),
+        })
     }
 }

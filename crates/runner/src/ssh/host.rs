@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -31,6 +31,9 @@ pub(super) const PROBE: Duration = Duration::from_secs(2);
 const FAILURES_MAX: u32 = 3;
 /// Looks that an order overtook, before the next beat is waited for.
 const LOOKS_MAX: u32 = 5;
+/// Orders in a row during which the line broke: the last of them has failed, so that a line that carries looks and no
+/// artifact ends the deploy.
+const BREAKS_MAX: u32 = 5;
 const PAUSE_MS_MIN: u64 = 1_000;
 const PAUSE_MS_MAX: u64 = 30_000;
 const RELEASES_KEPT: usize = 5;
@@ -39,12 +42,17 @@ const RELEASES_KEPT: usize = 5;
 pub(super) enum Refusal {
     /// The host has seen this higher epoch.
     Stale(i64),
+    /// The line broke: what came of the order is not known.
+    Away(String),
     Failed(String),
 }
 
 impl From<CallError> for Refusal {
     fn from(error: CallError) -> Self {
-        Self::Failed(error.to_string())
+        match error {
+            CallError::Away(error) => Self::Away(error),
+            CallError::Failed(error) => Self::Failed(error),
+        }
     }
 }
 
@@ -60,6 +68,8 @@ pub(super) struct SshAgent {
     pub http: reqwest::Client,
     /// Moves when an order begins and when it ends: what was seen while it moved is out of date.
     pub turns: AtomicU64,
+    /// Orders in a row that the line broke under.
+    pub breaks: AtomicU32,
     /// Health checks that failed in a row, by service, for the release that was activated then.
     pub failures: Mutex<BTreeMap<String, (Timestamp, u32)>>,
 }
@@ -121,8 +131,11 @@ impl SshAgent {
         let say: Say = Arc::new(move |word| drop(said.send(word)));
         let work = async {
             while let Some(order) = taken.recv().await {
-                self.take(order, &say).await;
+                if let Err(reason) = self.take(order, &say).await {
+                    return reason;
+                }
             }
+            "its orders ended".to_owned()
         };
         let beat = async {
             loop {
@@ -145,7 +158,7 @@ impl SshAgent {
         let reason = loop {
             tokio::select! {
                 reason = &mut beat => break reason,
-                () = &mut work => break "its orders ended".to_owned(),
+                reason = &mut work => break reason,
                 Some(word) = words.recv() => {
                     if let Err(fault) = self.app.agent_message(&session, word).await {
                         break fault.message;
@@ -240,18 +253,21 @@ impl SshAgent {
         plain(&self.line.ask(&command, within, send, 4_096).await?)
     }
 
-    /// Follows one order. The answer is said in the same moment in which the order's turn ends.
-    async fn take(&self, order: ToAgent, say: &Say) {
+    /// Follows one order. The answer is said in the same moment in which the order's turn ends. Where the line broke there is
+    /// none: the host is away, as one whose agent is, and gets the order again when it is back.
+    async fn take(&self, order: ToAgent, say: &Say) -> Result<(), String> {
         self.turns.fetch_add(1, Ordering::Relaxed);
         let answer = self.follow(order, say).await;
         self.turns.fetch_add(1, Ordering::Relaxed);
-        if let Some(answer) = answer {
+        if let Some(answer) = answer? {
             say(answer);
         }
+        Ok(())
     }
 
-    async fn follow(&self, order: ToAgent, say: &Say) -> Option<FromAgent> {
-        Some(match order {
+    /// An error, in words, where the line broke.
+    async fn follow(&self, order: ToAgent, say: &Say) -> Result<Option<FromAgent>, String> {
+        Ok(Some(match order {
             ToAgent::Stage { order, digest, manifest } => {
                 let done = match serde_json::from_value::<Manifest>(manifest) {
                     Ok(manifest) if manifest.digest().bytes() == &digest.0 => self.stage(&order, &manifest, say).await,
@@ -259,19 +275,22 @@ impl SshAgent {
                     Err(error) => Err(Refusal::Failed(format!("the manifest is refused: {error}"))),
                 };
                 match done {
-                    Ok(()) => FromAgent::Staged { order, digest },
-                    Err(refusal) => self.refusal(order, Some(digest), refusal).await,
+                    Ok(()) => self.followed(FromAgent::Staged { order, digest }),
+                    Err(refusal) => self.refusal(order, Some(digest), refusal).await?,
                 }
             }
             ToAgent::Activate { order, digest, run, .. } => match self.activate(&order, digest, run, say).await {
-                Ok(release) => FromAgent::Activated { order, release },
-                Err(refusal) => self.refusal(order, Some(digest), refusal).await,
+                Ok(release) => self.followed(FromAgent::Activated { order, release }),
+                Err(refusal) => self.refusal(order, Some(digest), refusal).await?,
             },
             ToAgent::Deactivate { order } => match self.deactivate(&order).await {
-                Ok(()) => FromAgent::Deactivated { order },
-                Err(refusal) => self.refusal(order, None, refusal).await,
+                Ok(()) => self.followed(FromAgent::Deactivated { order }),
+                Err(refusal) => self.refusal(order, None, refusal).await?,
             },
-            ToAgent::Report => FromAgent::Observed { releases: self.observe().await.ok()? },
+            ToAgent::Report => match self.observe().await {
+                Ok(releases) => FromAgent::Observed { releases },
+                Err(_) => return Ok(None),
+            },
             ToAgent::Welcome { .. }
             | ToAgent::NoBlob { .. }
             | ToAgent::Delta { .. }
@@ -280,20 +299,37 @@ impl SshAgent {
             | ToAgent::Prepare { .. }
             | ToAgent::Flip { .. }
             | ToAgent::Discard { .. }
-            | ToAgent::Refused { .. } => return None,
-        })
+            | ToAgent::Refused { .. } => return Ok(None),
+        }))
     }
 
-    async fn refusal(&self, order: OrderRef, digest: Option<BlobDigest>, refusal: Refusal) -> FromAgent {
-        match refusal {
-            Refusal::Stale(highest_epoch) => FromAgent::Refused { order, highest_epoch },
-            Refusal::Failed(error) => {
-                let layout = self.layout(&order.service).await.ok();
-                let running = layout.and_then(|l| current(&l, &order.service, &self.host.environment, self.address()));
-                let error = tail_of(&error);
-                FromAgent::Failed { order, digest, error, log_tail: String::new(), running }
+    /// The line held for the whole of an order.
+    fn followed(&self, answer: FromAgent) -> FromAgent {
+        self.breaks.store(0, Ordering::Relaxed);
+        answer
+    }
+
+    async fn refusal(
+        &self,
+        order: OrderRef,
+        digest: Option<BlobDigest>,
+        refusal: Refusal,
+    ) -> Result<FromAgent, String> {
+        let error = match refusal {
+            Refusal::Stale(highest_epoch) => return Ok(FromAgent::Refused { order, highest_epoch }),
+            Refusal::Away(error) => {
+                let breaks = self.breaks.fetch_add(1, Ordering::Relaxed) + 1;
+                if breaks < BREAKS_MAX {
+                    return Err(error);
+                }
+                format!("the line broke during {breaks} orders in a row: {error}")
             }
-        }
+            Refusal::Failed(error) => error,
+        };
+        let layout = self.layout(&order.service).await.ok();
+        let running = layout.and_then(|l| current(&l, &order.service, &self.host.environment, self.address()));
+        let error = tail_of(&error);
+        Ok(self.followed(FromAgent::Failed { order, digest, error, log_tail: String::new(), running }))
     }
 
     async fn deactivate(&self, order: &OrderRef) -> Answer<()> {

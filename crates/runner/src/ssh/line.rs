@@ -26,7 +26,7 @@ pub struct Line {
 pub enum CallError {
     /// The host was not reached, or the line broke.
     Away(String),
-    /// What ran there failed.
+    /// What ran there failed, or did not end in time. A line that is dead is told by OpenSSH itself, which is sooner.
     Failed(String),
 }
 
@@ -133,7 +133,7 @@ impl Line {
         };
         let (fed, out, said, status) = tokio::time::timeout(within, all)
             .await
-            .map_err(|_| CallError::Away(format!("{} took longer than {} s", self.destination, within.as_secs())))?;
+            .map_err(|_| CallError::Failed(format!("{} took longer than {} s", self.destination, within.as_secs())))?;
         let status = status.map_err(away)?;
         let said = String::from_utf8_lossy(&said).trim().to_owned();
         match status.code() {

@@ -86,7 +86,7 @@ impl SshAgent {
                         tracing::warn!(host = %self.host.name, %error, "the current release cannot be built on; everything is sent");
                         false
                     }
-                    Err(stale @ Refusal::Stale(_)) => return Err(stale),
+                    Err(other) => return Err(other),
                 }
             }
             None => false,

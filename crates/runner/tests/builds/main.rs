@@ -5,6 +5,7 @@
 mod commits;
 mod hooks;
 mod hostile;
+mod keeper;
 mod parent;
 mod sandbox;
 mod world;

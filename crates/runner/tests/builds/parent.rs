@@ -1,4 +1,4 @@
-//! The build's parent by itself: a server that is killed, and a server that is not root.
+//! The sandbox by itself: a keeper that is killed, and a server that is not root.
 
 use std::{
     io::{Read, Write},
@@ -33,12 +33,12 @@ fn start(command: &mut Command, spec: &str) -> Child {
 }
 
 #[tokio::test]
-async fn the_build_ends_with_the_server() {
+async fn the_program_ends_with_its_keeper() {
     let dir = folder();
     if !namespaces(dir.path()) {
         return;
     }
-    let word = format!("orphan-server-{}", std::process::id());
+    let word = format!("orphan-keeper-{}", std::process::id());
     let command = format!("setsid sh -c 'trap \"\" TERM HUP; echo up; sleep 600; true' {word} & sleep 600");
     let mut child = start(
         Command::new(env!("CARGO_BIN_EXE_tenfold-sandbox")).arg("sandbox"),
@@ -52,7 +52,7 @@ async fn the_build_ends_with_the_server() {
         seen.push(char::from(byte[0]));
     }
     assert!(runs(&word));
-    // a killed server closes its end of the pipe, and does nothing else any more
+    // a killed keeper closes its end of the pipe, and does nothing else any more
     drop(child.stdin.take());
     gone(&word).await;
     child.wait().unwrap();
@@ -78,8 +78,8 @@ async fn without_root_a_user_namespace_fences_as_well() {
     let script = "id -u; pwd; echo x > out; ls /proc | grep -c '^[0-9]'; mount -t tmpfs x /mnt && echo LEAK; \
                   cat /etc/shadow && echo LEAK; touch /usr/x && echo LEAK; true";
     let mut child = start(command.arg("sandbox").stderr(Stdio::null()), &spec(&build, script, None));
-    // the server's end stays open
-    let _server = child.stdin.take();
+    // the keeper's end stays open
+    let _keeper = child.stdin.take();
     let output = child.wait_with_output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{text}");
@@ -128,7 +128,7 @@ async fn without_namespaces_landlock_alone_keeps_files_apart() {
         + "\n";
     let program: &std::ffi::OsStr = env!("CARGO_BIN_EXE_tenfold-sandbox").as_ref();
     let mut child = start(confined(&[program, "sandbox".as_ref()]).stderr(Stdio::null()), &spec);
-    let _server = child.stdin.take();
+    let _keeper = child.stdin.take();
     let output = child.wait_with_output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{text}");

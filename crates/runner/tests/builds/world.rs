@@ -1,6 +1,7 @@
 //! A repository with one commit, and a runner that builds it.
 
 use std::{
+    collections::BTreeMap,
     path::{Path, PathBuf},
     process::Command,
     sync::Arc,
@@ -9,8 +10,8 @@ use std::{
 
 use parking_lot::Mutex;
 use tenfold_app::{
-    deploys::ports::{BuildOrder, HookOrder, LineSink, Runner, Source, Stream},
-    settings::Builds,
+    deploys::ports::{BuildOrder, HookOrder, LineSink, Mark, Runner, Source, Stream},
+    settings::{Builds, Sandbox},
 };
 use tenfold_deploys::{Manifest, Pipeline};
 use tenfold_runner::{BuildParent, GitRunner};
@@ -74,10 +75,12 @@ impl World {
     }
 
     pub fn runner(&self) -> GitRunner {
-        let parent = self
-            .fenced
-            .then(|| BuildParent { program: env!("CARGO_BIN_EXE_tenfold-sandbox").into(), hide: Vec::new() });
-        GitRunner::new(&self.path(self.data), self.builds.clone(), parent)
+        let parent = BuildParent { program: env!("CARGO_BIN_EXE_tenfold-sandbox").into(), hide: Vec::new() };
+        let mut builds = self.builds.clone();
+        if !self.fenced {
+            builds.sandbox = Sandbox::Off;
+        }
+        GitRunner::new(&self.path(self.data), builds, Some(parent))
     }
 
     /// Builds `main`; `more` are lines of the pipeline's `build`.
@@ -92,26 +95,29 @@ impl World {
         cancel: CancellationToken,
         hear: impl Fn(&str) + Send + Sync + 'static,
     ) -> Outcome {
+        let heard = Heard::default();
+        let (runner, order) = (self.runner(), self.build_order(deploy, more).await);
+        let ended = runner.build(order, heard.sink(hear), cancel);
+        let result = tokio::time::timeout(PATIENCE, ended).await.expect("the build ends");
+        Outcome { result, lines: heard.lines() }
+    }
+
+    async fn main(&self) -> (Source, String) {
         let runner = self.runner();
         let repository = self.path("repository").to_string_lossy().into_owned();
         let source = Source { service: "photos".into(), repository };
         runner.fetch(&source).await.unwrap();
         let sha = runner.resolve(&source, "main").await.unwrap().sha;
+        (source, sha)
+    }
+
+    pub async fn build_order(&self, deploy: i64, more: &str) -> BuildOrder {
+        let (source, sha) = self.main().await;
         let command = if more.contains("command:") { "" } else { "  command: [sh, build.sh]\n" };
         let pipeline = format!(
             "service: photos\nbuild:\n{command}{more}\nrun: {{command: [true]}}\ntargets: {{production: {{}}}}\n"
         );
-        let pipeline = Pipeline::parse(&pipeline).unwrap();
-        let lines = Arc::new(Mutex::new(Vec::new()));
-        let kept = lines.clone();
-        let sink: LineSink = Arc::new(move |stream, text| {
-            kept.lock().push((stream, text.to_owned()));
-            hear(text);
-        });
-        let order = BuildOrder { deploy, source, sha, pipeline };
-        let result = tokio::time::timeout(PATIENCE, runner.build(order, sink, cancel)).await.expect("the build ends");
-        let lines = std::mem::take(&mut *lines.lock());
-        Outcome { result, lines }
+        BuildOrder { deploy, source, sha, pipeline: Pipeline::parse(&pipeline).unwrap() }
     }
 
     /// Runs the script of `main` as the hook `before_activate`; `more` are lines of the hook's own.
@@ -126,28 +132,72 @@ impl World {
         cancel: CancellationToken,
         hear: impl Fn(&str) + Send + Sync + 'static,
     ) -> Outcome<()> {
-        let runner = self.runner();
-        let repository = self.path("repository").to_string_lossy().into_owned();
-        let source = Source { service: "photos".into(), repository };
-        runner.fetch(&source).await.unwrap();
-        let sha = runner.resolve(&source, "main").await.unwrap().sha;
+        let heard = Heard::default();
+        let (runner, order) = (self.runner(), self.hook_order(deploy, more).await);
+        let ended = runner.hook(order, heard.sink(hear), cancel);
+        let result = tokio::time::timeout(PATIENCE, ended).await.expect("the hook ends");
+        Outcome { result, lines: heard.lines() }
+    }
+
+    pub async fn hook_order(&self, deploy: i64, more: &str) -> HookOrder {
+        let (source, sha) = self.main().await;
         let pipeline = format!(
             "service: photos\nrun: {{command: [true]}}\ntargets: {{production: {{}}}}\nhooks:\n  before_activate:\n    \
              command: [sh, build.sh]\n{more}"
         );
         let pipeline = Pipeline::parse(&pipeline).unwrap();
         let hook = pipeline.hooks.before_activate.clone().unwrap();
-        let lines = Arc::new(Mutex::new(Vec::new()));
-        let kept = lines.clone();
-        let sink: LineSink = Arc::new(move |stream, text| {
-            kept.lock().push((stream, text.to_owned()));
-            hear(text);
-        });
         let (environment, at) = ("production".to_owned(), "before_activate".to_owned());
-        let order = HookOrder { deploy, source, environment, sha, at, hook };
-        let result = tokio::time::timeout(PATIENCE, runner.hook(order, sink, cancel)).await.expect("the hook ends");
-        let lines = std::mem::take(&mut *lines.lock());
-        Outcome { result, lines }
+        HookOrder { deploy, source, environment, sha, at, hook }
+    }
+}
+
+/// The lines, and how far each program was heard.
+type Lines = (Vec<(Stream, String)>, BTreeMap<String, u64>);
+
+/// What was heard of a program, each line once, as a deploy's log keeps it over restarts.
+#[derive(Clone, Default)]
+pub struct Heard(Arc<Mutex<Lines>>);
+
+impl Heard {
+    pub fn sink(&self, hear: impl Fn(&str) + Send + Sync + 'static) -> LineSink {
+        let kept = self.0.clone();
+        Arc::new(move |stream: Stream, text: &str, mark: Option<&Mark>| {
+            {
+                let mut kept = kept.lock();
+                if let Some(mark) = mark {
+                    let taken = kept.1.entry(mark.run.clone()).or_default();
+                    if *taken >= mark.at {
+                        return;
+                    }
+                    *taken = mark.at;
+                }
+                kept.0.push((stream, text.to_owned()));
+            }
+            hear(text);
+        })
+    }
+
+    pub fn lines(&self) -> Vec<(Stream, String)> {
+        self.0.lock().0.clone()
+    }
+
+    pub fn out(&self) -> Vec<String> {
+        self.lines().into_iter().filter(|(s, _)| *s == Stream::Out).map(|(_, text)| text).collect()
+    }
+
+    pub fn text(&self) -> String {
+        self.lines().into_iter().map(|(_, text)| text + "\n").collect()
+    }
+
+    /// Waits for a line.
+    pub async fn until(&self, line: &str) {
+        let waiting = async {
+            while !self.lines().iter().any(|(_, text)| text == line) {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, waiting).await.unwrap_or_else(|_| panic!("never `{line}`:\n{}", self.text()));
     }
 }
 

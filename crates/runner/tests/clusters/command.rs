@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use tenfold_app::settings::ClusterKind;
+use tenfold_testkit::kill_keeper;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
@@ -17,11 +18,11 @@ use crate::world::{PATIENCE, World, image, mei, new_deploy};
 const LOOK: Duration = Duration::from_millis(20);
 
 /// Where releases are put: `get` says what is live, `put SHA ...` sets it, `wait ...` is answered when the test lets it.
-struct Thing {
+pub struct Thing {
     port: u16,
-    live: Arc<Mutex<String>>,
+    pub live: Arc<Mutex<String>>,
     calls: Arc<Mutex<Vec<String>>>,
-    gate: Arc<Semaphore>,
+    pub gate: Arc<Semaphore>,
     task: JoinHandle<()>,
 }
 
@@ -32,7 +33,7 @@ impl Drop for Thing {
 }
 
 impl Thing {
-    async fn start() -> Self {
+    pub async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let live: Arc<Mutex<String>> = Arc::default();
@@ -50,16 +51,16 @@ impl Thing {
         Self { port, live, calls, gate, task }
     }
 
-    fn live(&self) -> String {
+    pub fn live(&self) -> String {
         self.live.lock().clone()
     }
 
     /// The words of each call, oldest first.
-    fn calls(&self) -> Vec<Vec<String>> {
+    pub fn calls(&self) -> Vec<Vec<String>> {
         self.calls.lock().iter().map(|call| call.split_whitespace().map(str::to_owned).collect()).collect()
     }
 
-    async fn called(&self, times: usize) {
+    pub async fn called(&self, times: usize) {
         let wait = async {
             while self.calls.lock().len() < times {
                 tokio::time::sleep(LOOK).await;
@@ -68,7 +69,7 @@ impl Thing {
         assert!(tokio::time::timeout(PATIENCE, wait).await.is_ok(), "never called {times} times: {:?}", self.calls());
     }
 
-    fn target(&self, more: &str) -> String {
+    pub fn target(&self, more: &str) -> String {
         format!(
             "    command:
       deploy: [bash, put.sh]
@@ -106,7 +107,7 @@ async fn answer(
 }
 
 const LIVE: &str = "exec 3<>/dev/tcp/127.0.0.1/$PORT; echo get >&3; cat <&3\n";
-const PUT: &str = r#"
+pub const PUT: &str = r#"
 exec 3<>/dev/tcp/127.0.0.1/$PORT
 echo "put ${TENFOLD_SHA:--} $TENFOLD_COMMAND ${TENFOLD_PREVIOUS_SHA:--} $TENFOLD_SERVICE/$TENFOLD_ENVIRONMENT \
 $TENFOLD_DEPLOY $TENFOLD_EPOCH $(cat "$TENFOLD_ARTIFACT/dist/image")" >&3
@@ -114,7 +115,7 @@ cat <&3; echo " and put"
 "#;
 
 /// A server whose service goes to the thing, with a first release that is live.
-async fn world(thing: &Thing, more: &str) -> (World, String) {
+pub async fn world(thing: &Thing, more: &str) -> (World, String) {
     let world = World::new(ClusterKind::Nomad, "http://127.0.0.1:1").await;
     for (name, text) in [("put.sh", PUT), ("back.sh", PUT), ("live.sh", LIVE)] {
         world.write(name, text);
@@ -200,6 +201,7 @@ async fn what_fails_hangs_or_lies_is_taken_back() {
         assert_eq!(thing.live(), first, "{why}");
         let call = thing.calls().pop().unwrap();
         assert_eq!(call[1..3], [first.as_str(), "rollback"], "{why}: it is called whatever seems to be live");
+        assert_eq!(world.app().unlock(&mei(), "photos", "production").await.unwrap(), 1, "{why}");
     }
     world.stop().await;
 }
@@ -239,6 +241,7 @@ async fn where_nothing_was_live_it_is_taken_out() {
     let deploy = world.deploy().await;
     world.state(deploy.number, "rolled_back").await;
     assert_eq!(thing.calls().pop().unwrap()[1..3], ["-", "rollback"]);
+    assert_eq!(world.app().unlock(&mei(), "photos", "production").await.unwrap(), 1);
     let without = thing.target("").replace("      rollback: [bash, back.sh]\n", "");
     world.commit(&without, &image("photos-two"));
     let deploy = world.deploy().await;
@@ -248,7 +251,7 @@ async fn where_nothing_was_live_it_is_taken_out() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_that_stops_in_the_middle_begins_the_command_again() {
+async fn a_command_outlives_the_server_and_is_begun_again_when_it_is_lost() {
     let thing = Thing::start().await;
     let (mut world, first) = world(&thing, "").await;
     // it is live before the program has ended, so what is live proves nothing
@@ -259,14 +262,32 @@ async fn a_server_that_stops_in_the_middle_begins_the_command_again() {
     thing.called(3).await;
     assert_eq!(thing.live(), second);
     world.restart().await;
-    thing.called(5).await;
+    let found = async {
+        while !world.log(deploy.number).contains("`deploy` outlived the server") {
+            tokio::time::sleep(LOOK).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, found).await.expect("it is found");
     let under_way = world.app().deploy(deploy.number).await.unwrap();
     assert!(under_way.finished_at.is_none(), "{under_way:?}");
-    // one for the program that was ended, which nobody waits for any more
+    thing.gate.add_permits(1);
+    world.state(deploy.number, "succeeded").await;
+    let puts =
+        || -> Vec<String> { thing.calls().into_iter().filter(|c| c[0] == "put").map(|c| c[1].clone()).collect() };
+    assert_eq!(puts(), [first.as_str(), second.as_str()], "it did not run twice");
+    assert_eq!(world.log(deploy.number).matches("done and put").count(), 1, "and each line is heard once");
+
+    let third = world.commit(&thing.target(""), &image("photos-three"));
+    let deploy = world.deploy().await;
+    thing.called(5).await;
+    world.stop().await;
+    kill_keeper(&world.dir.path().join(format!("data/commands/{}.step", deploy.number)));
+    world.start().await;
+    thing.called(7).await;
+    // one for the program that was lost, which nobody waits for any more
     thing.gate.add_permits(2);
     world.state(deploy.number, "succeeded").await;
-    let puts: Vec<_> = thing.calls().into_iter().filter(|c| c[0] == "put").map(|c| c[1].clone()).collect();
-    assert_eq!(puts, [first, second.clone(), second]);
+    assert_eq!(puts(), [first, second, third.clone(), third]);
     world.stop().await;
 }
 

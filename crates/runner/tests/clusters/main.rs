@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that fails should panic where it fails")]
 
 mod command;
+mod killed;
 mod kmock;
 mod kubernetes;
 mod nomad;

@@ -51,6 +51,16 @@ async fn written(shared: &Shared) -> Vec<String> {
     writes.map(|a| word(&a.path).trim().to_owned()).collect()
 }
 
+/// Waits until the deployment of what we registered has the status.
+async fn deployment_is(shared: &Shared, wanted: &str) {
+    let wait = async {
+        while shared.lock().await.deployment.as_ref().is_none_or(|d| d["JobVersion"] == 0 || d["Status"] != wanted) {
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, wait).await.unwrap_or_else(|_| panic!("its deployment never was {wanted}"));
+}
+
 fn image_of(nomad: &Nomad) -> Value {
     nomad.job.as_ref().unwrap()["TaskGroups"][0]["Tasks"][0]["Config"]["image"].clone()
 }
@@ -178,28 +188,40 @@ async fn a_deployment_on_its_way_is_paused_and_goes_on() {
     let (shared, mut world) = world(Some(job("photos:by-hand", 1))).await;
     world.commit(&target(&format!("{TASKS}    canary: {{hold_s: 0}}\n")), &image("photos-one"));
     shared.lock().await.still = true;
-    let until = async |wanted: &str| {
-        let wait = async {
-            while shared.lock().await.deployment.as_ref().is_none_or(|d| d["JobVersion"] == 0 || d["Status"] != wanted)
-            {
-                tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-            }
-        };
-        tokio::time::timeout(PATIENCE, wait).await.unwrap_or_else(|_| panic!("its deployment never was {wanted}"));
-    };
     let deploy = world.deploy().await;
-    until("running").await;
+    deployment_is(&shared, "running").await;
     let held = world.app().deploy_answer(&mei(), deploy.number, Answer::Hold, None).await.unwrap();
     assert_eq!(held.state, "held");
-    until("paused").await;
+    deployment_is(&shared, "paused").await;
     // nothing of it is forgotten with the server
     world.restart().await;
     world.state(deploy.number, "held").await;
     assert_eq!(written(&shared).await, ["jobs", "pause"]);
     world.app().deploy_promote(&mei(), deploy.number).await.unwrap();
-    until("running").await;
+    deployment_is(&shared, "running").await;
     shared.lock().await.still = false;
     world.state(deploy.number, "succeeded").await;
+    assert_eq!(written(&shared).await, ["jobs", "pause", "pause", "promote"]);
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_hold_paused_goes_on_under_the_deploy_that_takes_over() {
+    let (shared, mut world) = world(Some(job("photos:by-hand", 1))).await;
+    world.commit(&target(&format!("{TASKS}    canary: {{hold_s: 0}}\n")), &image("photos-one"));
+    shared.lock().await.still = true;
+    let first = world.deploy().await;
+    deployment_is(&shared, "running").await;
+    world.app().deploy_answer(&mei(), first.number, Answer::Hold, None).await.unwrap();
+    deployment_is(&shared, "paused").await;
+    // the same commit: its job stands there already, and Nomad does not say who paused its deployment
+    let second = world.deploy().await;
+    let over = world.app().deploy(first.number).await.unwrap();
+    assert_eq!(over.state, "failed");
+    assert!(over.error.unwrap_or_default().contains("stays paused until the next deploy"));
+    deployment_is(&shared, "running").await;
+    shared.lock().await.still = false;
+    world.state(second.number, "succeeded").await;
     assert_eq!(written(&shared).await, ["jobs", "pause", "pause", "promote"]);
     world.stop().await;
 }

@@ -1,5 +1,8 @@
 //! Servers and agents that end in the middle.
 
+use tenfold_runner::agent::state_of;
+use tenfold_testkit::kill_keeper;
+
 use crate::world::{World, ready};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -25,22 +28,29 @@ async fn a_server_killed_in_the_canary_goes_on() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_killed_in_the_build_builds_again_and_then_asks() {
+async fn a_build_outlives_the_server_and_is_begun_once_more_when_it_is_lost() {
     if !ready() {
         return;
     }
     let mut world = World::new(1).await;
     world.commit("slow");
     let deploy = world.deploy().await;
+    let said = |app: &tenfold_app::App, words: &str| {
+        app.deploy_log(deploy.number).after(0).iter().filter(|l| l.text == words).count()
+    };
+    let step = format!("builds/{}.step", deploy.number);
+    world.until("the build", |app| said(app, "building slow") == 1).await;
+    for round in 1..=3 {
+        world.restart_server().await;
+        let words = "the build outlived the server and is followed again";
+        world.until("the build to be found", |app| said(app, words) == round).await;
+    }
+    assert_eq!((said(world.app(), "building slow"), said(world.app(), "$ node build.mjs")), (1, 1), "it is the same");
     world.state(deploy.number, &["building"]).await;
-    world.restart_server().await;
-    world
-        .until("the second build", |app| {
-            app.deploy_log(deploy.number).after(0).iter().filter(|l| l.text == "$ node build.mjs").count() >= 1
-        })
-        .await;
+    world.restart_server_while(|data| kill_keeper(&data.join(&step))).await;
+    world.until("the second build", |app| said(app, "building slow") == 2).await;
     world.state(deploy.number, &["building"]).await;
-    world.restart_server().await;
+    world.restart_server_while(|data| kill_keeper(&data.join(&step))).await;
     let ended = world.state(deploy.number, &["interrupted"]).await;
     assert!(ended.error.as_deref().unwrap().contains("while it was building"));
     assert!(ended.hosts.iter().all(|h| h.state == "waiting"));
@@ -59,10 +69,9 @@ async fn an_agent_that_restarts_adopts_its_service() {
     let mut world = World::new(1).await;
     let first = world.deploy().await;
     world.state(first.number, &["succeeded"]).await;
-    let state = world.host_dir("host-1").join("services/photos/state.json");
-    let pid =
-        |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap()["current"]["process"]["pid"].clone();
-    let before = pid(&std::fs::read_to_string(&state).unwrap());
+    let dir = world.host_dir("host-1");
+    let pid = || state_of(&dir, "photos")["current"]["process"]["pid"].as_i64();
+    let before = pid().expect("a process serves");
     let address = world.app().hosts()[0].releases[0].address.clone();
     world.stop_agent("host-1").await;
     world.connected(0).await;
@@ -70,7 +79,7 @@ async fn an_agent_that_restarts_adopts_its_service() {
     assert_eq!(world.app().hosts()[0].releases[0].state, "unknown");
     world.start_agent("host-1");
     world.connected(1).await;
-    assert_eq!(pid(&std::fs::read_to_string(&state).unwrap()), before);
+    assert_eq!(pid(), Some(before));
     assert_eq!(world.app().hosts()[0].releases[0].address, address);
     assert_eq!(world.app().hosts()[0].releases[0].state, "running");
 

@@ -119,6 +119,7 @@ async fn a_deploy_goes_step_by_step_with_hooks_and_people() {
         back.error.as_deref().unwrap().contains("the hook before_promote failed: it exited with code 4"),
         "{back:?}"
     );
+    assert_eq!(world.app().unlock(&mei(), "photos", "production").await.unwrap(), 1);
     file(
         &world,
         "canary: {hosts: 1, hold_s: 0}",
@@ -134,7 +135,7 @@ async fn a_deploy_goes_step_by_step_with_hooks_and_people() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_hook_may_clean_up_when_the_server_stops() {
+async fn a_hook_outlives_the_server_and_may_clean_up_when_it_is_cancelled() {
     if !ready() {
         return;
     }
@@ -146,11 +147,20 @@ async fn a_hook_may_clean_up_when_the_server_stops() {
     file(&world, "canary: {hosts: 1, hold_s: 0}", &hooks);
     world.commit("two");
     let number = world.deploy().await.number;
-    let printed = |app: &tenfold_app::App, words: &str| app.deploy_log(number).after(0).iter().any(|l| l.text == words);
-    world.until("the hook runs", |app| printed(app, "it has begun")).await;
-    assert!(!printed(world.app(), "tidied up"));
+    let printed = |app: &tenfold_app::App, words: &str| {
+        app.deploy_log(number).after(0).iter().filter(|l| l.text == words).count()
+    };
+    world.until("the hook runs", |app| printed(app, "it has begun") == 1).await;
     world.restart_server().await;
-    assert!(printed(world.app(), "tidied up"), "it was asked before it was killed: {}", world.log_text(number));
+    world
+        .until("the hook to be found", |app| printed(app, "the hook outlived the server and is followed again") == 1)
+        .await;
+    let at = world.app().deploy(number).await.unwrap();
+    assert!(at.finished_at.is_none() && printed(world.app(), "tidied up") == 0, "{at:?}");
+    world.app().deploy_cancel(&mei(), number).await.unwrap();
+    world.state(number, &["cancelled"]).await;
+    world.until("the hook to end", |app| printed(app, "tidied up") == 1).await;
+    assert_eq!(printed(world.app(), "it has begun"), 1, "{}", world.log_text(number));
     world.end().await;
 }
 
@@ -223,6 +233,7 @@ async fn what_cannot_be_undone_stops_and_calls_people_and_what_was_expected_is_s
     world.commit("crashing");
     let plain = world.deploy().await;
     world.state(plain.number, &["rolled_back"]).await;
+    assert_eq!(world.app().unlock(&mei(), "photos", "production").await.unwrap(), 1);
     std::fs::create_dir_all(world.repository().join("migrations")).unwrap();
     std::fs::write(world.repository().join("migrations/001.sql"), "ALTER TABLE a DROP COLUMN b;").unwrap();
     world.commit_all("Drop a column");
@@ -236,6 +247,7 @@ async fn what_cannot_be_undone_stops_and_calls_people_and_what_was_expected_is_s
     assert!(opened.len() == 1 && opened[0].contains("needs a person"), "{opened:?}");
     world.app().deploy_abort(&mei(), bad.number).await.unwrap();
     world.state(bad.number, &["rolled_back"]).await;
+    assert_eq!(world.app().unlock(&mei(), "photos", "production").await.unwrap(), 1, "it stands still, and is locked");
 
     let percent = Arc::new(AtomicU64::new(1));
     let stop = scrape(world.app(), &percent);

@@ -1,5 +1,6 @@
 //! A person holds a deploy, and goes forward over one that was taken back; with real hosts and real programs.
 
+use tenfold_app::deploys::views::{LockKind, NewLock};
 use tenfold_app::deploys::{Answer, RollForward};
 use tenfold_app::record::EventQuery;
 
@@ -41,6 +42,49 @@ async fn a_deploy_that_a_person_holds_flips_no_further_host_until_a_person_says_
     world.app().deploy_abort(&mei(), deploy.number).await.unwrap();
     world.state(deploy.number, &["rolled_back"]).await;
     assert_eq!(world.versions().await, ["two"; 3]);
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_fix_goes_forward_over_what_went_back_by_itself_and_ends_its_lock() {
+    if !ready() {
+        return;
+    }
+    let world = World::new(2).await;
+    let first = world.deploy().await;
+    world.state(first.number, &["succeeded"]).await;
+    world.commit("crashing");
+    let bad = world.deploy().await;
+    world.state(bad.number, &["rolled_back"]).await;
+    world.commit("two");
+    let forward = async || {
+        let asked = RollForward { environment: "production".into(), reference: None, reason: None, again: false };
+        world.app().deploy_forward(&mei(), "photos", asked).await
+    };
+    // somebody else's lock stays in the way, and with it the other
+    let freeze = NewLock {
+        service: "photos".into(),
+        environment: "production".into(),
+        reason: "stocktaking".into(),
+        expires_at: None,
+        minutes: Some(30),
+        kind: LockKind::Freeze,
+        from: None,
+        sha: None,
+    };
+    let frozen = world.app().lock_create(&mei(), freeze).await.unwrap();
+    let refused = forward().await.unwrap_err();
+    assert!(refused.message.contains("stocktaking"), "{refused}");
+    assert_eq!(world.app().locks().await.unwrap().len(), 2);
+    world.app().lock_release(&mei(), &frozen.id).await.unwrap();
+
+    let next = forward().await.unwrap();
+    assert_eq!(next.forward_of, Some(bad.number));
+    assert_eq!(world.app().locks().await.unwrap(), []);
+    world.state(next.number, &["succeeded"]).await;
+    assert_eq!(world.versions().await, ["two"; 2]);
+    let over = format!("mei goes forward over deploy {}, which unlocks photos on production", bad.number);
+    assert!(texts(&world, "lock.released").await.contains(&over));
     world.end().await;
 }
 

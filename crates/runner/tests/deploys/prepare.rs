@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 use tenfold_app::{Caller, Grant, Role, deploys::views::Deploy};
 use tenfold_protocols::agent::{FromAgent, PROTOCOL, Release, ReleaseState, ToAgent};
+use tenfold_runner::agent::state_of;
 use tenfold_types::{Actor, Timestamp};
 
 use crate::world::{World, mei};
@@ -18,8 +19,7 @@ fn raj() -> Caller {
 
 /// What the agent of a host has written down.
 fn kept(world: &World, host: &str) -> Value {
-    let text = std::fs::read_to_string(world.host_dir(host).join("services/photos/state.json")).unwrap_or_default();
-    serde_json::from_str(&text).unwrap_or_default()
+    state_of(&world.host_dir(host), "photos")
 }
 
 fn serving(world: &World, host: &str) -> i64 {
@@ -86,7 +86,9 @@ async fn the_click_is_the_flip_and_so_is_the_way_back() {
     assert!(done.hosts.iter().all(|h| h.state == "healthy"));
 
     let back = world.app().deploy_rollback(&mei(), number, None).await.unwrap();
-    world.state(back.number, &["succeeded"]).await;
+    let back = world.state(back.number, &["succeeded"]).await;
+    let staging = back.steps.iter().find(|s| s.name == "staging").unwrap();
+    assert_eq!(Some(staging.started_at), staging.finished_at, "it begins with the flip");
     assert_eq!(world.versions().await, ["one", "one"]);
     assert_eq!(hosts.map(|h| serving(&world, h)), old, "nothing was started for the way back");
     world.until("the bad release to end", |_| new.iter().all(|pid| !runs(*pid))).await;

@@ -124,14 +124,15 @@ async fn a_queue_stands_after_what_did_not_end_well() {
     accounts(app).await;
     // Nothing starts before the hook, so that a bad release is found after the approval.
     world.write_pipeline("approve: {count: 1}\nhooks: {before_activate: {command: [node, -v]}}");
-    for (version, goes_on) in [("crashing", "go"), ("sick", "unlock")] {
+    for (round, (version, goes_on)) in [("crashing", "go"), ("sick", "unlock")].into_iter().enumerate() {
         let bad = world.commit(version);
         let open = app.deploy_ask(&mei(), new_deploy(Some(&bad))).await.unwrap().deploy.unwrap();
         world.state(open.number, &["awaiting_approval"]).await;
         let good = world.commit(&format!("after {version}"));
         let waits = wait(app, &raj(), None).await;
         app.deploy_approve(&raj(), open.number).await.unwrap();
-        world.state(open.number, &["rolled_back", "failed"]).await;
+        world.state(open.number, &["rolled_back"]).await;
+        assert_eq!(app.locks().await.unwrap().len(), 1, "it went back by itself");
         let queue = app.queue("photos", "production").await.unwrap();
         assert!(queue.stands && queue.entries.len() == 1, "{queue:?}");
         let stands = said(app, "queue.stands").await.pop().unwrap();
@@ -141,21 +142,15 @@ async fn a_queue_stands_after_what_did_not_end_well() {
         assert!(all.iter().all(|d| d.queued_as != Some(waits.id)), "nothing goes on by itself");
         if goes_on == "go" {
             app.queue_say(&mei(), "photos", "production", QueueWord::Go, None, None).await.unwrap();
-        } else {
-            let lock = NewLock {
-                service: "photos".into(),
-                environment: "production".into(),
-                reason: "until we know why".into(),
-                expires_at: None,
-                minutes: Some(30),
-                kind: LockKind::Lock,
-                from: None,
-                sha: None,
-            };
-            app.lock_create(&mei(), lock).await.unwrap();
-            app.unlock(&mei(), "photos", "production").await.unwrap();
+            look_at_queues(app).await.unwrap();
+            let why = app.queue("photos", "production").await.unwrap().waits_for.unwrap_or_default();
+            assert!(why.contains("photos is locked on production by tenfold"), "{why}");
         }
-        assert!(said(app, "queue.resumed").await.pop().unwrap().contains("mei lets the queue"));
+        // to unlock is to say that it may go on
+        assert_eq!(app.unlock(&mei(), "photos", "production").await.unwrap(), 1);
+        let resumed = said(app, "queue.resumed").await;
+        assert_eq!(resumed.len(), round + 1, "each is said once");
+        assert!(resumed[round].contains("mei lets the queue"), "{resumed:?}");
         let next = begun(app, waits.id).await;
         assert_eq!(next.to_sha, good);
         world.state(next.number, &["awaiting_approval"]).await;

@@ -128,6 +128,13 @@ async fn what_goes_wrong_is_shown_and_nothing_is_lost() {
             ("rolled_back", "staged")
         );
         assert_eq!(world.versions().await, ["one", "one"], "the old release never stopped");
+        // it is locked with what was seen, and whoever unlocks it may try the next
+        let lock = world.app().locks().await.unwrap().remove(0);
+        assert!(lock.owner_name == "tenfold" && lock.reason.contains(said), "{lock:?}");
+        assert_eq!(lock.deploy, Some(bad.number));
+        let refused = world.app().deploy_start(&mei(), new_deploy(None)).await.unwrap_err();
+        assert!(refused.code == ErrorCode::Locked && refused.advice.contains("rollforward"), "{refused:?}");
+        assert_eq!(world.app().unlock(&mei(), "photos", "production").await.unwrap(), 1);
         if version == "crashing" {
             assert!(
                 world.log_text(bad.number).contains("cannot open the database"),

@@ -33,6 +33,10 @@ async fn a_train_takes_its_people_along_and_ends_when_all_have_looked() {
     let refused = app.deploy_start(&raj(), new_deploy(None)).await.unwrap_err();
     assert_eq!(refused.code, ErrorCode::Locked);
     assert!(refused.message.contains("the train of mei boards; join it"), "{refused}");
+    // who only looks is told the same
+    let train = async |who: &Caller| app.deploy_next_for(who, "photos", "production", None).await.unwrap().train;
+    assert_eq!(train(&raj()).await.as_deref(), Some("the train of mei boards; join it"));
+    assert_eq!(train(&mei()).await, None);
     let robot = say(&Caller::system(), TrainWord::Join).await.unwrap_err();
     assert_eq!(robot.code, ErrorCode::Forbidden);
 

@@ -16,7 +16,7 @@ use tenfold_app::{
 };
 use tenfold_runner::{
     GitRunner,
-    agent::{AgentConfig, run, stop_services},
+    agent::{AgentConfig, run, state_of, stop_services},
 };
 use tenfold_store::Db;
 use tenfold_testkit::{RealClock, TestEntropy};
@@ -215,10 +215,17 @@ impl World {
 
     /// Ends the server without warning and starts it again on the same data and address.
     pub async fn restart_server(&mut self) {
+        self.restart_server_while(|_| {}).await;
+    }
+
+    /// With what happens to its data folder in between.
+    pub async fn restart_server_while(&mut self, away: impl FnOnce(&Path)) {
         let server = self.server.take().expect("the server runs");
         let address = server.address.to_string();
         server.crash().await;
-        self.server = Some(Server::start(&self.dir.path().join("data"), &address).await);
+        let data = self.dir.path().join("data");
+        away(&data);
+        self.server = Some(Server::start(&data, &address).await);
     }
 
     pub async fn deploy(&self) -> Deploy {
@@ -340,8 +347,7 @@ impl Drop for World {
     fn drop(&mut self) {
         // a test that failed half way leaves no process behind: kill by the pids the agents wrote down
         for dir in &self.hosts {
-            let state = std::fs::read_to_string(dir.join("services/photos/state.json")).unwrap_or_default();
-            let value: serde_json::Value = serde_json::from_str(&state).unwrap_or_default();
+            let value = state_of(dir, "photos");
             for process in [&value["current"]["process"], &value["beside"]["active"]["process"]] {
                 if std::thread::panicking()
                     && let Some(pid) = process["pid"].as_i64()

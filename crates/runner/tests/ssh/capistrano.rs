@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::world::{World, user};
+use crate::world::{World, mei, user};
 
 /// `cap production TASK` against one host of the world.
 fn cap(world: &World, host: &str, task: &str) -> String {
@@ -90,6 +90,7 @@ async fn capistrano_goes_back_on_our_layout_and_we_on_its() {
     world.commit("sick");
     let sick = world.deploy().await;
     world.state(sick.number, &["failed", "rolled_back"]).await;
+    world.app().unlock(&mei(), "photos", "production").await.unwrap();
     assert_eq!(std::fs::read_link(root.join("current")).unwrap(), theirs);
     assert_eq!(world.file("web-1", "version.txt"), "three");
 

@@ -1,6 +1,6 @@
 //! What a host shares between releases and how it says that all is well, with a pipeline file that starts nothing.
 
-use crate::world::World;
+use crate::world::{World, mei};
 
 const PIPELINE: &str = "service: photos\nartifact:\n  exclude: [\".tenfold/**\"]\nhealth: {within_s: 5}\n\
                         targets:\n  production:\n    hosts: {role: web}\n    canary: {hosts: 0}\n    batch: 100%\n";
@@ -20,6 +20,7 @@ async fn a_linked_file_has_to_be_there_and_the_host_says_what_is_well() {
     world.commit("one");
     let early = world.deploy().await;
     world.state(early.number, &["failed", "rolled_back"]).await;
+    world.app().unlock(&mei(), "photos", "production").await.unwrap();
     let log = world.log_text(early.number);
     assert!(log.contains("config/master.key of linked_files is not in"), "{log}");
     assert!(!world.root("web-1").join("current").exists());

@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that fails should panic where it fails")]
 
 mod capistrano;
+mod crash;
+mod gate;
 mod linked;
 mod world;
 
@@ -83,6 +85,7 @@ async fn a_release_that_does_not_come_up_goes_back() {
     world.commit("sick");
     let second = world.deploy().await;
     let ended = world.state(second.number, &["failed", "rolled_back"]).await;
+    world.app().unlock(&mei(), "photos", "production").await.unwrap();
     assert_eq!(world.file("web-1", "version.txt"), "one");
     let log = world.log_text(ended.number);
     assert!(log.contains("exit code 3"), "{log}");

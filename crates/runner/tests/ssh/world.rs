@@ -16,14 +16,52 @@ use tenfold_testkit::{RealClock, TestEntropy};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::gate::Gate;
+
 const PATIENCE: Duration = Duration::from_secs(90);
+/// Between two looks at what is waited for.
+const LOOK: Duration = Duration::from_millis(50);
 
 pub struct World {
-    app: App,
+    running: Option<Running>,
+    settings: Settings,
     dir: tempfile::TempDir,
+    sshds: BTreeMap<String, (u16, Child)>,
+}
+
+struct Running {
+    app: App,
     stop: CancellationToken,
     tasks: Vec<TaskTracker>,
-    sshds: BTreeMap<String, (u16, Child)>,
+}
+
+impl Running {
+    /// On the data that is there; nothing goes on yet.
+    async fn load(settings: &Settings) -> Self {
+        let data = &settings.data_dir;
+        let db = Db::open_sqlite(data.join("state.db")).await.unwrap();
+        let open = async {
+            loop {
+                // an earlier server of the same test lets its files go when its last task ends
+                match tenfold_app::metrics::State::open(settings) {
+                    Ok(metrics) => return metrics,
+                    Err(_) => tokio::time::sleep(LOOK).await,
+                }
+            }
+        };
+        let metrics = tokio::time::timeout(PATIENCE, open).await.unwrap();
+        let entropy = Arc::new(TestEntropy::seeded(u64::from(std::process::id())));
+        let app = App::new(db, Arc::new(RealClock), entropy, settings.clone(), metrics);
+        let parent = BuildParent { program: env!("CARGO_BIN_EXE_tenfold-sandbox").into(), hide: Vec::new() };
+        let builds = tenfold_app::settings::Builds::default();
+        app.deploys.set_runner(Arc::new(GitRunner::new(data, builds, Some(parent))));
+        tenfold_app::load(&app).await.unwrap();
+        Self { app, stop: CancellationToken::new(), tasks: Vec::new() }
+    }
+
+    fn begin(&mut self) {
+        self.tasks = vec![tenfold_app::start(&self.app, &self.stop), ssh::start(&self.app, &self.stop).unwrap()];
+    }
 }
 
 fn run(program: &str, args: &[&str]) -> String {
@@ -45,6 +83,15 @@ impl World {
 
     /// The same, with hosts that are set up differently.
     pub async fn with(hosts: &[&str], change: impl Fn(&mut SshHost)) -> Option<Self> {
+        Self::made(hosts, change, false).await
+    }
+
+    /// The same, with hosts that can be stopped in the middle of an order.
+    pub async fn gated(hosts: &[&str]) -> Option<Self> {
+        Self::made(hosts, |_| {}, true).await
+    }
+
+    async fn made(hosts: &[&str], change: impl Fn(&mut SshHost), gated: bool) -> Option<Self> {
         if !Path::new("/usr/sbin/sshd").exists() {
             tenfold_testkit::peer_is_missing("these tests need OpenSSH's server");
             return None;
@@ -64,7 +111,8 @@ impl World {
         for name in hosts.iter().copied().chain(["stranger"]) {
             let key = path(&format!("host_key_{name}"));
             run("ssh-keygen", &["-q", "-t", "ecdsa", "-N", "", "-f", &text(key.clone())]);
-            let (port, child) = sshd(dir.path(), name, &key);
+            let gate = gated.then(|| gate_of(dir.path(), name).build());
+            let (port, child) = sshd(dir.path(), name, &key, gate.as_deref());
             let public = std::fs::read_to_string(key.with_extension("pub")).unwrap();
             if name != "stranger" {
                 let words: Vec<&str> = public.split(' ').take(2).collect();
@@ -94,16 +142,8 @@ impl World {
         settings.ssh.known_hosts_file = Some(path("known_hosts"));
         settings.ssh.identity_file = Some(path("key"));
         settings.ssh.hosts = settings_hosts;
-        let db = Db::open_sqlite(path("data").join("state.db")).await.unwrap();
-        let metrics = tenfold_app::metrics::State::open(&settings).unwrap();
-        let entropy = Arc::new(TestEntropy::seeded(u64::from(std::process::id())));
-        let app = App::new(db, Arc::new(RealClock), entropy, settings, metrics);
-        let parent = BuildParent { program: env!("CARGO_BIN_EXE_tenfold-sandbox").into(), hide: Vec::new() };
-        let builds = tenfold_app::settings::Builds::default();
-        app.deploys.set_runner(Arc::new(GitRunner::new(&path("data"), builds, Some(parent))));
-        tenfold_app::load(&app).await.unwrap();
-        let stop = CancellationToken::new();
-        let mut world = Self { tasks: Vec::new(), app, dir, stop, sshds };
+        let running = Some(Running::load(&settings).await);
+        let mut world = Self { running, settings, dir, sshds };
         world.make_repository();
         let update = ServiceUpdate {
             description: String::new(),
@@ -115,13 +155,43 @@ impl World {
             pipeline_path: ".tenfold/deploy.yaml".into(),
             dependencies: Vec::new(),
         };
-        world.app.service_put(&Caller::system(), "photos", update).await.unwrap();
-        world.tasks = vec![tenfold_app::start(&world.app, &world.stop), ssh::start(&world.app, &world.stop).unwrap()];
+        world.app().service_put(&Caller::system(), "photos", update).await.unwrap();
+        world.running.as_mut().expect("it runs").begin();
         Some(world)
     }
 
+    /// On the data that a server left.
+    pub async fn start(&mut self) {
+        self.running.insert(Running::load(&self.settings).await).begin();
+    }
+
+    /// Ends every task where it stands, as a kill would.
+    pub async fn crash(&mut self) {
+        self.end().await;
+        self.running = None;
+    }
+
     pub fn app(&self) -> &App {
-        &self.app
+        &self.running.as_ref().expect("it runs").app
+    }
+    pub fn gate(&self, host: &str) -> Gate {
+        gate_of(self.dir.path(), host)
+    }
+    /// Ends the connection whose step the host's gate stops.
+    pub fn break_line(&self, host: &str) {
+        run("kill", &["-9", &self.gate(host).holds().expect("a step is stopped")]);
+    }
+    /// Nobody is heard there any more, and the connection whose step the gate stops ends as well.
+    pub fn stop_sshd(&mut self, host: &str) {
+        let (_, child) = self.sshds.get_mut(host).expect("the host is known");
+        child.kill().unwrap();
+        child.wait().unwrap();
+        self.break_line(host);
+    }
+    pub fn start_sshd(&mut self, host: &str) {
+        let port = self.port(host);
+        let child = listen(&config_of(self.dir.path(), host), port).expect("its port is free");
+        self.sshds.insert(host.to_owned(), (port, child));
     }
     pub fn dir(&self) -> &Path {
         self.dir.path()
@@ -142,21 +212,21 @@ impl World {
     }
     /// The commit a host is known to run.
     pub fn runs(&self, host: &str) -> Option<String> {
-        let host = self.app.hosts().into_iter().find(|h| h.name == host)?;
+        let host = self.app().hosts().into_iter().find(|h| h.name == host)?;
         host.releases.first().map(|r| r.sha.clone())
     }
     /// How the release that a host runs is known to be.
     pub fn state_of(&self, host: &str) -> Option<String> {
-        let host = self.app.hosts().into_iter().find(|h| h.name == host)?;
+        let host = self.app().hosts().into_iter().find(|h| h.name == host)?;
         host.releases.first().map(|r| r.state.clone())
     }
     pub fn log_text(&self, deploy: i64) -> String {
-        self.app.deploy_log(deploy).after(0).into_iter().map(|l| l.text + "\n").collect()
+        self.app().deploy_log(deploy).after(0).into_iter().map(|l| l.text + "\n").collect()
     }
 
     pub async fn connected(&self, wanted: usize) {
         self.until("the hosts are reached", |w| {
-            w.app.hosts().iter().filter(|h| h.state == "connected").count() == wanted
+            w.app().hosts().iter().filter(|h| h.state == "connected").count() == wanted
         })
         .await;
     }
@@ -164,13 +234,13 @@ impl World {
     pub async fn until(&self, what: &str, done: impl Fn(&Self) -> bool) {
         let look = async {
             while !done(self) {
-                tokio::time::sleep(Duration::from_millis(50)).await;
+                tokio::time::sleep(LOOK).await;
             }
         };
         assert!(
             tokio::time::timeout(PATIENCE, look).await.is_ok(),
             "waited in vain until {what}: {:?}",
-            self.app.hosts()
+            self.app().hosts()
         );
     }
 
@@ -182,15 +252,15 @@ impl World {
             reason: None,
             override_reason: None,
         };
-        self.app.deploy_start(&mei(), new).await.unwrap()
+        self.app().deploy_start(&mei(), new).await.unwrap()
     }
 
     /// Waits until the deploy is in one of the states; panics when it ends in another.
     pub async fn state(&self, number: i64, wanted: &[&str]) -> Deploy {
-        let mut changes = self.app.deploys.changes();
+        let mut changes = self.app().deploys.changes();
         let wait = async {
             loop {
-                let deploy = self.app.deploy(number).await.unwrap();
+                let deploy = self.app().deploy(number).await.unwrap();
                 if wanted.contains(&deploy.state.as_str()) {
                     return deploy;
                 }
@@ -201,7 +271,18 @@ impl World {
         if let Ok(deploy) = tokio::time::timeout(PATIENCE, wait).await {
             return deploy;
         }
-        panic!("never {wanted:?}: {:#?}\n{}", self.app.deploy(number).await, self.log_text(number))
+        panic!("never {wanted:?}: {:#?}\n{}", self.app().deploy(number).await, self.log_text(number))
+    }
+
+    /// What the record says of a deploy, oldest first.
+    pub async fn kinds(&self, deploy: i64) -> Vec<String> {
+        let query = tenfold_app::record::EventQuery {
+            correlation: Some(format!("deploy:{deploy}")),
+            limit: 500,
+            ascending: true,
+            ..Default::default()
+        };
+        self.app().events(query).await.unwrap().into_iter().map(|event| event.kind).collect()
     }
 
     fn git(&self, args: &[&str]) -> String {
@@ -237,8 +318,9 @@ impl World {
     }
 
     pub async fn end(&mut self) {
-        self.stop.cancel();
-        for tasks in &self.tasks {
+        let running = self.running.as_ref().expect("it runs");
+        running.stop.cancel();
+        for tasks in &running.tasks {
             tasks.wait().await;
         }
     }
@@ -254,36 +336,52 @@ impl Drop for World {
     }
 }
 
-/// Starts one on a free port and waits until it is heard.
-fn sshd(dir: &Path, name: &str, key: &Path) -> (u16, Child) {
+fn gate_of(dir: &Path, host: &str) -> Gate {
+    Gate::of(dir.join(format!("gate-{host}")))
+}
+
+fn config_of(dir: &Path, host: &str) -> PathBuf {
+    dir.join(format!("sshd_{host}.conf"))
+}
+
+/// Starts one on a free port and waits until it is heard. With `gate` everything that is ordered is run by that.
+fn sshd(dir: &Path, name: &str, key: &Path, gate: Option<&str>) -> (u16, Child) {
+    let config = config_of(dir, name);
+    let gate = gate.map(|command| format!("ForceCommand {command}\n")).unwrap_or_default();
     // the port is free at the moment of asking; when somebody was faster the next one is tried
     for _ in 0..10 {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let config = dir.join(format!("sshd_{name}.conf"));
         let text = format!(
             "Port {port}\nListenAddress 127.0.0.1\nHostKey {}\nAuthorizedKeysFile {}\nPidFile none\nStrictModes no\n\
              UsePAM no\nPasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin prohibit-password\n\
-             MaxSessions 50\nMaxStartups 100\n",
+             MaxSessions 50\nMaxStartups 100\n{gate}",
             key.display(),
             dir.join("authorized_keys").display()
         );
         std::fs::write(&config, text).unwrap();
-        let mut child = Command::new("/usr/sbin/sshd")
-            .args(["-D", "-e", "-f", config.to_str().unwrap()])
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        loop {
-            if std::net::TcpStream::connect(("127.0.0.1", port)).is_ok() {
-                return (port, child);
-            }
-            if child.try_wait().unwrap().is_some() {
-                break;
-            }
-            std::thread::yield_now();
+        if let Some(child) = listen(&config, port) {
+            return (port, child);
         }
     }
     panic!("no sshd could be started");
+}
+
+/// Waits until it is heard; none where it ended.
+fn listen(config: &Path, port: u16) -> Option<Child> {
+    let mut child = Command::new("/usr/sbin/sshd")
+        .args(["-D", "-e", "-f", config.to_str().unwrap()])
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    loop {
+        if std::net::TcpStream::connect(("127.0.0.1", port)).is_ok() {
+            return Some(child);
+        }
+        if child.try_wait().unwrap().is_some() {
+            return None;
+        }
+        std::thread::yield_now();
+    }
 }
 
 /// Who the tests run as.

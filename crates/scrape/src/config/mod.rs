@@ -1,5 +1,6 @@
 //! Prometheus' configuration file, as far as it says who is scraped.
 
+mod access;
 mod raw;
 mod read;
 
@@ -206,6 +207,44 @@ pub enum Auth {
         kind: String,
         credentials: Secret,
     },
+    /// A token that a server of OAuth 2.0 gives to the client itself (RFC 6749, section 4.4).
+    Oauth2(Box<Oauth2>),
+}
+
+/// Where a token is had, and who asks for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Oauth2 {
+    pub client_id: String,
+    pub client_secret: Secret,
+    pub scopes: Vec<String>,
+    pub token_url: String,
+    /// Further fields of the form.
+    pub parameters: BTreeMap<String, String>,
+    pub tls: Tls,
+    pub proxy: Proxy,
+}
+
+/// What requests go through.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub enum Proxy {
+    /// Nothing, whatever the environment says.
+    #[default]
+    None,
+    /// A proxy, but not for what `except` names: hosts, domains, addresses and networks, with commas in between.
+    Url { url: String, except: String },
+    /// As the variables `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` say.
+    Environment,
+}
+
+/// Its address may hold a password.
+impl std::fmt::Debug for Proxy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::None => "None",
+            Self::Url { .. } => "Url(..)",
+            Self::Environment => "Environment",
+        })
+    }
 }
 
 /// How requests are made.
@@ -214,11 +253,12 @@ pub struct HttpClient {
     pub auth: Option<Auth>,
     pub follow_redirects: bool,
     pub tls: Tls,
+    pub proxy: Proxy,
 }
 
 impl Default for HttpClient {
     fn default() -> Self {
-        Self { auth: None, follow_redirects: true, tls: Tls::default() }
+        Self { auth: None, follow_redirects: true, tls: Tls::default(), proxy: Proxy::None }
     }
 }
 
@@ -235,10 +275,13 @@ impl HttpClient {
                 secret(password);
             }
             Some(Auth::Credentials { credentials, .. }) => secret(credentials),
+            Some(Auth::Oauth2(oauth)) => {
+                secret(&mut oauth.client_secret);
+                oauth.tls.each_path(change);
+            }
             None => {}
         }
-        let tls = &mut self.tls;
-        [&mut tls.ca_file, &mut tls.cert_file, &mut tls.key_file].into_iter().flatten().for_each(change);
+        self.tls.each_path(change);
     }
 }
 
@@ -250,6 +293,12 @@ pub struct Tls {
     pub cert_file: Option<String>,
     pub key_file: Option<String>,
     pub insecure_skip_verify: bool,
+}
+
+impl Tls {
+    fn each_path(&mut self, change: &impl Fn(&mut String)) {
+        [&mut self.ca_file, &mut self.cert_file, &mut self.key_file].into_iter().flatten().for_each(change);
+    }
 }
 
 /// Lists of targets in files.

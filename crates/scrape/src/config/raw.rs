@@ -147,6 +147,10 @@ pub struct Scrape {
     pub follow_redirects: Option<bool>,
     pub enable_http2: Option<bool>,
     pub tls_config: Option<RawTls>,
+    pub oauth2: Option<Spanned<RawOauth2>>,
+    pub proxy_url: Option<Spanned<String>>,
+    pub no_proxy: Option<Spanned<String>>,
+    pub proxy_from_environment: Option<Spanned<bool>>,
 }
 
 #[derive(Deserialize, Default)]
@@ -176,6 +180,21 @@ pub struct RawTls {
     pub insecure_skip_verify: bool,
 }
 
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawOauth2 {
+    pub client_id: String,
+    pub client_secret: Option<String>,
+    pub client_secret_file: Option<String>,
+    pub scopes: Vec<String>,
+    pub token_url: String,
+    pub endpoint_params: BTreeMap<String, String>,
+    pub tls_config: Option<RawTls>,
+    pub proxy_url: Option<Spanned<String>>,
+    pub no_proxy: Option<Spanned<String>>,
+    pub proxy_from_environment: Option<Spanned<bool>>,
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RawFileSd {
@@ -193,6 +212,10 @@ pub struct RawHttpSd {
     pub follow_redirects: Option<bool>,
     pub enable_http2: Option<bool>,
     pub tls_config: Option<RawTls>,
+    pub oauth2: Option<Spanned<RawOauth2>>,
+    pub proxy_url: Option<Spanned<String>>,
+    pub no_proxy: Option<Spanned<String>>,
+    pub proxy_from_environment: Option<Spanned<bool>>,
 }
 
 #[derive(Deserialize)]

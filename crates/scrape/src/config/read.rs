@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use serde_saphyr::Spanned;
 use tenfold_types::format_duration_ms;
 
-use super::raw::{Authorization, BasicAuth, File, Global, RawDnsSd, RawFileSd, RawHttpSd, RawTls, Scrape};
-use super::{Auth, ConfigError, DnsSd, FileSd, HttpClient, HttpSd, Job, Limits, Protocol, RecordType, ScrapeConfigs};
-use super::{Secret, Tls};
+use super::access::{Credentials, auth, proxy, tls};
+use super::raw::{File, Global, RawDnsSd, RawFileSd, RawHttpSd, Scrape};
+use super::{ConfigError, DnsSd, FileSd, HttpClient, HttpSd, Job, Limits, Protocol, RecordType, ScrapeConfigs};
 use crate::groups::{Group, first_part};
 use crate::relabel::{Rule, RuleSpec};
 
@@ -30,7 +30,7 @@ const DNS_REFRESH_MS: u64 = 30_000;
 /// What is asked of others for discovery is asked no more often.
 const REFRESH_MS_MIN: u64 = 1_000;
 
-fn wrong<T>(at: &Spanned<T>, message: impl Into<String>) -> ConfigError {
+pub(super) fn wrong<T>(at: &Spanned<T>, message: impl Into<String>) -> ConfigError {
     ConfigError { line: at.referenced.line(), message: message.into() }
 }
 
@@ -279,9 +279,17 @@ fn http_sd(raw: &RawHttpSd) -> Result<HttpSd, ConfigError> {
     if !["http://", "https://"].iter().any(|scheme| raw.url.value.starts_with(scheme)) {
         return Err(wrong(&raw.url, format!("`url` starts with http:// or https://, not `{}`", raw.url.value)));
     }
-    let auth = auth(raw.basic_auth.as_ref(), raw.authorization.as_ref(), None, None)?;
-    let client =
-        HttpClient { auth, follow_redirects: raw.follow_redirects.unwrap_or(true), tls: tls(raw.tls_config.as_ref()) };
+    let client = HttpClient {
+        auth: auth(&Credentials {
+            basic: raw.basic_auth.as_ref(),
+            authorization: raw.authorization.as_ref(),
+            oauth2: raw.oauth2.as_ref(),
+            ..Credentials::default()
+        })?,
+        follow_redirects: raw.follow_redirects.unwrap_or(true),
+        tls: tls(raw.tls_config.as_ref()),
+        proxy: proxy(raw.proxy_url.as_ref(), raw.no_proxy.as_ref(), raw.proxy_from_environment.as_ref())?,
+    };
     let _ = raw.enable_http2;
     Ok(HttpSd { url: raw.url.value.clone(), refresh_ms: refresh(raw.refresh_interval, HTTP_REFRESH_MS), client })
 }
@@ -303,75 +311,18 @@ fn dns_sd(raw: &RawDnsSd) -> Result<DnsSd, ConfigError> {
 }
 
 fn client(raw: &Scrape) -> Result<HttpClient, ConfigError> {
-    let auth = auth(
-        raw.basic_auth.as_ref(),
-        raw.authorization.as_ref(),
-        raw.bearer_token.as_ref(),
-        raw.bearer_token_file.as_ref(),
-    )?;
     // HTTP/2 is used where TLS agrees on it; that changes nothing about a page.
     let _ = raw.enable_http2;
-    Ok(HttpClient { auth, follow_redirects: raw.follow_redirects.unwrap_or(true), tls: tls(raw.tls_config.as_ref()) })
-}
-
-fn tls(raw: Option<&RawTls>) -> Tls {
-    let raw = raw.cloned().unwrap_or_default();
-    Tls {
-        ca_file: raw.ca_file,
-        cert_file: raw.cert_file,
-        key_file: raw.key_file,
-        insecure_skip_verify: raw.insecure_skip_verify,
-    }
-}
-
-fn auth(
-    basic: Option<&Spanned<BasicAuth>>,
-    authorization: Option<&Spanned<Authorization>>,
-    bearer: Option<&Spanned<String>>,
-    bearer_file: Option<&Spanned<String>>,
-) -> Result<Option<Auth>, ConfigError> {
-    let line = [basic.map(|b| b.referenced.line()), authorization.map(|a| a.referenced.line())]
-        .into_iter()
-        .chain([bearer.map(|b| b.referenced.line()), bearer_file.map(|b| b.referenced.line())])
-        .flatten()
-        .collect::<Vec<_>>();
-    if line.len() > 1 {
-        let line = line.iter().copied().max().unwrap_or(0);
-        let message = "one of `basic_auth`, `authorization` and `bearer_token` at most".to_owned();
-        return Err(ConfigError { line, message });
-    }
-    let bearer_of = |credentials| Some(Auth::Credentials { kind: "Bearer".to_owned(), credentials });
-    if let Some(token) = bearer {
-        return Ok(bearer_of(Secret::Text(token.value.clone())));
-    }
-    if let Some(file) = bearer_file {
-        return Ok(bearer_of(Secret::File(file.value.clone())));
-    }
-    if let Some(at) = authorization {
-        let raw = &at.value;
-        let kind = raw.kind.clone().map_or_else(|| "Bearer".to_owned(), |k| k.trim().to_owned());
-        if kind.eq_ignore_ascii_case("basic") {
-            return Err(wrong(at, "`authorization` with the type Basic: use `basic_auth`"));
-        }
-        let credentials = secret(at, "credentials", raw.credentials.as_ref(), raw.credentials_file.as_ref())?;
-        return Ok(Some(Auth::Credentials { kind, credentials }));
-    }
-    let Some(at) = basic else { return Ok(None) };
-    let raw = &at.value;
-    let none = Secret::Text(String::new());
-    let optional = |key, text: Option<&String>, file: Option<&String>| match (text, file) {
-        (None, None) => Ok(none.clone()),
-        (text, file) => secret(at, key, text, file),
-    };
-    let username = optional("username", raw.username.as_ref(), raw.username_file.as_ref())?;
-    let password = optional("password", raw.password.as_ref(), raw.password_file.as_ref())?;
-    Ok(Some(Auth::Basic { username, password }))
-}
-
-fn secret<T>(at: &Spanned<T>, key: &str, text: Option<&String>, file: Option<&String>) -> Result<Secret, ConfigError> {
-    match (text, file) {
-        (Some(text), None) => Ok(Secret::Text(text.clone())),
-        (None, Some(file)) => Ok(Secret::File(file.clone())),
-        _ => Err(wrong(at, format!("one of `{key}` and `{key}_file` is needed, and not both"))),
-    }
+    Ok(HttpClient {
+        auth: auth(&Credentials {
+            basic: raw.basic_auth.as_ref(),
+            authorization: raw.authorization.as_ref(),
+            bearer: raw.bearer_token.as_ref(),
+            bearer_file: raw.bearer_token_file.as_ref(),
+            oauth2: raw.oauth2.as_ref(),
+        })?,
+        follow_redirects: raw.follow_redirects.unwrap_or(true),
+        tls: tls(raw.tls_config.as_ref()),
+        proxy: proxy(raw.proxy_url.as_ref(), raw.no_proxy.as_ref(), raw.proxy_from_environment.as_ref())?,
+    })
 }

@@ -113,6 +113,10 @@ async fn what_was_taken_back_is_not_healthy(db: &Db) {
     let query = DeployQuery { since, until, limit: 9, ..DeployQuery::default() };
     let between = read(db, move |tx| deploys::deploys(tx, &query)).await;
     assert_eq!(between.iter().map(|d| d.number).collect::<Vec<_>>(), [3, 2]);
+    // Those that came after one, from the first on.
+    let after = read(db, |tx| deploys::deploys_after(tx, "photos", "production", 1, 2)).await;
+    assert_eq!(after.iter().map(|d| d.number).collect::<Vec<_>>(), [2, 3]);
+    assert!(read(db, |tx| deploys::deploys_after(tx, "photos", "moon", 0, 9)).await.is_empty());
 }
 
 async fn what_runs_is_the_newest_that_succeeded(db: &Db) {

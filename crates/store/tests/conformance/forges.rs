@@ -51,6 +51,7 @@ async fn outbox(db: &Db) {
     let row = |seq, deploy, next_at: Timestamp| OutboxRow {
         forge: "hub".into(),
         seq,
+        part: 0,
         deploy,
         body: "{}".into(),
         attempts: 0,
@@ -72,10 +73,19 @@ async fn outbox(db: &Db) {
     assert_eq!(read(db, forges::outbox_receivers).await, ["hub", "lab"]);
     assert_eq!(read(db, |tx| forges::outbox_heads(tx, "lab", 1)).await.len(), 1, "each receiver has its own places");
     assert_eq!(heads(db).await, [3, 1], "the first word of each deploy, the sooner due first");
-    write(db, |tx| forges::outbox_again(tx, "hub", 3, NOW.plus_ms(20))).await;
+    write(db, |tx| forges::outbox_again(tx, "hub", 3, 0, NOW.plus_ms(20))).await;
     let all = read(db, |tx| forges::outbox_heads(tx, "hub", 9)).await;
     assert_eq!((all[1].seq, all[1].attempts, all[1].next_at), (3, 1, NOW.plus_ms(20)));
-    assert_eq!(write(db, |tx| forges::outbox_delete(tx, "hub", 1)).await, 1);
+    let second = OutboxRow { part: 1, body: "[]".into(), ..row(1, 7, NOW) };
+    for _ in 0..2 {
+        let second = second.clone();
+        write(db, move |tx| forges::outbox_put(tx, &second)).await;
+    }
+    assert_eq!(write(db, |tx| forges::outbox_delete(tx, "hub", 1, 0)).await, 1);
+    let all = read(db, |tx| forges::outbox_heads(tx, "hub", 9)).await;
+    assert_eq!((all.len(), &all[0]), (2, &second), "the second word of an event comes before the next event");
+    write(db, |tx| forges::outbox_again(tx, "hub", 1, 1, NOW.plus_ms(1))).await;
+    assert_eq!(write(db, |tx| forges::outbox_delete(tx, "hub", 1, 1)).await, 1);
     assert_eq!(heads(db).await, [2, 3]);
     assert_eq!(read(db, |tx| forges::remote(tx, "hub", 7)).await, None);
     for number in ["4", "5"] {

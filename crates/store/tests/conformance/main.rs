@@ -45,6 +45,7 @@ cases! {
     people,
     dashboards,
     deploys,
+    deploy_asks,
     deploy_queue,
     digests,
     agents,

@@ -4,7 +4,7 @@ use tenfold_store::{
     Db,
     alerts::{self, AlertRow, MuteRow, RuleFileRow},
     checks,
-    incidents::{self, AttemptRow, DeliveryRow, IncidentRow, PageRow},
+    incidents::{self, AttemptRow, DeliveryRow, IncidentRow, NamedMember, PageRow},
     oncall::{self, OverrideRow, SwapRow, VersionRow},
     page_updates::{self, UpdateRow},
 };
@@ -63,7 +63,16 @@ async fn rules_alerts_and_mutes(db: &Db) {
     .await;
     let active = read(db, alerts::active).await;
     assert_eq!(active, [AlertRow { incident: Some(3), ..alert("a", "firing") }]);
-    assert_eq!(read(db, |tx| alerts::ended(tx, 10)).await[0].fingerprint, "b");
+    let names = |places: Vec<alerts::AlertPlace>| places.into_iter().map(|p| p.fingerprint).collect::<Vec<_>>();
+    assert_eq!(names(read(db, alerts::active_places).await), ["a"]);
+    assert_eq!(names(read(db, |tx| alerts::ended_places(tx, 10)).await), ["b"]);
+    let mut found: Vec<String> = read(db, |tx| alerts::by_fingerprints(tx, &["b", "a", "none"]))
+        .await
+        .into_iter()
+        .map(|row| row.fingerprint)
+        .collect();
+    found.sort();
+    assert_eq!(found, ["a", "b"]);
     assert_eq!(write(db, |tx| alerts::forget_ended(tx, NOW)).await, 0);
     assert_eq!(write(db, |tx| alerts::forget_ended(tx, NOW.plus_ms(1))).await, 1);
     assert_eq!(read(db, |tx| alerts::get(tx, "b")).await, None);
@@ -126,6 +135,11 @@ async fn a_check_keeps_its_stand(db: &Db) {
     write(db, |tx| checks::inbox_forget(tx, 1)).await;
     assert_eq!(read(db, |tx| checks::inbox(tx, 1)).await, [came(2)]);
     assert_eq!(read(db, checks::inbox_count).await, 2);
+    for id in [1, 2, 3] {
+        write(db, move |tx| checks::gone_put(tx, id, "{}")).await;
+    }
+    write(db, |tx| checks::gone_forget(tx, 2)).await;
+    assert_eq!(read(db, |tx| checks::gone(tx, 5)).await, [(3, "{}".to_owned())]);
 }
 
 async fn schedules_and_policies(db: &Db) {
@@ -213,11 +227,17 @@ async fn incidents_and_their_alerts(db: &Db) {
         incidents::join(tx, 3, "a", NOW)?;
         incidents::join(tx, 3, "b", NOW.plus_ms(1))?;
         incidents::member_ended(tx, 3, "a", "resolved")?;
-        assert!(!incidents::all_resolved(tx, 3)?, "one goes on");
+        assert!(incidents::all_resolved(tx, &[1, 3, 9])?.is_empty(), "one goes on, and one is resolved already");
         incidents::member_ended(tx, 3, "b", "expired")?;
-        assert!(!incidents::all_resolved(tx, 3)?, "nobody knows of one");
+        assert!(incidents::all_resolved(tx, &[3])?.is_empty(), "nobody knows of one");
         incidents::member_ended(tx, 3, "b", "resolved")?;
-        assert!(incidents::all_resolved(tx, 3)?);
+        assert_eq!(incidents::all_resolved(tx, &[3])?, [3]);
+        let many: Vec<i64> = (1..3_000).collect();
+        assert_eq!(incidents::all_resolved(tx, &many)?, [3], "those of all statements");
+        assert!(incidents::all_resolved(tx, &[])?.is_empty());
+        let mut known = incidents::by_numbers(tx, &[1, 3, 9])?.iter().map(|i| i.number).collect::<Vec<_>>();
+        known.sort_unstable();
+        assert_eq!(known, [1, 3]);
         assert!(incidents::is_member(tx, 3, "a")? && !incidents::is_member(tx, 2, "a")?);
         incidents::join(tx, 3, "a", NOW.plus_ms(2))
     })
@@ -225,7 +245,17 @@ async fn incidents_and_their_alerts(db: &Db) {
     let second = db.write(|tx| incidents::put(tx, &incident(4, Some("photos/production"), "open", None))).await;
     assert!(second.is_err(), "one open incident per key");
     assert_eq!(read(db, |tx| incidents::open_by_key(tx, "photos/production")).await.unwrap().number, 3);
-    let members = read(db, |tx| incidents::members(tx, 3)).await;
+    assert_eq!(read(db, |tx| incidents::live_count(tx, 3)).await, 1);
+    // Of `b` no alert is known.
+    assert_eq!(read(db, |tx| alerts::places_in(tx, 3)).await.len(), 1);
+    assert_eq!(read(db, |tx| alerts::live_in(tx, 3, 10)).await[0].fingerprint, "a");
+    let first = read(db, |tx| incidents::members(tx, 3, 1)).await;
+    assert_eq!(first.iter().map(|m| m.fingerprint.as_str()).collect::<Vec<_>>(), ["a"]);
+    let named = |most: i64| read(db, move |tx| incidents::members_in(tx, &[3, 1], most));
+    let member = |fingerprint: &str| NamedMember { incident: 3, fingerprint: fingerprint.into(), total: 2 };
+    assert_eq!(named(9).await, [member("a"), member("b")]);
+    assert_eq!(named(1).await, [member("a")]);
+    let members = read(db, |tx| incidents::members(tx, 3, 10)).await;
     let ended: Vec<_> = members.iter().map(|m| (m.fingerprint.as_str(), m.ended.as_deref())).collect();
     assert_eq!(ended, [("a", None), ("b", Some("resolved"))]);
     assert_eq!(members[0].joined_at, NOW, "it joined when it first did");
@@ -282,6 +312,14 @@ async fn a_page_is_decided_once(db: &Db) {
     let last = |person: &'static str| read(db, move |tx| incidents::page_last(tx, 3, person));
     assert_eq!(last("ana").await.map(|p| p.id).as_deref(), Some("p3"));
     assert_eq!(last("mei").await, None);
+    let paged = |to_ms: i64, without: &'static str, limit: i64| {
+        let stretch = (NOW.plus_ms(-1), NOW.plus_ms(to_ms));
+        read(db, move |tx| incidents::paged_between(tx, stretch, without, limit))
+    };
+    assert_eq!(paged(1, "none", 9).await, [("ana".to_owned(), NOW), ("ana".to_owned(), NOW)]);
+    assert_eq!(paged(1, "none", 1).await.len(), 1);
+    assert!(paged(0, "none", 9).await.is_empty(), "the end is not in it");
+    assert!(paged(1, "{}", 9).await.is_empty(), "copies are none");
     write(db, |tx| {
         incidents::page_state(tx, "p1", "delivered", Some(NOW))?;
         incidents::page_state(tx, "p1", "acknowledged", None)
@@ -339,6 +377,10 @@ async fn deliveries_are_claimed_under_an_epoch(db: &Db) {
     })
     .await;
     assert_eq!(read(db, |tx| incidents::attempts(tx, "p1")).await, [attempt(1, "failed"), attempt(2, "sending")]);
+    assert_eq!(read(db, |tx| incidents::attempts_in(tx, &["p1", "none"])).await.len(), 2);
+    assert_eq!(read(db, |tx| incidents::pages_in(tx, &[3])).await, read(db, |tx| incidents::pages(tx, 3)).await);
+    let of_page = read(db, |tx| incidents::deliveries(tx, "p1")).await;
+    assert_eq!(read(db, |tx| incidents::deliveries_in(tx, &["p1"])).await, of_page);
     write(db, move |tx| incidents::delivery_insert(tx, &row("p3", "sms", "due", 0))).await;
     assert_eq!(write(db, |tx| incidents::deliveries_supersede(tx, 3)).await, 3);
     assert_eq!(keys(read(db, |tx| incidents::deliveries_due(tx, NOW, 9, 10)).await), Vec::<String>::new());
@@ -372,9 +414,9 @@ async fn the_newest_update_of_a_message_stands(db: &Db) {
     .await;
     assert_eq!(read(db, |tx| page_updates::get(tx, "p1", "mail")).await, Some(over.clone()));
     assert_eq!(read(db, |tx| page_updates::get(tx, "p1", "discord")).await, None);
-    let all = read(db, |tx| page_updates::of_page(tx, "p1")).await;
+    let all = read(db, |tx| page_updates::of_pages(tx, &["p1"])).await;
     assert_eq!(all.iter().map(|u| u.channel.as_str()).collect::<Vec<_>>(), ["mail", "slack", "teams"]);
-    assert!(read(db, |tx| page_updates::of_page(tx, "p2")).await.is_empty());
+    assert!(read(db, |tx| page_updates::of_pages(tx, &["p2"])).await.is_empty());
     assert_eq!(read(db, |tx| page_updates::due(tx, NOW, 0, 10)).await, [over]);
     assert_eq!(read(db, |tx| page_updates::due(tx, NOW.plus_ms(-1), 1, 10)).await, [row("slack", 1, "sending", 1)]);
 }

@@ -122,16 +122,10 @@ fn echo(on: bool) -> bool {
     std::process::Command::new("stty").arg(how).status().is_ok_and(|s| s.success())
 }
 
-/// Make, list and revoke tokens of robots, agents and flag clients.
-#[derive(Debug, clap::Args)]
-#[command(
-    before_long_help = "Examples:\n  tenfold token create ci --kind robot --role deployer\n  tenfold token create photos-web --kind client --environment production --project photos\n  tenfold token create prometheus --kind metrics\n  tenfold token list\n  tenfold token revoke ID"
-)]
-pub struct Token {
-    #[command(subcommand)]
-    what: What,
-    #[command(flatten)]
-    pub(super) common: Common,
+verb_of_words! {
+    /// Make, list and revoke tokens of robots, agents and flag clients.
+    Token,
+    "  tenfold token create ci --kind robot --role deployer\n  tenfold token create photos-web --kind client --environment production --project photos\n  tenfold token create prometheus --kind metrics\n  tenfold token list\n  tenfold token revoke ID"
 }
 
 #[derive(Debug, clap::Subcommand)]

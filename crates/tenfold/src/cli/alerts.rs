@@ -6,16 +6,10 @@ use super::Common;
 use super::client::{Client, segment};
 use super::out::{Exit, Failure, Out, list, minute, talk, text};
 
-/// List alerts by state or service, and show one whole.
-#[derive(Debug, clap::Args)]
-#[command(
-    before_long_help = "Examples:\n  tenfold alerts list\n  tenfold alerts list --state firing --service photos\n  tenfold alerts show 5fa0a92d66a236fc"
-)]
-pub struct Alerts {
-    #[command(subcommand)]
-    what: What,
-    #[command(flatten)]
-    pub(super) common: Common,
+verb_of_words! {
+    /// List alerts by state or service, and show one whole.
+    Alerts,
+    "  tenfold alerts list\n  tenfold alerts list --state firing --service photos\n  tenfold alerts show 5fa0a92d66a236fc"
 }
 
 #[derive(Debug, clap::Subcommand)]

@@ -8,16 +8,10 @@ use super::files::definition;
 use super::nagios;
 use super::out::{Exit, Failure, Out, list, minute, number, talk, text};
 
-/// List checks, show, put and delete one, send a result, look now, import from Nagios.
-#[derive(Debug, clap::Args)]
-#[command(
-    before_long_help = "Examples:\n  tenfold checks list --bad\n  tenfold checks show db1-disk\n  tenfold checks put db1-disk check.yaml\n  tenfold checks result backup ok 'took 3 min | seconds=180'\n  tenfold checks now db1-disk\n  tenfold checks import /etc/nagios4/nagios.cfg --dry-run\n  tenfold checks import /etc/nagios4/nagios.cfg --drafts drafts"
-)]
-pub struct Checks {
-    #[command(subcommand)]
-    what: What,
-    #[command(flatten)]
-    pub(super) common: Common,
+verb_of_words! {
+    /// List checks, show, put and delete one, send a result, look now, import from Nagios.
+    Checks,
+    "  tenfold checks list --bad\n  tenfold checks show db1-disk\n  tenfold checks put db1-disk check.yaml\n  tenfold checks result backup ok 'took 3 min | seconds=180'\n  tenfold checks now db1-disk\n  tenfold checks import /etc/nagios4/nagios.cfg --dry-run\n  tenfold checks import /etc/nagios4/nagios.cfg --drafts drafts"
 }
 
 #[derive(Debug, clap::Subcommand)]
@@ -27,6 +21,12 @@ enum What {
         /// Only those with a problem.
         #[arg(long)]
         bad: bool,
+        /// Only those of this host.
+        #[arg(long)]
+        host: Option<String>,
+        /// Only those with this text in their name, host, service or output.
+        #[arg(long, value_name = "TEXT")]
+        search: Option<String>,
     },
     /// One check with the output and the values of its last result.
     Show { name: String },
@@ -69,12 +69,13 @@ impl Checks {
     pub(super) async fn run(self, client: &Client, out: Out) -> Result<Exit, Failure> {
         let path = |name: &str| format!("/api/checks/{}", segment(name));
         match self.what {
-            What::List { bad } => {
-                let answer = client.get("/api/checks", &[]).await?;
-                out.answer(&answer, |a| {
-                    let shown = list(a, "items").iter().filter(|c| !bad || text(c, "status") != "ok");
-                    shown.map(|c| line(out, c)).collect()
-                });
+            What::List { bad, host, search } => {
+                let state = bad.then_some(("state", "problem"));
+                let host = host.as_deref().map(|host| ("host", host));
+                let search = search.as_deref().map(|search| ("q", search));
+                let query: Vec<(&str, &str)> = state.into_iter().chain(host).chain(search).collect();
+                let answer = client.get_all("/api/checks", &query).await?;
+                out.answer(&answer, |a| list(a, "items").iter().map(|c| line(out, c)).collect());
             }
             What::Show { name } => {
                 let check = client.get(&path(&name), &[]).await?;

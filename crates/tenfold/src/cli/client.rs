@@ -86,6 +86,24 @@ impl Client {
     pub async fn get(&self, path: &str, query: &[(&str, &str)]) -> Result<Value, Failure> {
         self.send(self.request(Method::GET, &with_query(path, query)), true).await
     }
+    /// All pages of a list as one answer: the first, with the items of those behind it.
+    pub async fn get_all(&self, path: &str, query: &[(&str, &str)]) -> Result<Value, Failure> {
+        let mut all = self.get(path, query).await?;
+        while let Some(next) = all.as_object_mut().and_then(|fields| fields.remove("next")) {
+            let after = next.as_str().map_or_else(|| next.to_string(), str::to_owned);
+            let behind: Vec<(&str, &str)> = query.iter().copied().chain([("after", after.as_str())]).collect();
+            let mut page = self.get(path, &behind).await?;
+            let (Some(fields), Some(more)) = (all.as_object_mut(), page.as_object_mut()) else { break };
+            if let Some(next) = more.remove("next") {
+                fields.insert("next".to_owned(), next);
+            }
+            let items = fields.get_mut("items").and_then(Value::as_array_mut);
+            if let (Some(items), Some(more)) = (items, more.get_mut("items").and_then(Value::as_array_mut)) {
+                items.append(more);
+            }
+        }
+        Ok(all)
+    }
     pub async fn post(&self, path: &str, body: &Value) -> Result<Value, Failure> {
         self.send(self.request(Method::POST, path).json(body), false).await
     }

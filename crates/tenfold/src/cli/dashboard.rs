@@ -9,16 +9,10 @@ use super::client::Client;
 use super::exchange::read;
 use super::out::{Exit, Failure, Out, list, talk, text};
 
-/// List dashboards; take one in from a file of Grafana.
-#[derive(Debug, clap::Args)]
-#[command(
-    before_long_help = "Examples:\n  tenfold dashboard list\n  tenfold dashboard import node-exporter.json --dry-run\n  tenfold dashboard import node-exporter.json --name nodes"
-)]
-pub struct Dashboard {
-    #[command(subcommand)]
-    what: What,
-    #[command(flatten)]
-    pub(super) common: Common,
+verb_of_words! {
+    /// List dashboards; take one in from a file of Grafana.
+    Dashboard,
+    "  tenfold dashboard list\n  tenfold dashboard import node-exporter.json --dry-run\n  tenfold dashboard import node-exporter.json --name nodes"
 }
 
 #[derive(Debug, clap::Subcommand)]

@@ -2,6 +2,7 @@
 //! exists.
 
 use serde_json::{Value, json};
+use tenfold_app::deploys::views::ExpectedMetric;
 use tenfold_types::Timestamp;
 
 use super::Common;
@@ -144,7 +145,9 @@ fn deploy_lines(deploy: &Value, out: Out) -> Vec<String> {
         lines.push(format!("judge: {}", text(&deploy["judged"], "said")));
     }
     lines.extend(approval_line(&deploy["approval"]));
-    lines.extend(list(&deploy["expects"], "metrics").iter().map(expected_line));
+    let expected = list(&deploy["expects"], "metrics").iter();
+    let expected = expected.filter_map(|metric| serde_json::from_value::<ExpectedMetric>(metric.clone()).ok());
+    lines.extend(expected.map(|metric| format!("expected: {}", metric.line())));
     for (sign, key) in [("+", "commits"), ("-", "removed")] {
         let commit = |c: &Value| format!("{sign} {} {} ({})", text(c, "short"), text(c, "message"), text(c, "author"));
         lines.extend(list(deploy, key).iter().map(commit));
@@ -187,17 +190,6 @@ fn approval_line(approval: &Value) -> Option<String> {
     let by = if names.is_empty() { String::new() } else { format!(" ({})", names.join(", ")) };
     let eyes = if approval["four_eyes"] == true { ", by somebody else than who started it" } else { "" };
     Some(format!("{} of {count} approvals{by}{eyes}", names.len()))
-}
-
-/// `expected: up should stay within 5 %: met (3 -> 3)`
-fn expected_line(metric: &Value) -> String {
-    let value = |key: &str| metric[key].as_f64().map_or_else(|| "no data".to_owned(), |v| format!("{v:.4}"));
-    let says = text(metric, "says");
-    match text(metric, "outcome") {
-        "" => format!("expected: {says}: not scored yet"),
-        "replaced" => format!("expected: {says}: not scored, another deploy took its place"),
-        outcome => format!("expected: {says}: {outcome} ({} -> {})", value("before"), value("after")),
-    }
 }
 
 /// What a host was seen to run.
@@ -304,7 +296,7 @@ pub struct Hold {
     pub(super) common: Common,
 }
 
-/// Send deploy N, which is held, back.
+/// Abort deploy N: hosts that flipped go back.
 #[derive(Debug, clap::Args)]
 #[command(before_long_help = "Examples:\n  tenfold abort 12 --reason \"uploads fail\"")]
 pub struct Abort {
@@ -446,8 +438,8 @@ mod tests {
             "commit_count": 1, "max_commits": 0, "max_commits_exceeded": true, "error": "mei holds it", "forward_of": 11,
             "approval": {"count": 2, "four_eyes": true, "given": [{"name": "Raj"}]},
             "expects": {"metrics": [
-                {"says": "up should stay within 5 %", "outcome": "met", "before": 3.0, "after": 3.0},
-                {"says": "q should fall by 5 %", "outcome": null, "before": null, "after": null},
+                {"query": "up", "says": "up should stay within 5 %", "outcome": "met", "before": 3.0, "after": 3.0},
+                {"query": "q", "says": "q should fall by 5 %", "outcome": null, "before": null, "after": null},
             ]},
             "reason": "the fix", "diff_url": "https://git.example/a/b/compare/1...2",
             "commits": [{"short": "4f2a91c", "message": "Mend it", "author": "Ana"}],

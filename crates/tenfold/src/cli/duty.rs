@@ -27,19 +27,23 @@ pub(super) fn on_call_line(on_call: &Value) -> String {
     format!("{}: {who} until {} UTC", text(on_call, "schedule"), minute(on_call, "until"))
 }
 
-/// Acknowledge incident N: you have it.
+/// Acknowledge incident N: you have it, for good or for a time.
 #[derive(Debug, clap::Args)]
-#[command(before_long_help = "Examples:\n  tenfold ack 14")]
+#[command(before_long_help = "Examples:\n  tenfold ack 14\n  tenfold ack 14 --for 2h")]
 pub struct Ack {
     #[arg(value_name = "N", value_parser = clap::value_parser!(i64).range(1..))]
     incident: i64,
+    /// How long you have it, such as 45m or 2h; then who is on call is asked again, unless it is over or you say so again.
+    #[arg(long = "for", value_name = "DURATION")]
+    held: Option<String>,
     #[command(flatten)]
     pub(super) common: Common,
 }
 
 impl Ack {
     pub(super) async fn run(self, client: &Client, out: Out) -> Result<Exit, Failure> {
-        let done = client.post(&format!("/api/incidents/{}/acknowledge", self.incident), &json!({})).await?;
+        let held = self.held.map(|text| format!("?for={}", segment(&text))).unwrap_or_default();
+        let done = client.post(&format!("/api/incidents/{}/acknowledge{held}", self.incident), &json!({})).await?;
         out.answer(&done, |d| vec![incident_line(d.get("incident").unwrap_or(d), out)]);
         Ok(Exit::Done)
     }
@@ -67,16 +71,10 @@ impl Resolve {
     }
 }
 
-/// Open an incident or a drill, list them, show one, say how a drill went.
-#[derive(Debug, clap::Args)]
-#[command(
-    before_long_help = "Examples:\n  tenfold incident open \"uploads are slow\" --service photos\n  tenfold incident list\n  tenfold incident show 14\n  tenfold incident drill \"the database is gone\" --service photos\n  tenfold incident score 15"
-)]
-pub struct Incident {
-    #[command(subcommand)]
-    what: What,
-    #[command(flatten)]
-    pub(super) common: Common,
+verb_of_words! {
+    /// Open an incident or a drill, list them, show one, say how a drill went.
+    Incident,
+    "  tenfold incident open \"uploads are slow\" --service photos\n  tenfold incident list\n  tenfold incident show 14\n  tenfold incident drill \"the database is gone\" --service photos\n  tenfold incident score 15"
 }
 
 #[derive(Debug, clap::Subcommand)]

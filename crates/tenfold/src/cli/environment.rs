@@ -6,16 +6,10 @@ use super::Common;
 use super::client::{Client, segment};
 use super::out::{Exit, Failure, Out, list, text};
 
-/// List and make environments; say where changes of flags wait for a second person.
-#[derive(Debug, clap::Args)]
-#[command(
-    before_long_help = "Examples:\n  tenfold environment list\n  tenfold environment set staging\n  tenfold environment set production --four-eyes on"
-)]
-pub struct Environment {
-    #[command(subcommand)]
-    what: What,
-    #[command(flatten)]
-    pub(super) common: Common,
+verb_of_words! {
+    /// List and make environments; say where changes of flags wait for a second person.
+    Environment,
+    "  tenfold environment list\n  tenfold environment set staging\n  tenfold environment set production --four-eyes on"
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]

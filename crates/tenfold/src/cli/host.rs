@@ -6,16 +6,10 @@ use super::Common;
 use super::client::{Client, segment};
 use super::out::{Exit, Failure, Out, list, minute, talk, text};
 
-/// Let hosts in and out: enrolment tokens, certificates.
-#[derive(Debug, clap::Args)]
-#[command(
-    before_long_help = "Examples:\n  tenfold host list\n  tenfold host enrol web-1 --environment production > /etc/tenfold/enrolment\n  tenfold host certificates\n  tenfold host revoke web-1"
-)]
-pub struct Host {
-    #[command(subcommand)]
-    what: What,
-    #[command(flatten)]
-    pub(super) common: Common,
+verb_of_words! {
+    /// Let hosts in and out: enrolment tokens, certificates.
+    Host,
+    "  tenfold host list\n  tenfold host enrol web-1 --environment production > /etc/tenfold/enrolment\n  tenfold host certificates\n  tenfold host revoke web-1"
 }
 
 #[derive(Debug, clap::Subcommand)]

@@ -6,16 +6,10 @@ use super::Common;
 use super::client::Client;
 use super::out::{Exit, Failure, Out, list, number, talk, text};
 
-/// See where the series are and who sends them; delete series, take snapshots, backfill
-#[derive(Debug, clap::Args)]
-#[command(
-    before_long_help = "Examples:\n  tenfold metrics cardinality\n  tenfold metrics sources\n  tenfold metrics store\n  tenfold metrics delete 'http_requests_total{service=\"photos\"}' --end 2027-01-01T00:00:00Z --dry-run\n  tenfold metrics snapshot\n  tenfold metrics import /var/lib/prometheus/metrics2\n  tenfold metrics import old.om"
-)]
-pub struct Metrics {
-    #[command(subcommand)]
-    what: What,
-    #[command(flatten)]
-    pub(super) common: Common,
+verb_of_words! {
+    /// See where the series are and who sends them; delete series, take snapshots, backfill
+    Metrics,
+    "  tenfold metrics cardinality\n  tenfold metrics sources\n  tenfold metrics store\n  tenfold metrics delete 'http_requests_total{service=\"photos\"}' --end 2027-01-01T00:00:00Z --dry-run\n  tenfold metrics snapshot\n  tenfold metrics import /var/lib/prometheus/metrics2\n  tenfold metrics import old.om"
 }
 
 #[derive(Debug, clap::Subcommand)]

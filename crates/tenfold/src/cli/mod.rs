@@ -3,6 +3,21 @@
 //! Data goes to stdout, talk to stderr; `--json` gives the API's own answer. Exit codes: 0 done, 1 failed, 2 misuse,
 //! 3 refused, 4 inconclusive (it may have happened, or needs a person).
 
+/// A verb of several words: what it does, its name, its examples. Its words are `What` beside it.
+macro_rules! verb_of_words {
+    ($(#[$($about:tt)*])* $verb:ident, $examples:tt) => {
+        $(#[$($about)*])*
+        #[derive(Debug, clap::Args)]
+        #[command(before_long_help = concat!("Examples:\n", $examples))]
+        pub struct $verb {
+            #[command(subcommand)]
+            what: What,
+            #[command(flatten)]
+            pub(super) common: Common,
+        }
+    };
+}
+
 mod account;
 mod alerts;
 mod checks;
@@ -37,6 +52,7 @@ mod queue;
 mod record;
 mod routes;
 mod rules;
+mod schedules;
 mod ship;
 mod sources;
 mod switch;
@@ -95,6 +111,7 @@ pub enum Command {
     Take(duty::Take),
     Oncall(oncall::Oncall),
     Policies(policies::Policies),
+    Schedules(schedules::Schedules),
     Alerts(alerts::Alerts),
     Mute(mutes::Mute),
     Mutes(mutes::Mutes),
@@ -167,7 +184,7 @@ async fn dispatch(command: Command) -> Result<Exit, Failure> {
         };
     }
     verbs! {
-        Deploy Deploys Approve Promote Hold Abort Cancel Retry Train Queue Rollback Rollforward Status Next Flag Permit Ack Resolve Incident Note Who Take Oncall Policies Alerts Mute Mutes Unmute Routes Checks Sources Classify Noise
+        Deploy Deploys Approve Promote Hold Abort Cancel Retry Train Queue Rollback Rollforward Status Next Flag Permit Ack Resolve Incident Note Who Take Oncall Policies Schedules Alerts Mute Mutes Unmute Routes Checks Sources Classify Noise
         Why WhyNot Simulate Lock Unlock Doing Log WatchLog Search Query Dashboard Metrics Events Apply Export Token Host Project Environment
     }
 }

@@ -10,7 +10,7 @@ use tenfold_protocols::nagios::{BYTES_MAX, read_main, read_objects, resolve};
 use super::out::Failure;
 
 /// What of the drafts is written where: as `tenfold apply` reads it.
-const ROUTING_FILE: &str = "routing/alertmanager.yaml";
+pub const ROUTING_FILE: &str = "routing/alertmanager.yaml";
 
 const FILES_MAX: usize = 20_000;
 
@@ -61,7 +61,12 @@ pub fn write_drafts(dir: &Path, drafts: &NagiosDrafts) -> Result<usize, Failure>
         files.push((format!("policies/{name}.yaml"), json!(policy)));
     }
     files.extend(drafts.routing.clone().map(|routing| (ROUTING_FILE.to_owned(), routing)));
-    for (name, value) in &files {
+    write_files(dir, &files)
+}
+
+/// Writes values below a folder, each at its path.
+pub fn write_files(dir: &Path, files: &[(String, Value)]) -> Result<usize, Failure> {
+    for (name, value) in files {
         let path = dir.join(name);
         let fail = |e: std::io::Error| Failure::failed(format!("{} cannot be written: {e}", path.display()));
         if let Some(parent) = path.parent() {

@@ -22,11 +22,17 @@ pub struct Noise {
     /// The rule file, where several have a rule of this name.
     #[arg(long, value_name = "NAME", requires = "draft")]
     file: Option<String>,
+    /// Its group, where several of the file have a rule of this name.
+    #[arg(long, value_name = "NAME", requires = "draft")]
+    group: Option<String>,
+    /// Its severity, where several of the group have this name.
+    #[arg(long, requires = "draft", value_parser = ["critical", "warning", "info"])]
+    severity: Option<String>,
     /// Put this draft into force, by its words or by its place among the drafts, from 1.
     #[arg(long, value_name = "CHANGE|N", requires = "draft")]
     put: Option<String>,
     /// Put a rule file back to what it was before it was changed last.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["draft", "file", "put"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["draft", "file", "group", "severity", "put"])]
     undo: Option<String>,
     #[command(flatten)]
     pub(super) common: Common,
@@ -40,7 +46,8 @@ impl Noise {
             return Ok(Exit::Done);
         }
         if let (Some(rule), Some(change)) = (&self.draft, &self.put) {
-            let body = json!({"rule": rule, "file": self.file, "change": change});
+            let (file, group, severity) = (&self.file, &self.group, &self.severity);
+            let body = json!({"rule": rule, "file": file, "group": group, "severity": severity, "change": change});
             let done = client.post("/api/noise/drafts", &body).await?;
             out.answer(&done, |d| {
                 std::iter::once(text(d, "text")).chain(text(d, "diff").lines()).map(str::to_owned).collect()
@@ -51,7 +58,9 @@ impl Noise {
         let days = self.days.to_string();
         if let Some(rule) = &self.draft {
             let mut query = vec![("rule", rule.as_str()), ("days", &days)];
-            query.extend(self.file.as_deref().map(|file| ("file", file)));
+            for (name, value) in [("file", &self.file), ("group", &self.group), ("severity", &self.severity)] {
+                query.extend(value.as_deref().map(|value| (name, value)));
+            }
             let drafts = client.get("/api/noise/drafts", &query).await?;
             out.answer(&drafts, draft_lines);
             talk(&format!("tried on the past, one evaluation every {} s", number(&drafts, "step_ms") / 1_000));
@@ -70,8 +79,9 @@ fn team_lines(team: &Value) -> Vec<String> {
     let name = if text(team, "team").is_empty() { "owned by nobody" } else { text(team, "team") };
     let rule = |r: &Value| {
         format!(
-            "  {}: cost {}, {} pages, {} by night; of {} incidents {} with action, {} without, {} unsaid",
+            "  {} ({}): cost {}, {} pages, {} by night; of {} incidents {} with action, {} without, {} unsaid",
             text(r, "rule"),
+            text(r, "severity"),
             number(r, "cost"),
             number(r, "pages"),
             number(r, "wakes"),

@@ -12,16 +12,10 @@ use crate::ambient::SystemClock;
 
 const DAY_MS: i64 = 86_400_000;
 
-/// Preview schedules, swap and take shifts, override, import a calendar.
-#[derive(Debug, clap::Args)]
-#[command(
-    before_long_help = "Examples:\n  tenfold oncall preview photos-primary --for 14d\n  tenfold oncall swap photos-primary raj --take 7d\n  tenfold oncall accept 3\n  tenfold oncall take photos-primary --for 4h\n  tenfold oncall override photos-primary mei --as add --at 2h --for 8h\n  tenfold oncall override photos-primary --undo 7\n  tenfold oncall versions photos-primary\n  tenfold oncall test ana\n  tenfold oncall import photos-primary holidays.ics --dry-run\n  tenfold oncall import-from opsgenie export --dry-run\n  tenfold oncall digest photos-primary\n  tenfold oncall fairness photos-primary\n  tenfold oncall readiness\n  tenfold oncall rules ana --critical voice,sms:30,mail:60"
-)]
-pub struct Oncall {
-    #[command(subcommand)]
-    what: What,
-    #[command(flatten)]
-    pub(super) common: Common,
+verb_of_words! {
+    /// Preview schedules, swap and take shifts, override, import a calendar.
+    Oncall,
+    "  tenfold oncall preview photos-primary --for 14d\n  tenfold oncall swap photos-primary raj --take 7d\n  tenfold oncall accept 3\n  tenfold oncall take photos-primary --for 4h\n  tenfold oncall override photos-primary mei --as add --at 2h --for 8h\n  tenfold oncall override photos-primary --undo 7\n  tenfold oncall versions photos-primary\n  tenfold oncall test ana\n  tenfold oncall import photos-primary holidays.ics --dry-run\n  tenfold oncall import-from opsgenie export --dry-run\n  tenfold oncall digest photos-primary\n  tenfold oncall fairness photos-primary\n  tenfold oncall readiness\n  tenfold oncall rules ana --critical voice,sms:30,mail:60"
 }
 
 #[derive(Debug, clap::Subcommand)]
@@ -253,7 +247,11 @@ fn readiness_lines(found: &Value) -> Vec<String> {
         let (policy, from) = (text(of, "policy"), minute(of, "from"));
         format!("step {} of {policy} has nobody from {from} UTC on", number(of, "step"))
     };
-    list(found, "people").iter().map(person).chain(list(found, "steps").iter().map(step)).collect()
+    let end = |of: &Value| {
+        format!("the schedule {} has nobody any more from {} UTC on", text(of, "schedule"), minute(of, "at"))
+    };
+    let ends = list(found, "ends").iter().map(end);
+    list(found, "people").iter().map(person).chain(list(found, "steps").iter().map(step)).chain(ends).collect()
 }
 
 impl Oncall {

@@ -8,16 +8,10 @@ use tenfold_app::deploys::read_pipeline;
 use super::Common;
 use super::out::{Exit, Failure, Out, list, number, text};
 
-/// Check pipeline files without a server.
-#[derive(Debug, clap::Args)]
-#[command(
-    before_long_help = "Examples:\n  tenfold pipeline check .tenfold/deploy.yaml\n  tenfold pipeline check */.tenfold/deploy.yaml --json"
-)]
-pub struct Pipeline {
-    #[command(subcommand)]
-    what: What,
-    #[command(flatten)]
-    pub(super) common: Common,
+verb_of_words! {
+    /// Check pipeline files without a server.
+    Pipeline,
+    "  tenfold pipeline check .tenfold/deploy.yaml\n  tenfold pipeline check */.tenfold/deploy.yaml --json"
 }
 
 #[derive(Debug, clap::Subcommand)]

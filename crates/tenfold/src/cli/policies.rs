@@ -8,16 +8,10 @@ use super::client::{Client, segment};
 use super::files::definition;
 use super::out::{Exit, Failure, Out, list, number, talk, text};
 
-/// List escalation policies, show, put and delete one, say whom it would page now.
-#[derive(Debug, clap::Args)]
-#[command(
-    before_long_help = "Examples:\n  tenfold policies list\n  tenfold policies show photos\n  tenfold policies put photos policy.yaml\n  tenfold policies preview photos\n  tenfold policies preview --file policy.yaml\n  tenfold policies delete photos"
-)]
-pub struct Policies {
-    #[command(subcommand)]
-    what: What,
-    #[command(flatten)]
-    pub(super) common: Common,
+verb_of_words! {
+    /// List escalation policies, show, put and delete one, say whom it would page now.
+    Policies,
+    "  tenfold policies list\n  tenfold policies show photos\n  tenfold policies put photos policy.yaml\n  tenfold policies preview photos\n  tenfold policies preview --file policy.yaml\n  tenfold policies delete photos"
 }
 
 #[derive(Debug, clap::Subcommand)]
@@ -114,7 +108,10 @@ fn steps(policy: &Value) -> Vec<String> {
     let first =
         policy["deployer_first"].is_object().then(|| "  first who deployed the service shortly before".to_owned());
     let numbered = list(policy, "steps").iter().enumerate().map(step);
-    std::iter::once(line(policy)).chain(first).chain(numbered).collect()
+    let held = policy["ack_timeout_ms"].as_i64();
+    let held =
+        held.map(|ms| format!("  an acknowledgement holds for {}, then all of it again", format_duration_ms(ms)));
+    std::iter::once(line(policy)).chain(first).chain(numbered).chain(held).collect()
 }
 
 fn page(step: &Value) -> String {

@@ -6,16 +6,10 @@ use super::Common;
 use super::client::{Client, segment};
 use super::out::{Exit, Failure, Out, list, text};
 
-/// List, make and delete the projects that flags belong to.
-#[derive(Debug, clap::Args)]
-#[command(
-    before_long_help = "Examples:\n  tenfold project list\n  tenfold project create photos --description \"What the photo service asks\"\n  tenfold project delete photos"
-)]
-pub struct Project {
-    #[command(subcommand)]
-    what: What,
-    #[command(flatten)]
-    pub(super) common: Common,
+verb_of_words! {
+    /// List, make and delete the projects that flags belong to.
+    Project,
+    "  tenfold project list\n  tenfold project create photos --description \"What the photo service asks\"\n  tenfold project delete photos"
 }
 
 #[derive(Debug, clap::Subcommand)]

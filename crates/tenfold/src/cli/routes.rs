@@ -1,21 +1,19 @@
 //! routes, why, why-not, simulate: where alerts go, and for what reason.
 
 use serde_json::{Value, json};
+use tenfold_app::alerts::{RoutingAccount, RoutingDrafts, draft_routing};
 
-use super::Common;
 use super::client::{Client, segment};
-use super::out::{Exit, Failure, Out, list, minute, text};
+use super::out::{Exit, Failure, Out, list, minute, number, talk, text};
+use super::{Common, nagios};
 
-/// Show, put and remove the routing of alerts.
-#[derive(Debug, clap::Args)]
-#[command(
-    before_long_help = "Examples:\n  tenfold routes show\n  tenfold routes put alertmanager.yml --dry-run\n  tenfold routes put alertmanager.yml\n  tenfold routes remove"
-)]
-pub struct Routes {
-    #[command(subcommand)]
-    what: What,
-    #[command(flatten)]
-    pub(super) common: Common,
+/// Alerts of one incident that are explained: each is a question of its own.
+const ALERTS_MAX: usize = 20;
+
+verb_of_words! {
+    /// Show, put and remove the routing of alerts, draft one from an Alertmanager's.
+    Routes,
+    "  tenfold routes show\n  tenfold routes put alertmanager.yml --dry-run\n  tenfold routes put alertmanager.yml\n  tenfold routes import alertmanager.yml --drafts drafts\n  tenfold routes remove"
 }
 
 #[derive(Debug, clap::Subcommand)]
@@ -29,6 +27,14 @@ enum What {
         /// Only read it and list what has no equal here.
         #[arg(long)]
         dry_run: bool,
+    },
+    /// Write accounts, policies and a routing for those whom an Alertmanager tells, as drafts for `tenfold apply`.
+    Import {
+        #[arg(value_name = "FILE")]
+        file: std::path::PathBuf,
+        /// The folder below which they are written.
+        #[arg(long, value_name = "DIR")]
+        drafts: std::path::PathBuf,
     },
     /// Go back to the plain routing: on call is told at once.
     Remove,
@@ -45,13 +51,20 @@ impl Routes {
                 });
             }
             What::Put { file, dry_run } => {
-                let yaml = std::fs::read_to_string(&file)
-                    .map_err(|e| Failure::misuse(format!("{} cannot be read: {e}", file.display())))?;
+                let yaml = read(&file)?;
                 let view = client.put("/api/routing", &json!({"yaml": yaml, "dry_run": dry_run}), &[]).await?;
                 out.answer(&view, |v| {
                     let note = |n: &Value| format!("no equal here: {}: {}", text(n, "path"), text(n, "message"));
                     v["report"].as_array().into_iter().flatten().map(note).collect()
                 });
+            }
+            What::Import { file, drafts: dir } => {
+                let drafts = draft_routing(&read(&file)?)
+                    .map_err(|fault| Failure::misuse(fault.message.clone()).advice(fault.advice))?;
+                let files = nagios::write_files(&dir, &draft_files(&drafts))?;
+                let note = |n: &Value| format!("{}: {}", text(n, "path"), text(n, "message"));
+                out.answer(&json!(drafts), |d| list(d, "report").iter().map(note).collect());
+                talk(&format!("{files} drafts below {}: look them through before `tenfold apply`", dir.display()));
             }
             What::Remove => {
                 let done = client.delete("/api/routing").await?;
@@ -60,6 +73,20 @@ impl Routes {
         }
         Ok(Exit::Done)
     }
+}
+
+fn read(file: &std::path::Path) -> Result<String, Failure> {
+    std::fs::read_to_string(file).map_err(|e| Failure::misuse(format!("{} cannot be read: {e}", file.display())))
+}
+
+fn draft_files(drafts: &RoutingDrafts) -> Vec<(String, Value)> {
+    let account = |account: &RoutingAccount| {
+        let contact = if account.email.is_empty() { json!({}) } else { json!({"email": account.email}) };
+        (format!("people/{}.yaml", account.login), json!({"name": account.name, "contact": contact}))
+    };
+    let policies = drafts.policies.iter().map(|(name, policy)| (format!("policies/{name}.yaml"), json!(policy)));
+    let routing = (nagios::ROUTING_FILE.to_owned(), drafts.routing.clone());
+    drafts.accounts.iter().map(account).chain(policies).chain([routing]).collect()
 }
 
 fn decision_lines(decisions: &Value) -> Vec<String> {
@@ -81,7 +108,9 @@ fn foretold_lines(told: &Value) -> Vec<String> {
         ));
     }
     if told["pages"] == json!(false) {
-        lines.push("it does not page: it is not critical and no label page=true is on it".to_owned());
+        let because =
+            "it is not critical, no label page=true is on it, and its receivers page for critical alerts alone";
+        lines.push(format!("it does not page: {because}"));
     }
     lines.extend(incident_lines(&told["incident"]));
     lines.extend(list(told, "further").iter().flat_map(incident_lines));
@@ -159,9 +188,11 @@ pub struct Why {
 impl Why {
     pub(super) async fn run(self, client: &Client, out: Out) -> Result<Exit, Failure> {
         let own = |value: &Value| value.as_str().map(str::to_owned);
+        let mut total = 0;
         let (fingerprints, pages): (Vec<String>, Vec<String>) = match self.what.parse::<i64>() {
-            Ok(number) if self.what.len() < 16 => {
-                let incident = client.get(&format!("/api/incidents/{number}"), &[]).await?;
+            Ok(incident) if self.what.len() < 16 => {
+                let incident = client.get(&format!("/api/incidents/{incident}"), &[]).await?;
+                total = number(&incident, "alerts_total");
                 let pages = list(&incident, "pages").iter().map(|p| text(p, "id").to_owned()).collect();
                 (list(&incident, "alerts").iter().filter_map(own).collect(), pages)
             }
@@ -174,7 +205,12 @@ impl Why {
             of_pages.push(client.get(&format!("/api/pages/{}/why", segment(&page)), &[]).await?);
         }
         let mut all = Vec::new();
-        for fingerprint in fingerprints {
+        let explained = fingerprints.len().min(ALERTS_MAX);
+        let more = total - i64::try_from(explained).unwrap_or(i64::MAX);
+        if more > 0 {
+            talk(&format!("{more} alerts more belong to it; ask by their fingerprints"));
+        }
+        for fingerprint in fingerprints.into_iter().take(ALERTS_MAX) {
             all.push(client.get(&format!("/api/alerts/{}/why", segment(&fingerprint)), &[]).await?);
         }
         out.answer(&json!({"items": all, "pages": of_pages}), |_| {

@@ -12,16 +12,10 @@ use super::out::{Exit, Failure, Out, list, number, talk, text};
 /// The most rule files one pattern names.
 const FILES_MAX: usize = 1_000;
 
-/// Check and test rule files without a server; list, show, put and delete those of one.
-#[derive(Debug, clap::Args)]
-#[command(
-    before_long_help = "Examples:\n  tenfold rules check rules/*.yaml\n  tenfold rules check rules/*.yaml --lint warn\n  tenfold rules list\n  tenfold rules put photos rules/photos.yaml\n  tenfold rules show photos\n  tenfold rules test tests/*.yaml\n  tenfold rules test tests/photos.yaml --run 'burst of errors'"
-)]
-pub struct Rules {
-    #[command(subcommand)]
-    what: What,
-    #[command(flatten)]
-    pub(super) common: Common,
+verb_of_words! {
+    /// Check and test rule files without a server; list, show, put and delete those of one.
+    Rules,
+    "  tenfold rules check rules/*.yaml\n  tenfold rules check rules/*.yaml --lint warn\n  tenfold rules list\n  tenfold rules put photos rules/photos.yaml\n  tenfold rules show photos\n  tenfold rules test tests/*.yaml\n  tenfold rules test tests/photos.yaml --run 'burst of errors'"
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -86,7 +80,7 @@ impl Rules {
             }
             What::Test { files, run } => (files.iter().map(|f| test(f, run)).collect::<Result<_, _>>()?, test_lines),
             What::List { bad } => {
-                let groups = Client::new(&self.common).await?.get("/api/rules", &[]).await?;
+                let groups = Client::new(&self.common).await?.get_all("/api/rules", &[]).await?;
                 out.answer(&groups, |g| {
                     list(g, "items").iter().flat_map(|group| group_lines(out, group, *bad)).collect()
                 });

@@ -69,7 +69,7 @@ impl Deploy {
 }
 
 impl Deploy {
-    /// Refused where the deploy would be: a pipeline file that cannot be read, no host, a lock, a deploy that runs.
+    /// Refused where the deploy would be: a pipeline file that cannot be read, no host, a lock, a train, a deploy that runs.
     async fn rehearse(&self, client: &Client, out: Out) -> Result<Exit, Failure> {
         let mut query = vec![("environment", self.to.as_str())];
         query.extend(self.reference.as_deref().map(|reference| ("ref", reference)));
@@ -79,11 +79,14 @@ impl Deploy {
             lines.extend(list(next, "plan").iter().map(stage_line));
             lines
         });
-        let in_the_way =
-            list(&next, "plan").is_empty() || ["locked", "running", "closed"].iter().any(|key| !next[*key].is_null());
-        let in_the_way = in_the_way || !next["stage"]["refused"].is_null();
-        Ok(if in_the_way { Exit::Refused } else { Exit::Done })
+        Ok(if in_the_way(&next) { Exit::Refused } else { Exit::Done })
     }
+}
+
+fn in_the_way(next: &Value) -> bool {
+    list(next, "plan").is_empty()
+        || ["locked", "running", "closed", "train"].iter().any(|key| !next[*key].is_null())
+        || !next["stage"]["refused"].is_null()
 }
 
 fn stage_line(stage: &Value) -> String {
@@ -300,6 +303,9 @@ fn next_lines(next: &Value) -> Vec<String> {
     if !next["locked"].is_null() {
         lines.push(lock_line(&next["locked"]));
     }
+    if !next["train"].is_null() {
+        lines.push(format!("◆ {}", text(next, "train")));
+    }
     if !next["closed"].is_null() {
         let opens = text(&next["closed"], "opens_at");
         let opens = if opens.is_empty() { String::new() } else { format!("; opens at {opens}") };
@@ -443,6 +449,26 @@ mod tests {
         let lines = ["[ ] expected: errors should fall by 10 %", "[ ] risk: cold cache", "[ ] then: roll back"];
         assert_eq!(checklist(&expects), lines);
         assert!(checklist(&Value::Null).is_empty());
+    }
+
+    #[test]
+    fn a_rehearsal_is_refused_by_whatever_would_refuse_the_deploy() {
+        let free = json!({"plan": [{"name": "building"}], "locked": null, "stage": {"refused": null}});
+        assert!(!in_the_way(&free));
+        for (key, what) in [
+            ("locked", json!({"reason": "migrating"})),
+            ("train", json!("the train of Ana boards; join it")),
+            ("running", json!({"number": 7})),
+            ("closed", json!({"why": "the weekend"})),
+            ("stage", json!({"refused": "it did not pass staging yet"})),
+            ("plan", json!([])),
+        ] {
+            let mut next = free.clone();
+            next[key] = what;
+            assert!(in_the_way(&next), "{key}");
+        }
+        let lines = next_lines(&json!({"train": "the train of Ana boards; join it"}));
+        assert!(lines.iter().any(|line| line == "◆ the train of Ana boards; join it"), "{lines:?}");
     }
 
     #[test]

@@ -10,16 +10,10 @@ use super::out::{Exit, Failure, Out, list, minute, number, talk, text};
 /// What is tried has this many bytes at most.
 const BODY_BYTES_MAX: u64 = 4 << 20;
 
-/// List senders of alerts (webhooks, Grafana, mail, heartbeats), put and delete one, make a new secret, try a body.
-#[derive(Debug, clap::Args)]
-#[command(
-    before_long_help = "Examples:\n  tenfold sources put grafana grafana.yaml\n  tenfold sources list\n  tenfold sources try nightly body.json\n  tenfold sources secret grafana\n  tenfold sources delete grafana"
-)]
-pub struct Sources {
-    #[command(subcommand)]
-    what: What,
-    #[command(flatten)]
-    pub(super) common: Common,
+verb_of_words! {
+    /// List senders of alerts (webhooks, Grafana, mail, heartbeats), put and delete one, make a new secret, try a body.
+    Sources,
+    "  tenfold sources put grafana grafana.yaml\n  tenfold sources list\n  tenfold sources try nightly body.json\n  tenfold sources secret grafana\n  tenfold sources delete grafana"
 }
 
 #[derive(Debug, clap::Subcommand)]

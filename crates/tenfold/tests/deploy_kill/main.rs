@@ -5,6 +5,7 @@
 
 mod disk;
 mod nodes;
+mod outlive;
 mod partition;
 mod states;
 mod steps;

@@ -3,6 +3,7 @@
 use serde_json::Value;
 use tenfold_testkit::PgServer;
 
+use crate::everything;
 use crate::world::{BACK_WITHIN, PATIENCE, Pipeline, World, node_is_there, running_hooks, signal, until};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -76,11 +77,95 @@ async fn a_server_that_is_killed_for_good_is_followed_by_the_other() {
     world.pipeline("photos", &Pipeline { target, ..Pipeline::default() });
     let number = world.deploy("photos").await;
     world.wait(number, &["canary"]).await;
+    let held = until("the canary to be healthy", PATIENCE, async || {
+        let deploy = world.look(number).await;
+        (deploy["hosts"][0]["state"] == "healthy" && deploy["hold_until"].is_string()).then_some(deploy)
+    })
+    .await;
     world.kill_server();
-    until("the other to go on", BACK_WITHIN, async || {
-        world.kinds(1, number).await.iter().any(|kind| kind == "deploy.resumed").then_some(())
+    until("the other to go on, with its hosts", BACK_WITHIN, async || {
+        let resumed = world.kinds(1, number).await.iter().any(|kind| kind == "deploy.resumed");
+        let deploy = world.ask_at(1, "GET", &format!("/api/deploys/{number}"), Value::Null).await;
+        let hosts = deploy["hosts"].as_array().unwrap();
+        let there = hosts.iter().all(|h| h["away_since"].is_null()) && hosts[0]["state"] == "healthy";
+        (resumed && there && deploy["hold_until"] == held["hold_until"]).then_some(())
     })
     .await;
     world.ask_at(1, "POST", &format!("/api/deploys/{number}/cancel"), Value::Null).await;
     world.wait_at(1, number, &["rolled_back"]).await;
+}
+
+/// Behind a balancer a click comes to either of them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_asked_at_the_other_server_reaches_the_one_that_conducts() {
+    let Some(database) = PgServer::start().await else { return };
+    if !node_is_there() {
+        return;
+    }
+    let url = database.create_database("deploys").await;
+    let mut world = World::with(2, 2, &url, |_| {}).await;
+    let first = world.deploy("photos").await;
+    world.wait(first, &["succeeded"]).await;
+    let target = "canary: {hosts: 1, hold_s: 300}\n    approve: {count: 1, four_eyes: false}".to_owned();
+    world.pipeline("photos", &Pipeline { target, ..Pipeline::default() });
+    let number = world.deploy("photos").await;
+    world.wait(number, &["awaiting_approval"]).await;
+    let path = |verb: &str| format!("/api/deploys/{number}/{verb}");
+
+    world.as_mei_at(1, &path("approve"), Value::Null).await;
+    let kinds = world.kinds(1, number).await;
+    assert!(kinds.iter().any(|kind| kind == "deploy.approved"), "the answer comes with the step: {kinds:?}");
+    world.wait_at(1, number, &["canary"]).await;
+    let refused = world.signed(world.http.post(world.url(1, &path("promote")))).send().await.unwrap();
+    let (status, body) = (refused.status(), refused.text().await.unwrap());
+    assert!(status == 409 && body.contains("not held"), "{status} {body}");
+    let held = world.ask_at(1, "POST", &path("hold"), Value::Null).await;
+    assert_eq!(held["state"], "held");
+    let gone_back = world.ask_at(1, "POST", &path("abort"), Value::Null).await;
+    assert_ne!(gone_back["state"], "held");
+    world.wait_at(1, number, &["rolled_back"]).await;
+    for (kind, count) in [("deploy.approved", 1), ("deploy.held", 1), ("deploy.rolled_back", 1)] {
+        let kinds = world.kinds(0, number).await;
+        assert_eq!(kinds.iter().filter(|k| *k == kind).count(), count, "{kinds:?}");
+    }
+}
+
+/// Nobody can ask the machine of a server that is gone, so its programs have a time by which they have ended.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_ran_on_a_server_that_is_gone_runs_again_after_it_has_ended() {
+    if !everything() {
+        return println!("skipped: it takes more than a minute; DEPLOY_KILL=all runs it");
+    }
+    let Some(database) = PgServer::start().await else { return };
+    if !node_is_there() {
+        return;
+    }
+    let url = database.create_database("deploys").await;
+    let mut world = World::with(1, 2, &url, |_| {}).await;
+    world.pipeline("photos", &Pipeline { hook: Some(("before_activate", 251_123, true)), ..Pipeline::default() });
+    let number = world.deploy("photos").await;
+    until("the hook to begin", PATIENCE, async || (world.hooks_run(number).await > 0).then_some(())).await;
+    world.kill_server();
+    let hooks = || {
+        let running = running_hooks("251123");
+        assert!(running < 2, "one beside the other");
+        running
+    };
+    until("the other to take it over", PATIENCE, async || {
+        let log = world.ask_at(1, "GET", &format!("/api/deploys/{number}/log"), Value::Null).await;
+        hooks();
+        log["items"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|l| l["text"].as_str().unwrap().contains("another server ran"))
+            .then_some(())
+    })
+    .await;
+    assert_eq!(hooks(), 1, "it runs on by itself");
+    until("its end", PATIENCE, async || (hooks() == 0).then_some(())).await;
+    until("the hook to run again", PATIENCE, async || (hooks() == 1).then_some(())).await;
+    world.ask_at(1, "POST", &format!("/api/deploys/{number}/cancel"), Value::Null).await;
+    world.wait_at(1, number, &["cancelled"]).await;
+    until("its end", BACK_WITHIN, async || (hooks() == 0).then_some(())).await;
 }

@@ -213,8 +213,12 @@ impl World {
 
     /// Posts as a person, on a page.
     pub async fn as_mei(&self, path: &str, body: Value) -> Value {
-        let request =
-            self.http.post(self.url(0, path)).header("cookie", &self.cookie).header("origin", self.url(0, ""));
+        self.as_mei_at(0, path, body).await
+    }
+
+    pub async fn as_mei_at(&self, server: usize, path: &str, body: Value) -> Value {
+        let (url, origin) = (self.url(server, path), self.url(server, ""));
+        let request = self.http.post(url).header("cookie", &self.cookie).header("origin", origin);
         let answer = request.json(&body).send().await.unwrap();
         let status = answer.status();
         let body = answer.json().await.unwrap_or(Value::Null);
@@ -261,6 +265,17 @@ impl World {
         git(&root, &["-c", "user.name=ana", "-c", "user.email=ana@demo.example", "commit", "--quiet", "-m", &version]);
     }
 
+    /// Ends the locks that deploys left which went back by themselves; how many there were.
+    pub async fn unlock(&self) -> usize {
+        let locks = self.ask("GET", "/api/locks", Value::Null).await;
+        let locks = locks["items"].as_array().unwrap();
+        for lock in locks {
+            let id = lock["id"].as_str().unwrap();
+            self.ask("DELETE", &format!("/api/locks/{id}"), Value::Null).await;
+        }
+        locks.len()
+    }
+
     pub async fn look(&self, number: i64) -> Value {
         self.look_at(0, number).await
     }
@@ -297,12 +312,23 @@ impl World {
 
     /// How often a hook of a deploy was begun, by what it printed first, on all servers together.
     pub async fn hooks_run(&self, number: i64) -> usize {
+        self.said(number, "hook begun").await
+    }
+
+    /// How often a line stands in the logs of a deploy, on all servers together.
+    pub async fn said(&self, number: i64, line: &str) -> usize {
         let mut count = 0;
         for server in 0..self.servers.len() {
             let log = self.ask_at(server, "GET", &format!("/api/deploys/{number}/log"), Value::Null).await;
-            count += log["items"].as_array().unwrap().iter().filter(|l| l["text"] == "hook begun").count();
+            count += log["items"].as_array().unwrap().iter().filter(|l| l["text"] == line).count();
         }
         count
+    }
+
+    /// Asks the server to stop, as a service manager does, and waits until it has.
+    pub fn stop_server(&mut self) {
+        signal(self.servers[0].pid(), "-TERM");
+        self.servers[0].process.wait().unwrap();
     }
 
     pub fn kill_server(&mut self) {
@@ -384,8 +410,7 @@ impl World {
     }
 
     pub fn kept(&self, host: usize, service: &str) -> Value {
-        let state = self.dir.path().join(format!("host-{host}/services/{service}/state.json"));
-        serde_json::from_slice(&std::fs::read(state).unwrap_or_default()).unwrap_or_default()
+        tenfold_runner::agent::state_of(&self.dir.path().join(format!("host-{host}")), service)
     }
 
     /// The server says of every host what is on its disk and what answers there.
@@ -474,7 +499,7 @@ impl Pipeline {
             format!("hooks:\n  {at}: {{command: [node, -e, \"{code}\"], idempotent: {idempotent}}}\n")
         });
         format!(
-            "service: {service}\nbuild:\n  command: [node, -e, \"{}\"]\nrun:\n  command: [node, server.mjs]\n  drain_s: 0\n  keep_warm_s: 0\n\
+            "service: {service}\nbuild:\n  command: [node, -e, \"console.log('build begun'); {}\"]\nrun:\n  command: [node, server.mjs]\n  drain_s: 0\n  keep_warm_s: 0\n\
              health: {{http: /}}\ntargets:\n  production:\n    batch: 1\n    {target}\n{hooks}",
             wait(self.build_ms)
         )

@@ -1,5 +1,6 @@
-import { Fragment, useMemo, useState, type ReactElement } from "react";
-import { alerts, record } from "../../api/endpoints";
+import { Fragment, useCallback, useMemo, useState, type ReactElement } from "react";
+import { alerts, checks, incidents, record } from "../../api/endpoints";
+import type { Series } from "../../api/promql";
 import type { Alert } from "../../api/types";
 import { useQuery } from "../../api/useQuery";
 import { Chart } from "../../charts/Chart";
@@ -10,27 +11,34 @@ import { useLines } from "../../charts/useLines";
 import { useMarkers } from "../../charts/useMarkers";
 import { useNow } from "../../lib/clock";
 import { alertLook } from "../../lib/status";
+import { useAction } from "../../lib/useAction";
 import { EventLine } from "../../parts/EventRow";
 import { format } from "../../lib/units";
-import { withoutThreshold } from "../../parts/expression";
+import { ownSeries } from "../../parts/alertGraph";
 import { Suspects } from "../../parts/Suspects";
 import { Link } from "../../router/Link";
 import { useParams } from "../../router/router";
 import type { PageProps } from "../../shell/routes";
+import { ActionButton } from "../../ui/Action";
 import { Empty, Status, Time } from "../../ui/basics";
 import { Loaded, PageFrame, Section } from "../../ui/Section";
+import { CheckGraphs } from "./CheckGraphs";
 import { Decisions } from "./Decisions";
 import { linksOf } from "./links";
 import { showMatchers } from "./matchers";
 import { MuteDialog } from "./MuteDialog";
 import { WhyNot } from "./WhyNot";
 
-function Graph({ alert, expr }: { alert: Alert; expr: string }): ReactElement {
+/** The alert's own series, and the threshold. */
+function Graph({ alert, graph }: { alert: Alert; graph: NonNullable<Alert["graph"]> }): ReactElement {
   const range = useRange();
   const params = useParams();
-  const { expr: left, threshold } = withoutThreshold(expr);
-  const queries = useMemo(() => [{ expr: left }], [left]);
-  const { times, lines, note, loading } = useLines(queries, range);
+  const { expr } = graph;
+  const { labels } = alert;
+  const threshold = graph.threshold ?? null;
+  const queries = useMemo(() => [{ expr }], [expr]);
+  const keep = useCallback((series: Series[]) => ownSeries(series, labels), [labels]);
+  const { times, lines, note, loading } = useLines(queries, range, keep);
   const markers = useMarkers(range, alert.service);
   const withLine = useMemo(
     () => (threshold === null || lines.length === 0 ? lines : [...lines, { label: `threshold ${threshold}`, limit: true, values: times.map(() => threshold) }]),
@@ -39,9 +47,23 @@ function Graph({ alert, expr }: { alert: Alert; expr: string }): ReactElement {
   return (
     <Section title="Graph" end={<RangePicker range={range} />}>
       <Chart title={alert.rule} unit="short" times={times} lines={withLine} note={note} loading={loading} markers={markers} rangeText={range.text} height={240} onZoom={(from, to) => params.set({ from: String(from), to: String(to), range: null }, false)} />
+      {!alert.expr && !loading && lines.length === 0 && <p className="muted">What its sender asks is not measured here.</p>}
       <MarkerKey />
     </Section>
   );
+}
+
+/** What the check measured: one that is gone meanwhile has no values to draw. */
+function OfCheck({ name }: { name: string }): ReactElement {
+  const query = useQuery(`check:${name}`, () => checks.show(name), { touches: ["check."], everyMs: 30_000 });
+  return query.error?.status === 404 ? <p className="muted">The check is not there any more.</p> : <Loaded query={query}>{(check) => <CheckGraphs check={check} />}</Loaded>;
+}
+
+/** Takes its incident, so that the paging stops. */
+function Acknowledge({ alert, incident }: { alert: Alert; incident: number }): ReactElement {
+  const { busy, run } = useAction("incident.", "page.", "alert.");
+  const why = alert.acknowledged_by ? `${alert.acknowledged_by} has it.` : null;
+  return <ActionButton look={why ? undefined : "primary"} busy={busy} why={why} onClick={() => void run(() => incidents.acknowledge(incident), `You have incident ${incident}. The paging stops.`)}>Acknowledge</ActionButton>;
 }
 
 function History({ alert }: { alert: Alert }): ReactElement {
@@ -63,7 +85,7 @@ function Body({ alert }: { alert: Alert }): ReactElement {
       {alert.description && <p>{alert.description}</p>}
       <div className="columns">
         <div className="stack">
-          {alert.expr ? <Graph alert={alert} expr={alert.expr} /> : null}
+          {alert.check ? <OfCheck name={alert.check} /> : alert.graph ? <Graph alert={alert} graph={alert.graph} /> : null}
           <Section title="Changes shortly before">
             {alert.suspects.length === 0 ? <p className="muted">No deploy and no flip shortly before it began.</p> : <Suspects suspects={alert.suspects} service={alert.service} environment={alert.environment} over={alert.state === "resolved"} />}
           </Section>
@@ -79,7 +101,9 @@ function Body({ alert }: { alert: Alert }): ReactElement {
               <dt>Who has it</dt><dd>{alert.acknowledged_by ?? "nobody yet"}</dd>
               {alert.muted_by ? <><dt>Muted</dt><dd>by <Link to="/alerts/mutes">mute {alert.muted_by}</Link></dd></> : null}
               {alert.incident ? <><dt>Incident</dt><dd>{[alert.incident, ...(alert.further_incidents ?? [])].map((number, index) => <Fragment key={number}>{index > 0 && ", "}<Link className="inline-link" to={`/incidents/${number}`}>{number}</Link></Fragment>)}</dd></> : null}
-              <dt>Runbook</dt><dd>{alert.runbook_url ? <a href={alert.runbook_url} rel="noreferrer noopener" className="wrap-any">{alert.runbook_url}</a> : <span className="muted">none</span>}</dd>
+              <dt>Runbook</dt><dd>{!alert.runbook_url ? <span className="muted">none</span> : /^https?:\/\//.test(alert.runbook_url) ? <a href={alert.runbook_url} rel="noreferrer noopener" className="wrap-any">{alert.runbook_url}</a> : <span className="wrap-any">{alert.runbook_url}</span>}</dd>
+              {alert.check && <><dt>Check</dt><dd><Link to={`/alerts/checks/${alert.check}`}>{alert.check}</Link></dd></>}
+              {!alert.check && alert.generator_url && /^https?:\/\//.test(alert.generator_url) && <><dt>Sender</dt><dd><a href={alert.generator_url} rel="noreferrer noopener" className="wrap-any">{alert.generator_url}</a></dd></>}
               {links.length > 0 && <><dt>Links</dt><dd><ul>{links.map(({ href, text }) => <li key={href}><a href={href} rel="noreferrer noopener" className="wrap-any">{text}</a></li>)}</ul></dd></>}
               <dt>Labels</dt><dd className="mono wrap-any">{Object.entries(alert.labels).map(([name, value]) => `${name}="${String(value)}"`).join(", ")}</dd>
               {alert.expr && <><dt>Rule</dt><dd><Link className="mono wrap-any" to={`/graphs/explore?expr=${encodeURIComponent(alert.expr)}`}>{alert.expr}</Link></dd></>}
@@ -104,7 +128,7 @@ export default function AlertPage({ params }: PageProps): ReactElement {
   const [look, word] = alert ? alertLook(alert) : (["unknown", ""] as const);
   const [muting, setMuting] = useState(false);
   return (
-    <PageFrame title={alert?.summary || alert?.rule || "Alert"} sub={alert && <Status look={look}>{word}</Status>} actions={alert && <button type="button" className="button" onClick={() => setMuting(true)}>Mute…</button>}>
+    <PageFrame title={alert?.summary || alert?.rule || "Alert"} sub={alert && <Status look={look}>{word}</Status>} actions={alert && <>{alert.incident && alert.state !== "resolved" ? <Acknowledge alert={alert} incident={alert.incident} /> : null}<button type="button" className="button" onClick={() => setMuting(true)}>Mute…</button></>}>
       {alert && muting && <MuteDialog matchers={ownMatchers(alert)} onClose={() => setMuting(false)} />}
       {!alert && query.error?.status === 404 ? (
         <Empty title="This alert is not known any more."><Link className="inline-link" to="/alerts">All alerts</Link></Empty>

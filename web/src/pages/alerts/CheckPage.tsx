@@ -1,11 +1,7 @@
 import { useState, type ReactElement } from "react";
 import { checks, record } from "../../api/endpoints";
-import type { Check, Panel } from "../../api/types";
+import type { Check } from "../../api/types";
 import { useQuery } from "../../api/useQuery";
-import { PanelChart } from "../../charts/PanelChart";
-import { RangePicker } from "../../charts/RangePicker";
-import { useRange } from "../../charts/range";
-import { useMarkers } from "../../charts/useMarkers";
 import { useNow } from "../../lib/clock";
 import { EventLine } from "../../parts/EventRow";
 import { Link } from "../../router/Link";
@@ -13,33 +9,8 @@ import type { PageProps } from "../../shell/routes";
 import { ActionButton } from "../../ui/Action";
 import { Status, Time } from "../../ui/basics";
 import { Loaded, PageFrame, Section } from "../../ui/Section";
+import { CheckGraphs } from "./CheckGraphs";
 import { checkLook } from "./checkLook";
-
-const GRAPHS_MAX = 8;
-
-const quoted = (text: string): string => JSON.stringify(text);
-
-function panels(check: Check): Panel[] {
-  const of = `check=${quoted(check.name)}`;
-  const values = check.values.slice(0, GRAPHS_MAX).map((value) => ({
-    title: value.unit ? `${value.label} (${value.unit})` : value.label,
-    unit: "short",
-    queries: [{ expr: `check_perfdata{${of},perf=${quoted(value.label)}}`, legend: value.label }],
-  }));
-  return [...values, { title: "Status (0 is OK, 2 critical)", unit: "short", queries: [{ expr: `check_status{${of}}`, legend: "status" }] }];
-}
-
-function Graphs({ check }: { check: Check }): ReactElement {
-  const range = useRange();
-  const markers = useMarkers(range, check.spec.service);
-  return (
-    <Section title="Graphs" end={<RangePicker range={range} />}>
-      <div className="grid-2">
-        {panels(check).map((panel) => <PanelChart key={panel.title} panel={panel} range={range} markers={markers} sync={`check-${check.name}`} height={140} zoom />)}
-      </div>
-    </Section>
-  );
-}
 
 function History({ check }: { check: Check }): ReactElement {
   const now = useNow(60_000);
@@ -66,7 +37,7 @@ function Facts({ check }: { check: Check }): ReactElement {
         <dt>Host</dt><dd>{spec.host || "—"}</dd>
         {spec.service && <><dt>Service</dt><dd>{spec.service}</dd></>}
         <dt>Interval</dt><dd>{`${spec.interval ?? ""}, ${spec.retry_interval ?? ""} while a problem is not sure`}</dd>
-        <dt>Alert</dt><dd>{check.alerts ? <Link to="/alerts">fires</Link> : "none"}</dd>
+        <dt>Alert</dt><dd>{check.alerts ? <Link to={check.alert ? `/alerts/${check.alert}` : "/alerts"}>fires</Link> : "none"}</dd>
         {spec.parents && spec.parents.length > 0 && <><dt>Behind</dt><dd>{spec.parents.map((parent) => <Link key={parent} className="inline-link" to={`/alerts/checks/${parent}`}>{parent}</Link>)}</dd></>}
         <dt>What is run</dt><dd className="mono wrap-any">{JSON.stringify(spec.run)}</dd>
         {check.flapping && <><dt>Flapping</dt><dd>{`${Math.round(check.change_percent)} % of its states changed`}</dd></>}
@@ -82,7 +53,7 @@ function Body({ check }: { check: Check }): ReactElement {
         <Section title="Said">
           <pre className="expression">{[check.output || "nothing yet", check.long_output].filter(Boolean).join("\n")}</pre>
         </Section>
-        <Graphs check={check} />
+        <CheckGraphs check={check} />
       </div>
       <div className="stack">
         <Facts check={check} />

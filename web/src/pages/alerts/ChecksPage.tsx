@@ -1,5 +1,6 @@
-import type { ReactElement } from "react";
+import { useState, type ReactElement } from "react";
 import { checks } from "../../api/endpoints";
+import { given } from "../../api/http";
 import type { Check, CheckList } from "../../api/types";
 import { useQuery } from "../../api/useQuery";
 import { useParams } from "../../router/router";
@@ -9,6 +10,7 @@ import { Loaded, PageFrame, Section } from "../../ui/Section";
 import { TableWrap } from "../../ui/TableWrap";
 import { AlertTabs } from "./AlertTabs";
 import { checkLook } from "./checkLook";
+import { ListFilter } from "./ListFilter";
 
 function Row({ check }: { check: Check }): ReactElement {
   const [look, word] = checkLook(check);
@@ -24,23 +26,32 @@ function Row({ check }: { check: Check }): ReactElement {
   );
 }
 
-function Table({ list }: { list: CheckList }): ReactElement {
-  const params = useParams();
-  const bad = params.get("show") === "problems";
-  const shown = bad ? list.items.filter((check) => check.status !== "ok") : list.items;
+const STATES: [string, string][] = [["", "all"], ["problem", "any problem"], ["critical", "critical"], ["unknown", "unknown"], ["warning", "warning"], ["ok", "ok"]];
+/** Checks on the page, until somebody wants more. */
+const LISTED = 200;
+/** The server lists no more in one answer. */
+const LISTED_MAX = 10_000;
+
+/** "2 critical, 1 warning, 40 ok": what is none is not said. */
+function counted({ counts }: CheckList): string {
+  const parts = ([["critical", counts.critical], ["unknown", counts.unknown], ["warning", counts.warning], ["ok", counts.ok]] as const).filter(([, count]) => count > 0);
+  return parts.map(([word, count]) => `${count} ${word}`).join(", ");
+}
+
+const all = ({ counts }: CheckList): number => counts.critical + counts.unknown + counts.warning + counts.ok;
+
+function Table({ list, more }: { list: CheckList; more: () => void }): ReactElement {
   const { scheduler } = list;
   return (
-    <Section
-      title={bad ? "Problems" : "All checks"}
-      end={<Link className="inline-link" to={bad ? "/alerts/checks" : "/alerts/checks?show=problems"}>{bad ? "Show all" : "Show problems only"}</Link>}
-    >
+    <Section title="Checks" end={<span className="muted">{counted(list)}</span>}>
       <TableWrap>
         <table className="stacks">
           <thead><tr><th scope="col">State</th><th scope="col">Check</th><th scope="col">Host</th><th scope="col">Said</th><th scope="col">Since</th><th scope="col">Last</th></tr></thead>
-          <tbody>{shown.map((check) => <Row key={check.name} check={check} />)}</tbody>
+          <tbody>{list.items.map((check) => <Row key={check.name} check={check} />)}</tbody>
         </table>
       </TableWrap>
-      {shown.length === 0 && <p className="muted">Every check is well.</p>}
+      {list.items.length === 0 && <p className="muted">{all(list) > 0 ? "None is in this state." : "No check has this text."}</p>}
+      {list.next && list.items.length < LISTED_MAX && <p><button type="button" className="button small" onClick={more}>Show more checks</button></p>}
       <p className="muted">{`${scheduler.done} looks since the start, ${scheduler.running} under way; half of them began within ${scheduler.late_p50_ms} ms of their time, 99 of 100 within ${scheduler.late_p99_ms} ms.`}</p>
     </Section>
   );
@@ -48,14 +59,19 @@ function Table({ list }: { list: CheckList }): ReactElement {
 
 /** What is looked at, the worst first. */
 export default function ChecksPage(): ReactElement {
-  const query = useQuery("checks", checks.list, { touches: ["check."], everyMs: 10_000 });
+  const params = useParams();
+  const [state, q] = [params.get("state"), params.get("q")];
+  const [limit, setLimit] = useState(LISTED);
+  const query = useQuery(`checks:${state}:${limit}:${q}`, () => checks.list(given({ state, q, limit })), { touches: ["check."], everyMs: 10_000 });
+  const asked = state !== "" || q !== "";
   return (
     <PageFrame title="Checks">
       <AlertTabs current="checks" />
+      <ListFilter what="Checks" states={STATES} placeholder="name, host, output" />
       <Loaded query={query}>
-        {(list) => (list.items.length === 0
+        {(list) => (all(list) === 0 && !asked
           ? <Empty title="There are no checks yet." command="tenfold checks put db1-disk check.yaml">A check is a Nagios plugin or a built-in look on an interval; its problems become alerts.</Empty>
-          : <Table list={list} />)}
+          : <Table list={list} more={() => setLimit(Math.min(limit * 5, LISTED_MAX))} />)}
       </Loaded>
     </PageFrame>
   );

@@ -22,13 +22,14 @@ const DEPLOYERS = ["deployer", "admin"];
 /** The drafts of a rule, each with a button that puts it into force, and the way back. */
 function Drafts({ rule, days }: { rule: RuleNoise; days: number }): ReactElement {
   const { person } = useSession();
-  const key = `drafts ${rule.file} ${rule.rule} ${days}`;
-  const query = useQuery(key, () => noise.drafts(rule.rule, rule.file, days), { touches: ["rule."] });
+  const which = { rule: rule.rule, file: rule.file, group: rule.group, severity: rule.severity };
+  const key = `drafts ${rule.file} ${rule.group} ${rule.rule} ${rule.severity} ${days}`;
+  const query = useQuery(key, () => noise.drafts(which, days), { touches: ["rule."] });
   const { busy, run } = useAction("rule.");
   const [done, setDone] = useState<RuleFileChanged | null>(null);
   const why = DEPLOYERS.includes(person.role) ? null : "It takes the role deployer.";
   const put = async (draft: RuleDraft, version: string): Promise<void> => {
-    const changed = await run(() => noise.putDraft({ rule: rule.rule, file: rule.file, change: draft.change }, version), `${rule.rule} is quieter.`);
+    const changed = await run(() => noise.putDraft({ ...which, change: draft.change }, version), `${rule.rule} is quieter.`);
     if (changed) setDone(changed);
   };
   const undo = async (of: { file: string; version: string }): Promise<void> => {
@@ -85,15 +86,15 @@ function Team({ team, onDraft }: { team: TeamNoise; onDraft: (rule: RuleNoise) =
           <thead><tr><th scope="col">Rule</th><th scope="col">Cost</th><th scope="col">Pages</th><th scope="col">By night</th><th scope="col">Action</th><th scope="col">No action</th><th scope="col">Unsaid</th><th scope="col">Quieter</th></tr></thead>
           <tbody>
             {team.rules.map((rule) => (
-              <tr key={`${rule.file} ${rule.group} ${rule.rule}`}>
-                <td className="strong">{rule.rule}</td>
+              <tr key={`${rule.file} ${rule.group} ${rule.rule} ${rule.severity}`}>
+                <td><span className="strong">{rule.rule}</span> <span className="muted">{rule.severity}</span></td>
                 <td className="fit" data-what="cost">{rule.cost}</td>
                 <td className="fit" data-what="pages">{rule.pages}</td>
                 <td className="fit" data-what="by night">{rule.wakes}</td>
                 <td className="fit" data-what="action">{rule.action}</td>
                 <td className="fit" data-what="no action">{rule.no_action}</td>
                 <td className="fit" data-what="unsaid">{rule.unsaid}</td>
-                <td className="fit">{rule.file ? <button type="button" className="button" onClick={() => onDraft(rule)} aria-label={`Draft a quieter ${rule.rule}`}>Draft</button> : "where it is sent from"}</td>
+                <td className="fit">{rule.file ? <button type="button" className="button" onClick={() => onDraft(rule)} aria-label={`Draft a quieter ${rule.rule}${team.rules.some((other) => other !== rule && other.rule === rule.rule) ? `, ${rule.severity}` : ""}`}>Draft</button> : "where it is sent from"}</td>
               </tr>
             ))}
           </tbody>

@@ -12,7 +12,7 @@ export const VERBS: Verb[] = [
   { verb: "status", form: "status", does: "what runs, what fires" },
   { verb: "next", form: "next SERVICE", does: "what would ship" },
   { verb: "flag", form: "flag list|on|off|rollout|drill|join|leave|history|revert KEY [PCT|SEQ] [--in ENV]", does: "see, flip or drill a flag" },
-  { verb: "ack", form: "ack N", does: "take an incident" },
+  { verb: "ack", form: "ack N [--for DURATION]", does: "take an incident" },
   { verb: "resolve", form: "resolve N", does: "end an incident" },
   { verb: "incident", form: 'incident open "TITLE" [--service S]', does: "open an incident" },
   { verb: "note", form: 'note N "TEXT"', does: "add to an incident's timeline" },

@@ -21,6 +21,11 @@ export function whyNotHold(deploy: Pick<Deploy, "hook">): string | null {
   return null;
 }
 
+/** A way back is not left half way. The server decides; this only spares a click that it would refuse. */
+export function whyNotCancel({ kind, state }: Pick<Deploy, "kind" | "state">): string | null {
+  return state === "rolling_back" || (kind === "rollback" && state === "promoting") ? "A rollback is not stopped half way." : null;
+}
+
 /** The server decides; this only spares a click that it would refuse. */
 export function whyNotApprove(deploy: Pick<Deploy, "approval" | "actor">, login: string): string | null {
   const asked = deploy.approval;
@@ -39,6 +44,8 @@ export function DeployActions({ deploy }: { deploy: Deploy }): ReactElement {
   const { why, also } = undoOf(deploy.number, useRecentDeploys(deploy.service, deploy.environment));
   const running = isRunning(deploy.state);
   const waits = deploy.state === "held" || deploy.state === "needs_human";
+  // hosts flip: to stop it is to go back
+  const flips = deploy.kind === "deploy" && (deploy.state === "canary" || deploy.state === "promoting");
   const follow = async (work: (number: number, reason: string) => Promise<Deploy>, done: (next: Deploy) => string): Promise<void> => {
     const next = await run(() => work(deploy.number, reason), done);
     if (!next) return;
@@ -56,12 +63,16 @@ export function DeployActions({ deploy }: { deploy: Deploy }): ReactElement {
         </ActionButton>
       )}
       {waits && <ActionButton look="primary" busy={busy} onClick={() => act(deploys.promote, `Deploy ${deploy.number} goes on.`)}>Promote</ActionButton>}
-      {waits && <ActionButton look="danger" busy={busy} onClick={() => act(deploys.abort, `Deploy ${deploy.number} is being undone.`)}>Abort</ActionButton>}
-      {deploy.kind === "deploy" && (deploy.state === "canary" || deploy.state === "promoting") && (
+      {(waits || flips) && (
+        <ActionButton look="danger" busy={busy} onClick={() => act(deploys.abort, `Deploy ${deploy.number} is being undone.`)}>
+          {deploy.kind === "deploy" ? "Abort and roll back" : "Abort"}
+        </ActionButton>
+      )}
+      {flips && (
         <ActionButton busy={busy} why={whyNotHold(deploy)} onClick={() => act(deploys.hold, `Deploy ${deploy.number} is held; promote or abort it.`)}>Hold</ActionButton>
       )}
-      {running && !waits && (
-        <ActionButton busy={busy} why={deploy.state === "rolling_back" ? "A rollback is not stopped half way." : null} onClick={() => act(deploys.cancel, `Deploy ${deploy.number} is being cancelled.`)}>
+      {running && !waits && !flips && (
+        <ActionButton busy={busy} why={whyNotCancel(deploy)} onClick={() => act(deploys.cancel, `Deploy ${deploy.number} is being cancelled.`)}>
           Cancel
         </ActionButton>
       )}

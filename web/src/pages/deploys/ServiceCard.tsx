@@ -29,13 +29,13 @@ export function ServiceCard({ service, environment, full = false }: { service: S
   const { busy, run } = useAction("deploy.");
   const { person } = useSession();
   const query = useQuery(`next:${service.name}:${environment}`, () => services.next(service.name, environment), {
-    touches: ["deploy.", "lock.", "service."],
+    touches: ["deploy.", "lock.", "service.", "train."],
     everyMs: 30_000,
   });
   const next = query.data;
   const trains = useQuery("trains", () => deploys.trains(), { touches: ["train.", "deploy."], everyMs: 30_000 });
   const train = trains.data?.items.find((one) => one.service === service.name && one.environment === environment);
-  const closed = whyNot(next, train, person.login);
+  const closed = whyNot(next, person.login);
   const why = query.error && !next ? query.error.message : (closed?.why ?? null);
   const current = service.current[environment];
   // What was ticked of one checklist says nothing of another.

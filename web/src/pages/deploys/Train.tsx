@@ -1,8 +1,12 @@
 /** People who ship to a place together: who is on it, what they look at, and what they say. */
-import { useState, type FormEvent, type ReactElement } from "react";
+import { useEffect, useMemo, useRef, useState, type FormEvent, type ReactElement } from "react";
 import { deploys } from "../../api/endpoints";
 import type { Train, TrainGraphs, TrainWord } from "../../api/types";
+import { PanelChart } from "../../charts/PanelChart";
+import type { Range } from "../../charts/range";
+import { useMarkers } from "../../charts/useMarkers";
 import type { Look } from "../../lib/status";
+import { MINUTE_MS } from "../../lib/time";
 import { useAction } from "../../lib/useAction";
 import { Link } from "../../router/Link";
 import { useSession } from "../../shell/session";
@@ -13,6 +17,9 @@ import { Field } from "../../ui/Field";
 
 const PHASE: Record<string, [Look, string]> = { boarding: ["quiet", "Train boards"], rolling: ["busy", "Train rolls"], checking: ["warning", "Train is checked"] };
 const number = (value: number | null | undefined): string => (value === null || value === undefined ? "no data" : String(Number(value.toPrecision(4))));
+
+const BEFORE_MS = 15 * MINUTE_MS;
+const HEIGHT = 140;
 
 interface Place {
   service: string;
@@ -40,7 +47,34 @@ function WhyDialog({ word, onClose, say }: { word: "uh-oh" | "hold" | null; onCl
   );
 }
 
-function Graphs({ graphs }: { graphs: TrainGraphs }): ReactElement {
+/** What was declared, from before the deploy until now. `onDrawn` once all of it is there to be seen. */
+function Graphs({ graphs, service, onDrawn }: { graphs: TrainGraphs; service: string; onDrawn: () => void }): ReactElement {
+  const range = useMemo<Range>(() => ({ fromMs: Date.parse(graphs.started_at) - BEFORE_MS, toMs: Date.now(), name: null, text: "15 min before it until now" }), [graphs]);
+  const markers = useMarkers(range, service);
+  const drawn = useRef(new Set<number>());
+  const isDrawn = (at: number): void => {
+    if (drawn.current.has(at)) return;
+    drawn.current.add(at);
+    if (drawn.current.size === graphs.graphs.length) onDrawn();
+  };
+  useEffect(() => {
+    if (graphs.graphs.length === 0) onDrawn();
+  }, [graphs]);
+  return (
+    <>
+      {graphs.graphs.length > 0 && (
+        <div className="grid-2">
+          {graphs.graphs.map(({ query, says }, at) => (
+            <PanelChart key={query} panel={{ title: says, unit: "short", queries: [{ expr: query }] }} range={range} markers={markers} sync="train" height={HEIGHT} onDrawn={() => isDrawn(at)} />
+          ))}
+        </div>
+      )}
+      <Numbers graphs={graphs} />
+    </>
+  );
+}
+
+function Numbers({ graphs }: { graphs: TrainGraphs }): ReactElement {
   return (
     <ul className="stack" aria-label="What to look at">
       {graphs.graphs.length === 0 && <li className="muted">The pipeline file names nothing to look at; see <Link to={`/deploys/${graphs.deploy}`}>deploy {graphs.deploy}</Link>.</li>}
@@ -65,7 +99,8 @@ export function TrainLine({ train, service, environment }: Place & { train: Trai
   const mine = train.members.find(({ login }) => login === person.login);
   const waits = train.waiting.some(({ login }) => login === person.login);
   const checking = train.phase === "checking";
-  const show = async (): Promise<void> => setGraphs((await run(() => deploys.look(service, environment))) ?? null);
+  const show = async (): Promise<void> => setGraphs((await run(() => deploys.declared(service, environment))) ?? null);
+  const seen = (): void => void run(() => deploys.look(service, environment));
   return (
     <section aria-label={`Train of ${service}`} className="stack">
       <p>
@@ -76,11 +111,11 @@ export function TrainLine({ train, service, environment }: Place & { train: Trai
       </p>
       {train.trouble && <p>{train.trouble.name}: {train.trouble.why}</p>}
       {train.hold && <p>{train.hold.name} holds it: {train.hold.why}</p>}
-      {graphs && checking && <Graphs graphs={graphs} />}
+      {graphs && checking && <Graphs key={graphs.deploy} graphs={graphs} service={service} onDrawn={seen} />}
       <p className="buttons">
         {!mine && !waits && join}
         {mine && checking && <ActionButton small busy={busy} onClick={() => void show()}>Graphs</ActionButton>}
-        {mine && checking && !mine.good && <ActionButton small look="primary" busy={busy} onClick={() => tell("good")}>Good</ActionButton>}
+        {mine && checking && !mine.good && <ActionButton small look="primary" busy={busy} why={graphs && !mine.shown ? "the graphs are being drawn" : null} onClick={() => tell("good")}>Good</ActionButton>}
         {train.trouble
           ? mine && <ActionButton small busy={busy} onClick={() => tell("clear")}>Clear</ActionButton>
           : <ActionButton small look="danger" busy={busy} onClick={() => setAsking("uh-oh")}>Uh-oh</ActionButton>}

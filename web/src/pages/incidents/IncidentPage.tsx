@@ -7,6 +7,7 @@ import { useAction } from "../../lib/useAction";
 import { Suspects } from "../../parts/Suspects";
 import { Link } from "../../router/Link";
 import type { PageProps } from "../../shell/routes";
+import { useSession } from "../../shell/session";
 import { ActionButton } from "../../ui/Action";
 import { Elapsed, Status, Time } from "../../ui/basics";
 import { Loaded, PageFrame, Section } from "../../ui/Section";
@@ -19,16 +20,28 @@ import { Postmortem } from "./Postmortem";
 
 const TOUCHES = ["incident.", "page.", "alert."];
 
+/** How long one may have it, as the API takes it. */
+const HELD: [string, string][] = [["", "as the policy says"], ["30m", "30 minutes"], ["1h", "1 hour"], ["2h", "2 hours"], ["4h", "4 hours"], ["8h", "8 hours"]];
+
 function Actions({ incident, onPostmortem }: { incident: Incident; onPostmortem: () => void }): ReactElement {
   const { busy, run } = useAction(...TOUCHES);
+  const { person } = useSession();
+  const [held, setHeld] = useState("");
   const { number, state } = incident;
+  const mine = state === "acknowledged" && incident.acknowledged_by === person.login;
+  const timed = Boolean(incident.escalation) && (state === "open" || mine);
   return (
     <>
+      {timed && (
+        <label className="inline">for <select value={held} onChange={(event) => setHeld(event.target.value)} aria-label="How long you have it">
+          {HELD.map(([value, text]) => <option key={value} value={value}>{text}</option>)}
+        </select></label>
+      )}
       <ActionButton
         look={state === "open" ? "primary" : undefined}
         busy={busy}
-        why={state === "open" ? null : state === "acknowledged" ? `${incident.acknowledged_by ?? "Somebody"} has it.` : "It is over."}
-        onClick={() => void run(() => incidents.acknowledge(number), "You have it. The paging stops.")}
+        why={state === "open" || (timed && held !== "") ? null : state === "acknowledged" ? `${incident.acknowledged_by ?? "Somebody"} has it.` : "It is over."}
+        onClick={() => void run(() => incidents.acknowledge(number, held || undefined), "You have it. The paging stops.")}
       >
         Acknowledge
       </ActionButton>
@@ -38,12 +51,16 @@ function Actions({ incident, onPostmortem }: { incident: Incident; onPostmortem:
   );
 }
 
+/** Alerts that are named one by one. */
+const ALERTS_NAMED = 20;
+
 function Facts({ incident }: { incident: Incident }): ReactElement {
+  const total = incident.alerts_total ?? incident.alerts.length;
   return (
     <dl className="facts">
       <dt>Opened</dt><dd><Time at={incident.opened_at} show="both" /></dd>
       <dt>Acknowledged</dt>
-      <dd>{incident.acknowledged_at ? <>{incident.acknowledged_by}, after <Elapsed from={incident.opened_at} to={incident.acknowledged_at} /></> : "not yet"}</dd>
+      <dd>{incident.acknowledged_at ? <>{incident.acknowledged_by}, after <Elapsed from={incident.opened_at} to={incident.acknowledged_at} />{incident.escalation?.expires_at && <>, until <Time at={incident.escalation.expires_at} show="both" /></>}</> : "not yet"}</dd>
       <dt>Resolved</dt>
       <dd>{incident.resolved_at ? <>after <Elapsed from={incident.opened_at} to={incident.resolved_at} /></> : <>lasts <Elapsed from={incident.opened_at} /></>}</dd>
       {incident.reopened ? <><dt>Opened again</dt><dd>{incident.reopened === 1 ? "once, because it fired soon after it was over" : `${incident.reopened} times, because it fired soon after it was over`}</dd></> : null}
@@ -52,7 +69,10 @@ function Facts({ incident }: { incident: Incident }): ReactElement {
       {incident.alerts.length > 0 && (
         <>
           <dt>Alerts</dt>
-          <dd>{incident.alerts.map((fingerprint) => <Link key={fingerprint} className="mono" to={`/alerts/${encodeURIComponent(fingerprint)}`}>{fingerprint.slice(0, 12)} </Link>)}</dd>
+          <dd>
+            {incident.alerts.slice(0, ALERTS_NAMED).map((fingerprint) => <Link key={fingerprint} className="mono" to={`/alerts/${encodeURIComponent(fingerprint)}`}>{fingerprint.slice(0, 12)} </Link>)}
+            {total > ALERTS_NAMED && <span className="muted">{`and ${total - ALERTS_NAMED} more`}</span>}
+          </dd>
         </>
       )}
     </dl>

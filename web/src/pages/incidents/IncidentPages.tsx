@@ -51,10 +51,13 @@ function Why({ page }: { page: Page }): ReactElement {
 /** Who was asked, through which channels, and who is asked next. */
 export function IncidentPages({ incident }: { incident: Incident }): ReactElement {
   const escalation = incident.escalation;
+  const paused = incident.state === "open" ? escalation?.paused : undefined;
   return (
     <Section title="Pages" end={incident.state === "open" && escalation?.next_at ? <span className="muted">next step <Time at={escalation.next_at} /></span> : null}>
       {incident.state === "open" && escalation?.state === "exhausted" ? (
         <p><Status look="critical">Nobody acknowledged, and no step is left</Status></p>
+      ) : paused ? (
+        <p><Status look="quiet">Nobody more is asked since <Time at={paused.since} />: {paused.because}. It goes on when one of its alerts is not muted</Status></p>
       ) : incident.state === "open" && escalation?.waiting_for?.length ? <p><Status look="busy">Waiting for {escalation.waiting_for.join(", ")}</Status></p> : null}
       {incident.pages.length === 0 ? (
         <p className="muted">Nobody was paged.</p>

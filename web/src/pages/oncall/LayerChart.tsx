@@ -11,6 +11,8 @@ const DAYS = [7, 14, 28, 90];
 const DAYS_AT_FIRST = 14;
 /** A name is written where it has room. */
 const PERCENT_FOR_TEXT = 5;
+/** Gaps, overlaps and short rests that are named one by one. */
+const NAMED_MAX = 3;
 /** Marks on the scale. */
 const MARKS = 7;
 
@@ -39,6 +41,14 @@ function Bar({ name, spans, from, to, result }: { name: string; spans: ScheduleS
   );
 }
 
+const stretch = ({ since, until }: ScheduleSpan): string => `${day(since)} ${clock(since)} to ${day(until)} ${clock(until)}`;
+
+/** When it is so: over 90 days an hour is too narrow to be seen on the bar. */
+function Stretches({ words, spans }: { words: string; spans: ScheduleSpan[] }): ReactElement | null {
+  if (spans.length === 0) return null;
+  return <p className="small muted">{words} {spans.slice(0, NAMED_MAX).map(stretch).join("; ")}{spans.length > NAMED_MAX && ` and ${spans.length - NAMED_MAX} times more`}.</p>;
+}
+
 /** Each layer and what comes of them, over the same time. */
 export function LayerBars({ preview }: { preview: SchedulePreview }): ReactElement {
   const [from, to] = [Date.parse(preview.from), Date.parse(preview.to)];
@@ -56,11 +66,14 @@ export function LayerBars({ preview }: { preview: SchedulePreview }): ReactEleme
         {gap_ms > 0 ? <Status look="critical">Nobody for {duration(gap_ms)}</Status> : <Status look="ok">No gap</Status>}
         {overlap_ms > 0 && <Status look="warning">Two or more people for {duration(overlap_ms)}</Status>}
         {fallback_ms > 0 && <Status look="warning">The fallback for {duration(fallback_ms)}</Status>}
-        {short_rests.slice(0, 3).map((rest) => (
+        {short_rests.slice(0, NAMED_MAX).map((rest) => (
           <Status key={rest.person + rest.to} look="warning">{rest.person} rests {duration(Date.parse(rest.to) - Date.parse(rest.from))} before {day(rest.to)} {clock(rest.to)}, less than {rest.min_rest_hours} h{between(rest)}</Status>
         ))}
-        {short_rests.length > 3 && <span className="muted">and {short_rests.length - 3} more short rests</span>}
+        {short_rests.length > NAMED_MAX && <span className="muted">and {short_rests.length - NAMED_MAX} more short rests</span>}
       </p>
+      <Stretches words="Nobody is on call" spans={preview.spans.filter(({ gap }) => gap)} />
+      <Stretches words="Two or more people are on call" spans={preview.spans.filter(({ overlap }) => overlap)} />
+      {preview.truncated && <p className="muted">There are more stretches than a preview lists; look over fewer days.</p>}
     </div>
   );
 }

@@ -2,12 +2,15 @@ import { useState, type FormEvent, type ReactElement } from "react";
 import { oncall } from "../../api/endpoints";
 import type { Plan, Schedule, SchedulePreview } from "../../api/types";
 import { useAction } from "../../lib/useAction";
+import { DeleteButton } from "../../ui/DeleteButton";
 import { Dialog } from "../../ui/Dialog";
 import { Field } from "../../ui/Field";
 import { LayerBars } from "./LayerChart";
 import { emptyLayer, formOf, newPlan, planOf, type LayerForm, type PlanForm, type ShadowForm } from "./plan";
 
-const PREVIEW_DAYS = 28;
+/** A gap that comes once in some weeks, as at a holiday, is seen before the plan is saved. */
+const PREVIEW_DAYS = [28, 90, 180, 366];
+const PREVIEW_DAYS_AT_FIRST = 90;
 
 function Shadows({ shadows, onChange }: { shadows: ShadowForm[]; onChange: (shadows: ShadowForm[]) => void }): ReactElement {
   const change = (index: number, part: Partial<ShadowForm>): void => onChange(shadows.map((shadow, at) => (at === index ? { ...shadow, ...part } : shadow)));
@@ -36,6 +39,7 @@ export function PlanDialog({ onClose, schedule, people = [] }: { onClose: () => 
   const name = schedule?.name ?? newName.trim();
   const members = schedule?.people ?? people;
   const [from, setFrom] = useState("");
+  const [days, setDays] = useState(PREVIEW_DAYS_AT_FIRST);
   const [shown, setShown] = useState<{ preview: SchedulePreview; plan: string } | null>(null);
   const [wrong, setWrong] = useState<string | null>(null);
   const { busy, run } = useAction("schedule.");
@@ -61,13 +65,16 @@ export function PlanDialog({ onClose, schedule, people = [] }: { onClose: () => 
   const look = async (): Promise<void> => {
     const plan = read();
     if (!plan) return;
-    const preview = await run(() => oncall.previewDraft(name, plan, begins ? { from: begins, days: PREVIEW_DAYS } : { days: PREVIEW_DAYS }));
+    const preview = await run(() => oncall.previewDraft(name, plan, begins ? { from: begins, days } : { days }));
     if (preview) setShown({ preview, plan: key });
   };
   const save = async (event: FormEvent): Promise<void> => {
     event.preventDefault();
     const plan = read();
     if (plan && (await run(() => oncall.save(name, plan, begins), schedule ? `${name} has a new version.` : `${name} is made. A policy pages whoever is on it.`))) onClose();
+  };
+  const remove = async (gone: string): Promise<void> => {
+    if (await run(() => oncall.remove(gone), `The schedule ${gone} is deleted.`)) onClose();
   };
   const seen = shown?.plan === key;
   return (
@@ -111,9 +118,11 @@ export function PlanDialog({ onClose, schedule, people = [] }: { onClose: () => 
         {wrong && <p className="form-error" role="alert">{wrong}</p>}
         {shown && seen && <LayerBars preview={shown.preview} />}
         <div className="buttons">
-          <button type="button" className="button" disabled={busy} onClick={() => void look()}>Preview {PREVIEW_DAYS} days</button>
+          <button type="button" className="button" disabled={busy} onClick={() => void look()}>Preview {days} days</button>
+          <label>Over <select aria-label="Days of the preview" value={days} onChange={(event) => setDays(Number(event.target.value))}>{PREVIEW_DAYS.map((n) => <option key={n} value={n}>{n} days</option>)}</select></label>
           <button type="submit" className="button primary" disabled={busy || !seen} title={seen ? "" : "Preview it first."}>Save</button>
           {!seen && <span className="muted">Preview it before saving.</span>}
+          {schedule && <span className="right buttons"><DeleteButton what={`the schedule ${schedule.name}`} busy={busy} onDelete={() => void remove(schedule.name)} /></span>}
         </div>
       </form>
     </Dialog>

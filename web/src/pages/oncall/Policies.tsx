@@ -48,6 +48,7 @@ export function Policies(): ReactElement {
                       );
                     })}
                     {policy.repeat ? <li><span className="muted">then</span><span>again, {policy.repeat} {policy.repeat === 1 ? "time" : "times"}</span></li> : null}
+                    {policy.ack_timeout_ms ? <li><span className="muted">acknowledged</span><span>for {duration(policy.ack_timeout_ms)}, then all of it again unless it is over</span></li> : null}
                   </ol>
                 </div>
               );

@@ -4,6 +4,7 @@ import type { EscalationPolicy, PolicyBody, PolicyPreview } from "../../api/type
 import { useQuery } from "../../api/useQuery";
 import { duration } from "../../lib/time";
 import { useAction } from "../../lib/useAction";
+import { DeleteButton } from "../../ui/DeleteButton";
 import { Dialog } from "../../ui/Dialog";
 import { Field } from "../../ui/Field";
 import { emptyPolicy, emptyStep, emptyTarget, formOf, policyOf, type PolicyForm, type StepForm, type TargetForm } from "./policy";
@@ -95,6 +96,9 @@ export function PolicyDialog({ policy, onClose }: { policy: EscalationPolicy | n
     const body = read();
     if (body && seen && (await run(() => oncall.savePolicy(form.name.trim(), body), `${form.name} is saved. Open incidents go on as they began.`))) onClose();
   };
+  const remove = async (gone: string): Promise<void> => {
+    if (await run(() => oncall.removePolicy(gone), `The policy ${gone} is deleted. What went by it goes by the one of the service, or “default”.`)) onClose();
+  };
   return (
     <Dialog open wide onClose={onClose} title={policy ? `Edit ${policy.name}` : "New escalation policy"}>
       <form className="form" onSubmit={(event) => void save(event)}>
@@ -130,12 +134,14 @@ export function PolicyDialog({ policy, onClose }: { policy: EscalationPolicy | n
             <Field label="Alone for minutes"><input required inputMode="decimal" value={form.lead} onChange={(event) => change({ lead: event.target.value })} /></Field>
           </div>
         )}
+        <Field label="Ask again after an acknowledgement, minutes (empty: never)"><input inputMode="decimal" value={form.held} onChange={(event) => change({ held: event.target.value })} /></Field>
         {wrong && <p className="form-error" role="alert">{wrong}</p>}
         {shown && seen && <Played preview={shown.preview} deployer={form.deployer ? `the deployer, for ${form.lead} min, when the service was deployed within ${form.within} min` : null} />}
         <div className="buttons">
           <button type="button" className="button" disabled={busy} onClick={() => void look()}>Preview</button>
           <button type="submit" className="button primary" disabled={busy || !seen} title={seen ? "" : "Preview it first."}>Save</button>
           {!seen && <span className="muted">Preview it before saving.</span>}
+          {policy && <span className="right buttons"><DeleteButton what={`the policy ${policy.name}`} busy={busy} onDelete={() => void remove(policy.name)} /></span>}
         </div>
       </form>
     </Dialog>

@@ -21,11 +21,13 @@ export interface PolicyForm {
   deployer: boolean;
   within: string;
   lead: string;
+  /** Minutes; empty when an acknowledgement holds for good. */
+  held: string;
 }
 
 export const emptyTarget = (who: string): TargetForm => ({ who, offset: "0" });
 export const emptyStep = (who: string): StepForm => ({ minutes: "5", turns: false, targets: [emptyTarget(who)] });
-export const emptyPolicy = (who: string): PolicyForm => ({ name: "", steps: [emptyStep(who)], repeat: "1", deployer: false, within: "30", lead: "5" });
+export const emptyPolicy = (who: string): PolicyForm => ({ name: "", steps: [emptyStep(who)], repeat: "1", deployer: false, within: "30", lead: "5", held: "" });
 
 const minutes = (ms: number): string => String(ms / MINUTE_MS);
 
@@ -40,6 +42,7 @@ export function formOf(policy: EscalationPolicy): PolicyForm {
     deployer: Boolean(policy.deployer_first),
     within: minutes(policy.deployer_first?.within_ms ?? 30 * MINUTE_MS),
     lead: minutes(policy.deployer_first?.delay_ms ?? 5 * MINUTE_MS),
+    held: policy.ack_timeout_ms ? minutes(policy.ack_timeout_ms) : "",
   };
 }
 
@@ -65,5 +68,6 @@ export function policyOf(form: PolicyForm): PolicyBody {
     steps,
     repeat: Number(form.repeat) || 0,
     ...(form.deployer ? { deployer_first: { within_ms: time(form.within, "How long after a deploy"), delay_ms: time(form.lead, "The time the deployer has") } } : {}),
+    ...(form.held.trim() ? { ack_timeout_ms: time(form.held, "How long an acknowledgement holds") } : {}),
   };
 }

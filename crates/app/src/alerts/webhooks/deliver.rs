@@ -75,7 +75,7 @@ async fn work(app: &App, id: &HookId) {
         };
         let Some((slot, owed)) = take(app, id) else { return };
         if !held {
-            finish(app, &slot, None, Err(later("another node tells webhooks now")));
+            finish(app, &slot, None, Err(NotifyError::later("another node tells webhooks now")));
             return;
         }
         let Some(spec) = spec(app, id) else {
@@ -93,10 +93,6 @@ async fn work(app: &App, id: &HookId) {
 fn spec(app: &App, (receiver, place): &HookId) -> Option<WebhookSpec> {
     let held = app.alerts.routing().ok()?;
     held.routing.receivers.get(receiver)?.webhook_configs.get(*place).cloned()
-}
-
-fn later(message: &str) -> NotifyError {
-    NotifyError { too_large: false, permanent: false, retry_after_ms: None, message: message.to_owned() }
 }
 
 /// The next message of the webhook's queue.
@@ -132,10 +128,10 @@ async fn post(app: &App, id: &SlotId, spec: &WebhookSpec, owed: &Owed) -> Result
             return Ok(());
         }
         let body = message(spec, &id.hook.0, &id.group, &said, &app.settings.public_url);
-        (body.map_err(|e| later(&e.to_string()))?, slot.ledger.heard.as_ref().map(|heard| heard.at))
+        (body.map_err(|e| NotifyError::later(e.to_string()))?, slot.ledger.heard.as_ref().map(|heard| heard.at))
     };
     let Some(poster) = app.alerts.webhooks.poster.read().clone() else {
-        return Err(later("nothing that posts is connected"));
+        return Err(NotifyError::later("nothing that posts is connected"));
     };
     let key = key(&stored::name(id), heard_at, &body);
     let timeout = Duration::from_millis(u64::try_from(spec.timeout_ms).unwrap_or(0));
@@ -177,7 +173,7 @@ fn finish(app: &App, id: &Arc<SlotId>, sent: Option<(&WebhookSpec, &Owed)>, answ
             }
         }
         (answer, sent) => {
-            let error = answer.err().unwrap_or_else(|| later("it was not asked"));
+            let error = answer.err().unwrap_or_else(|| NotifyError::later("it was not asked"));
             slot.tries += 1;
             slot.state = SlotState::Waiting;
             // One message that is refused for good among others that are taken would else be tried with each of them.

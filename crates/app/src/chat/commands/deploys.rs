@@ -26,7 +26,7 @@ pub(super) async fn execute(app: &App, who: &Caller, command: Command) -> Result
             })
         }
         Command::DeployDryRun { service, reference, environment } => {
-            next(app, &service, &environment, reference.as_deref(), true).await
+            next(app, who, &service, &environment, reference.as_deref(), true).await
         }
         Command::Deploys { service, environment, state, by } => {
             let filter = DeployFilter { service, environment, state, actor: by, ..DeployFilter::default() };
@@ -57,7 +57,7 @@ pub(super) async fn execute(app: &App, who: &Caller, command: Command) -> Result
         Command::Train { service, environment, word, reason } => {
             Box::pin(train(app, who, &service, &environment, word, reason)).await
         }
-        Command::Next { service, environment } => next(app, &service, &environment, None, false).await,
+        Command::Next { service, environment } => next(app, who, &service, &environment, None, false).await,
         Command::Lock { service, environment, reason, for_ms, how } => {
             let (kind, from, sha) = match how {
                 LockHow::Lock => (LockKind::Lock, None, None),
@@ -129,12 +129,13 @@ pub(super) fn state_line(deploy: &Deploy) -> String {
 /// What would ship; with `planned` also what each stage would do.
 async fn next(
     app: &App,
+    who: &Caller,
     service: &str,
     environment: &str,
     reference: Option<&str>,
     planned: bool,
 ) -> Result<Reply, Fault> {
-    let next = app.deploy_next(service, environment, reference).await?;
+    let next = app.deploy_next_for(who, service, environment, reference).await?;
     let current = next.current.as_ref().map_or("nothing".to_owned(), |c| c.sha.chars().take(7).collect());
     let mut lines = vec![format!(
         "{service} in {environment}: {current} -> {}, {} commits{}",
@@ -150,6 +151,7 @@ async fn next(
     if let Some(lock) = &next.locked {
         lines.push(format!("locked by {}: {}", lock.owner_name, lock.reason));
     }
+    lines.extend(next.train.iter().cloned());
     lines.extend(next.closed.iter().map(|closed| format!("closed: {}", closed.why)));
     lines.extend(next.irreversible.iter().map(|why| format!("does not go back by itself: {why}")));
     lines.extend(next.approval.iter().map(|a| format!("waits for {} to approve before the first host", a.count)));

@@ -11,8 +11,8 @@ use crate::{App, Caller};
 
 pub(super) async fn execute(app: &App, who: &Caller, command: Command) -> Result<Reply, Fault> {
     match command {
-        Command::Acknowledge { incident } => {
-            let done = app.incident_acknowledge(who, incident).await?;
+        Command::Acknowledge { incident, for_ms } => {
+            let done = app.incident_acknowledge_for(who, incident, for_ms).await?;
             let holder = done.incident.acknowledged_by_name.as_deref().unwrap_or("somebody");
             Ok(Reply::line(if done.already {
                 format!("{holder} has had incident {incident} already: {}", done.incident.title)

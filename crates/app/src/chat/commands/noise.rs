@@ -15,7 +15,9 @@ pub(super) async fn execute(app: &App, who: &Caller, word: NoiseWord) -> Result<
         NoiseWord::Report => report(app).await,
         NoiseWord::Draft { rule } => drafts(app, who, rule).await,
         NoiseWord::Put { rule, change } => {
-            let done = app.noise_draft_put(who, DraftPut { rule, file: None, change }, None).await?;
+            let (rule, severity) = apart(&rule);
+            let put = DraftPut { rule, severity, change, ..DraftPut::default() };
+            let done = app.noise_draft_put(who, put, None).await?;
             let back = format!("`noise undo {}` takes it back", done.file);
             Ok(Reply::lines(
                 std::iter::once(done.text).chain(done.diff.lines().map(str::to_owned)).chain([back]).collect(),
@@ -28,8 +30,17 @@ pub(super) async fn execute(app: &App, who: &Caller, word: NoiseWord) -> Result<
     }
 }
 
+/// `RULE/warning` is the rule of this name that warns, where there are several.
+fn apart(text: &str) -> (String, Option<String>) {
+    match text.rsplit_once('/') {
+        Some((rule, severity @ ("critical" | "warning" | "info"))) => (rule.to_owned(), Some(severity.to_owned())),
+        _ => (text.to_owned(), None),
+    }
+}
+
 async fn drafts(app: &App, who: &Caller, rule: String) -> Result<Reply, Fault> {
-    let drafts = app.noise_drafts(who, DraftAsk { rule, file: None, days: None }).await?;
+    let (rule, severity) = apart(&rule);
+    let drafts = app.noise_drafts(who, DraftAsk { rule, severity, ..DraftAsk::default() }).await?;
     let line = |draft: &DraftView| {
         let missed: Vec<String> = draft.missed.iter().take(MISSED_MAX).map(ToString::to_string).collect();
         let missed = if missed.is_empty() {
@@ -55,7 +66,9 @@ async fn report(app: &App) -> Result<Reply, Fault> {
     let team = |t: &TeamNoiseView| {
         let rule = |r: &RuleNoiseView| {
             let (pages, wakes, none, all) = (r.pages, r.wakes, r.no_action, r.incidents);
-            format!("{} {pages} pages, {wakes} by night, {none} of {all} without action", r.rule)
+            let alone = t.rules.iter().filter(|other| other.rule == r.rule).count() == 1;
+            let name = if alone { r.rule.clone() } else { format!("{}/{}", r.rule, r.severity) };
+            format!("{name} {pages} pages, {wakes} by night, {none} of {all} without action")
         };
         let name = if t.team.is_empty() { "owned by nobody" } else { &t.team };
         format!("{name}: {}", t.rules.iter().take(RULES_MAX).map(rule).collect::<Vec<_>>().join("; "))

@@ -4,7 +4,7 @@ use tenfold_types::{Fault, Timestamp};
 
 use super::{Reply, duty::minute};
 use crate::chat::grammar::{OnCall, When};
-use crate::oncall::{NewOverride, NewSwap, PreviewAsk, RestView, SpanView, SwapView};
+use crate::oncall::{NewOverride, NewSwap, PreviewAsk, RestView, SpanView, SuggestAsk, SwapView};
 use crate::{App, Caller};
 
 const DAY_MS: i64 = 86_400_000;
@@ -72,6 +72,20 @@ pub(super) async fn execute(app: &App, who: &Caller, command: OnCall) -> Result<
             let (start, end) = (minute(made.start), minute(made.end));
             let said = format!("override {}: {} {schedule} from {start} to {end}", made.id, made.person);
             Reply::lines(std::iter::once(said).chain(rests(&made.short_rests)).collect())
+        }
+        OnCall::Undo { schedule, number } => {
+            app.override_delete(who, &schedule, number).await?;
+            Reply::line(format!("override {number} of {schedule} is taken back"))
+        }
+        OnCall::Suggest { schedule, at: when, for_ms } => {
+            let start = at(when);
+            let end = start.plus_ms(for_ms);
+            let (from, to) = (minute(start), minute(end));
+            // A room is read by others than the schedule's people: who has had how much is not said here.
+            Reply::line(match app.suggest(who, &schedule, SuggestAsk { start, end }).await?.person {
+                Some(person) => format!("{} could have {schedule} from {from} to {to}", person.name),
+                None => format!("nobody of {schedule} is free and rested from {from} to {to}"),
+            })
         }
     })
 }

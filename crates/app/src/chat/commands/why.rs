@@ -6,7 +6,7 @@ use tenfold_types::{Fault, Timestamp};
 
 use super::Reply;
 use crate::alerts::{Asked, Foretold, Question, WhyNotAsk, WhyNotView, WhyView};
-use crate::checks::CheckView;
+use crate::checks::{CHECKS_MAX, CheckAsk, CheckList, CheckView};
 use crate::incidents::{ForetoldIncident, PageWhyView};
 use crate::{App, chat::Command};
 
@@ -44,10 +44,11 @@ pub(super) async fn execute(app: &App, command: Command) -> Result<Reply, Fault>
             (lines, format!("/alerts/checks/{name}"))
         }
         Command::Checks { name: None } => {
-            let all = app.checks_list().items;
-            let bad: Vec<String> = all.iter().filter(|c| c.status != "ok").map(check_line).collect();
-            let sum = format!("{} of {} checks are ok", all.len() - bad.len(), all.len());
-            (std::iter::once(sum).chain(bad).collect(), "/alerts/checks".to_owned())
+            let ask = CheckAsk { state: Some("problem".to_owned()), limit: Some(CHECKS_MAX), ..CheckAsk::default() };
+            let CheckList { items, counts, .. } = app.checks_page(&ask)?;
+            let all = counts.ok + counts.warning + counts.critical + counts.unknown;
+            let sum = format!("{} of {all} checks are ok", counts.ok);
+            (std::iter::once(sum).chain(items.iter().map(check_line)).collect(), "/alerts/checks".to_owned())
         }
         other => return Err(Fault::internal(format!("`{}` asks for no reason", other.verb()))),
     };
@@ -73,11 +74,16 @@ async fn why(app: &App, of: &str) -> Result<(Vec<String>, String), Fault> {
         return Ok((told(&app.alert_why(of).await?), format!("/alerts/{of}")));
     };
     let mut lines = Vec::new();
-    for alert in app.incident_alerts(number).await? {
+    // Each alert takes two lines or more: no answer has as many as this.
+    let alerts = app.alerts_of_incident(number, LINES_MAX).await?;
+    for alert in alerts.items {
         lines.push(format!("{} {}: {}", alert.rule, alert.state, alert.summary));
         lines.extend(told(&app.alert_why(&alert.fingerprint).await?).into_iter().map(|l| format!("  {l}")));
     }
     let by_hand = lines.is_empty();
+    if alerts.more > 0 {
+        lines.push(format!("{} alerts more", alerts.more));
+    }
     for page in app.pages(Some(number)).await? {
         lines.extend(page_lines(&app.page_why(&page.id).await?));
     }
@@ -153,7 +159,9 @@ fn foretold(told: &Foretold) -> Vec<String> {
         lines.push(format!("{} ({}) {said}{last}", route.receiver, route.route));
     }
     if !told.pages {
-        lines.push("it does not page: it is not critical and no label page=true is on it".to_owned());
+        let because =
+            "it is not critical, no label page=true is on it, and its receivers page for critical alerts alone";
+        lines.push(format!("it does not page: {because}"));
     }
     lines
 }

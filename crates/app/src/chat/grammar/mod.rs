@@ -186,6 +186,7 @@ pub enum Command {
     FlagStale,
     Acknowledge {
         incident: i64,
+        for_ms: Option<i64>,
     },
     Resolve {
         incident: i64,

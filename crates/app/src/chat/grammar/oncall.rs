@@ -65,11 +65,25 @@ pub enum OnCall {
         for_ms: i64,
         at: Option<When>,
     },
+    /// Takes an override back.
+    Undo {
+        schedule: String,
+        number: i64,
+    },
+    /// Who is free in a stretch and has had least.
+    Suggest {
+        schedule: String,
+        at: When,
+        for_ms: i64,
+    },
+}
+
+fn when(args: &mut Args, flag: &str) -> Result<Option<When>, Fault> {
+    args.flag(flag).map(|text| parse_when(&text)).transpose()
 }
 
 pub(super) fn command(args: &mut Args) -> Result<Command, Fault> {
     let what = args.word("what to do")?.to_lowercase();
-    let when = |args: &mut Args, flag: &str| args.flag(flag).map(|text| parse_when(&text)).transpose();
     let part = |args: &mut Args, flag: &str| args.flag(flag).map(|text| parse_part(&text)).transpose();
     Ok(Command::OnCall(match what.as_str() {
         "preview" => OnCall::Preview { schedule: args.word("the schedule")?, for_ms: args.duration(Some(PREVIEW_MS))? },
@@ -89,24 +103,41 @@ pub(super) fn command(args: &mut Args) -> Result<Command, Fault> {
             for_ms: args.duration(Some(TAKE_MS))?,
             at: when(args, "at")?,
         },
-        "override" => OnCall::Override {
+        "suggest" => OnCall::Suggest {
             schedule: args.word("the schedule")?,
-            person: args.word("the person")?,
-            kind: match args.flag("as").as_deref() {
-                None | Some("replace") => OverrideKind::Replace,
-                Some("add") => OverrideKind::Add,
-                Some("remove") => OverrideKind::Remove,
-                Some(other) => {
-                    return Err(misuse(format!("`--as {other}` is not known")).advice("use replace, add or remove"));
-                }
-            },
+            at: when(args, "at")?
+                .ok_or_else(|| misuse("from when on somebody is looked for is missing").advice("say `--at 2h`"))?,
             for_ms: args.duration(Some(OVERRIDE_MS))?,
-            at: when(args, "at")?,
         },
+        "override" => return changed(args),
         other => {
-            return Err(misuse(format!("`oncall {other}` is not known"))
-                .advice("use oncall preview, swap, swaps, accept, decline, take, override, readiness or digest"));
+            return Err(misuse(format!("`oncall {other}` is not known")).advice(
+                "use oncall preview, swap, swaps, accept, decline, take, override, suggest, readiness or digest",
+            ));
         }
+    }))
+}
+
+/// `override SCHEDULE PERSON`, or `override SCHEDULE --undo N`.
+fn changed(args: &mut Args) -> Result<Command, Fault> {
+    let schedule = args.word("the schedule")?;
+    if let Some(text) = args.flag("undo") {
+        let number = text.parse().map_err(|_| misuse(format!("`--undo {text}` is not the number of an override")))?;
+        return Ok(Command::OnCall(OnCall::Undo { schedule, number }));
+    }
+    Ok(Command::OnCall(OnCall::Override {
+        schedule,
+        person: args.word("the person")?,
+        kind: match args.flag("as").as_deref() {
+            None | Some("replace") => OverrideKind::Replace,
+            Some("add") => OverrideKind::Add,
+            Some("remove") => OverrideKind::Remove,
+            Some(other) => {
+                return Err(misuse(format!("`--as {other}` is not known")).advice("use replace, add or remove"));
+            }
+        },
+        for_ms: args.duration(Some(OVERRIDE_MS))?,
+        at: when(args, "at")?,
     }))
 }
 
@@ -155,6 +186,13 @@ mod tests {
                 at: None,
             },
         );
+        check("oncall override photos-primary --undo 3", OnCall::Undo { schedule: s(), number: 3 });
+        assert!(parse("oncall override photos-primary --undo it").expect_err("refused").message.contains("it"));
+        check(
+            "oncall suggest photos-primary --at 2h",
+            OnCall::Suggest { schedule: s(), at: When::InMs(7_200_000), for_ms: OVERRIDE_MS },
+        );
+        assert!(parse("oncall suggest photos-primary").expect_err("refused").advice.contains("--at"));
         assert!(parse("oncall dance").expect_err("refused").message.contains("dance"));
         assert!(parse("oncall override s mei --as king").expect_err("refused").message.contains("king"));
     }

@@ -106,7 +106,10 @@ impl Args {
                         .advice("say `checks list` or `checks show NAME`"));
                 }
             },
-            "ack" => Command::Acknowledge { incident: self.number("the incident's number")? },
+            "ack" => Command::Acknowledge {
+                incident: self.number("the incident's number")?,
+                for_ms: self.flag("for").map(|text| parse_duration_ms(&text)).transpose()?,
+            },
             "resolve" => Command::Resolve { incident: self.number("the incident's number")? },
             "classify" => Command::Classify {
                 incident: self.number("the incident's number")?,

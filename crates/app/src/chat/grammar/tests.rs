@@ -203,7 +203,8 @@ fn flags() {
 
 #[test]
 fn incidents_and_notes() {
-    check("ack 14", Command::Acknowledge { incident: 14 });
+    check("ack 14", Command::Acknowledge { incident: 14, for_ms: None });
+    check("ack 14 --for 2h", Command::Acknowledge { incident: 14, for_ms: Some(7_200_000) });
     check("classify 14 7", Command::Classify { incident: 14, kind: "7".into() });
     check(
         "why-not alertname=Down severity=critical --for ana",

@@ -41,7 +41,7 @@ verbs! {
     "promote" "promote N [--reason TEXT]" "Lets deploy N, which is held, go on" "promote 12" ["reason"];
     "hold" "hold N [--reason TEXT]" "Holds deploy N, which flips: nothing more flips until promote or abort" "hold 12"
         ["reason"];
-    "abort" "abort N [--reason TEXT]" "Sends deploy N, which is held, back" "abort 12" ["reason"];
+    "abort" "abort N [--reason TEXT]" "Aborts deploy N: hosts that flipped go back" "abort 12" ["reason"];
     "cancel" "cancel N [--reason TEXT]" "Stops deploy N; hosts that flipped go back" "cancel 12" ["reason"];
     "retry" "retry N" "Deploys what deploy N did once more, as a new one" "retry 12" [];
     "train" "train SERVICE [join|leave|graphs|good|uh-oh|clear|hold|unhold|done] [--in ENV] [--reason TEXT]"
@@ -63,7 +63,7 @@ verbs! {
         "flag off new_uploader" ["in" "reason" "context" "description" "kind" "owner" "type" "expires" "plan" "hold" "for" "at"
         "project" "lifetime" "steps" "add" "remove" "field"];
     "permit" "permit [JOB]" "Says how much jobs may do now" "permit resize" [];
-    "ack" "ack N" "Acknowledges incident N: you have it" "ack 14" [];
+    "ack" "ack N [--for DURATION]" "Acknowledges incident N: you have it, for good or for a time" "ack 14" ["for"];
     "resolve" "resolve N" "Says that incident N is over" "resolve 14" [];
     "classify" "classify N KIND" "Says what the pages of incident N were for: action, threshold, faulty and so on, or a key from 1 to 9"
         "classify 14 threshold" [];
@@ -78,9 +78,10 @@ verbs! {
     "oncall" "oncall preview SCHEDULE [--for DURATION]; oncall digest SCHEDULE; oncall readiness; oncall swaps; \
         oncall swap SCHEDULE PERSON [--give WHEN[..WHEN]] [--take WHEN[..WHEN]]; oncall accept|decline N; \
         oncall take SCHEDULE [--for DURATION] [--at WHEN]; \
-        oncall override SCHEDULE PERSON [--as replace|add|remove] [--for DURATION] [--at WHEN]"
+        oncall override SCHEDULE PERSON [--as replace|add|remove] [--for DURATION] [--at WHEN]; \
+        oncall override SCHEDULE --undo N; oncall suggest SCHEDULE --at WHEN [--for DURATION]"
         "Previews a schedule, swaps and takes shifts, overrides, sums up the shift, says who may not be reached"
-        "oncall preview photos-primary" ["for" "give" "take" "at" "as"];
+        "oncall preview photos-primary" ["for" "give" "take" "at" "as" "undo"];
     "mute" "mute MATCHERS --for DURATION|--until WHEN --reason TEXT [--kind silence|downtime|maintenance] [--from WHEN] [--recurs TIMES]"
         "Keeps alerts quiet, for a while or again and again"
         "mute service=photos --for 1h --reason \"load test\"" ["for" "until" "reason" "kind" "from" "recurs"];

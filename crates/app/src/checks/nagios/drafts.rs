@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use serde_json::Value;
-use tenfold_alerting::{InhibitSpec, NamedIntervals, ReceiverSpec, RouteSpec, RoutingSpec};
+use tenfold_alerting::{InhibitSpec, NamedIntervals, Pages, ReceiverSpec, RouteSpec, RoutingSpec};
 use tenfold_oncall::{DELAY_MS_MAX, DELAY_MS_MIN, PolicyStep, STEPS_MAX, TARGETS_PER_STEP_MAX, Target};
 use tenfold_protocols::nagios::{Fields, PERIOD_KEYS, Resolved};
 
@@ -45,6 +45,9 @@ pub(super) type CheckNames = BTreeMap<(String, Option<String>), String>;
 /// Who is told, and how long it then lasts until others are.
 type Ladder = Vec<(BTreeSet<String>, i64)>;
 
+/// Policies, the receivers that ask them, and the routes that end there.
+type Ladders = (Vec<(String, PolicyUpdate)>, Vec<ReceiverSpec>, Vec<RouteSpec>);
+
 struct Escalation {
     on: BTreeSet<(String, Option<String>)>,
     first: i64,
@@ -75,20 +78,15 @@ pub(super) fn drafts(
     let mut drafting = Drafting { resolved, checks, unit_ms: unit_s * 1_000.0, groups, report: Vec::new() };
     let people = drafting.people();
     let intervals = drafting.intervals(zone);
-    let (policies, routes) = drafting.ladders(&intervals);
+    let (policies, asking, routes) = drafting.ladders(&intervals);
     let inhibit_rules = drafting.inhibit_rules();
     report.append(&mut drafting.report);
     if routes.is_empty() && intervals.is_empty() && inhibit_rules.is_empty() {
         return NagiosDrafts { people, policies, routing: None };
     }
-    let receiver = |name: &str, policy: Option<String>, quiet: bool| ReceiverSpec {
-        name: name.to_owned(),
-        policy,
-        quiet,
-        ..ReceiverSpec::default()
-    };
-    let mut receivers = vec![receiver("on-call", None, false), receiver("nobody", None, true)];
-    receivers.extend(policies.iter().map(|(name, _)| receiver(name, Some(name.clone()), false)));
+    let receiver = |name: &str, quiet: bool| ReceiverSpec { name: name.to_owned(), quiet, ..ReceiverSpec::default() };
+    let mut receivers = vec![receiver("on-call", false), receiver("nobody", true)];
+    receivers.extend(asking);
     let route = RouteSpec { receiver: Some("on-call".to_owned()), routes, ..RouteSpec::default() };
     let routing = RoutingSpec { route, receivers, inhibit_rules, time_intervals: intervals, ..RoutingSpec::default() };
     NagiosDrafts { people, policies, routing: written(&routing) }
@@ -117,7 +115,8 @@ fn kept<'r>(resolved: &'r Resolved, kind: &str) -> &'r [Fields] {
     resolved.kept.get(kind).map_or(&[], Vec::as_slice)
 }
 
-fn plain(text: &str) -> String {
+/// A text as a name of an account or a policy.
+pub(crate) fn plain(text: &str) -> String {
     let kept: String = text.to_lowercase().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
     let joined: String =
         kept.split('-').filter(|p| !p.is_empty()).collect::<Vec<_>>().join("-").chars().take(50).collect();
@@ -147,6 +146,13 @@ impl Drafting<'_> {
             }
             let email = text(contact, "email");
             let ways: Vec<&str> = ["pager", "address1"].into_iter().filter(|k| contact.contains_key(*k)).collect();
+            for (key, all) in [("host_notification_options", "du"), ("service_notification_options", "wuc")] {
+                let options = split(contact.get(key));
+                if !options.is_empty() && !tells(&options, all.chars()) {
+                    let said = options.join(",");
+                    self.note(name, format!("{key} {said} has no equal: policies page a person for all"));
+                }
+            }
             let also =
                 if ways.is_empty() { String::new() } else { format!("; {} is theirs to set", ways.join(" and ")) };
             self.note(name, format!("was told there: ask them to take the account `{login}`{also}"));
@@ -221,14 +227,14 @@ impl Drafting<'_> {
         out
     }
 
-    fn ladders(&mut self, intervals: &[NamedIntervals]) -> (Vec<(String, PolicyUpdate)>, Vec<RouteSpec>) {
+    fn ladders(&mut self, intervals: &[NamedIntervals]) -> Ladders {
         let escalations = self.escalations();
         // A period without a day is one in which nobody is told.
         let empty = |p: &&Fields| p.keys().all(|key| PERIOD_KEYS.contains(&key.as_str()));
         let never: BTreeSet<&str> =
             kept(self.resolved, "timeperiod").iter().filter(empty).map(|p| text(p, "timeperiod_name")).collect();
         // By who is told and when: one policy and one route for all checks that are alike in it.
-        let mut alike: BTreeMap<(Ladder, String), (String, Vec<&str>)> = BTreeMap::new();
+        let mut alike: BTreeMap<(Ladder, String, bool), (String, Vec<&str>)> = BTreeMap::new();
         let mut unheard = Vec::new();
         for ((host, service), check) in self.checks {
             let host_fields = self.resolved.hosts.get(host);
@@ -236,7 +242,8 @@ impl Drafting<'_> {
             let Some(fields) = of_service.or(host_fields) else { continue };
             let own_period = Some(text(fields, "notification_period")).filter(|p| !p.is_empty());
             let period = own_period.unwrap_or_else(|| host_fields.map_or("", |f| text(f, "notification_period")));
-            if number(fields, "notifications_enabled") == Some(0.0) || never.contains(period) {
+            let (told_of, warned) = options(fields, service.is_some());
+            if number(fields, "notifications_enabled") == Some(0.0) || never.contains(period) || !told_of {
                 unheard.push(check.as_str());
                 continue;
             }
@@ -250,11 +257,12 @@ impl Drafting<'_> {
             let ladder = self.ladder(&self.told(from), interval, &own_escalations);
             let period = if intervals.iter().any(|i| i.name == period) && period != "24x7" { period } else { "" };
             let called = [text(from, "contact_groups"), text(from, "contacts")].join("-");
-            alike.entry((ladder, period.to_owned())).or_insert_with(|| (called, Vec::new())).1.push(check);
+            alike.entry((ladder, period.to_owned(), warned)).or_insert_with(|| (called, Vec::new())).1.push(check);
         }
         let (mut policies, mut routes) = (Vec::new(), Vec::new());
+        let mut receivers: Vec<ReceiverSpec> = Vec::new();
         let mut names: BTreeMap<Ladder, String> = BTreeMap::new();
-        for ((ladder, period), (called, checks)) in alike {
+        for ((ladder, period, warned), (called, checks)) in alike {
             if !names.contains_key(&ladder) {
                 let Some(update) = self.policy(&called, &ladder) else { continue };
                 let base = plain(&called);
@@ -268,12 +276,19 @@ impl Drafting<'_> {
                 policies.push((name.clone(), update));
                 names.insert(ladder.clone(), name);
             }
-            let Some(receiver) = names.get(&ladder) else { continue };
+            let Some(policy) = names.get(&ladder) else { continue };
+            // A name of a policy has no blank, so the second receiver of one takes no other's name.
+            let (receiver, pages) =
+                if warned { (policy.clone(), Pages::All) } else { (format!("{policy} critical"), Pages::Critical) };
+            if receivers.iter().all(|r| r.name != receiver) {
+                let (name, policy) = (receiver.clone(), Some(policy.clone()));
+                receivers.push(ReceiverSpec { name, policy, pages, ..ReceiverSpec::default() });
+            }
             let active: Vec<String> = Some(period).filter(|p| !p.is_empty()).into_iter().collect();
-            routes.extend(checks.chunks(CHECKS_PER_ROUTE).map(|some| route(receiver, some, &active)));
+            routes.extend(checks.chunks(CHECKS_PER_ROUTE).map(|some| route(&receiver, some, &active)));
         }
         routes.extend(unheard.chunks(CHECKS_PER_ROUTE).map(|some| route("nobody", some, &[])));
-        (policies, routes)
+        (policies, receivers, routes)
     }
 
     /// Whom each notification goes to, one after the other, joined while it goes to the same.
@@ -324,7 +339,7 @@ impl Drafting<'_> {
             let delay_ms = if *wait_ms == 0 { LAST_STEP_MS } else { (*wait_ms).clamp(DELAY_MS_MIN, DELAY_MS_MAX) };
             steps.push(PolicyStep { delay_ms, targets, round_robin: false });
         }
-        Some(PolicyUpdate { steps, repeat: 0, deployer_first: None })
+        Some(PolicyUpdate { steps, repeat: 0, deployer_first: None, ack_timeout_ms: None })
     }
 
     /// What depends is not told while what it depends on has a problem.
@@ -362,6 +377,19 @@ impl Drafting<'_> {
         };
         behind.iter().map(rule).collect()
     }
+}
+
+/// Whether people are told of these states there; without options they are told of all.
+fn tells(options: &[String], states: impl IntoIterator<Item = char>) -> bool {
+    let named = |state: char| options.iter().any(|o| o.starts_with(state));
+    options.is_empty() || named('a') || states.into_iter().all(named)
+}
+
+/// Whether anybody is told of a host or a service, and whether they are of more than that it is down or critical.
+fn options(fields: &Fields, service: bool) -> (bool, bool) {
+    let options = split(fields.get("notification_options"));
+    let any = |states: &str| states.chars().any(|state| tells(&options, [state]));
+    if service { (any("wuc"), any("wu")) } else { (any("d"), any("d")) }
 }
 
 fn route(receiver: &str, checks: &[&str], active: &[String]) -> RouteSpec {

@@ -10,7 +10,7 @@ use jiff::{
 };
 use serde_json::{Value, json};
 use tenfold_oncall::{
-    Basis, DELAY_MS_MAX, DELAY_MS_MIN, Day, HandoffDigest, Layer, OverrideKind, Plan, Policy, PolicyStep, REPEAT_MAX,
+    Basis, DELAY_MS_MAX, DELAY_MS_MIN, Day, HandoffDigest, Layer, OverrideKind, Plan, PolicyStep, REPEAT_MAX,
     Restriction, Rotation, STEPS_MAX, Schedule, ShiftLength, TARGETS_PER_STEP_MAX, Target, TargetKind,
 };
 use tenfold_types::Timestamp;
@@ -338,10 +338,8 @@ impl<'k> Draft<'k> {
             return;
         }
         let called = self.free_name("policy", name);
-        let update = PolicyUpdate { steps, repeat: repeat.min(REPEAT_MAX), deployer_first: None };
-        let policy =
-            Policy { name: called.clone(), steps: update.steps.clone(), repeat: update.repeat, deployer_first: None };
-        if let Err(message) = policy.check() {
+        let update = PolicyUpdate { steps, repeat: repeat.min(REPEAT_MAX), deployer_first: None, ack_timeout_ms: None };
+        if let Err(message) = update.clone().named(&called).check() {
             self.note(name, format!("{message}; no policy is made of it"));
             return;
         }
@@ -381,7 +379,7 @@ impl<'k> Draft<'k> {
                 .collect();
             let policies: BTreeSet<&String> = routes.iter().filter_map(|(_, policy)| policy.as_ref()).collect();
             let mut receivers = vec![json!({"name": "on-call", "quiet": false})];
-            receivers.extend(policies.into_iter().map(|p| json!({"name": p, "policy": p})));
+            receivers.extend(policies.into_iter().map(|p| json!({"name": p, "policy": p, "pages": "all"})));
             if routes.iter().any(|(_, policy)| policy.is_none()) {
                 receivers.push(json!({"name": "nobody", "quiet": true}));
             }

@@ -219,6 +219,7 @@ impl App {
                 steps: update.steps,
                 repeat: update.repeat,
                 deployer_first: update.deployer_first,
+                ack_timeout_ms: update.ack_timeout_ms,
             },
         };
         Ok(OncallImported {

@@ -129,6 +129,8 @@ fn key(run: &Run) -> Vec<u8> {
         hook,
         hooks_ended,
         held_in,
+        // words of an error, and what the next deploy begins with
+        paused: _,
         error,
         steps: _,
     } = run;
@@ -150,6 +152,7 @@ fn host_key(host: &Host, wanted: Digest) -> impl serde::Serialize + use<> {
         observed,
         touched,
         beside,
+        warm,
         restored,
         lost_at,
         order,
@@ -170,7 +173,7 @@ fn host_key(host: &Host, wanted: Digest) -> impl serde::Serialize + use<> {
         Order::Restore { .. } => 3,
         Order::Deactivate => 4,
     });
-    let flags = (*canary, *touched, *beside, *restored);
+    let flags = (*canary, *touched, *beside, *warm, *restored);
     (*state as u8, running(before), running(observed), flags, *lost_at, order, *deadline, *failures)
 }
 

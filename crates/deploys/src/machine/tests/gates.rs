@@ -180,8 +180,8 @@ fn a_hook_that_goes_well_is_passed_once() {
 fn a_hook_without_an_answer_ends() {
     let mut w = World::new(Plan { hooks: hooks(HookAt::BeforeActivate, false), ..plan(1) }, 2);
     w.built_and_staged();
-    assert_eq!(w.run.next_wake(), Some(w.now.plus_ms(120_000)));
-    w.later(120_000);
+    assert_eq!(w.run.next_wake(), Some(w.now.plus_ms(150_000)));
+    w.later(150_000);
     assert_eq!(w.run.state, State::Failed);
     assert!(w.orders.contains(&Effect::StopHook));
     let mut w = World::new(Plan { hooks: hooks(HookAt::BeforeActivate, false), ..plan(1) }, 2);
@@ -199,12 +199,29 @@ fn a_hook_that_a_restart_cut_off_is_run_again_only_where_it_may() {
             w.activated("host-1", new()).later(10_000);
         }
         let hosts = vec![("host-1".into(), Some(if which == HookAt::BeforePromote { done } else { on_old() }))];
-        w.give(Input::Resumed { hosts });
+        w.give(Input::Resumed { hosts, kept: false });
         (w.run.state, w.runs_hook(which))
     };
     assert_eq!(cut(HookAt::BeforeActivate, true), (State::Staging, true));
     assert_eq!(cut(HookAt::BeforeActivate, false), (State::Failed, false));
     assert_eq!(cut(HookAt::BeforePromote, false), (State::Held, false), "unknown is neither good nor bad");
+}
+
+#[test]
+fn a_hook_that_outlived_the_server_is_heard_and_never_begun_twice() {
+    let mut w = World::new(Plan { hooks: hooks(HookAt::BeforeActivate, false), ..plan(1) }, 2);
+    w.built_and_staged();
+    let begun = w.run.hook.unwrap();
+    // longer away than the hook may take: it has ended by its own limit, and says so
+    w.now = w.now.plus_ms(3_600_000);
+    let at = HookAt::BeforeActivate;
+    w.give(Input::Resumed { hosts: vec![("host-1".into(), Some(on_old()))], kept: true });
+    assert!(w.runs_hook(at), "whoever is told finds the one that ran: {:?}", w.orders);
+    assert!(w.run.hook.unwrap().until > begun.until && w.run.state == State::Staging);
+    w.give(Input::Tick);
+    assert!(w.run.hook.is_some(), "its answer is waited for");
+    w.give(Input::HookEnded { at, error: None });
+    assert!(w.run.hook.is_none() && w.run.hooks_ended.contains(&at) && !w.runs_hook(at));
 }
 
 #[test]

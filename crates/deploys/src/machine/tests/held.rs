@@ -93,7 +93,8 @@ fn a_cluster_on_its_way_is_paused_and_its_time_does_not_run() {
     assert_eq!(w.run.state, State::Held);
     // the order may be lost with the server
     let on_new = Running::Release { digest: new(), healthy: true };
-    w.give(Input::Resumed { hosts: vec![("host-1".into(), Some(on_new)), ("host-2".into(), Some(on_old()))] });
+    let hosts = vec![("host-1".into(), Some(on_new)), ("host-2".into(), Some(on_old()))];
+    w.give(Input::Resumed { hosts, kept: false });
     assert_eq!(w.orders, [Effect::Pause]);
     w.give(promote());
     assert_eq!((w.run.state, w.ordered("activate")), (State::Promoting, vec!["host-2".to_owned()]));
@@ -101,4 +102,44 @@ fn a_cluster_on_its_way_is_paused_and_its_time_does_not_run() {
     let mut w = World::new(Plan { handed: true, pauses: true, ..plan(1) }, 2);
     w.built_and_staged().activated("host-1", new()).give(hold());
     assert!(w.orders.is_empty(), "{:?}", w.orders);
+}
+
+/// The next deploy has to know that the cluster stands still, and people as well, where this one ends without its going on.
+#[test]
+fn a_pause_is_kept_until_the_cluster_has_gone_on() {
+    let on_its_way = || {
+        let mut w = World::new(Plan { handed: true, pauses: true, batch: 2, ..plan(1) }, 2);
+        w.built_and_staged().activated("host-1", new()).later(10_000);
+        w
+    };
+    let mut w = on_its_way();
+    assert!(!w.run.paused);
+    w.give(hold());
+    assert!(w.run.paused);
+    w.give(Input::Supersede { by: "raj".into() });
+    assert_eq!((w.run.state, w.run.paused), (State::Failed, true));
+    let error = w.run.error.clone().unwrap_or_default();
+    assert!(error.contains("raj took over") && error.contains("stays paused until the next deploy"), "{error}");
+
+    let mut w = on_its_way();
+    // an answer from before the pause says nothing of it
+    w.give(hold()).give(Input::Activated { host: "host-1".into(), digest: new() });
+    assert!(w.run.paused);
+    w.give(promote()).activated("host-2", new());
+    assert_eq!((w.run.state, w.run.paused), (State::Succeeded, false));
+
+    let mut w = on_its_way();
+    w.give(hold()).give(Input::Abort { by: "mei".into() });
+    assert_eq!((w.run.state, w.run.paused), (State::RollingBack, true));
+    w.give(Input::Activated { host: "host-1".into(), digest: old() });
+    assert!(!w.run.paused);
+
+    // one that takes over and does not come as far as the cluster says so again
+    let hosts = vec![("host-1".to_owned(), Some(on_old()))];
+    let mut run = Run::deploy(Plan { handed: true, pauses: true, ..plan(0) }, hosts, Timestamp(0));
+    run.paused = true;
+    let mut w = World { run, now: Timestamp(0), said: Vec::new(), orders: Vec::new() };
+    w.give(Input::Start).give(Input::BuildFailed { error: "no disk".into() });
+    assert_eq!((w.run.state, w.run.paused), (State::Failed, true));
+    assert!(w.run.error.clone().unwrap_or_default().contains("stays paused"), "{:?}", w.run.error);
 }

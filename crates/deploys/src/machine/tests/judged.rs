@@ -36,7 +36,11 @@ fn a_canary_that_is_worse_goes_back_at_once_and_locks() {
     let mut w = World::watched(Inconclusive::Hold);
     w.judged(Judged::Worse);
     assert_eq!((w.run.state, w.ordered("restore")), (State::RollingBack, vec!["host-1".to_owned()]));
-    assert!(w.orders.iter().any(|o| matches!(o, Effect::Lock { why } if why.contains("Worse"))), "{:?}", w.orders);
+    assert!(
+        w.orders.iter().any(|o| matches!(o, Effect::Lock { by: Locker::Judge, why } if why.contains("Worse"))),
+        "{:?}",
+        w.orders
+    );
     assert!(w.said.iter().any(|f| matches!(f, Fact::Judged { judgement } if judgement.verdict == Judged::Worse)));
     w.activated("host-1", old());
     assert_eq!(w.run.state, State::RolledBack);
@@ -56,7 +60,11 @@ fn a_canary_that_is_not_worse_goes_on_after_its_hold() {
     assert_eq!((w.run.state, &w.orders[..]), (State::Canary, &[Effect::RunCheck][..]));
     w.give(Input::Checked(Verdict::Fail { said: "slow".into() }));
     assert_eq!(w.run.state, State::RollingBack);
-    assert!(w.orders.iter().any(|o| matches!(o, Effect::Lock { why } if why.contains("slow"))), "{:?}", w.orders);
+    assert!(
+        w.orders.iter().any(|o| matches!(o, Effect::Lock { by: Locker::Server, why } if why.contains("slow"))),
+        "{:?}",
+        w.orders
+    );
 }
 
 #[test]
@@ -117,7 +125,7 @@ fn a_restart_asks_the_judge_about_the_same_watch() {
         (n.clone(), Some(if n == "host-1" { on_new } else { on_old() }))
     });
     let hosts = hosts.collect();
-    w.give(Input::Resumed { hosts });
+    w.give(Input::Resumed { hosts, kept: false });
     assert_eq!(w.orders, [Effect::RunJudge { since }]);
     // While only its agent is away, the release goes on serving.
     let on_new = Running::Release { digest: new(), healthy: true };

@@ -140,7 +140,7 @@ fn hosts_that_come_back_are_asked_again() {
     assert_eq!(w.ordered("prepare"), ["host-1"]);
     w.prepared("host-1");
     let hosts = w.names().into_iter().map(|n| (n, Some(on_old()))).collect();
-    w.give(Input::Resumed { hosts });
+    w.give(Input::Resumed { hosts, kept: false });
     assert_eq!((w.run.state, w.ordered("prepare").len()), (State::AwaitingApproval, 2));
     w.prepared("host-1").prepared("host-2").agree();
     assert_eq!(w.ordered("flip").len(), 2);

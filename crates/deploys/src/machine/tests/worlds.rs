@@ -84,6 +84,9 @@ struct Sim {
     wire: Vec<Effect>,
     build_fails: bool,
     promoted_by_person: bool,
+    /// Somebody said that it shall end.
+    sent_back: bool,
+    locks: usize,
 }
 
 impl Sim {
@@ -113,6 +116,8 @@ impl Sim {
             matches!(run.error.as_deref(), Some(e) if e.starts_with("cancelled") || e.starts_with("aborted"));
         let went_back = run.state == State::RollingBack && before.state != State::RollingBack;
         assert!(!went_back || run.plan.irreversible.is_none() || by_person, "it went back by itself: {:?}", run.error);
+        self.sent_back |= by_person;
+        self.locks += effects.iter().filter(|e| matches!(e, Effect::Lock { .. })).count();
         self.promoted_by_person |= person && run.state != before.state;
         self.run = run;
         if !self.run.state.is_final() && !self.run.state.waits_for_person() {
@@ -238,7 +243,7 @@ impl Sim {
                     self.hosts.values_mut().for_each(|sim| (sim.prepared, sim.warm) = (false, false));
                 }
                 let hosts = self.hosts.iter().map(|(n, h)| (n.clone(), h.connected.then_some(h.running))).collect();
-                self.give(Input::Resumed { hosts });
+                self.give(Input::Resumed { hosts, kept: false });
             }
             Act::Sick(i) => {
                 let host = name(i);
@@ -339,7 +344,7 @@ proptest! {
         let plan = Plan { canary_hosts: canary, max_unavailable, judge, later, approve, hooks, irreversible, prepare: [Prepare::None, Prepare::Next, Prepare::All][prepare], keep_warm_ms: if warm { 60_000 } else { 0 }, ..base };
         let known = hosts.iter().map(|(n, h)| (n.clone(), Some(h.running))).collect();
         let run = if rollback { Run::rollback(Plan { canary_hosts: 0, judge: None, later: Vec::new(), approve: None, irreversible: None, hooks: Box::new(Hooks { on_rollback: plan.hooks.on_rollback.clone(), ..Hooks::default() }), ..plan }, new(), known, now) } else { Run::deploy(plan, known, now) };
-        let mut sim = Sim { run, now, hosts, wire: Vec::new(), build_fails, promoted_by_person: false };
+        let mut sim = Sim { run, now, hosts, wire: Vec::new(), build_fails, promoted_by_person: false, sent_back: false, locks: 0 };
         sim.give(Input::Start);
         for act in acts {
             sim.act(act);
@@ -375,6 +380,8 @@ proptest! {
                 prop_assert!(sim.run.hosts.iter().filter(|h| h.is_bad()).count() <= sim.run.plan.max_unavailable);
             }
             State::RolledBack => {
+                let touched = sim.run.hosts.iter().any(|h| h.touched);
+                prop_assert!(sim.sent_back || sim.locks == usize::from(touched), "{} locks: {:?}", sim.locks, sim.run);
                 for h in sim.run.hosts.iter().filter(|h| h.touched) {
                     prop_assert_eq!(sim.hosts[&h.name].running.digest(), before[&h.name].digest());
                 }

@@ -1,6 +1,7 @@
 //! What a target of commands says.
 
 use super::super::Command;
+use super::lines::item;
 use super::words::{Checked, argv, env, seconds, variable};
 
 pub(super) fn command(command: &Command, at: &[&str]) -> Checked {
@@ -14,8 +15,8 @@ pub(super) fn command(command: &Command, at: &[&str]) -> Checked {
     seconds(command.idle_timeout_s, 1, &below("idle_timeout_s"))?;
     seconds(command.settle_s, 0, &below("settle_s"))?;
     env(&command.env, &below("env"))?;
-    for secret in &command.secrets {
-        variable(secret, &below("secrets"))?;
+    for (index, secret) in command.secrets.iter().enumerate() {
+        variable(secret, &[&below("secrets")[..], &[item(index).as_str()]].concat())?;
     }
     Ok(())
 }

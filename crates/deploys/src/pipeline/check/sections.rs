@@ -2,6 +2,7 @@
 
 use super::super::expects::{LINE_CHARS_MAX, LINES_MAX};
 use super::super::{Expects, HookAt, Pipeline};
+use super::lines::item;
 use super::words::{Checked, argv, env, line, path, seconds, variable};
 
 pub(super) fn hooks(p: &Pipeline) -> Checked {
@@ -12,8 +13,8 @@ pub(super) fn hooks(p: &Pipeline) -> Checked {
         seconds(hook.timeout_s, 1, &at("timeout_s"))?;
         seconds(hook.idle_timeout_s, 1, &at("idle_timeout_s"))?;
         env(&hook.env, &at("env"))?;
-        for secret in &hook.secrets {
-            variable(secret, &at("secrets"))?;
+        for (index, secret) in hook.secrets.iter().enumerate() {
+            variable(secret, &["hooks", which.word(), "secrets", &item(index)])?;
         }
     }
     Ok(())
@@ -25,8 +26,8 @@ pub(super) fn expectations(expects: &Expects) -> Checked {
         if lines.len() > LINES_MAX {
             return Err((path(&at(key)), format!("has {} lines, more than {LINES_MAX}", lines.len())));
         }
-        for text in lines {
-            line(text, &at(key))?;
+        for (index, text) in lines.iter().enumerate() {
+            line(text, &["expects", key, &item(index)])?;
         }
     }
     if !expects.contingency.is_empty() {
@@ -36,8 +37,7 @@ pub(super) fn expectations(expects: &Expects) -> Checked {
         return Err((path(&at("metrics")), format!("has {} lines, more than {LINES_MAX}", expects.metrics.len())));
     }
     for (index, metric) in expects.metrics.iter().enumerate() {
-        let says =
-            |key: &'static str, why: &str| (path(&["expects", "metrics", key]), format!("of line {} {why}", index + 1));
+        let says = |key: &'static str, why: &str| (path(&["expects", "metrics", &item(index), key]), why.to_owned());
         if metric.query.trim().is_empty() || metric.query.chars().count() > LINE_CHARS_MAX {
             return Err(says("query", "must have 1 to 500 characters; write a PromQL query with one value"));
         }

@@ -2,7 +2,7 @@
 
 use super::super::Pipeline;
 use super::super::stages::STAGES_MAX;
-use super::item;
+use super::lines::item;
 use super::words::{Checked, path, seconds};
 
 pub(super) fn stages(p: &Pipeline) -> Checked {

@@ -4,6 +4,7 @@ use super::super::handed;
 use super::super::rollout::{APPROVALS_MAX, STEPS_MAX};
 use super::super::{Approve, Canary, CanaryJudge, Check, Target};
 use super::command::command;
+use super::lines::item;
 use super::words::{Checked, line, name, path, seconds};
 
 pub(super) fn target(environment: &str, target: &Target) -> Checked {
@@ -22,16 +23,18 @@ pub(super) fn target(environment: &str, target: &Target) -> Checked {
     if let Some(approve) = &target.approve {
         approvals(approve, &at(&["approve"]))?;
     }
-    for freeze in &target.freezes {
-        freeze.span().map_err(|(key, why)| (path(&[&at(&["freezes"]), &[key][..]].concat()), why))?;
-        line(&freeze.reason, &at(&["freezes", "reason"]))?;
-        line(&freeze.owner, &at(&["freezes", "owner"]))?;
+    for (index, freeze) in target.freezes.iter().enumerate() {
+        let nth = item(index);
+        let below = |key: &'static str| ["targets", environment, "freezes", &nth, key];
+        freeze.span().map_err(|(key, why)| (path(&below(key)), why))?;
+        line(&freeze.reason, &below("reason"))?;
+        line(&freeze.owner, &below("owner"))?;
     }
     Ok(())
 }
 
 fn canary(canary: &Canary, at: &[&str], steps_elsewhere: bool) -> Checked {
-    let below = |rest: &[&'static str]| path(&[at, rest].concat());
+    let below = |rest: &[&str]| path(&[at, rest].concat());
     if canary.steps.len() > STEPS_MAX {
         return Err((below(&["steps"]), format!("has {} steps, more than {STEPS_MAX}", canary.steps.len())));
     }
@@ -50,7 +53,8 @@ fn canary(canary: &Canary, at: &[&str], steps_elsewhere: bool) -> Checked {
     }
     let mut before = 0;
     for (index, step) in canary.steps.iter().enumerate() {
-        let says = |key: &'static str, why: String| (below(&["steps", key]), format!("of step {} {why}", index + 1));
+        let nth = item(index);
+        let says = |key: &str, why: String| (below(&["steps", &nth, key]), format!("of step {} {why}", index + 1));
         let hosts = step.hosts.of(100);
         if hosts == 0 {
             return Err(says("hosts", "is 0; a step has at least one host".to_owned()));
@@ -64,7 +68,7 @@ fn canary(canary: &Canary, at: &[&str], steps_elsewhere: bool) -> Checked {
         }
         before = hosts;
         let hold_s = step.hold_s.unwrap_or(canary.hold_s);
-        let in_step = [at, &["steps"]].concat();
+        let in_step = [at, &["steps", &nth]].concat();
         seconds(hold_s, 0, &[&in_step, &["hold_s"][..]].concat())?;
         if let Some(judged) = step.judge.as_ref().or(canary.judge.as_ref()) {
             judge(judged, hold_s, &in_step)?;
@@ -77,7 +81,11 @@ fn canary(canary: &Canary, at: &[&str], steps_elsewhere: bool) -> Checked {
 }
 
 fn judge(judge: &CanaryJudge, hold_s: u32, at: &[&str]) -> Checked {
-    judge.check(hold_s).map_err(|(rest, why)| (path(&[at, &["judge"], rest].concat()), why))
+    judge.check(hold_s).map_err(|(rest, why)| (path(&[at, &["judge"], rest].concat()), why))?;
+    match judge.wrong_level() {
+        None => Ok(()),
+        Some((index, why)) => Err((path(&[at, &["judge", "after", "levels", &item(index)]].concat()), why)),
+    }
 }
 
 fn check_of(check: &Check, at: &[&str]) -> Checked {
@@ -102,8 +110,8 @@ fn approvals(approve: &Approve, at: &[&str]) -> Checked {
     if !approve.by.is_empty() && approve.by.len() < approve.count as usize {
         return Err((below("by"), format!("names {} people, and {} have to agree", approve.by.len(), approve.count)));
     }
-    for person in &approve.by {
-        line(person, &[at, &["by"]].concat())?;
+    for (index, person) in approve.by.iter().enumerate() {
+        line(person, &[at, &["by", &item(index)]].concat())?;
     }
     seconds(approve.within_s, 1, &[at, &["within_s"]].concat())
 }

@@ -114,9 +114,9 @@ fn a_judge_is_read_and_its_errors_name_the_line() {
         ("          for_s: 900", "          for_s: 1", 23, "between `every_s` (5)"),
         ("          factor: 2", "          factor: 1", 24, "above 1"),
         ("then: rollback", "then: shrug", 25, "shrug"),
-        ("unit: 1e6", "unit: 0", 26, "after.levels` has the query `process_resident_memory_bytes"),
-        ("relative_min: 0.05", "relative_min: 0", 26, "`relative_min` must be above 0"),
-        ("'sum(queue_length{job=\"$service\"})'", "' '", 26, "1 to 4096 characters"),
+        ("unit: 1e6", "unit: 0", 27, "after.levels` has the query `process_resident_memory_bytes"),
+        ("relative_min: 0.05", "relative_min: 0", 27, "`relative_min` must be above 0"),
+        ("'sum(queue_length{job=\"$service\"})'", "' '", 28, "1 to 4096 characters"),
         ("unit: 1, direction", "direction", 28, "unit"),
         (
             "          bad: 'http_requests_total{job=\"$service\",code=~\"5..\"}'",
@@ -198,7 +198,7 @@ fn steps_approvals_windows_hooks_and_expectations_are_read() {
 fn their_errors_name_the_line() {
     let cases: &[(&str, &str, usize, &str)] = &[
         ("        - {hosts: 1}", "        - {hosts: 0}", 10, "of step 1 is 0"),
-        ("{hosts: \"10%\", hold_s: 60}", "{hosts: \"60%\"}", 10, "of step 3 is not more"),
+        ("{hosts: \"10%\", hold_s: 60}", "{hosts: \"60%\"}", 12, "of step 3 is not more"),
         ("      hold_s: 30", "      hosts: 1", 7, "says how many hosts, and so does `steps`"),
         ("      count: 2", "      count: 0", 15, "approve.count` must be"),
         ("      by: [mei, raj, ana]", "      by: [mei]", 16, "names 1 people, and 2"),
@@ -212,7 +212,9 @@ fn their_errors_name_the_line() {
         ("[\"migrations/**\"]", "[\"/etc\"]", 24, "irreversible.paths"),
         ("  why: columns are dropped", "  why: \"\"", 25, "irreversible.why"),
         ("should: stay", "should: wobble", 28, "wobble"),
-        ("by: 0.1", "by: -1", 28, "expects.metrics.by` of line 1"),
+        ("by: 0.1", "by: -1", 28, "`expects.metrics.by` must be"),
+        ("alpha: 0.001}", "alpha: 2}", 13, "canary.steps.judge.alpha`"),
+        ("[\"latency above 1 s\"]", "\n    - good\n    - ''", 32, "expects.signs`"),
         ("  after_s: 300", "  after_s: 0", 32, "expects.after_s"),
     ];
     for (from, to, line, words) in cases {

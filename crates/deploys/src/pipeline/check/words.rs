@@ -1,6 +1,7 @@
 //! The rules that many keys share: names, times, commands, variables, paths. Each takes the keys it speaks of.
 
 use super::super::expects::LINE_CHARS_MAX;
+use super::lines::item;
 
 /// Longest any time in the file may be: a day.
 const SECONDS_MAX: u32 = 86_400;
@@ -67,10 +68,10 @@ pub(super) fn env(map: &std::collections::BTreeMap<String, String>, at: &[&str])
 }
 
 pub(super) fn globs(patterns: &[String], at: &[&str]) -> Checked {
-    for pattern in patterns {
+    for (index, pattern) in patterns.iter().enumerate() {
         if pattern.is_empty() || pattern.starts_with('/') || pattern.split('/').any(|p| p == "..") {
             return Err((
-                path(at),
+                path(&[at, &[item(index).as_str()]].concat()),
                 format!("has `{pattern}`; patterns start at the root of the checkout and stay in it"),
             ));
         }

@@ -11,7 +11,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use nix::unistd::{AccessFlags, access};
+use nix::{
+    errno::Errno,
+    unistd::{AccessFlags, access},
+};
 
 use super::{
     Base, Controller, Dirs, Role,
@@ -58,8 +61,8 @@ fn of(places: Places, role: Role) -> Result<Base, String> {
 /// The group of version 2 whose children may have limits, and why some of them may not. `names` are the controllers.
 pub(super) fn divided(own: &Path, role: Role, names: &[&str]) -> Result<(PathBuf, Option<String>), String> {
     let base = own.parent().filter(|_| Role::ALL.iter().any(|role| own.ends_with(role.leaf()))).unwrap_or(own);
-    if access(base, AccessFlags::W_OK).is_err() {
-        return Err(format!("{} may not be written: {}", base.display(), advice(role)));
+    if let Err(error) = access(base, AccessFlags::W_OK) {
+        return Err(format!("{}: {}", not_given(base, error), advice(role)));
     }
     let offered = fs::read_to_string(base.join("cgroup.controllers")).unwrap_or_default();
     let wanted: Vec<&str> =
@@ -81,6 +84,22 @@ pub(super) fn divided(own: &Path, role: Role, names: &[&str]) -> Result<(PathBuf
         }
     }
     Ok((base.to_path_buf(), why))
+}
+
+/// Why a group may not be written: what a unit's folder is called is the unit's name.
+fn not_given(base: &Path, error: Errno) -> String {
+    let unit = base.file_name().and_then(|name| name.to_str()).filter(|name| name.ends_with(".service"));
+    match (error, unit) {
+        (Errno::EROFS, _) => format!(
+            "{} is mounted read-only, by `ProtectControlGroups=` of a unit or by a container, so programs have no limit on memory \
+             and processes together",
+            base.display()
+        ),
+        (_, Some(unit)) => {
+            format!("the unit {unit} has no `Delegate=`, so programs have no limit on memory and processes together")
+        }
+        (_, None) => format!("{} may not be written", base.display()),
+    }
 }
 
 fn advice(role: Role) -> String {
@@ -205,6 +224,10 @@ mod tests {
         assert_eq!(divided(&unit.join("other"), Role::Server, &[]).unwrap().0, unit.join("other"));
         let gone = divided(&dir.path().join("no/server"), Role::Server, &[]).unwrap_err();
         assert!(gone.contains("DelegateSubgroup=server"), "{gone}");
+        let no_delegate = divided(&dir.path().join("no/tenfold.service/server"), Role::Server, &[]).unwrap_err();
+        assert!(no_delegate.starts_with("the unit tenfold.service has no `Delegate=`, so"), "{no_delegate}");
+        let read_only = not_given(&unit, Errno::EROFS);
+        assert!(read_only.contains("tenfold.service is mounted read-only, by `ProtectControlGroups=`"), "{read_only}");
         let nothing = of(Places::default(), Role::Server).unwrap_err();
         assert_eq!(nothing, "no control group can be had");
         let denied = Places { v2: None, v1: vec![(Controller::Memory, dir.path().join("gone"))] };

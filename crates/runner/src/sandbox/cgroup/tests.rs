@@ -24,7 +24,7 @@ fn what_the_hierarchy_does_not_offer_is_said() {
     files(&dir, &["pids.max"]);
     let mut base = Base::of_version_2(parent.path());
     let group = Group::make(&base, "build-1").unwrap();
-    let none = Some("its control group has no controller memory");
+    let none = Some("its control group has no controller memory (a unit of systemd gets it by `Delegate=memory`)");
     assert_eq!(missing(&group.limit(LIMITS)), [("memory", none), ("pids", None)]);
     assert_eq!(fs::read_to_string(dir.join("pids.max")).unwrap(), "512");
     group.join(7).unwrap();

@@ -126,8 +126,11 @@ impl Inputs {
         all.push(Input::Abort { by: "mei".into() });
         all.push(Input::Supersede { by: "mei".into() });
         for running in [None].into_iter().chain(self.running.iter().map(|r| Some(*r))) {
-            let hosts = run.hosts.iter().map(|h| (h.name.clone(), running)).collect();
-            all.push(Input::Resumed { hosts });
+            let hosts: Vec<_> = run.hosts.iter().map(|h| (h.name.clone(), running)).collect();
+            if run.building || run.hook.is_some() {
+                all.push(Input::Resumed { hosts: hosts.clone(), kept: true });
+            }
+            all.push(Input::Resumed { hosts, kept: false });
         }
         all
     }

@@ -39,6 +39,9 @@ pub(super) fn check_step(before: &Run, input: &Input, after: &Run, effects: &[Ef
         };
         assert!(fits, "{effect:?} does not belong there: {}", told());
     }
+    if let Some(wrong) = wrong_lock(before, input, after, effects) {
+        panic!("{wrong}: {}", told());
+    }
     let held_before = matches!(after.held_in, Some(State::Canary | State::Promoting));
     assert!(after.held_in.is_none() || (after.state == State::Held && held_before), "{}", told());
     if before.state == State::Held && matches!(after.state, State::Promoting | State::Canary) {
@@ -66,6 +69,21 @@ pub(super) fn check_step(before: &Run, input: &Input, after: &Run, effects: &[Ef
     }
 }
 
+/// A way back without a person's word locks, once; one that a person asked for does not.
+fn wrong_lock(before: &Run, input: &Input, after: &Run, effects: &[Effect]) -> Option<&'static str> {
+    let locks = effects.iter().filter(|e| matches!(e, Effect::Lock { .. })).count();
+    let entered = |state| after.steps.iter().skip(before.steps.len()).any(|s| s.name == state);
+    if matches!(input, Input::Cancel { .. } | Input::Abort { .. }) {
+        return (locks > 0).then_some("who sent it back was locked out");
+    }
+    let touched = after.hosts.iter().any(|h| h.touched);
+    if entered(State::RollingBack) && locks != usize::from(touched) {
+        return Some("it went back by itself without one lock");
+    }
+    let stays = after.plan.irreversible.is_some() && entered(State::Held);
+    (locks > usize::from(entered(State::RollingBack) || stays)).then_some("it was locked, and did not go back")
+}
+
 /// What is started ahead of a flip: where it may be, that it is flipped to or fails, and that it ends with the deploy.
 fn wrong_ahead(before: &Run, was: &Host, after: &Run, is: &Host, effects: &[Effect]) -> Option<&'static str> {
     let last = |wanted: fn(&Effect) -> Option<&String>| {
@@ -81,7 +99,7 @@ fn wrong_ahead(before: &Run, was: &Host, after: &Run, is: &Host, effects: &[Effe
     if (was.beside || begins.is_some()) && !is.beside {
         return Some("that something stands beside was forgotten");
     }
-    if stands(is) && plan.prepare == Prepare::None {
+    if stands(is) && plan.prepare == Prepare::None && !is.warm {
         return Some("nothing was to be prepared");
     }
     if flip.is_some() && !stands(was) {

@@ -136,6 +136,11 @@ pub(super) fn all() -> Vec<Scenario> {
             ),
             inputs: Inputs::likely(),
         },
+        Scenario {
+            name: "a rollback to what is kept warm",
+            run: Run::rollback(way_back.clone(), new(), hosts(1, Some(on_old())), NOW).with_warm(|_| true),
+            inputs: Inputs::likely(),
+        },
         two("a rollback of two", Run::rollback(Plan { batch: 2, ..way_back }, new(), hosts(2, Some(on_old())), NOW)),
         two("two hosts", Run::deploy(Plan { batch: 1, ..on_grid(1) }, hosts(2, Some(on_old())), NOW)),
         one("two steps", Plan { later, ..on_grid(1) }),

@@ -26,11 +26,7 @@ pub struct Forges {
 impl Forges {
     /// The clock is for signatures, and for instants at which somebody asks to be called again.
     pub fn new(clock: Arc<dyn Clock>) -> Result<Self, reqwest::Error> {
-        let client = reqwest::Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .timeout(TIMEOUT)
-            .user_agent(concat!("tenfold/", env!("CARGO_PKG_VERSION")))
-            .build()?;
+        let client = crate::client(TIMEOUT)?;
         Ok(Self { client, clock })
     }
 

@@ -26,11 +26,7 @@ pub struct Forward {
 
 impl Forward {
     pub fn new(clock: Arc<dyn Clock>) -> Result<Self, SetupError> {
-        let client = reqwest::Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .timeout(TIMEOUT)
-            .user_agent(concat!("tenfold/", env!("CARGO_PKG_VERSION")))
-            .build()?;
+        let client = crate::client(TIMEOUT)?;
         Ok(Self { client, clock })
     }
 }

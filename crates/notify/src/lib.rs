@@ -17,6 +17,7 @@ mod webhook;
 mod webpush;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use tenfold_app::alerts::{Channel, Notice, Notifier, NotifyError, Push, PushError, PushTo, Update};
@@ -48,6 +49,15 @@ pub enum SetupError {
     PushKey(String),
     #[error("the HTTP client cannot be made")]
     Client(#[from] reqwest::Error),
+}
+
+/// Asks receivers that people or the settings name. It follows no redirect.
+fn client(timeout: Duration) -> reqwest::Result<reqwest::Client> {
+    reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .timeout(timeout)
+        .user_agent(concat!("tenfold/", env!("CARGO_PKG_VERSION")))
+        .build()
 }
 
 /// The channels that are set up.

@@ -52,11 +52,7 @@ impl Webhook {
         };
         let secret = text.trim().strip_prefix(PREFIX).and_then(|t| STANDARD.decode(t).ok());
         let secret = secret.filter(|s| s.len() >= 16).ok_or_else(|| SetupError::Secret(path.display().to_string()))?;
-        let client = reqwest::Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .timeout(TIMEOUT)
-            .user_agent(concat!("tenfold/", env!("CARGO_PKG_VERSION")))
-            .build()?;
+        let client = crate::client(TIMEOUT)?;
         Ok(Self { client, secret, clock, last: Mutex::default() })
     }
 

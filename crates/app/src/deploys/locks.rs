@@ -110,12 +110,7 @@ impl App {
             }
             store::lock_insert(t.tx(), &row)?;
             let text = made_text(&who.name, &made);
-            t.record(
-                EventDraft::new(who.actor.clone(), who.source, "lock.created", text)
-                    .service(&row.service)
-                    .environment(&row.environment)
-                    .data(serde_json::json!({"lock": made})),
-            )?;
+            t.record(event((who.actor.clone(), who.source), "lock.created", text, &made))?;
             Ok(())
         })
         .await?;
@@ -158,12 +153,7 @@ impl App {
                     format!("{} ended the {} of {} on {}", who.name, kind.word(), said(&row.service), row.environment)
                 }
             };
-            t.record(
-                EventDraft::new(who.actor.clone(), who.source, "lock.released", text)
-                    .service(&row.service)
-                    .environment(&row.environment)
-                    .data(serde_json::json!({"lock": lock})),
-            )?;
+            t.record(event((who.actor.clone(), who.source), "lock.released", text, &lock))?;
             queue::unlocked(t, &who, &row.service, &row.environment)
         })
         .await
@@ -205,13 +195,16 @@ pub(super) fn by_itself(app: &App, stored: &Stored, by: Locker, why: &str) -> Re
     };
     let (lock, owner) = view(&row)?;
     let text = format!("{subject} locked {} on {}: {}", row.service, row.environment, lock.reason);
-    let draft = EventDraft::new(owner, Source::System, "lock.created", text)
-        .service(&row.service)
-        .environment(&row.environment)
-        .deploy(stored.number)
-        .severity(Severity::Warning)
-        .data(serde_json::json!({"lock": lock}));
-    Ok((row, draft))
+    let draft = event((owner, Source::System), "lock.created", text, &lock);
+    Ok((row, draft.deploy(stored.number).severity(Severity::Warning)))
+}
+
+/// What the record holds of a lock.
+fn event((actor, source): (Actor, Source), kind: &str, text: String, lock: &Lock) -> EventDraft {
+    EventDraft::new(actor, source, kind, text)
+        .service(&lock.service)
+        .environment(&lock.environment)
+        .data(serde_json::json!({"lock": lock}))
 }
 
 /// Writes a lock with its event; one that is there already stays as it is, also another one of the same deploy.
@@ -247,12 +240,7 @@ pub(super) fn go_over(t: &mut Txn<'_>, who: &Caller, left: &[LockRow]) -> Result
         let (lock, _) = view(row)?;
         let over = lock.deploy.map_or_else(String::new, |number| format!(" over deploy {number}"));
         let text = format!("{} goes forward{over}, which unlocks {} on {}", who.name, row.service, row.environment);
-        t.record(
-            EventDraft::new(who.actor.clone(), who.source, "lock.released", text)
-                .service(&row.service)
-                .environment(&row.environment)
-                .data(serde_json::json!({"lock": lock})),
-        )?;
+        t.record(event((who.actor.clone(), who.source), "lock.released", text, &lock))?;
     }
     Ok(())
 }

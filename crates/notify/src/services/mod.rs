@@ -176,11 +176,7 @@ pub struct Services {
 
 impl Services {
     pub fn open(settings: &Settings, public_url: &str, clock: Arc<dyn Clock>) -> Result<Self, SetupError> {
-        let client = reqwest::Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .timeout(TIMEOUT)
-            .user_agent(concat!("tenfold/", env!("CARGO_PKG_VERSION")))
-            .build()?;
+        let client = crate::client(TIMEOUT)?;
         Ok(Self { client, accounts: Accounts::open(settings, public_url)?, clock })
     }
 

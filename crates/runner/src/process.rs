@@ -145,6 +145,16 @@ mod tests {
             command.kill_on_drop(true).spawn().unwrap()
         };
         let (kept, lost, warm) = (start("1"), start("2"), start("3"));
+        for child in [&kept, &lost, &warm] {
+            // Linux lets the parent go on before it has laid out the new program's environment.
+            let environ = format!("/proc/{}/environ", child.id().unwrap());
+            let told = async {
+                while std::fs::read(&environ).unwrap().is_empty() {
+                    tokio::task::yield_now().await
+                }
+            };
+            tokio::time::timeout(Duration::from_secs(10), told).await.expect("a started program has an environment");
+        }
         let pids = |children: &[&tokio::process::Child]| {
             let mut pids: Vec<i32> = children.iter().map(|c| i32::try_from(c.id().unwrap()).unwrap()).collect();
             pids.sort_unstable();

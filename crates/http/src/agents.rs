@@ -22,8 +22,8 @@ use tenfold_app::people::Token;
 use tenfold_deploys::Digest;
 use tenfold_httpkit::server::Encrypted;
 use tenfold_protocols::agent::{
-    BlobDigest, CHUNK_BYTES_MAX, FromAgent, LONG_KEPT_BYTES_MAX, TEXT_FRAME_BYTES_MAX, ToAgent, decode_from_agent,
-    encode_chunk,
+    BlobDigest, CHUNK_BYTES_MAX, FromAgent, LONG_KEPT_BYTES_MAX, READ_BYTES, TEXT_FRAME_BYTES_MAX, ToAgent,
+    decode_from_agent, encode_chunk,
 };
 use tenfold_types::{ErrorCode, Fault};
 use tokio::sync::mpsc;
@@ -133,6 +133,7 @@ async fn connect(
         _ => return Err(ApiError(Fault::new(ErrorCode::Unauthenticated, "this address is for agents"))),
     };
     Ok(upgrade
+        .read_buffer_size(READ_BYTES)
         .max_message_size(TEXT_FRAME_BYTES_MAX)
         .max_frame_size(TEXT_FRAME_BYTES_MAX)
         .on_upgrade(move |socket| serve(app, credential, socket)))

@@ -21,6 +21,9 @@ pub use limits::{LIMIT_BYTES_MAX, LIMITS_MAX, LimitsReport, RunLimits};
 pub const PROTOCOL: u32 = 2;
 /// Largest text frame. A manifest of 50 000 files fits.
 pub const TEXT_FRAME_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Bytes that are asked of a connection at one time. The library clears as many before each read, and its own 128 KiB are more than
+/// most messages have.
+pub const READ_BYTES: usize = 16 * 1024;
 /// Largest chunk of a blob in one binary frame.
 pub const CHUNK_BYTES_MAX: usize = 256 * 1024;
 /// Largest binary frame: the blob's digest and a chunk.

@@ -12,7 +12,7 @@ use tenfold_promql::{
 use tenfold_tsdb::{CoarseSeries, SeriesChunks, Tsdb, TsdbError};
 use tenfold_types::{ErrorCode, Fault, HistogramPoint, Labels, Matcher, Point, Timestamp};
 
-use super::small::{Extent, is_small};
+use super::small::{Extent, Place, place_of};
 use crate::App;
 
 /// Threads one query may read series with, when nobody else asks.
@@ -472,14 +472,14 @@ impl App {
         let queued = asked.elapsed();
         // Queries share the processors, so that many at once do not multiply the threads.
         let running = limits.concurrency_max.saturating_sub(self.metrics.queries.available_permits()).max(1);
-        let small = is_small(&self.metrics, expr, how, extent);
-        let threads = if small { 1 } else { (processors() / running).max(1) };
+        let place = place_of(&self.metrics, expr, how, extent);
+        let threads = if place == Place::Apart { (processors() / running).max(1) } else { 1 };
         let means = Means { threads, rows_max_ms: how.rows_max_ms, explain: how.explain, shared: true };
         let interrupt = Arc::new(Interrupt::default());
         let guard = Cancel(interrupt.clone());
-        let result = if small {
-            let here = AssertUnwindSafe(|| self.metrics.evaluate(expr, &interrupt, means, run));
-            tokio::task::block_in_place(|| catch_unwind(here)).ok()
+        let result = if place != Place::Apart {
+            let here = || catch_unwind(AssertUnwindSafe(|| self.metrics.evaluate(expr, &interrupt, means, run)));
+            if place == Place::AtOnce { here() } else { tokio::task::block_in_place(here) }.ok()
         } else {
             let (app, expr, seen) = (self.clone(), expr.to_owned(), interrupt.clone());
             let mut work = tokio::task::spawn_blocking(move || app.metrics.evaluate(&expr, &seen, means, run));

@@ -11,6 +11,8 @@ const TEXT_BYTES_MAX: usize = 1024;
 const SERIES_MAX: u64 = 16;
 /// Series times the seconds of samples that are looked at: some ten milliseconds where there is a sample each second.
 const SERIES_SECONDS_MAX: f64 = 4e6;
+/// The same of what takes a millisecond or two even then, and a tenth of one as samples usually come.
+const AT_ONCE_SECONDS_MAX: f64 = 6e5;
 /// A query that is to be ended sooner than this needs someone who watches it.
 const TIMEOUT_MS_MIN: u64 = 1_000;
 
@@ -32,19 +34,42 @@ impl Extent {
     }
 }
 
-/// Whether a query is small for certain, and this thread can be kept from its other work meanwhile: other threads of the
-/// runtime then take that over.
-pub(super) fn is_small(state: &State, expr: &str, how: How, extent: Extent) -> bool {
+/// Where a query is evaluated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// On a thread of its own.
+    Apart,
+    /// Here, and other threads of the runtime take over what this one would have done meanwhile.
+    Here,
+    /// Here, as any other work of this thread: calling others costs more.
+    AtOnce,
+}
+
+/// Where a query is best evaluated, by what it looks at for certain.
+pub(super) fn place_of(state: &State, expr: &str, how: How, extent: Extent) -> Place {
     let watched = how.explain || how.lookback_ms.is_some() || how.timeout_ms.is_some_and(|ms| ms < TIMEOUT_MS_MIN);
     if watched || expr.len() > TEXT_BYTES_MAX || !has_other_threads() {
-        return false;
+        return Place::Apart;
     }
-    let Ok(parsed) = state.parse_query(expr) else { return false };
+    let Ok(parsed) = state.parse_query(expr) else { return Place::Apart };
     let span_s = extent.span_ms as f64 / 1000.0;
-    let Some(seconds) = parsed.seconds_looked_at(span_s, extent.steps) else { return false };
+    let Some(seconds) = parsed.seconds_looked_at(span_s, extent.steps) else { return Place::Apart };
     let selectors = parsed.selectors();
     let series = selectors.iter().map(|s| state.tsdb.series_at_most(&s.matchers)).sum::<Option<u64>>();
-    series.is_some_and(|n| n <= SERIES_MAX && n as f64 * seconds <= SERIES_SECONDS_MAX)
+    match series {
+        Some(n) if n <= SERIES_MAX => place_for(n as f64 * seconds),
+        _ => Place::Apart,
+    }
+}
+
+fn place_for(series_seconds: f64) -> Place {
+    if series_seconds <= AT_ONCE_SECONDS_MAX {
+        Place::AtOnce
+    } else if series_seconds <= SERIES_SECONDS_MAX {
+        Place::Here
+    } else {
+        Place::Apart
+    }
 }
 
 fn has_other_threads() -> bool {
@@ -54,6 +79,14 @@ fn has_other_threads() -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_takes_longer_is_evaluated_further_away() {
+        let days = |days: f64| days * 86_400.0;
+        let places = [0.0, days(6.0), days(8.0), days(40.0), days(60.0), f64::INFINITY, f64::NAN].map(place_for);
+        use Place::{Apart, AtOnce, Here};
+        assert_eq!(places, [AtOnce, AtOnce, Here, Here, Apart, Apart, Apart]);
+    }
 
     #[test]
     fn steps_of_a_time() {

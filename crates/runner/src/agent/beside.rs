@@ -91,8 +91,7 @@ impl Unit {
 
     /// Turns to what was prepared. The same order again, after a lost answer, finds it serving.
     pub(super) async fn flip(&mut self, order: OrderRef, digest: Digest, keep_warm: bool) {
-        let ready = |b: &Beside| b.prepared && b.order.deploy == order.deploy && b.active.digest == digest;
-        if self.kept.beside.as_ref().is_some_and(|b| ready(b) && b.active.stands()) {
+        if self.is_prepared(&order, digest) {
             return self.turn_to_beside(order, keep_warm).await;
         }
         // by the deploy: another's may have the same files and be run otherwise
@@ -102,6 +101,11 @@ impl Unit {
         }
         let error = format!("the release {} does not stand ready on this host", digest.short());
         self.fail(order, Some(digest), error, String::new());
+    }
+
+    pub(super) fn is_prepared(&self, order: &OrderRef, digest: Digest) -> bool {
+        let ready = |b: &Beside| b.prepared && b.order.deploy == order.deploy && b.active.digest == digest;
+        self.kept.beside.as_ref().is_some_and(|b| ready(b) && b.active.stands())
     }
 
     pub(super) async fn turn_to_beside(&mut self, order: OrderRef, keep_warm: bool) {
@@ -115,7 +119,7 @@ impl Unit {
         match self.switch(Active { since: self.shared.config.clock.now(), ..active }, &order, keep_warm).await {
             Ok(release) => {
                 self.shared.say(FromAgent::Activated { order, release });
-                self.prune();
+                self.prune_soon();
             }
             Err(error) => self.fail(order, Some(digest), error, String::new()),
         }

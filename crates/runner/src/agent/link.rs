@@ -7,7 +7,7 @@ use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
 use tenfold_deploys::{Digest, Manifest};
 use tenfold_protocols::agent::{
-    BINARY_FRAME_BYTES_MAX, BlobDigest, FromAgent, PROTOCOL, TEXT_FRAME_BYTES_MAX, ToAgent, decode_chunk,
+    BINARY_FRAME_BYTES_MAX, BlobDigest, FromAgent, PROTOCOL, READ_BYTES, TEXT_FRAME_BYTES_MAX, ToAgent, decode_chunk,
     decode_to_agent,
 };
 use tokio::{
@@ -113,6 +113,7 @@ async fn connect(shared: &Shared, server: &str) -> Result<Socket, String> {
         None
     };
     let config = WebSocketConfig::default()
+        .read_buffer_size(READ_BYTES)
         .max_message_size(Some(TEXT_FRAME_BYTES_MAX))
         .max_frame_size(Some(TEXT_FRAME_BYTES_MAX.max(BINARY_FRAME_BYTES_MAX)));
     match tokio_tungstenite::connect_async_tls_with_config(request, Some(config), true, connector).await {

@@ -66,6 +66,7 @@ impl Unit {
     /// Twice a second.
     pub(super) fn look(&mut self) {
         self.look_beside();
+        self.prune_when_due();
         let Some(active) = &self.kept.current else { return };
         if let Err(error) = service::cap_log(&self.place.log(active.digest)) {
             tracing::warn!(%error, service = %self.service, "the log of a service could not be cut");

@@ -26,6 +26,8 @@ use crate::process::ProcessId;
 const KEEP_MAX: usize = 5;
 /// Between two looks at the process.
 const LOOK: Duration = Duration::from_millis(500);
+/// After a flip, until releases that are not kept are removed.
+const PRUNE_AFTER: Duration = Duration::from_secs(1);
 
 pub(crate) enum Command {
     Stage { order: OrderRef, digest: Digest, manifest: Box<Manifest> },
@@ -115,6 +117,10 @@ pub(super) struct Unit {
     pub beside_failures: u32,
     pub beside_probe_at: Instant,
     pub attempt: Option<Attempt>,
+    /// When releases that are not kept are removed.
+    prune_at: Option<Instant>,
+    /// What was asked to be staged last: it is not to be removed before its turn comes.
+    staged: Option<Digest>,
     generation: u64,
     pub done: mpsc::UnboundedSender<Done>,
 }
@@ -166,6 +172,8 @@ impl Unit {
             beside_failures: 0,
             beside_probe_at: Instant::now(),
             attempt: None,
+            prune_at: None,
+            staged: None,
             generation: 0,
             done,
         }
@@ -183,7 +191,10 @@ impl Unit {
         }
         if order.epoch > self.kept.epoch {
             self.kept.epoch = order.epoch;
-            if let Err(error) = self.place.make().and_then(|()| self.kept.save(&self.place)) {
+            // What turns at once writes the epoch with the rest, before it answers.
+            if !self.turns_at_once(&command)
+                && let Err(error) = self.place.make().and_then(|()| self.kept.save(&self.place))
+            {
                 let error = format!("the order's epoch could not be kept: {error}");
                 return self.fail(order, command.digest(), error, String::new());
             }
@@ -198,7 +209,29 @@ impl Unit {
         }
     }
 
-    fn stage(&self, order: OrderRef, digest: Digest, manifest: Manifest) {
+    /// What it turns to stands there, and nothing has to be started or asked before.
+    fn turns_at_once(&self, command: &Command) -> bool {
+        match command {
+            Command::Flip { order, digest, .. } => self.is_prepared(order, *digest),
+            Command::Activate { order, digest, run, .. } => {
+                let run = run.clone().or_else(|| self.run_before(order.deploy, *digest));
+                let serves = |run: &RunSpec| self.kept.current.as_ref().is_some_and(|a| a.is(*digest, run));
+                let linked = |run: &RunSpec| run.is_link_only() && self.place.release(*digest).is_dir();
+                let stands = |run: &RunSpec| !serves(run) && (self.is_warm(*digest, run) || linked(run));
+                self.attempt.is_none() && run.is_some_and(|run| stands(&run))
+            }
+            _ => false,
+        }
+    }
+
+    /// It stands beside what serves, and answered when it was asked last.
+    fn is_warm(&self, digest: Digest, run: &RunSpec) -> bool {
+        let stands = |b: &Beside| b.active.is(digest, run) && b.active.stands();
+        self.beside_failures == 0 && self.kept.beside.as_ref().is_some_and(stands)
+    }
+
+    fn stage(&mut self, order: OrderRef, digest: Digest, manifest: Manifest) {
+        self.staged = Some(digest);
         let (shared, place) = (self.shared.clone(), self.place.clone());
         let running = self.release();
         tokio::spawn(async move {
@@ -228,8 +261,7 @@ impl Unit {
         if self.kept.current.as_ref().is_some_and(|a| a.is(digest, &run) && a.stands()) {
             return self.confirm(order);
         }
-        let warm = self.kept.beside.as_ref().filter(|b| b.active.is(digest, &run) && b.active.stands());
-        if warm.is_some() && self.beside_failures == 0 {
+        if self.is_warm(digest, &run) {
             return self.turn_to_beside(order, keep_warm).await;
         }
         if self.kept.beside.as_ref().is_some_and(|b| b.prepared) {
@@ -382,7 +414,7 @@ impl Unit {
             Then::Serve { keep_warm } => {
                 let release = self.switch(active, &attempt.order, keep_warm).await?;
                 self.shared.say(FromAgent::Activated { order: attempt.order.clone(), release });
-                self.prune();
+                self.prune_soon();
             }
             Then::Stand => {
                 let order = attempt.order.clone();
@@ -455,6 +487,8 @@ impl Unit {
     /// Writes what is kept without holding up the thread: other services flip meanwhile.
     async fn write_kept(&self) -> std::io::Result<()> {
         self.tell_beside();
+        // The links of others that were told to turn at the same time come before this.
+        tokio::task::yield_now().await;
         let (kept, place) = (self.kept.clone(), self.place.clone());
         let write = move || {
             if let Some(active) = &kept.current {
@@ -494,9 +528,20 @@ impl Unit {
         });
     }
 
-    pub(super) fn prune(&self) {
+    /// Not at once: right after a flip other services have theirs.
+    pub(super) fn prune_soon(&mut self) {
+        self.prune_at = Some(Instant::now() + PRUNE_AFTER);
+    }
+
+    /// Twice a second.
+    pub(super) fn prune_when_due(&mut self) {
+        if self.prune_at.is_none_or(|at| at > Instant::now()) {
+            return;
+        }
+        self.prune_at = None;
         let (shared, place, mut keep) = (self.shared.clone(), self.place.clone(), self.kept.ran.clone());
         keep.extend(self.kept.beside.as_ref().map(|b| b.active.digest));
+        keep.extend(self.staged);
         tokio::task::spawn_blocking(move || farm::prune(&shared, &place, &keep));
     }
 

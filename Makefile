@@ -1,7 +1,7 @@
 # The commands of this repository. `make demo` and `make test` need nothing
 # prepared: each installs what is missing first (scripts/install.sh says what).
 
-.PHONY: help demo test check bench fleet crash build web openapi clean-demo oracle fuzz alertmanager
+.PHONY: help demo test check bench alerts-bench fleet crash build web openapi clean-demo oracle fuzz alertmanager
 
 TENFOLD := target/debug/tenfold
 WEB_SOURCES := $(shell find web -type f -not -path 'web/node_modules/*' -not -path 'web/dist/*' 2>/dev/null)
@@ -13,6 +13,7 @@ help:
 	@echo "make build   the server with its pages"
 	@echo "make web     the pages alone"
 	@echo "make bench   the measured seconds of the story, and the store and StatsD beside their peers, on this machine"
+	@echo "make alerts-bench  storms, receivers in trouble, checks, breaches and rules beside Alertmanager, Prometheus, Nagios and Icinga"
 	@echo "make fleet   deploys beside Debian's capistrano and ansible on 20 and 50 hosts in namespaces; needs root"
 	@echo "make crash   the store of samples: 1,000 kills, 1,000 power cuts, damage at every 4 kB, a bomb of labels in 512 MB; deploys killed everywhere; paging: 1,000 kills"
 	@echo "make oracle  a million flags and contexts, ours beside the engine of Unleash's SDKs"
@@ -51,6 +52,18 @@ bench:
 	target/release/examples/store_bench
 	npm --prefix e2e/clients ci
 	target/release/examples/store_bench statsd
+
+# Apart from `make bench`: half an hour. One after the other, for each wants the machine for itself.
+alerts-bench: export TENFOLD_BIN = $(CURDIR)/target/release/tenfold
+alerts-bench:
+	scripts/install.sh bench
+	$(MAKE) --no-print-directory web
+	cargo build --release -p tenfold --bin tenfold
+	node e2e/alertmanager/storm.bench.mjs 10000 100 10000
+	node e2e/alertmanager/outage.bench.mjs
+	node e2e/alertmanager/checks.bench.mjs
+	node e2e/alertmanager/breach.bench.mjs 15
+	node e2e/alertmanager/rules.bench.mjs
 
 # Apart from `make bench`: a quarter of an hour, and it needs root, for the hosts are namespaces.
 fleet:

@@ -99,6 +99,16 @@ test('the explorer completes what is typed, runs it, and says what is wrong', as
   await drawn(page, 'max(queue_length)', /: now 40/);
   await page.goto('/graphs/explore?expr=max(');
   await figureOf(page, 'max(').locator('.chart-note').getByText(/unexpected/).waitFor();
+  // That it was refused stands in the browser's console, as it should.
+  for (const line of page.problems.splice(0)) assert.match(line, /status of 400.*max%28/);
+
+  // A number alone is no series, and stands beside others all the same.
+  await page.goto('/graphs/explore?expr=1%20%2B%201&expr=queue_length');
+  await page.getByRole('region', { name: 'Now: 1 + 1' }).getByRole('cell', { name: '2', exact: true }).waitFor();
+  await page.getByRole('textbox', { name: 'PromQL 2', exact: true }).waitFor();
+  await page.getByRole('region', { name: 'Lines of 1 + 1, queue_length' }).getByRole('button', { name: /queue=mail/ }).click();
+  await page.getByRole('button', { name: /queue=mail/, pressed: true }).waitFor();
+  await look(page, 'several');
   await page.context().close();
 });
 

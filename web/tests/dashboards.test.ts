@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { ALL, fill, filled, toggled } from "../src/charts/variables";
+import { ALL, eachOf, fill, filled, matching, toggled } from "../src/charts/variables";
+import { titled } from "../src/pages/graphs/DashboardPanel";
 
 const range = { fromMs: 0, toMs: 3_600_000, name: "1h", text: "last 1 h" };
 
@@ -8,6 +9,7 @@ describe("variables of a dashboard", () => {
     const values = { job: 'a"b', host: ALL };
     expect(fill('up{job="$job",host=~"${host}"}[$__range]', values, range)).toBe('up{job="a\\x22b",host=~".*"}[3600s]');
     expect(fill("rate(a[$__rate_interval])", {}, range)).toBe("rate(a[60s])");
+    expect(fill("increase(a[${__range_s}s]) * $__interval_ms / ($__to - $__from + $__range_ms)", {}, range)).toBe("increase(a[3600s]) * 10000 / (3600000 - 0 + 3600000)");
   });
   it("keeps a value from being a regular expression or the end of a text", () => {
     expect(fill('up{a=~"$a",b="$a"}', { a: "x.y (z)" }, range)).toBe('up{a=~"x\\\\.y \\\\(z\\\\)",b="x.y (z)"}');
@@ -31,6 +33,21 @@ describe("variables of a dashboard", () => {
       title: "Up of a.b, c on all",
       queries: [{ expr: 'up{job=~"(a\\\\.b|c)"}', legend: "{{instance}} of a.b, c for $5" }, { expr: "up" }],
     });
+  });
+  it("offers the values in which a regular expression finds something", () => {
+    const hosts = ["web-1:9100", "web-2:9100", "db:9100", "web-1:80"];
+    expect(matching(hosts, "^web")).toEqual(["web-1:9100", "web-2:9100", "web-1:80"]);
+    expect(matching(hosts, "^(web-\\d+):")).toEqual(["web-1", "web-2"]);
+    for (const none of [null, undefined, "", "(broken"]) expect(matching(hosts, none)).toEqual(hosts);
+  });
+  it("repeats a panel for each that is chosen, of all for each on offer", () => {
+    expect(eachOf(["a", "b"], [ALL, "a", "b", "c"])).toEqual(["a", "b"]);
+    expect(eachOf([ALL], [ALL, "a", "b"])).toEqual(["a", "b"]);
+    expect([eachOf("a", []), eachOf(ALL, ["x"]), eachOf(undefined, ["x"])]).toEqual([["a"], ["x"], []]);
+    const panel = { title: "Load", queries: [{ expr: "up" }] };
+    expect(titled(panel, "host").title).toBe("Load: ${host}");
+    for (const title of ["Load of $host", "Load of ${host}"]) expect(titled({ ...panel, title }, "host").title).toBe(title);
+    expect(titled({ ...panel, title: "Load of $hosts" }, "host").title).toBe("Load of $hosts: ${host}");
   });
   it("leaves what it does not know, and the end of a regular expression", () => {
     expect(fill('a{code=~"5..$"} + $nobody', {}, range)).toBe('a{code=~"5..$"} + $nobody');

@@ -31,6 +31,7 @@ const ANSWERS: Record<string, unknown> = {
     people: [{ login: "ana", name: "Ana Silva", schedules: ["photos-primary"], policies: ["photos"], ways: ["mail"], ready: false, unreachable: false, troubles: [trouble] },
       { login: "raj", name: "Raj Patel", schedules: [], policies: ["photos"], ways: [], ready: false, unreachable: true, troubles: [{ kind: "no_way", text: "has no address for a channel that is set up" }] }],
     steps: [{ policy: "photos", step: 2, from: "2026-11-30T08:00:00Z" }],
+    teams: [{ team: "web", policies: ["photos"], text: "has nobody in it" }],
     ends: [{ schedule: "imported", at: "2026-12-01T08:00:00Z" }],
   },
 };
@@ -75,6 +76,7 @@ test("my page has what waits for me, my shifts, swaps and ways, and how the last
 test("readiness says by name what is to mend, and which steps have nobody", async () => {
   await signedIn(ReadinessPage);
   expect(section("Steps with nobody")).toContain("Step 2 of photos has nobody from");
+  expect(section("Teams that cannot be paged as a whole")).toContain("web, which photos pages, has nobody in it");
   expect(section("Schedules that end")).toContain("imported has nobody any more from");
   const rows = [...box.querySelectorAll("tbody tr")].map((row) => row.textContent ?? "");
   expect(rows[0]).toContain("To mendAna Silva");

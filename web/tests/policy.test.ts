@@ -7,7 +7,7 @@ const policy: EscalationPolicy = {
   name: "photos", repeat: 2, deployer_first: { within_ms: 1_800_000, delay_ms: 90_000 },
   steps: [
     { delay_ms: 300_000, targets: [{ kind: "schedule", name: "photos-primary", offset: 1 }, { kind: "schedule", name: "web" }], round_robin: true },
-    { delay_ms: 30_000, targets: [{ kind: "person", name: "raj" }] },
+    { delay_ms: 30_000, targets: [{ kind: "person", name: "raj" }, { kind: "team", name: "web: all" }] },
   ],
 };
 

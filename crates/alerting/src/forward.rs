@@ -146,6 +146,8 @@ pub struct Waiting {
     by_place: BTreeMap<u64, Outgoing>,
     places: BTreeMap<Labels, u64>,
     last: u64,
+    /// Alerts in one request, since the receiver refused one with more as too large.
+    most: Option<usize>,
 }
 
 impl Waiting {
@@ -172,7 +174,7 @@ impl Waiting {
 
     /// What the next request has. It waits until [`Waiting::done`].
     pub fn batch(&self) -> Vec<(u64, Outgoing)> {
-        self.by_place.iter().take(BATCH_MAX).map(|(place, one)| (*place, one.clone())).collect()
+        self.by_place.iter().take(self.most.unwrap_or(BATCH_MAX)).map(|(place, one)| (*place, one.clone())).collect()
     }
 
     /// The receiver has its answer to a batch. What has been said anew of an alert meanwhile still waits.
@@ -183,6 +185,17 @@ impl Waiting {
                 self.places.remove(&sent.labels);
             }
         }
+    }
+
+    /// The receiver refused a request with so many as too large: the next has half of them. False when it was one alone.
+    pub fn halve(&mut self, had: usize) -> bool {
+        self.most = Some((had / 2).max(1));
+        had > 1
+    }
+
+    /// The receiver took a request: the next may be a little larger, up to the usual size.
+    pub fn grow(&mut self) {
+        self.most = self.most.map(|most| most + most / 8 + 1).filter(|most| *most < BATCH_MAX);
     }
 
     pub fn len(&self) -> usize {
@@ -279,6 +292,24 @@ mod tests {
         let more: Vec<Outgoing> = (0..BATCH_MAX).map(|n| said(&format!("more {n}"))).collect();
         assert_eq!((waiting.add(&more), waiting.len()), (1, WAITING_MAX));
         assert!(waiting.batch().iter().all(|(_, one)| *one != anew), "the oldest went");
+    }
+
+    #[test]
+    fn what_is_too_large_is_halved_down_to_one_and_grows_again() {
+        let mut waiting = Waiting::default();
+        let many: Vec<Outgoing> = (0..BATCH_MAX).map(|n| said(&n.to_string())).collect();
+        waiting.add(&many);
+        let mut sizes = Vec::new();
+        while waiting.halve(waiting.batch().len()) {
+            sizes.push(waiting.batch().len());
+        }
+        assert_eq!(sizes, [128, 64, 32, 16, 8, 4, 2, 1], "one alone cannot be halved");
+        let mut taken = 0;
+        while waiting.batch().len() < BATCH_MAX && taken < 100 {
+            waiting.grow();
+            taken += 1;
+        }
+        assert!((2..50).contains(&taken), "{taken}");
     }
 
     #[test]

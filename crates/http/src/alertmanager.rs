@@ -314,6 +314,9 @@ struct PostableSilence {
     ends_at: Timestamp,
     created_by: String,
     comment: String,
+    #[serde(default)]
+    #[schema(value_type = Object)]
+    annotations: BTreeMap<String, String>,
 }
 
 #[derive(Serialize, utoipa::ToSchema)]
@@ -366,8 +369,10 @@ fn shape(mute: &MuteView) -> GettableSilence {
     };
     // Between its turns a maintenance waits.
     let state = if mute.state == "active" && !mute.holds { "pending" } else { mute.state.as_str() };
-    let annotations =
-        if mute.kind == "silence" { BTreeMap::new() } else { BTreeMap::from([("kind".to_owned(), mute.kind.clone())]) };
+    let mut annotations = mute.annotations.clone();
+    if mute.kind != "silence" {
+        annotations.insert("kind".to_owned(), mute.kind.clone());
+    }
     GettableSilence {
         id: silence_id(mute.id),
         status: SilenceStatus { state: state.to_owned() },
@@ -418,7 +423,7 @@ async fn silences_post(State(app): State<App>, Who(who): Who, bytes: Bytes) -> A
         return Err(bad("a silence ends after it starts").into());
     }
     new.starts_at = Some(posted.starts_at);
-    new.author = Some(posted.created_by);
+    (new.author, new.annotations) = (Some(posted.created_by), posted.annotations);
     let mute = if posted.id.is_empty() {
         app.mute_create(&who, new).await?
     } else {

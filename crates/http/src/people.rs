@@ -77,12 +77,7 @@ async fn put(
 /// Teams and their members.
 #[utoipa::path(get, path = "/api/teams", responses((status = 200, body = TeamList)))]
 async fn teams(State(app): State<App>) -> Result<Json<TeamList>, ApiError> {
-    let mut teams = std::collections::BTreeMap::<String, Vec<String>>::new();
-    for person in app.people().await?.into_iter().filter(|p| !p.disabled) {
-        for team in person.teams {
-            teams.entry(team).or_default().push(person.login.clone());
-        }
-    }
+    let teams = app.teams().await?;
     Ok(Json(TeamList { items: teams.into_iter().map(|(name, members)| Team { name, members }).collect() }))
 }
 

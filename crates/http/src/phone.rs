@@ -56,7 +56,11 @@ fn key_of(uri: &Uri) -> String {
 /// What the provider does next, in its XML.
 fn twiml(verb: &str, words: &str) -> Response {
     let words = words.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
-    let text = format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?><Response><{verb}>{words}</{verb}></Response>");
+    response(&format!("<{verb}>{words}</{verb}>"))
+}
+
+fn response(inside: &str) -> Response {
+    let text = format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?><Response>{inside}</Response>");
     ([(CONTENT_TYPE, "text/xml; charset=utf-8")], text).into_response()
 }
 
@@ -88,7 +92,8 @@ async fn key(State(app): State<App>, request: Request) -> Result<Response, ApiEr
     Ok(twiml("Say", &app.phone_key(&told.key, told.field("Digits")).await?))
 }
 
-/// A text message came in: `4 12` acknowledges incident 12. The answer is what is sent back.
+/// A text message came in: `4 12` acknowledges incident 12. The answer is what is sent back: nothing to a number that
+/// nobody here has.
 #[utoipa::path(post, path = "/hooks/twilio/text", operation_id = "phone_text", request_body(content = String, content_type = "application/x-www-form-urlencoded"), responses(
     (status = 200, body = String, content_type = "text/xml"),
     (status = 401, description = "The signature does not fit; nothing was written."),
@@ -97,5 +102,7 @@ async fn key(State(app): State<App>, request: Request) -> Result<Response, ApiEr
 ))]
 async fn text(State(app): State<App>, request: Request) -> Result<Response, ApiError> {
     let told = Told::read(&app, request).await?;
-    Ok(twiml("Message", &app.phone_text(told.field("From"), told.field("Body")).await?))
+    let answer = app.phone_text(told.field("From"), told.field("Body")).await?;
+    // Without a verb nothing is sent.
+    Ok(answer.map_or_else(|| response(""), |words| twiml("Message", &words)))
 }

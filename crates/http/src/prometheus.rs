@@ -11,20 +11,22 @@ mod params;
 mod probes;
 mod read;
 mod rules;
+mod self_metrics;
 mod status;
 mod targets;
 mod written;
 
 use std::collections::BTreeMap;
 
-use axum::extract::{Path, RawForm, RawQuery, State};
+use axum::body::Bytes;
+use axum::extract::{FromRequest, Path, RawQuery, Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::{Value as Json, json};
-use tenfold_app::metrics::{How, SeriesFilter, Told};
+use tenfold_app::metrics::{ClusterAnswer, How, SeriesFilter, Told};
 use tenfold_app::{App, Role};
-use tenfold_promql::{Limits, PlanNode, Value, parse_duration_ms};
+use tenfold_promql::{Level, Limits, PlanNode, Value, parse_duration_ms};
 use tenfold_types::{ErrorCode, Fault, Timestamp};
 use utoipa_axum::routes;
 
@@ -56,6 +58,8 @@ pub fn api() -> Api {
         .add(Policy::Viewer, routes!(admin::tsdb))
         .add(Policy::Viewer, routes!(about::blocks))
         .add(Policy::Viewer, routes!(about::notifications))
+        .add(Policy::Viewer, routes!(about::notifications_live))
+        .add(Policy::Viewer, routes!(self_metrics::self_metrics))
         .add(Policy::Viewer, routes!(about::features))
         .add(Policy::Role(Role::Admin), routes!(admin::delete_series, admin::delete_series_put))
         .add(Policy::Role(Role::Admin), routes!(admin::clean_tombstones, admin::clean_tombstones_put))
@@ -90,6 +94,9 @@ impl IntoResponse for PrometheusError {
             ErrorCode::Forbidden => (StatusCode::FORBIDDEN, "forbidden"),
             ErrorCode::Conflict => (StatusCode::CONFLICT, "execution"),
             ErrorCode::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
+            ErrorCode::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "bad_data"),
+            // Prometheus has no such error; this is Mimir's word.
+            ErrorCode::TooMany => (StatusCode::TOO_MANY_REQUESTS, "too_many_requests"),
             _ => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
         };
         let body = json!({"status": "error", "errorType": kind, "error": self.0.message});
@@ -106,14 +113,34 @@ fn success(data: impl Serialize) -> Response {
     axum::Json(Success { status: "success", data }).into_response()
 }
 
-/// Parameters out of the address or a form; some may stand several times.
+/// The form of a request. What is no form is nothing: `curl -X POST` of an address alone sends none.
+struct RawForm(Bytes);
+
+impl FromRequest<App> for RawForm {
+    type Rejection = PrometheusError;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, Self::Rejection> {
+        let kind = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+        let kind = kind.split(';').next().unwrap_or_default().trim();
+        if !kind.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
+            return Ok(Self(Bytes::new()));
+        }
+        Bytes::from_request(request, app).await.map(Self).map_err(|refused| {
+            let is_too_large = refused.status() == StatusCode::PAYLOAD_TOO_LARGE;
+            let code = if is_too_large { ErrorCode::TooLarge } else { ErrorCode::BadRequest };
+            Fault::new(code, refused.body_text()).into()
+        })
+    }
+}
+
+/// Parameters out of the address or a form; some may stand several times. Those of the form come first, as in Prometheus.
 #[derive(Clone)]
 struct Params(Vec<(String, String)>);
 
 impl Params {
     fn new(query: Option<&str>, form: &[u8]) -> Self {
-        let pairs = url::form_urlencoded::parse(query.unwrap_or_default().as_bytes())
-            .chain(url::form_urlencoded::parse(form))
+        let pairs = url::form_urlencoded::parse(form)
+            .chain(url::form_urlencoded::parse(query.unwrap_or_default().as_bytes()))
             .map(|(n, v)| (n.into_owned(), v.into_owned()));
         Self(pairs.collect())
     }
@@ -141,7 +168,16 @@ fn bad(message: String) -> Fault {
     Fault::new(ErrorCode::BadRequest, message)
 }
 
+/// As far as the store's instants go.
+const EVER: Timestamp = Timestamp(1 << 52);
+
 fn instant(text: &str) -> Option<Timestamp> {
+    // The first and the last instant of Go, which clients send for no bound at all.
+    match text {
+        "-292273086-05-16T16:47:06Z" => return Some(Timestamp(-EVER.millis())),
+        "292277025-08-18T07:12:54.999999999Z" => return Some(EVER),
+        _ => {}
+    }
     if let Ok(seconds) = text.parse::<f64>() {
         let ms = seconds * 1000.0;
         return (ms.is_finite() && ms.abs() < 9e15).then_some(Timestamp(ms.round() as i64));
@@ -150,10 +186,10 @@ fn instant(text: &str) -> Option<Timestamp> {
 }
 
 /// What a query cost in Prometheus' shape. `totalQueryableSamples` are the samples read; `peakSamples` is what was held at
-/// one time at most, in samples of 16 bytes. Preparing and sorting are not timed apart: they are within the evaluation.
+/// one time at most, in samples of 16 bytes; by step (`stats=all`) a sample counts once for each window it lies in. Preparing and sorting are not timed apart: they are within the evaluation.
 fn stats(told: &Told) -> Json {
     let (queued, elapsed) = (told.queued_ms / 1000.0, told.elapsed_ms / 1000.0);
-    json!({
+    let mut out = json!({
         "timings": {
             "evalTotalTime": elapsed, "resultSortTime": 0.0, "queryPreparationTime": 0.0, "innerEvalTime": elapsed,
             "execQueueTime": queued, "execTotalTime": queued + elapsed,
@@ -161,7 +197,12 @@ fn stats(told: &Told) -> Json {
         "samples": {
             "totalQueryableSamples": told.answer.samples_read, "peakSamples": told.answer.bytes_held / 16,
         },
-    })
+    });
+    if !told.answer.per_step.is_empty() {
+        let steps = told.answer.per_step.iter().map(|(t_ms, samples)| json!([*t_ms as f64 / 1000.0, samples]));
+        out["samples"]["totalQueryableSamplesPerStep"] = steps.collect();
+    }
+    out
 }
 
 /// Where the time and the samples of a query went, by node of its expression.
@@ -187,6 +228,9 @@ fn is_set(params: &Params, name: &str) -> bool {
 
 /// Points from which an answer is written off the runtime's threads: some milliseconds of work.
 const LONG_POINTS: usize = 20_000;
+
+/// Remarks of each kind that are told, as in Prometheus.
+const REMARKS_MAX: usize = 10;
 
 /// The remark that there was more than `limit` allows, in Prometheus' words.
 const CUT_OFF: &str = "results truncated due to limit";
@@ -237,14 +281,13 @@ fn body(told: &Told, params: &Params, query: &str, cut: bool) -> Vec<u8> {
         put("explain", explained(told, query));
     }
     body.push(b'}');
-    for (level, key) in [("warning", "warnings"), ("info", "infos")] {
-        let mut texts: Vec<String> = output
-            .annotations
-            .iter()
-            .map(|a| a.render(query))
-            .filter(|t| t.contains(&format!("PromQL {level}")))
-            .collect();
-        if cut && level == "warning" {
+    for (level, word, key) in [(Level::Warning, "warning", "warnings"), (Level::Info, "info", "infos")] {
+        let remarks: Vec<_> = output.annotations.iter().filter(|remark| remark.level == level).collect();
+        let mut texts: Vec<String> = remarks.iter().take(REMARKS_MAX).map(|remark| remark.render(query)).collect();
+        if remarks.len() > REMARKS_MAX {
+            texts.push(format!("{} more {word} annotations omitted", remarks.len() - REMARKS_MAX));
+        }
+        if cut && level == Level::Warning {
             texts.push(CUT_OFF.into());
         }
         if !texts.is_empty() {
@@ -278,12 +321,18 @@ fn how(params: &Params) -> Result<How, Fault> {
         parse_duration_ms(text).filter(|ms| *ms > 0).ok_or_else(wrong)
     };
     let lookback_ms = params.get("lookback_delta").map(lookback).transpose()?;
-    Ok(How { explain: is_set(params, "explain"), rows_max_ms, timeout_ms, lookback_ms })
+    let per_step = params.get("stats") == Some("all");
+    Ok(How { explain: is_set(params, "explain"), rows_max_ms, timeout_ms, lookback_ms, per_step, by_rule: false })
 }
 
 /// The answer of the cluster to the same question, as it is, when one answers here.
 async fn of_cluster(app: &App, path: &str, params: &Params) -> Result<Option<Response>, Fault> {
-    Ok(app.ask_cluster(path, &params.0).await?.map(|answer| axum::Json(answer).into_response()))
+    let Some(answer) = app.ask_cluster(path, &params.0).await? else { return Ok(None) };
+    // Megabytes of text: not on a thread that serves connections.
+    let ClusterAnswer { json, memory } = answer;
+    let written = tokio::task::spawn_blocking(move || axum::Json(json).into_response()).await;
+    drop(memory);
+    Ok(Some(written.map_err(|_| Fault::internal("writing the answer ended in a panic"))?))
 }
 
 async fn run_query(app: &App, params: &Params) -> Answer {
@@ -329,7 +378,32 @@ async fn run_range(app: &App, params: &Params) -> Answer {
 }
 
 fn filter(params: &Params) -> Result<SeriesFilter, Fault> {
-    SeriesFilter::parse(&params.all("match[]"), params.time("start")?, params.time("end")?)
+    let (start, end) = (params.time("start")?, params.time("end")?);
+    if let (Some(start), Some(end)) = (start, end)
+        && end < start
+    {
+        return Err(bad("`end` is before `start`".into()));
+    }
+    SeriesFilter::parse(&params.all("match[]"), start, end)
+}
+
+/// A name of a label as it stands in an address: as it is, or escaped for older readers (`U__` before it, `__` for `_` and
+/// `_HEX_` for what is no letter or digit there).
+fn unescaped(name: &str) -> Option<String> {
+    let Some(mut rest) = name.strip_prefix("U__") else { return Some(name.to_owned()) };
+    let mut out = String::new();
+    while let Some((plain, escaped)) = rest.split_once('_') {
+        out.push_str(plain);
+        rest = if let Some(after) = escaped.strip_prefix('_') {
+            out.push('_');
+            after
+        } else {
+            let (hex, after) = escaped.split_once('_')?;
+            out.push(u32::from_str_radix(hex, 16).ok().and_then(char::from_u32)?);
+            after
+        };
+    }
+    Some(out + rest)
 }
 
 /// How many things are wanted at most; 0 is as many as there are.
@@ -340,7 +414,7 @@ fn limit(params: &Params) -> Result<Option<usize>, Fault> {
 }
 
 /// An answer of as many things as are wanted.
-fn listed<T: Serialize>(params: &Params, mut items: Vec<T>) -> Answer {
+fn listed<T: Serialize>(most: Option<usize>, mut items: Vec<T>) -> Response {
     #[derive(Serialize)]
     struct Listed<T> {
         status: &'static str,
@@ -348,13 +422,17 @@ fn listed<T: Serialize>(params: &Params, mut items: Vec<T>) -> Answer {
         #[serde(skip_serializing_if = "Vec::is_empty")]
         warnings: Vec<&'static str>,
     }
-    let max = limit(params)?.unwrap_or(usize::MAX);
+    let max = most.unwrap_or(usize::MAX);
     let warnings = if items.len() > max { vec![CUT_OFF] } else { Vec::new() };
     items.truncate(max);
-    Ok(axum::Json(Listed { status: "success", data: items, warnings }).into_response())
+    axum::Json(Listed { status: "success", data: items, warnings }).into_response()
 }
 
+/// As many families as are wanted: of those any number below 1 is all, as `-1` is in Prometheus.
 fn limited<T>(params: &Params, mut items: Vec<T>) -> Result<Vec<T>, Fault> {
+    if params.get("limit").is_some_and(|text| text.parse::<i64>().is_ok_and(|limit| limit < 0)) {
+        return Ok(items);
+    }
     if let Some(limit) = limit(params)? {
         items.truncate(limit);
     }
@@ -378,18 +456,24 @@ async fn run_series(app: &App, params: &Params) -> Answer {
     if let Some(answer) = of_cluster(app, "/api/v1/series", params).await? {
         return Ok(answer);
     }
-    let filter = filter(params)?;
-    let found = in_store(app, move |metrics| metrics.series(&filter)).await?;
-    listed(params, found)
+    let (filter, most) = (filter(params)?, limit(params)?);
+    let answer = in_store(app, move |metrics| {
+        let mut memory = metrics.answer_memory();
+        Ok(listed(most, metrics.series_within(&filter, most, &mut memory)?))
+    });
+    Ok(answer.await?)
 }
 
 async fn run_labels(app: &App, params: &Params) -> Answer {
     if let Some(answer) = of_cluster(app, "/api/v1/labels", params).await? {
         return Ok(answer);
     }
-    let filter = filter(params)?;
-    let names = in_store(app, move |metrics| metrics.label_names(&filter)).await?;
-    listed(params, names)
+    let (filter, most) = (filter(params)?, limit(params)?);
+    let answer = in_store(app, move |metrics| {
+        let mut memory = metrics.answer_memory();
+        Ok(listed(most, metrics.label_names_within(&filter, most, &mut memory)?))
+    });
+    Ok(answer.await?)
 }
 
 /// Evaluates a PromQL query at one instant (`query`, `time`). `stats=all` adds what it cost in Prometheus' shape,
@@ -451,9 +535,13 @@ async fn label_values(State(app): State<App>, Path(name): Path<String>, RawQuery
     {
         return Ok(answer);
     }
-    let filter = filter(&params)?;
-    let values = in_store(&app, move |metrics| metrics.label_values(&name, &filter)).await?;
-    listed(&params, values)
+    let (filter, most) = (filter(&params)?, limit(&params)?);
+    let name = unescaped(&name).ok_or_else(|| bad(format!("`{name}` is not the escaped name of a label")))?;
+    let answer = in_store(&app, move |metrics| {
+        let mut memory = metrics.answer_memory();
+        Ok(listed(most, metrics.label_values_within(&name, &filter, most, &mut memory)?))
+    });
+    Ok(answer.await?)
 }
 
 /// Kind, help and unit of metric families (`metric`, `limit`).

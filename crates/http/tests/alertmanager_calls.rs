@@ -176,11 +176,16 @@ async fn grafana_lists_and_silences() {
     // Its form: a pattern and a negation.
     let matchers = json!([{"name": "service", "value": "d.*", "isRegex": true, "isEqual": true},
         {"name": "severity", "value": "info", "isRegex": false, "isEqual": false}]);
-    let (status, made) = reader.send(Method::POST, "/api/v2/silences", Some(silence(&reader, &matchers, None))).await;
+    let mut annotated = silence(&reader, &matchers, None);
+    annotated["annotations"] = json!({"ticket": "OPS-7"});
+    let (status, made) = reader.send(Method::POST, "/api/v2/silences", Some(annotated.clone())).await;
     assert_eq!(status, StatusCode::OK, "{made}");
     let id = made["silenceID"].as_str().expect("its id");
     let one = reader.get(&format!("/api/v2/silence/{id}")).await;
-    assert_eq!(one["matchers"], matchers);
+    assert_eq!((&one["matchers"], &one["annotations"]), (&matchers, &json!({"ticket": "OPS-7"})));
+    annotated["annotations"] = json!({"ticket": "x".repeat(5_000)});
+    let (status, why) = reader.send(Method::POST, "/api/v2/silences", Some(annotated)).await;
+    assert!(status == StatusCode::BAD_REQUEST && why.as_str().is_some_and(|why| why.contains("annotations")), "{why}");
     let left = reader.get("/api/v2/alerts?silenced=false").await;
     assert_eq!(left.as_array().unwrap().iter().map(|a| &a["labels"]["service"]).collect::<Vec<_>>(), ["web"]);
     // What it shows when something is wrong: the text of the answer.

@@ -169,7 +169,7 @@ async fn an_answer_acknowledges_what_its_number_was_paged_for() {
         assert_eq!(status, StatusCode::OK, "{body}");
         body
     };
-    assert!(answer("+15550999", "4").await.contains("Nobody here has this number."));
+    assert!(answer("+15550999", "4").await.ends_with("<Response></Response>"), "nobody's number is not answered");
     assert!(answer(NUMBER, "who is it?").await.contains("Answer 4 and the number"));
     let which = answer(NUMBER, "4").await;
     assert!(which.contains(&format!("4 {second}, 4 {first}")), "{which}");

@@ -9,7 +9,7 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use tenfold_httpkit::body::{BodyError, whole};
 use tenfold_protocols::exposition::Format;
 use tenfold_protocols::inflate::{InflateError, gunzip};
-use tenfold_scrape::{Auth, HttpClient, Protocol, Proxy, Secret};
+use tenfold_scrape::{Auth, Header, HttpClient, Protocol, Proxy, Secret, Tls, TlsVersion};
 
 use crate::discovery::{Stamp, stamp};
 use crate::oauth2::Tokens;
@@ -148,6 +148,11 @@ impl Client {
             value.set_sensitive(*name == "authorization");
             map.insert(HeaderName::from_static(name), value);
         }
+        for header in &self.config.headers {
+            let value = secret(&header.value).await?;
+            let (name, value) = header_of(&header.name, &value)?;
+            map.append(name, value);
+        }
         let response = http.get(url).headers(map).send().await.map_err(|e| plain(&e))?;
         if let Some(tokens) = self.tokens.as_ref().filter(|_| response.status() == reqwest::StatusCode::UNAUTHORIZED) {
             tokens.forget().await;
@@ -190,30 +195,83 @@ fn build(config: &HttpClient) -> Result<reqwest::Client, String> {
     builder = match &config.proxy {
         Proxy::None => builder.no_proxy(),
         Proxy::Url { url, except } => {
-            let proxy = reqwest::Proxy::all(url).map_err(|e| format!("proxy_url is no address: {}", plain(&e)))?;
-            builder.proxy(proxy.no_proxy(reqwest::NoProxy::from_string(except)))
+            let bad = |e: reqwest::Error| format!("proxy_url is no address: {}", plain(&e));
+            let except = || reqwest::NoProxy::from_string(except);
+            // Headers for a tunnel would come to the target where there is none.
+            let plainly = reqwest::Proxy::http(url).map_err(bad)?.no_proxy(except());
+            let tunnel = reqwest::Proxy::https(url).map_err(bad)?.headers(tunnel_headers(&config.proxy_headers)?);
+            builder.proxy(plainly).proxy(tunnel.no_proxy(except()))
         }
         // What reqwest does by itself.
         Proxy::Environment => builder,
     };
-    let tls = &config.tls;
+    with_tls(builder, &config.tls)?.build().map_err(|e| plain(&e))
+}
+
+/// What is trusted, who we are and which versions are spoken.
+fn with_tls(mut builder: reqwest::ClientBuilder, tls: &Tls) -> Result<reqwest::ClientBuilder, String> {
     let read = |path: &str| std::fs::read(path).map_err(|e| format!("{path} cannot be read: {e}"));
-    if let Some(path) = &tls.ca_file {
-        let bad = |e: reqwest::Error| format!("{path} holds no certificates: {}", plain(&e));
-        for certificate in reqwest::Certificate::from_pem_bundle(&read(path)?).map_err(bad)? {
+    let pem = |text: Option<&str>, path: Option<&str>| match (text, path) {
+        (Some(text), _) => Ok(Some(text.as_bytes().to_vec())),
+        (None, Some(path)) => read(path).map(Some),
+        (None, None) => Ok(None),
+    };
+    if let Some(pem) = pem(tls.ca.as_deref(), tls.ca_file.as_deref())? {
+        let named = tls.ca_file.as_deref().unwrap_or("`ca` of tls_config");
+        let bad = |e: reqwest::Error| format!("{named} holds no certificates: {}", plain(&e));
+        for certificate in reqwest::Certificate::from_pem_bundle(&pem).map_err(bad)? {
             builder = builder.add_root_certificate(certificate);
         }
     }
-    if let (Some(certificate), Some(key)) = (&tls.cert_file, &tls.key_file) {
-        let mut pem = read(certificate)?;
+    let key = match &tls.key {
+        Some(Secret::Text(text)) => Some(text.as_bytes().to_vec()),
+        Some(Secret::File(path)) => Some(read(path)?),
+        None => tls.key_file.as_deref().map(read).transpose()?,
+    };
+    if let (Some(mut pem), Some(key)) = (pem(tls.cert.as_deref(), tls.cert_file.as_deref())?, key) {
         pem.push(b'\n');
-        pem.extend(read(key)?);
+        pem.extend(key);
+        let certificate = tls.cert_file.as_deref().unwrap_or("`cert` of tls_config");
+        let key = tls.key_file.as_deref().unwrap_or("its `key`");
         let identity = reqwest::Identity::from_pem(&pem)
             .map_err(|e| format!("{certificate} and {key} make no client certificate: {}", plain(&e)))?;
         builder = builder.identity(identity);
     }
-    builder = builder.danger_accept_invalid_certs(tls.insecure_skip_verify);
-    builder.build().map_err(|e| plain(&e))
+    if let Some(version) = tls.version_min {
+        builder = builder.tls_version_min(spoken(version));
+    }
+    if let Some(version) = tls.version_max {
+        builder = builder.tls_version_max(spoken(version));
+    }
+    Ok(builder.danger_accept_invalid_certs(tls.insecure_skip_verify))
+}
+
+const fn spoken(version: TlsVersion) -> reqwest::tls::Version {
+    match version {
+        TlsVersion::V1_2 => reqwest::tls::Version::TLS_1_2,
+        TlsVersion::V1_3 => reqwest::tls::Version::TLS_1_3,
+    }
+}
+
+/// The value may be a secret, and is not repeated.
+fn header_of(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), String> {
+    let cannot = || format!("{name} cannot be sent as a header");
+    let header = HeaderName::from_bytes(name.as_bytes()).map_err(|_| cannot())?;
+    let mut value = HeaderValue::from_str(value).map_err(|_| cannot())?;
+    value.set_sensitive(true);
+    Ok((header, value))
+}
+
+/// Those for a proxy stand in the configuration itself.
+fn tunnel_headers(headers: &[Header]) -> Result<HeaderMap, String> {
+    let mut map = HeaderMap::new();
+    for header in headers {
+        if let Secret::Text(value) = &header.value {
+            let (name, value) = header_of(&header.name, value)?;
+            map.append(name, value);
+        }
+    }
+    Ok(map)
 }
 
 /// Files are read for each request: a new secret counts at once. Tokens of OAuth 2.0 are had elsewhere.
@@ -261,8 +319,6 @@ pub(crate) fn plain(error: &reqwest::Error) -> String {
 mod tests {
     use std::process::Command;
 
-    use tenfold_scrape::Tls;
-
     use super::*;
 
     /// A self-signed certificate; `None` where openssl is not installed.
@@ -274,6 +330,29 @@ mod tests {
             .ok()?;
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
         Some(made.stdout)
+    }
+
+    #[tokio::test]
+    async fn certificates_may_stand_in_the_configuration() {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let Some(pem) = certificate("inline") else {
+            tenfold_testkit::peer_is_missing("openssl is not installed");
+            return;
+        };
+        let made = |ca: &str| {
+            let (version_min, version_max) = (Some(TlsVersion::V1_3), Some(TlsVersion::V1_3));
+            let tls = Tls { ca: Some(ca.to_owned()), version_min, version_max, ..Tls::default() };
+            build(&HttpClient { tls, ..HttpClient::default() })
+        };
+        assert!(made(&String::from_utf8(pem).unwrap()).is_ok());
+        assert!(made("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n").is_err());
+    }
+
+    #[test]
+    fn secrets_that_are_no_headers_are_not_repeated() {
+        let wrong = header_of("x-tenant", "very\nsecret").unwrap_err();
+        assert_eq!(wrong, "x-tenant cannot be sent as a header");
+        assert!(header_of("x-tenant", "fine").unwrap().1.is_sensitive());
     }
 
     #[tokio::test]

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::StreamExt;
 use reqwest::header::HeaderMap;
 use serde_json::Value as Json;
-use tenfold_app::metrics::Cluster;
+use tenfold_app::metrics::{AnswerMemory, Cluster, ClusterAnswer};
 use tenfold_app::settings::Remote;
 use tenfold_httpkit::body::{BodyError, whole};
 use tenfold_types::{ErrorCode, Fault};
@@ -14,6 +15,8 @@ use crate::outgoing::headers;
 
 /// Largest answer, in bytes.
 const ANSWER_BYTES_MAX: usize = 256 << 20;
+/// Memory that a byte of an answer takes: itself, and its part of the tree that is read of it.
+const PARSED_TIMES: u64 = 5;
 const CONNECT: Duration = Duration::from_secs(5);
 
 pub struct HttpCluster {
@@ -44,7 +47,12 @@ impl HttpCluster {
 
 #[async_trait]
 impl Cluster for HttpCluster {
-    async fn ask(&self, path: &str, parameters: &[(String, String)]) -> Result<Json, Fault> {
+    async fn ask(
+        &self,
+        path: &str,
+        parameters: &[(String, String)],
+        mut memory: AnswerMemory,
+    ) -> Result<ClusterAnswer, Fault> {
         let away = |e: reqwest::Error| {
             Fault::unavailable(format!("the cluster at {} does not answer: {}", self.url, crate::client::plain(&e)))
         };
@@ -64,18 +72,24 @@ impl Cluster for HttpCluster {
         };
         let response = request.send().await.map_err(away)?;
         let status = response.status();
-        let body = whole(response.bytes_stream(), ANSWER_BYTES_MAX).await.map_err(|e| match e {
-            BodyError::Broken(e) => away(e),
+        // Held before it is kept: what many long answers take together is bounded.
+        let held = response.bytes_stream().map(|chunk| {
+            let chunk = chunk.map_err(away)?;
+            memory.take(chunk.len() as u64 * PARSED_TIMES)?;
+            Ok::<_, Fault>(chunk)
+        });
+        let body = whole(held, ANSWER_BYTES_MAX).await.map_err(|e| match e {
+            BodyError::Broken(fault) => fault,
             BodyError::TooLarge => {
                 Fault::invalid(format!("the cluster's answer is larger than {ANSWER_BYTES_MAX} bytes"))
                     .advice("ask for less time, fewer series or a larger step")
             }
         })?;
         // Megabytes of text: not on a thread that serves connections.
-        let read = move || serde_json::from_slice::<Json>(&body).unwrap_or_default();
-        let answer = tokio::task::spawn_blocking(read).await.map_err(|e| Fault::internal(e.to_string()))?;
+        let read = move || (serde_json::from_slice::<Json>(&body).unwrap_or_default(), memory);
+        let (answer, memory) = tokio::task::spawn_blocking(read).await.map_err(|e| Fault::internal(e.to_string()))?;
         if answer["status"] == "success" {
-            return Ok(answer);
+            return Ok(ClusterAnswer { json: answer, memory });
         }
         let message = answer["error"].as_str().map_or_else(
             || format!("the cluster at {} answered {status} and no answer of Prometheus", self.url),

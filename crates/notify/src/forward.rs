@@ -70,7 +70,8 @@ impl AlertSender for Forward {
             Some(said) => format!("it answers {status}: {said}"),
             None => format!("it answers {status}"),
         };
-        Err(ForwardError::Failed(NotifyError { permanent, too_large: false, retry_after_ms, message }))
+        let too_large = status == StatusCode::PAYLOAD_TOO_LARGE;
+        Err(ForwardError::Failed(NotifyError { permanent, too_large, retry_after_ms, message }))
     }
 }
 

@@ -27,7 +27,8 @@ pub use plan::{
 };
 pub use policy::{
     ACK_MS_MAX, ACK_MS_MIN, DELAY_MS_MAX, DELAY_MS_MIN, DEPLOYER_WITHIN_MS_MAX, DeployerFirst, OFFSET_MAX, Policy,
-    PolicyStep, REPEAT_MAX, STEPS_MAX, TARGETS_PER_STEP_MAX, Target, TargetKind,
+    PolicyStep, REPEAT_MAX, STEPS_MAX, TARGETS_PER_STEP_MAX, TEAM_MEMBERS_MAX, Target, TargetKind, Teams,
+    paged_members,
 };
 pub use readiness::{Account, ReachFacts, TestFacts, Unready, nobody_from, unready};
 pub use rest::{Elsewhere, ShortRest};

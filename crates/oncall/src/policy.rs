@@ -1,10 +1,15 @@
 //! An escalation policy: whom to page, in which order, and how long each step waits for an acknowledgement.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 pub const STEPS_MAX: usize = 10;
 pub const TARGETS_PER_STEP_MAX: usize = 20;
 pub const REPEAT_MAX: u32 = 10;
+/// The most people that one team as a target pages; members behind it, by login, are not paged.
+pub const TEAM_MEMBERS_MAX: usize = 50;
+const TEAM_NAME_BYTES_MAX: usize = 200;
 /// The farthest place behind the person on call.
 pub const OFFSET_MAX: u32 = 10;
 /// The longest time after a deploy in which its deployer is asked first.
@@ -21,6 +26,22 @@ pub enum TargetKind {
     /// Whoever is on call in it at the moment of paging.
     Schedule,
     Person,
+    /// Everybody who is in it at the moment of paging.
+    Team,
+}
+
+/// The members of each team whose account is not disabled, by login. A team is there when somebody is in it.
+pub type Teams = BTreeMap<String, Vec<String>>;
+
+/// A team need not be there when a policy names it, so that its name alone is looked at.
+fn is_team_name(name: &str) -> bool {
+    (1..=TEAM_NAME_BYTES_MAX).contains(&name.len()) && !name.chars().any(char::is_control)
+}
+
+/// Whom a page to a team goes to: its members, and never more than `TEAM_MEMBERS_MAX`.
+pub fn paged_members<'a>(teams: &'a Teams, team: &str) -> &'a [String] {
+    let all = teams.get(team).map(Vec::as_slice).unwrap_or_default();
+    all.get(..TEAM_MEMBERS_MAX).unwrap_or(all)
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -116,12 +137,17 @@ impl Policy {
         for (i, step) in self.steps.iter().enumerate() {
             let n = i + 1;
             for target in &step.targets {
-                if target.offset > OFFSET_MAX || (target.offset > 0 && target.kind == TargetKind::Person) {
+                if target.offset > OFFSET_MAX || (target.offset > 0 && target.kind != TargetKind::Schedule) {
                     return Err(format!(
                         "step {n}: `offset` is 0 to {OFFSET_MAX} and only for a schedule, not {} for {}",
                         target.offset, target.name
                     ));
                 }
+            }
+            if step.targets.iter().any(|t| t.kind == TargetKind::Team && !is_team_name(&t.name)) {
+                return Err(format!(
+                    "step {n}: the name of a team is 1 to {TEAM_NAME_BYTES_MAX} bytes and has no control characters"
+                ));
             }
             if !(DELAY_MS_MIN..=DELAY_MS_MAX).contains(&step.delay_ms) {
                 let given = step.delay_ms;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use tenfold_types::Timestamp;
 
-use crate::policy::{Target, TargetKind};
+use crate::policy::{Target, TargetKind, Teams, paged_members};
 use crate::schedule::Schedule;
 
 /// A test page that a way has not taken after this is one that failed.
@@ -140,6 +140,7 @@ pub fn unready(facts: &ReachFacts, now: Timestamp, test_age_max_ms: i64) -> Vec<
 pub fn nobody_from(
     targets: &[Target],
     schedules: &BTreeMap<String, Schedule>,
+    teams: &Teams,
     can_act: &dyn Fn(&str) -> bool,
     from: Timestamp,
     to: Timestamp,
@@ -156,6 +157,7 @@ pub fn nobody_from(
     instants.dedup();
     let stands = |target: &Target, at: Timestamp| match target.kind {
         TargetKind::Person => can_act(&target.name),
+        TargetKind::Team => paged_members(teams, &target.name).iter().any(|p| can_act(p)),
         TargetKind::Schedule => schedules.get(&target.name).is_some_and(|schedule| {
             let duty = schedule.duty_at(at);
             match target.offset {
@@ -221,10 +223,12 @@ mod tests {
         .unwrap();
         let schedule = Schedule::of_plan("s", plan, Vec::new()).unwrap();
         let schedules = BTreeMap::from([("s".to_owned(), schedule)]);
+        let teams = Teams::from([("web".to_owned(), vec!["mei".to_owned(), "zoe".to_owned()])]);
+        let team = |name: &str| Target { kind: TargetKind::Team, name: name.to_owned(), offset: 0 };
         let target = |offset| Target { kind: TargetKind::Schedule, name: "s".to_owned(), offset };
         let from = Timestamp::parse_rfc3339("2026-11-23T12:00:00Z").unwrap();
         let to = from.plus_ms(2 * WEEK_MS);
-        let ask = |targets: &[Target], gone: &str| nobody_from(targets, &schedules, &|p| p != gone, from, to);
+        let ask = |targets: &[Target], gone: &str| nobody_from(targets, &schedules, &teams, &|p| p != gone, from, to);
         assert_eq!(ask(&[target(0)], ""), None);
         assert_eq!(ask(&[target(0)], "ana"), Some(from), "ana has it now and cannot act");
         let midnight = Timestamp::parse_rfc3339("2026-11-24T00:00:00Z").unwrap();
@@ -234,5 +238,8 @@ mod tests {
         assert_eq!(ask(&[target(9)], ""), Some(from), "so many do not stand behind them");
         let none = Target { kind: TargetKind::Schedule, name: "gone".to_owned(), offset: 0 };
         assert_eq!(ask(&[none], ""), Some(from));
+        assert_eq!(ask(&[team("web")], "mei"), None, "zoe is in it too");
+        assert_eq!(ask(&[team("gone")], ""), Some(from), "nobody is in it");
+        assert_eq!(ask(&[team("gone"), target(0)], ""), None);
     }
 }

@@ -2,7 +2,8 @@
 
 use proptest::prelude::*;
 use tenfold_oncall::{
-    Answer, DeployerFirst, Effect, Escalation, Expiry, Input, Policy, PolicyStep, Progress, Target, TargetKind, step,
+    Answer, DeployerFirst, Effect, Escalation, Expiry, Input, Policy, PolicyStep, Progress, TEAM_MEMBERS_MAX, Target,
+    TargetKind, Teams, paged_members, step,
 };
 use tenfold_types::Timestamp;
 
@@ -31,6 +32,8 @@ fn on_call(target: &Target) -> Answer {
         (TargetKind::Schedule, "photos-primary") => vec!["ana".to_owned()],
         (TargetKind::Schedule, _) => vec![],
         (TargetKind::Person, name) => vec![name.to_owned()],
+        (TargetKind::Team, "web") => vec!["ana".to_owned(), "mei".to_owned()],
+        (TargetKind::Team, _) => vec![],
     };
     Answer { people, shadows: vec![] }
 }
@@ -154,7 +157,7 @@ fn the_deployer_is_asked_before_the_first_step() {
 fn shadows_get_a_copy_and_never_stand_alone() {
     let mut on_call = |target: &Target| match target.kind {
         TargetKind::Schedule => Answer { people: vec!["ana".into()], shadows: vec!["zoe".into(), "raj".into()] },
-        TargetKind::Person => Answer { people: vec![target.name.clone()], shadows: vec![] },
+        TargetKind::Person | TargetKind::Team => Answer { people: vec![target.name.clone()], shadows: vec![] },
     };
     let e = Escalation::new(policy(0), Timestamp(0));
     let (e, effects) = step(e, &Input::Tick, Timestamp(0), &mut on_call);
@@ -169,6 +172,31 @@ fn shadows_get_a_copy_and_never_stand_alone() {
 }
 
 #[test]
+fn a_team_is_everybody_in_it_each_once_and_nobody_is_passed_over() {
+    let mut p = policy(0);
+    p.steps[0].targets = vec![target(TargetKind::Team, "gone")];
+    p.steps[1].targets = vec![target(TargetKind::Schedule, "photos-primary"), target(TargetKind::Team, "web")];
+    let (_, effects) = tick(Escalation::new(p, Timestamp(0)), 0);
+    let people = vec!["ana".to_owned(), "mei".to_owned()];
+    assert_eq!(
+        effects,
+        [Effect::Nobody { step: 0, round: 0 }, Effect::Page { step: 1, round: 0, people, shadows: vec![] }]
+    );
+    let written: Target = serde_json::from_str(r#"{"kind": "team", "name": "web"}"#).unwrap();
+    assert_eq!(written, target(TargetKind::Team, "web"));
+}
+
+#[test]
+fn a_page_to_a_team_goes_to_so_many_at_most() {
+    let people = |n: usize| (0..n).map(|i| format!("p{i:03}")).collect::<Vec<_>>();
+    let of = |n: usize| Teams::from([("web".to_owned(), people(n))]);
+    assert!(paged_members(&of(3), "gone").is_empty());
+    assert_eq!(paged_members(&of(3), "web"), people(3));
+    assert_eq!(paged_members(&of(TEAM_MEMBERS_MAX), "web"), people(TEAM_MEMBERS_MAX));
+    assert_eq!(paged_members(&of(TEAM_MEMBERS_MAX + 1), "web"), people(TEAM_MEMBERS_MAX), "the last is not paged");
+}
+
+#[test]
 fn a_policy_is_checked() {
     assert_eq!(policy(0).check(), Ok(()));
     let mut p = policy(11);
@@ -178,6 +206,12 @@ fn a_policy_is_checked() {
     assert!(p.check().unwrap_err().contains("0 to 10"));
     p.steps[0].targets[0] = Target { offset: 1, ..Target::person("ana") };
     assert!(p.check().unwrap_err().contains("only for a schedule"));
+    p.steps[0].targets[0] = Target { offset: 1, ..target(TargetKind::Team, "web") };
+    assert!(p.check().unwrap_err().contains("only for a schedule"));
+    p.steps[0].targets[0] = target(TargetKind::Team, "Web and photos");
+    assert_eq!(p.check(), Ok(()));
+    p.steps[0].targets[0] = target(TargetKind::Team, "");
+    assert!(p.check().unwrap_err().contains("the name of a team"));
     p = policy(0);
     p.deployer_first = Some(DeployerFirst { within_ms: 0, delay_ms: 30_000 });
     assert!(p.check().unwrap_err().contains("within_ms"));

@@ -14,7 +14,7 @@ mod syntax;
 mod value;
 
 pub use error::{Annotation, Level, QueryError, Span};
-pub use eval::{Held, Interrupt, Limits, NanosClock, PlanNode, Pool, Query, Threads, instant, range};
+pub use eval::{Held, Interrupt, Limits, NanosClock, PlanNode, Pool, Query, StepCounts, Threads, instant, range};
 pub use functions::function_names;
 pub use source::{AggregateRow, Queryable, Reach, ReadRows, ReadSamples, RowsData, Run, Samples, SeriesData};
 pub use syntax::{Dialect, EXPRESSION_BYTES_MAX, ast, parse, parse_as, parse_matchers};

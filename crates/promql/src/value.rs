@@ -25,6 +25,8 @@ pub struct Output {
     pub held: Held,
     /// Where time and samples went, by node of the expression; empty when the query brought no clock.
     pub plan: Vec<PlanNode>,
+    /// Samples that each step looked at, by its instant in milliseconds; empty when the query brought no counts.
+    pub per_step: Vec<(i64, u64)>,
 }
 
 impl Output {
@@ -39,6 +41,7 @@ impl Output {
             bytes_held: 0,
             held: Held::default(),
             plan: Vec::new(),
+            per_step: Vec::new(),
         }
     }
 }

@@ -1,12 +1,20 @@
 //! Reads dashboards as Grafana exports them (JSON, schema versions 16 to 41; also inside the `dashboard` of its API), and
 //! reports what has no equal here.
 //!
-//! What is taken: panels that query Prometheus, in the order of the page, with rows as a prefix of their titles; units;
-//! widths; template variables from label values, lists and constants. The source of the fields is Grafana's `kinds/dashboard`
-//! schema.
+//! What is taken: panels that query Prometheus, in the order of the page, with rows as a prefix of their titles, those of the
+//! library among them when the file has them; units; widths; stacking, axes and thresholds; template variables from label
+//! values, names of metrics, lists and constants. The source of the fields is Grafana's `kinds/dashboard` schema.
+
+mod look;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
 
 use serde::Deserialize;
 use serde_json::Value;
+
+pub use look::{Bound, Level, Look};
 
 /// Panels of a file, those in rows among them.
 pub const PANELS_MAX: usize = 500;
@@ -29,12 +37,12 @@ pub enum Shown {
     Top,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Panel {
     pub title: String,
     pub description: Option<String>,
     pub shown: Shown,
-    /// `ops`, `ratio`, `seconds`, `bytes` or `short`.
+    /// `ops`, `ratio`, `seconds`, `bytes`, `bytes_per_second`, `celsius`, `hertz` or `short`.
     pub unit: &'static str,
     /// Columns of three.
     pub width: u8,
@@ -42,6 +50,9 @@ pub struct Panel {
     pub queries: Vec<(String, String)>,
     /// One of its queries at least asks for exemplars.
     pub exemplars: bool,
+    pub look: Look,
+    /// The variable for each of whose values it stands.
+    pub repeat: Option<String>,
 }
 
 /// A value that is chosen on the page and stands as `$name` in queries.
@@ -52,13 +63,15 @@ pub struct Variable {
     pub label: Option<String>,
     /// ...of these series; all when empty.
     pub of: String,
+    /// Of the values, those in which this finds something, and of them what its first group finds.
+    pub regex: Option<String>,
     pub values: Vec<String>,
     pub all: bool,
     /// Several may be chosen at once.
     pub multi: bool,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Imported {
     pub title: String,
     pub variables: Vec<Variable>,
@@ -80,6 +93,12 @@ struct File {
     annotations: Value,
     #[serde(default)]
     links: Vec<Value>,
+    /// What an export for others asks for: data sources by name.
+    #[serde(default, rename = "__inputs")]
+    inputs: Value,
+    /// Panels of the library, by their id.
+    #[serde(default, rename = "__elements")]
+    elements: Value,
 }
 
 #[derive(Deserialize, Default)]
@@ -138,6 +157,11 @@ struct RawPanel {
     repeat: Option<String>,
     #[serde(default)]
     library_panel: Value,
+    #[serde(default)]
+    datasource: Value,
+    /// Of the old graph.
+    #[serde(default)]
+    stack: Value,
 }
 
 #[derive(Deserialize)]
@@ -150,6 +174,8 @@ struct RawTarget {
     #[serde(default)]
     hide: bool,
     exemplar: Option<bool>,
+    #[serde(default)]
+    datasource: Value,
 }
 
 #[derive(Deserialize, Clone, Copy, Default)]
@@ -181,10 +207,11 @@ pub fn read(mut value: Value) -> Result<Imported, GrafanaError> {
         return Err(GrafanaError::NotOne(why.to_owned()));
     };
     let mut out = Imported { title: file.title, ..Imported::default() };
+    let sources = sources(&file.inputs, &file.templating.list);
     for raw in file.templating.list {
         variable(raw, &mut out);
     }
-    let mut read = Reader { out, count: 0 };
+    let mut read = Reader { out, count: 0, sources, library: library(&file.elements) };
     read.panels(panels, "")?;
     let mut out = read.out;
     let queries = |a: &Value| {
@@ -207,9 +234,6 @@ fn variable(raw: RawVariable, out: &mut Imported) {
         report("it is left out, its name is not made of letters, digits and `_`".to_owned());
         return;
     }
-    if !raw.regex.is_empty() {
-        report(format!("its filter `{:.100}` is left out", raw.regex));
-    }
     if let Some(all) = raw.all_value.filter(|all| raw.include_all && !matches!(all.as_str(), "" | ".*")) {
         report(format!("all of its values stand as `.*`, not as `{all:.100}`"));
     }
@@ -221,11 +245,16 @@ fn variable(raw: RawVariable, out: &mut Imported) {
     let mut made = Variable { name: name.clone(), all: raw.include_all, multi: raw.multi, ..Variable::default() };
     match raw.kind.as_str() {
         "query" => {
-            let Some((of, label)) = label_values(text) else {
-                report(format!("it is left out; `{text:.200}` is not `label_values(SERIES, LABEL)`"));
+            if let Some((of, label)) = label_values(text) {
+                (made.of, made.label) = (of.to_owned(), Some(label.to_owned()));
+            } else if let Some(names) = metrics(text) {
+                (made.of, made.label) = (names, Some("__name__".to_owned()));
+            } else {
+                report(format!(
+                    "it is left out; `{text:.200}` is neither `label_values(SERIES, LABEL)` nor `metrics(NAMES)`"
+                ));
                 return;
-            };
-            (made.of, made.label) = (of.to_owned(), Some(label.to_owned()));
+            }
         }
         "custom" | "interval" => {
             made.values = list().into_iter().filter(|v| v != "auto" && !v.starts_with("$__")).collect();
@@ -236,6 +265,11 @@ fn variable(raw: RawVariable, out: &mut Imported) {
             report(format!("it is left out; a variable of the kind `{other:.40}` has no equal here"));
             return;
         }
+    }
+    match bare_regex(raw.regex.trim()) {
+        _ if raw.regex.trim().is_empty() => {}
+        Some(regex) if made.label.is_some() => made.regex = Some(regex.to_owned()),
+        _ => report(format!("its filter `{:.100}` is left out", raw.regex)),
     }
     if made.label.is_none() && made.values.is_empty() {
         report("it is left out, it has no values".to_owned());
@@ -253,9 +287,51 @@ fn label_values(text: &str) -> Option<(&str, &str)> {
     plain.then_some((of.trim(), label))
 }
 
+/// What stands between the slashes of `/.../`; also without them. What has flags or names its groups has no equal here.
+fn bare_regex(text: &str) -> Option<&str> {
+    let bare = match text.strip_prefix('/') {
+        Some(inside) => inside.strip_suffix('/')?,
+        None => text,
+    };
+    (!bare.contains("(?<text>") && !bare.contains("(?<value>")).then_some(bare)
+}
+
+/// The selector of `metrics(NAMES)`, a regular expression.
+fn metrics(text: &str) -> Option<String> {
+    let names = text.trim().strip_prefix("metrics(")?.strip_suffix(')')?.trim();
+    let plain = names.trim_matches(['"', '\'']).replace('\\', "\\\\").replace('"', "\\\"");
+    Some(if plain.is_empty() { String::new() } else { format!("{{__name__=~\".*({plain}).*\"}}") })
+}
+
+/// The kinds of data sources that have a name in the file.
+fn sources(inputs: &Value, variables: &[RawVariable]) -> HashMap<String, String> {
+    let text = |input: &Value, field: &str| input.get(field).and_then(Value::as_str).map(str::to_owned);
+    let inputs = inputs.as_array().map(Vec::as_slice).unwrap_or_default().iter();
+    let inputs = inputs.filter_map(|input| Some((text(input, "name")?, text(input, "pluginId")?)));
+    let chosen = variables.iter().filter(|v| v.kind == "datasource");
+    let chosen = chosen.filter_map(|v| Some((v.name.clone(), v.query.as_str()?.to_owned())));
+    inputs.chain(chosen).collect()
+}
+
+/// The models of the library's panels; a list in older files.
+fn library(elements: &Value) -> HashMap<String, Value> {
+    let all: Vec<&Value> = match elements {
+        Value::Object(by_id) => by_id.values().collect(),
+        Value::Array(list) => list.iter().collect(),
+        _ => Vec::new(),
+    };
+    all.into_iter().filter_map(|e| Some((e.get("uid")?.as_str()?.to_owned(), e.get("model")?.clone()))).collect()
+}
+
+fn is_prometheus(kind: &str) -> bool {
+    kind.contains("prometheus") || kind.contains("victoriametrics-metrics")
+}
+
 struct Reader {
     out: Imported,
     count: usize,
+    sources: HashMap<String, String>,
+    library: HashMap<String, Value>,
 }
 
 impl Reader {
@@ -266,20 +342,83 @@ impl Reader {
         }
         panels.sort_by(|a, b| a.grid_pos.y.total_cmp(&b.grid_pos.y).then(a.grid_pos.x.total_cmp(&b.grid_pos.x)));
         let mut row = row.to_owned();
+        let mut repeat: Option<String> = None;
         for mut panel in panels {
             if panel.kind == "row" {
                 panel.title.trim().clone_into(&mut row);
-                let inside = std::mem::take(&mut panel.panels);
+                repeat = panel.repeat.take().filter(|name| !name.is_empty());
+                if repeat.is_some() {
+                    self.out.report.push(format!("row `{row}`: each of its panels is repeated, instead of the row"));
+                }
+                let mut inside = std::mem::take(&mut panel.panels);
+                for panel in &mut inside {
+                    repeated(panel, repeat.as_ref());
+                }
                 // Rows do not lie in rows, so that this goes no deeper.
                 self.panels(inside.into_iter().filter(|p| p.kind != "row").collect(), &row)?;
             } else {
+                repeated(&mut panel, repeat.as_ref());
                 self.panel(panel, &row);
             }
         }
         Ok(())
     }
 
+    /// The kind of a data source, where the file says it; none where panels of one dashboard mix them.
+    fn kind<'a>(&'a self, source: &'a Value) -> Option<&'a str> {
+        let name = match source {
+            Value::String(name) => name.as_str(),
+            Value::Object(source) => {
+                let text = |field: &str| source.get(field).and_then(Value::as_str);
+                let kind = text("type").unwrap_or_default();
+                if !matches!(kind, "" | "datasource") {
+                    return Some(kind);
+                }
+                text("uid").unwrap_or_default()
+            }
+            _ => return None,
+        };
+        match name {
+            "-- Mixed --" => None,
+            "-- Grafana --" | "-- Dashboard --" => Some("Grafana itself"),
+            _ => {
+                let name = name.trim_start_matches("${").trim_start_matches('$').trim_end_matches('}');
+                self.sources.get(name).map(String::as_str)
+            }
+        }
+    }
+
+    /// A panel of the library as the file has it, in the place that refers to it.
+    fn resolved(&self, raw: RawPanel) -> RawPanel {
+        let uid = raw.library_panel.get("uid").and_then(Value::as_str);
+        let model = uid.and_then(|uid| self.library.get(uid));
+        let Some(mut model) = model.and_then(|m| serde_json::from_value::<RawPanel>(m.clone()).ok()) else {
+            return raw;
+        };
+        model.grid_pos = raw.grid_pos;
+        if raw.repeat.is_some() {
+            model.repeat = raw.repeat;
+        }
+        if !raw.title.trim().is_empty() {
+            model.title = raw.title;
+        }
+        model
+    }
+
+    /// Why a query is not taken.
+    fn refusal(&self, target: &RawTarget, of_panel: &Value) -> Option<String> {
+        if target.hide {
+            return Some("it is hidden".to_owned());
+        }
+        match self.kind(&target.datasource).or_else(|| self.kind(of_panel)) {
+            Some("__expr__") => Some("it is computed of other queries".to_owned()),
+            Some(kind) if !is_prometheus(kind) => Some(format!("it asks `{kind:.40}`, not Prometheus")),
+            _ => target.expr.trim().is_empty().then(|| "it does not ask Prometheus".to_owned()),
+        }
+    }
+
     fn panel(&mut self, raw: RawPanel, row: &str) {
+        let raw = self.resolved(raw);
         let name = match raw.title.trim() {
             "" => format!("panel {}", self.out.panels.len() + 1),
             title => title.to_owned(),
@@ -306,7 +445,6 @@ impl Reader {
         for (there, what) in [
             (raw.alert.is_object(), "its alert is left out: write a rule"),
             (!raw.transformations.is_empty(), "its transformations are left out: queries are shown as they answer"),
-            (raw.repeat.is_some(), "it is not repeated for each value of a variable"),
         ] {
             if there {
                 notes.push(what.to_owned());
@@ -319,11 +457,12 @@ impl Reader {
         if unit == "short" && !matches!(told, "" | "short" | "none" | "locale") {
             notes.push(format!("its unit `{told:.40}` is not known here"));
         }
+        let old = look::Old { stack: raw.stack.as_bool().unwrap_or(false), axis: raw.yaxes.first() };
+        let look = look::read(&raw.field_config, &old, shown == Shown::Graph, factor, &mut notes);
         let mut queries = Vec::new();
         let mut exemplars = false;
         for target in raw.targets {
-            if target.hide || target.expr.trim().is_empty() {
-                let why = if target.hide { "it is hidden" } else { "it does not ask Prometheus" };
+            if let Some(why) = self.refusal(&target, &raw.datasource) {
                 notes.push(format!("a query is left out: {why}"));
                 continue;
             }
@@ -340,14 +479,23 @@ impl Reader {
         }
         let width = if raw.grid_pos.w > 16.0 { 3 } else { u8::from(raw.grid_pos.w > 8.0) + 1 };
         let description = Some(raw.description.trim().to_owned()).filter(|d| !d.is_empty());
-        self.out.panels.push(Panel { title, description, shown, unit, width, queries, exemplars });
+        let repeat = raw.repeat.filter(|name| !name.is_empty());
+        self.out.panels.push(Panel { title, description, shown, unit, width, queries, exemplars, look, repeat });
+    }
+}
+
+/// A panel of a row that is repeated, unless it is repeated by itself.
+fn repeated(panel: &mut RawPanel, of_row: Option<&String>) {
+    if panel.repeat.as_ref().is_none_or(String::is_empty) {
+        panel.repeat = of_row.cloned();
     }
 }
 
 /// The unit here, and what brings a value into it.
 fn unit(told: &str) -> (&'static str, &'static str) {
     match told {
-        "ops" | "reqps" | "rps" | "wps" | "iops" | "cps" | "opm" | "pps" | "eps" | "mps" | "recps" => ("ops", ""),
+        "ops" | "reqps" | "rps" | "wps" | "iops" | "cps" | "pps" | "eps" | "mps" | "recps" => ("ops", ""),
+        "opm" | "rpm" | "wpm" => ("ops", " / 60"),
         "percentunit" => ("ratio", ""),
         "percent" => ("ratio", " / 100"),
         "s" | "dtdurations" | "clocks" => ("seconds", ""),
@@ -356,10 +504,25 @@ fn unit(told: &str) -> (&'static str, &'static str) {
         "ns" => ("seconds", " / 1e9"),
         "m" => ("seconds", " * 60"),
         "h" => ("seconds", " * 3600"),
-        "bytes" | "decbytes" | "Bps" | "binBps" => ("bytes", ""),
-        "bits" | "decbits" | "bps" | "binbps" => ("bytes", " / 8"),
-        "kbytes" | "deckbytes" | "KBs" | "KiBs" => ("bytes", " * 1024"),
-        "mbytes" | "decmbytes" | "MBs" | "MiBs" => ("bytes", " * 1048576"),
+        "bytes" | "decbytes" => ("bytes", ""),
+        "bits" | "decbits" => ("bytes", " / 8"),
+        "kbytes" => ("bytes", " * 1024"),
+        "deckbytes" => ("bytes", " * 1000"),
+        "mbytes" => ("bytes", " * 1048576"),
+        "decmbytes" => ("bytes", " * 1e6"),
+        "gbytes" => ("bytes", " * 1073741824"),
+        "decgbytes" => ("bytes", " * 1e9"),
+        "Bps" | "binBps" => ("bytes_per_second", ""),
+        "bps" | "binbps" => ("bytes_per_second", " / 8"),
+        "KBs" => ("bytes_per_second", " * 1000"),
+        "KiBs" => ("bytes_per_second", " * 1024"),
+        "MBs" => ("bytes_per_second", " * 1e6"),
+        "MiBs" => ("bytes_per_second", " * 1048576"),
+        "Kbits" => ("bytes_per_second", " * 125"),
+        "Mbits" => ("bytes_per_second", " * 125000"),
+        "celsius" => ("celsius", ""),
+        "hertz" | "rothz" => ("hertz", ""),
+        "rotkhz" => ("hertz", " * 1000"),
         _ => ("short", ""),
     }
 }
@@ -388,97 +551,4 @@ fn variables(expr: &str) -> String {
     }
     out.push_str(rest);
     out
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn a_dashboard_is_read_in_the_order_of_its_page() {
-        let file = json!({"dashboard": {
-            "title": "Node",
-            "templating": {"list": [
-                {"name": "instance", "type": "query", "query": {"query": "label_values(up{job=\"node\"}, instance)"}, "includeAll": true, "multi": true},
-                {"name": "job", "type": "query", "query": "label_values(job)", "includeAll": true, "allValue": "web.+"},
-                {"name": "window", "type": "interval", "query": "1m,5m,auto"},
-                {"name": "ds", "type": "datasource", "query": "prometheus"},
-                {"name": "adhoc", "type": "adhoc"},
-            ]},
-            "panels": [
-                {"type": "timeseries", "title": "Late", "gridPos": {"x": 12, "y": 9, "w": 12, "h": 8}, "fieldConfig": {"defaults": {"unit": "ms"}},
-                 "targets": [{"expr": "rate(a{instance=~\"$instance\"}[$__rate_interval])", "legendFormat": "{{mode}}"}, {"expr": "b", "hide": true}]},
-                {"type": "row", "title": "Memory", "gridPos": {"y": 10}, "panels": [
-                    {"type": "stat", "title": "Free", "gridPos": {"y": 11, "w": 6}, "fieldConfig": {"defaults": {"unit": "percent"}},
-                     "targets": [{"expr": "free{job=\"[[job]]\"} / ${window:raw}", "legendFormat": "__auto"}]}]},
-                {"type": "text", "title": "Notes", "gridPos": {"y": 0}},
-                {"type": "heatmap", "title": "Spread", "gridPos": {"y": 1, "w": 24}, "targets": [{"expr": "sum by (le) (rate(c_bucket[5m]))", "exemplar": true}]},
-            ],
-        }});
-        let read = read(file).unwrap();
-        assert_eq!(read.title, "Node");
-        let names: Vec<_> = read.panels.iter().map(|p| (p.title.as_str(), p.shown, p.unit, p.width)).collect();
-        assert_eq!(
-            names,
-            [
-                ("Spread", Shown::Heatmap, "short", 3),
-                ("Late", Shown::Graph, "seconds", 2),
-                ("Memory: Free", Shown::Stat, "ratio", 1)
-            ]
-        );
-        assert_eq!(
-            read.panels[1].queries,
-            [("(rate(a{instance=~\"$instance\"}[$__rate_interval])) / 1000".to_owned(), "{{mode}}".to_owned())]
-        );
-        assert_eq!(read.panels.iter().map(|p| p.exemplars).collect::<Vec<_>>(), [true, false, false]);
-        assert_eq!(read.panels[2].queries[0].0, "(free{job=\"${job}\"} / ${window}) / 100");
-        let variables: Vec<_> = read
-            .variables
-            .iter()
-            .map(|v| (v.name.as_str(), v.of.as_str(), v.label.as_deref(), v.values.len(), v.multi))
-            .collect();
-        assert_eq!(
-            variables,
-            [
-                ("instance", "up{job=\"node\"}", Some("instance"), 0, true),
-                ("job", "", Some("job"), 0, false),
-                ("window", "", None, 2, false)
-            ]
-        );
-        assert_eq!(
-            read.report,
-            [
-                "variable job: all of its values stand as `.*`, not as `web.+`",
-                "variable adhoc: it is left out; a variable of the kind `adhoc` has no equal here",
-                "panel `Notes` is left out: `text` has no equal here",
-                "panel `Late`: a query is left out: it is hidden",
-            ]
-        );
-    }
-
-    #[test]
-    fn what_is_no_dashboard_is_told() {
-        for (text, wanted) in [
-            (json!([]), "this is no dashboard"),
-            (json!({"title": 1, "panels": []}), "invalid type"),
-            (json!({"rows": []}), "as before Grafana 5"),
-            (json!({}), "it has no `panels`"),
-        ] {
-            let error = read(text).unwrap_err().to_string();
-            assert!(error.contains(wanted), "{error}");
-        }
-        let many = json!({"panels": vec![json!({"type": "text"}); PANELS_MAX + 1]});
-        assert_eq!(read(many), Err(GrafanaError::TooMany));
-    }
-
-    proptest! {
-        #[test]
-        fn never_panics(expr in "[$\\[\\]{}a-z:é]{0,40}") {
-            let _ = variables(&expr);
-            let _ = label_values(&expr);
-        }
-    }
 }

@@ -105,7 +105,12 @@ impl Written {
 /// Reads a whole body.
 pub fn parse(body: &[u8], precision: Precision) -> Result<Written, TooMuch> {
     let mut out = Written::default();
-    for (i, text) in body.split(|b| *b == b'\n').enumerate() {
+    let (mut rest, mut next) = (body, 1);
+    while !rest.is_empty() {
+        let (text, after) = rest.split_at(line_end(rest));
+        let number = next;
+        next += text.split(|b| *b == b'\n').count();
+        rest = after.get(1..).unwrap_or_default();
         let text = text.trim_ascii();
         if text.is_empty() || text[0] == b'#' {
             continue;
@@ -115,7 +120,7 @@ pub fn parse(body: &[u8], precision: Precision) -> Result<Written, TooMuch> {
             out.samples.truncate(samples);
             out.lines.truncate(lines);
             if out.bad_lines == 0 {
-                out.bad_example = format!("line {}: {why}", i + 1);
+                out.bad_example = format!("line {number}: {why}");
             }
             out.bad_lines += 1;
         }
@@ -124,6 +129,28 @@ pub fn parse(body: &[u8], precision: Precision) -> Result<Written, TooMuch> {
         }
     }
     Ok(out)
+}
+
+/// Where the first line ends. A newline within a text is part of the text; quotes in names and tags are letters.
+fn line_end(body: &[u8]) -> usize {
+    let mut at = body.iter().position(|b| !matches!(b, b' ' | b'\t')).unwrap_or(body.len());
+    if body.get(at) == Some(&b'#') {
+        return body.iter().position(|b| *b == b'\n').unwrap_or(body.len());
+    }
+    let (mut in_fields, mut in_text, mut after_equals) = (false, false, false);
+    while let Some(byte) = body.get(at) {
+        let opens = std::mem::take(&mut after_equals);
+        match byte {
+            b'\n' if !in_text => return at,
+            b'\\' if body.get(at + 1).is_some_and(|next| in_text || *next != b'\n') => at += 1,
+            b'"' if in_text || opens => in_text = !in_text,
+            b' ' if !in_text => in_fields = true,
+            b'=' if in_fields && !in_text => after_equals = true,
+            _ => {}
+        }
+        at += 1;
+    }
+    body.len()
 }
 
 fn line(text: &[u8], precision: Precision, out: &mut Written) -> Result<(), &'static str> {
@@ -221,7 +248,8 @@ fn value(text: &str) -> Result<(Option<f64>, &str), &'static str> {
             let whole = word.strip_suffix('i').map(|n| n.parse::<i64>().map(|n| n as f64).ok());
             let whole = whole.or_else(|| word.strip_suffix('u').map(|n| n.parse::<u64>().map(|n| n as f64).ok()));
             let plain = || word.bytes().all(|b| matches!(b, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E'));
-            let number = whole.unwrap_or_else(|| if plain() { word.parse().ok() } else { None });
+            let number = whole
+                .unwrap_or_else(|| if plain() { word.parse::<f64>().ok().filter(|n| n.is_finite()) } else { None });
             number.ok_or("a field's value is neither a number nor a text nor a boolean")?
         }
     };
@@ -266,6 +294,18 @@ mod tests {
             ("m a=1,v=\"x", &["line 1: a text has no closing quote"]),
             ("m v=1 soon", &["line 1: the timestamp is not a whole number"]),
             (",t=1 v=1", &["line 1: it has no measurement"]),
+            // Newlines within texts, and quotes that begin none.
+            (
+                "m a=\"x\ny z=1\",b=2 1000000\nm v=x",
+                &["m_b 2 @1", "line 3: a field's value is neither a number nor a text nor a boolean"],
+            ),
+            ("m a=\"x\\\\\",b=2\nm v=3", &["m_b 2 @7", "m_v 3 @7"]),
+            ("m,t=\"a v=1\nm,t=\"b v=2", &["m_v{t=\"\\\"a\"} 1 @7", "m_v{t=\"\\\"b\"} 2 @7"]),
+            (
+                "# it's \"quoted\nm v=1\\\nm v=2",
+                &["m_v 2 @7", "line 2: a field's value is neither a number nor a text nor a boolean"],
+            ),
+            ("m v=1e400", &["line 1: a field's value is neither a number nor a text nor a boolean"]),
         ] {
             assert_eq!(shown(text, ns), wanted, "{text}");
         }

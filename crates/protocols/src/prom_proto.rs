@@ -3,9 +3,12 @@
 //! Source: `io/prometheus/client/metrics.proto` of client_model, and how Prometheus 3 makes series of it
 //! (`model/textparse/protobufparse.go`). Bounded by [`SAMPLES_MAX`] and [`LABEL_BYTES_MAX`].
 
+mod write;
+
 use std::sync::Arc;
 
 use tenfold_types::{Histogram, Labels, ResetHint};
+pub use write::{CONTENT_TYPE, Family, FamilyKind, FamilyValue};
 
 use crate::exposition::{Histograms, Metadata, Page, PageExemplar, PageSample, SAMPLES_MAX, canonical_float};
 use crate::remote_write::HISTOGRAM_BUCKETS_MAX;

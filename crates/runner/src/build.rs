@@ -35,11 +35,10 @@ pub(crate) struct Job<'a> {
     pub cancel: CancellationToken,
 }
 
-/// Builds, or goes on with the build that an earlier server began.
+/// Builds, or goes on with the build that an earlier server began. What is left of it stays, with how it ended, until whoever
+/// ordered it has written that down.
 pub(crate) async fn build(job: Job<'_>) -> Result<Manifest, String> {
-    let result = job.run().await;
-    job.folder.remove().await;
-    result
+    job.run().await
 }
 
 impl Job<'_> {
@@ -58,7 +57,10 @@ impl Job<'_> {
             }
             ended => ended,
         };
-        ended.map_err(Bad::into_text)?;
+        if let Err(bad) = ended {
+            self.folder.remove_files().await;
+            return Err(bad.into_text());
+        }
         if self.cancel.is_cancelled() {
             return Err(format!("{WHAT} was cancelled"));
         }

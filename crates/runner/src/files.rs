@@ -5,7 +5,7 @@ use std::{
     fs::{self, File},
     io,
     os::unix::fs::{MetadataExt, PermissionsExt, lchown},
-    path::Path,
+    path::{Path, PathBuf},
     time::{Duration, SystemTime},
 };
 
@@ -19,16 +19,26 @@ use crate::glob;
 
 /// Deepest folder of a checkout.
 const DEPTH_MAX: usize = 64;
+/// A folder with a longer path is moved up before it is looked into; with a name and some room to what the kernel takes.
+const REMOVED_PATH_BYTES_MAX: usize = 2_048;
 /// Most files and folders looked at, shipped or not.
 const VISITED_MAX: usize = 2_000_000;
 
 /// Gives every file of a checkout the time of its commit, and its owner when the build has a user of its own. Blocks.
 pub(crate) fn prepare(dir: &Path, commit_seconds: i64, owner: Option<u32>) -> io::Result<()> {
     let time = SystemTime::UNIX_EPOCH + Duration::from_secs(u64::try_from(commit_seconds).unwrap_or(0));
+    prepare_below(dir, 0, time, owner)
+}
+
+fn prepare_below(dir: &Path, depth: usize, time: SystemTime, owner: Option<u32>) -> io::Result<()> {
+    // each level is an open file while it is walked; the checkout stands one below the program's folder
+    if depth > DEPTH_MAX + 2 {
+        return Err(io::Error::other(format!("a folder in it is deeper than {DEPTH_MAX} folders")));
+    }
     let meta = dir.symlink_metadata()?;
     if meta.is_dir() {
         for entry in fs::read_dir(dir)? {
-            prepare(&entry?.path(), commit_seconds, owner)?;
+            prepare_below(&entry?.path(), depth + 1, time, owner)?;
         }
     }
     if meta.is_dir() || meta.is_file() {
@@ -143,25 +153,105 @@ fn walk(
     Ok(())
 }
 
-/// Removes a folder, also where the build took its own rights away. Blocks.
+/// Removes a folder and all below it, also where a program took its own rights away. Blocks.
 pub(crate) fn remove(dir: &Path) {
-    if fs::remove_dir_all(dir).is_ok() || !dir.exists() {
-        return;
-    }
-    open_up(dir, 0);
-    if let Err(error) = fs::remove_dir_all(dir) {
-        tracing::warn!(%error, dir = %dir.display(), "the folder of a build could not be removed");
+    let removed = dir.symlink_metadata().and_then(|meta| {
+        if !meta.is_dir() {
+            return fs::remove_file(dir);
+        }
+        empty(dir)?;
+        fs::remove_dir(dir)
+    });
+    if let Err(error) = removed
+        && error.kind() != io::ErrorKind::NotFound
+    {
+        tracing::warn!(%error, dir = %dir.display(), "a folder could not be removed");
     }
 }
 
-fn open_up(dir: &Path, depth: usize) {
-    if depth > 4 * DEPTH_MAX || !dir.symlink_metadata().is_ok_and(|m| m.is_dir()) {
-        return;
+/// Removes what is in a folder. What lies too deep is moved up first: a program may leave folders in folders until whoever walks
+/// down into them has no stack and no open file left, or no path that long. No link is followed.
+fn empty(dir: &Path) -> io::Result<()> {
+    let mut deep = Deep { top: dir, number: 0, waiting: Vec::new() };
+    deep.empty(dir, 0)?;
+    while let Some(folder) = deep.waiting.pop() {
+        // it was empty, and another took its name
+        if folder.exists() {
+            deep.empty(&folder, 0)?;
+            fs::remove_dir(&folder)?;
+        }
     }
-    let _ = fs::set_permissions(dir, fs::Permissions::from_mode(0o700));
-    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
-        open_up(&entry.path(), depth + 1);
+    Ok(())
+}
+
+/// Folders that were moved up into `top` and are still to be removed.
+struct Deep<'a> {
+    top: &'a Path,
+    number: u64,
+    waiting: Vec<PathBuf>,
+}
+
+impl Deep<'_> {
+    fn empty(&mut self, dir: &Path, depth: usize) -> io::Result<()> {
+        open_up(dir)?;
+        // no folder is open while one in it is
+        for inner in folders_after_files(dir)? {
+            if depth < DEPTH_MAX && inner.as_os_str().len() < REMOVED_PATH_BYTES_MAX {
+                self.empty(&inner, depth + 1)?;
+                fs::remove_dir(&inner)?;
+            } else {
+                // whose parent changes is written to itself
+                open_up(&inner)?;
+                let moved = move_up(&inner, self.top, &mut self.number)?;
+                self.waiting.push(moved);
+            }
+        }
+        Ok(())
     }
+}
+
+/// Removes the files and links of a folder; the folders in it are left, and returned.
+fn folders_after_files(dir: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut folders = Vec::new();
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        // the kind of the entry itself: links are not followed
+        if entry.file_type()?.is_dir() {
+            folders.push(entry.path());
+        } else {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(folders)
+}
+
+/// Gives the folder a name in `top` that nothing has there. An empty folder of that name is replaced, which is as well.
+fn move_up(folder: &Path, top: &Path, number: &mut u64) -> io::Result<PathBuf> {
+    loop {
+        let to = top.join(number.to_string());
+        *number += 1;
+        match fs::rename(folder, &to) {
+            Ok(()) => return Ok(to),
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory
+                ) => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// A folder, and never a link, is made one that may be read and written.
+fn open_up(dir: &Path) -> io::Result<()> {
+    let meta = dir.symlink_metadata()?;
+    if !meta.is_dir() {
+        return Err(io::Error::other(format!("{} is no folder", dir.display())));
+    }
+    if meta.permissions().mode() & 0o700 == 0o700 {
+        return Ok(());
+    }
+    fs::set_permissions(dir, fs::Permissions::from_mode(0o700))
 }
 
 #[cfg(test)]
@@ -254,6 +344,59 @@ mod tests {
         assert_eq!(fs::read_to_string(blobs.path(Digest::of(b"run"))).unwrap(), "run");
         lay_out(&blobs, Digest::of(b"nothing"), &kept.path().join("none")).unwrap();
         assert!(!kept.path().join("none").exists());
+    }
+
+    /// A program makes as many as it likes with no more than `mkdir` and `cd`. On a small stack, for the many that they may be.
+    #[test]
+    fn folders_in_folders_are_removed_however_deep_they_are() {
+        use nix::{fcntl, sys::stat};
+        const DEEP: usize = 2_000;
+        let dir = tempfile::tempdir().unwrap();
+        let (build, victim) = (dir.path().join("1"), dir.path().join("victim"));
+        fs::create_dir(&build).unwrap();
+        fs::create_dir(&victim).unwrap();
+        fs::write(victim.join("kept"), "kept").unwrap();
+        // names that are wanted for what is moved up
+        for name in ["0", "1", "2/full", "3"] {
+            fs::create_dir_all(build.join(name)).unwrap();
+        }
+        fs::write(build.join("4"), "a file").unwrap();
+        std::os::unix::fs::symlink(&victim, build.join("5")).unwrap();
+        let mut inner = File::open(&build).unwrap();
+        for level in 0..DEEP {
+            stat::mkdirat(&inner, "d", stat::Mode::S_IRWXU).unwrap();
+            let flags = fcntl::OFlag::O_DIRECTORY | fcntl::OFlag::O_NOFOLLOW;
+            let next = fcntl::openat(&inner, "d", flags, stat::Mode::empty()).unwrap();
+            if level == 7 {
+                nix::unistd::symlinkat(&victim, &inner, "link").unwrap();
+            }
+            inner = File::from(next);
+        }
+        drop(inner);
+        let gone = build.clone();
+        let small = std::thread::Builder::new().stack_size(512 * 1024);
+        small.spawn(move || remove(&gone)).unwrap().join().unwrap();
+        assert!(!build.exists());
+        assert_eq!(fs::read_to_string(victim.join("kept")).unwrap(), "kept", "no link was followed");
+        remove(&build);
+    }
+
+    #[test]
+    fn a_link_in_place_of_a_folder_is_not_followed() {
+        let dir = tempfile::tempdir().unwrap();
+        let victim = dir.path().join("victim");
+        fs::create_dir(&victim).unwrap();
+        fs::write(victim.join("kept"), "kept").unwrap();
+        std::os::unix::fs::symlink(&victim, dir.path().join("1")).unwrap();
+        remove(&dir.path().join("1"));
+        assert!(victim.join("kept").exists() && dir.path().join("1").symlink_metadata().is_err());
+    }
+
+    #[test]
+    fn a_checkout_that_is_too_deep_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir_all(dir.path().join(vec!["d"; DEPTH_MAX + 4].join("/"))).unwrap();
+        assert!(prepare(dir.path(), 0, None).unwrap_err().to_string().contains("deeper than 64 folders"));
     }
 
     #[test]

@@ -6,6 +6,7 @@
 
 mod history;
 mod range;
+mod tree;
 
 use std::{
     collections::HashSet,
@@ -33,6 +34,9 @@ const WALKED_MAX: usize = 2_000_000;
 /// Most changed files named.
 const CHANGED_MAX: usize = 20;
 const FILE_BYTES_MAX: u64 = 1024 * 1024;
+/// Most files and bytes of a checkout.
+const CHECKOUT_FILES_MAX: u64 = 1_000_000;
+const CHECKOUT_BYTES_MAX: u64 = 16 << 30;
 const TEXT_CHARS_MAX: usize = 200;
 const ID_DIGITS: usize = 40;
 const REF_BYTES_MAX: usize = 255;
@@ -44,11 +48,13 @@ pub(crate) struct Mirror {
     limits: Limits,
 }
 
-/// How much history is read for one answer.
+/// How much history is read for one answer, and how much a checkout may hold.
 #[derive(Debug, Clone, Copy)]
 struct Limits {
     commits_max: usize,
     within: Duration,
+    files_max: u64,
+    bytes_max: u64,
 }
 
 impl Mirror {
@@ -57,7 +63,8 @@ impl Mirror {
     pub fn new(root: &Path, source: &Source) -> Self {
         let key = blake3::hash(source.repository.as_bytes()).to_hex();
         let name = format!("{}-{}.git", source.service, &key.as_str()[..16]);
-        let limits = Limits { commits_max: WALKED_MAX, within: READ };
+        let (files_max, bytes_max) = (CHECKOUT_FILES_MAX, CHECKOUT_BYTES_MAX);
+        let limits = Limits { commits_max: WALKED_MAX, within: READ, files_max, bytes_max };
         Self { dir: root.join(name), source: source.clone(), limits }
     }
 
@@ -189,6 +196,8 @@ impl Mirror {
     pub async fn changed(&self, from: &str, to: &str, patterns: &[String]) -> Result<Vec<String>, Fault> {
         check_sha(from)?;
         check_sha(to)?;
+        // git keeps all differences in memory before it tells the first
+        self.fits(to).await?;
         let patterns: Vec<String> = patterns.iter().map(|p| format!(":(top,glob){p}")).collect();
         let mut args = vec!["diff-tree", "-r", "-z", "--name-only", "--no-renames", from, to, "--"];
         args.extend(patterns.iter().map(String::as_str));
@@ -220,9 +229,11 @@ impl Mirror {
         String::from_utf8(text).map(Some).map_err(|_| Fault::invalid(format!("{path} is not UTF-8 text")))
     }
 
-    /// Writes the files of a commit into an empty folder, without hooks and without a `.git`.
+    /// Writes the files of a commit into an empty folder, without hooks and without a `.git`. One that would be too large is
+    /// refused before anything is written.
     pub async fn checkout(&self, sha: &str, into: &Path, index: &Path) -> Result<(), Fault> {
         check_sha(sha)?;
+        self.fits(sha).await?;
         let index = index.to_string_lossy().into_owned();
         let env = [("GIT_INDEX_FILE", index.as_str())];
         self.git_with(&["read-tree", sha], READ, &env, None).await?;
@@ -241,6 +252,20 @@ impl Mirror {
         env: &[(&str, &str)],
         work_tree: Option<&Path>,
     ) -> Result<Vec<u8>, Fault> {
+        let mut command = self.command(env, work_tree);
+        let output = tokio::time::timeout(within, command.args(args).output())
+            .await
+            .map_err(|_| Fault::unavailable(format!("git {} took longer than {} s", args[0], within.as_secs())))?
+            .map_err(|e| io("git", &e))?;
+        if output.status.success() {
+            return Ok(output.stdout);
+        }
+        let said = String::from_utf8_lossy(&output.stderr);
+        let said = said.lines().find(|l| !l.trim().is_empty()).unwrap_or("it gave no reason");
+        Err(Fault::unavailable(format!("git {} failed: {}", args[0], clean(said))))
+    }
+
+    fn command(&self, env: &[(&str, &str)], work_tree: Option<&Path>) -> Command {
         let mut command = Command::new("git");
         command.env_clear().envs(inherited_env());
         // ssh finds its agent; nothing asks a question nobody can answer
@@ -261,16 +286,7 @@ impl Mirror {
         if let Some(tree) = work_tree {
             command.env("GIT_WORK_TREE", tree);
         }
-        let output = tokio::time::timeout(within, command.args(args).output())
-            .await
-            .map_err(|_| Fault::unavailable(format!("git {} took longer than {} s", args[0], within.as_secs())))?
-            .map_err(|e| io("git", &e))?;
-        if output.status.success() {
-            return Ok(output.stdout);
-        }
-        let said = String::from_utf8_lossy(&output.stderr);
-        let said = said.lines().find(|l| !l.trim().is_empty()).unwrap_or("it gave no reason");
-        Err(Fault::unavailable(format!("git {} failed: {}", args[0], clean(said))))
+        command
     }
 }
 

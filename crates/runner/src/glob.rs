@@ -8,14 +8,32 @@ pub(crate) fn fits(pattern: &str, path: &str) -> bool {
     parts(&pattern, &path)
 }
 
+/// Greedy with one point to go back to, as [`word`]: what stands between two `**` is best found as early as can be.
 fn parts(pattern: &[&str], path: &[&str]) -> bool {
-    match (pattern.split_first(), path.split_first()) {
-        // what is left of the path lies below the folder the pattern names
-        (None, _) => true,
-        (Some((&"**", [])), _) => !path.is_empty(),
-        (Some((&"**", rest)), _) => (0..=path.len()).any(|skip| parts(rest, &path[skip..])),
-        (Some(_), None) => false,
-        (Some((head, rest)), Some((name, below))) => word(head.as_bytes(), name.as_bytes()) && parts(rest, below),
+    let (mut p, mut n) = (0, 0);
+    let mut star: Option<(usize, usize)> = None;
+    loop {
+        match pattern.get(p) {
+            // what is left of the path lies below the folder the pattern names
+            None => return true,
+            Some(&"**") if p + 1 == pattern.len() => return n < path.len(),
+            Some(&"**") => {
+                star = Some((p + 1, n));
+                p += 1;
+            }
+            Some(head) if path.get(n).is_some_and(|name| word(head.as_bytes(), name.as_bytes())) => {
+                p += 1;
+                n += 1;
+            }
+            Some(_) => match star {
+                Some((after, at)) if at < path.len() => {
+                    star = Some((after, at + 1));
+                    p = after;
+                    n = at + 1;
+                }
+                _ => return false,
+            },
+        }
     }
 }
 
@@ -49,6 +67,53 @@ fn word(pattern: &[u8], name: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What the pattern means, tried in every way.
+    fn tried(pattern: &[&str], path: &[&str]) -> bool {
+        match (pattern.split_first(), path.split_first()) {
+            (None, _) => true,
+            (Some((&"**", [])), _) => !path.is_empty(),
+            (Some((&"**", rest)), _) => (0..=path.len()).any(|skip| tried(rest, &path[skip..])),
+            (Some(_), None) => false,
+            (Some((head, rest)), Some((name, below))) => word(head.as_bytes(), name.as_bytes()) && tried(rest, below),
+        }
+    }
+
+    /// All lists of up to `most` of the words.
+    fn lists<'a>(words: &[&'a str], most: usize) -> Vec<Vec<&'a str>> {
+        let mut all: Vec<Vec<&str>> = vec![Vec::new()];
+        let mut from = 0;
+        for _ in 0..most {
+            let to = all.len();
+            for i in from..to {
+                for word in words {
+                    let mut longer = all[i].clone();
+                    longer.push(*word);
+                    all.push(longer);
+                }
+            }
+            from = to;
+        }
+        all
+    }
+
+    #[test]
+    fn what_is_found_early_is_what_is_found_at_all() {
+        let paths = lists(&["a", "b"], 5);
+        for pattern in lists(&["**", "*", "a", "b"], 5) {
+            for path in &paths {
+                assert_eq!(parts(&pattern, path), tried(&pattern, path), "{pattern:?} {path:?}");
+            }
+        }
+    }
+
+    /// Of a pipeline file that was made to keep the server busy.
+    #[test]
+    fn no_pattern_takes_exponential_time() {
+        let (pattern, path) = (format!("{}b", "**/a/".repeat(30)), ["a"; 64].join("/"));
+        assert!(!fits(&pattern, &path));
+        assert!(fits(&pattern, &format!("{path}/b")));
+    }
 
     #[test]
     fn patterns_take_what_they_name() {

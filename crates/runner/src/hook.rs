@@ -26,13 +26,16 @@ pub(crate) struct Job<'a> {
     pub cancel: CancellationToken,
 }
 
-/// Runs it to its end, or goes on with the one that an earlier server began. The error is for people.
+/// Runs it to its end, or goes on with the one that an earlier server began. The error is for people. What is left of it stays,
+/// with how it ended, until whoever ordered it has written that down; no process of it does.
 pub(crate) async fn run(job: Job<'_>) -> Result<(), String> {
     let ended = job.run().await;
-    if ended.is_ok() {
-        job.folder.remove_ended().await;
+    if matches!(ended, Err(Bad::Unknown(_)))
+        && let Err(error) = job.folder.step().finish().await
+    {
+        tracing::warn!(%error, "what is left of a hook may still run");
     } else {
-        job.folder.remove().await;
+        job.folder.remove_files().await;
     }
     ended.map_err(Bad::into_text)
 }

@@ -150,7 +150,7 @@ mod tests {
             let environ = format!("/proc/{}/environ", child.id().unwrap());
             let told = async {
                 while std::fs::read(&environ).unwrap().is_empty() {
-                    tokio::task::yield_now().await
+                    tokio::task::yield_now().await;
                 }
             };
             tokio::time::timeout(Duration::from_secs(10), told).await.expect("a started program has an environment");

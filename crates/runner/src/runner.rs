@@ -146,11 +146,17 @@ impl Runner for GitRunner {
         self.folder(step).remove().await;
     }
 
-    async fn tidy(&self, under_way: &[Step]) {
+    async fn set_aside(&self, under_way: &[Step]) {
         let places: Vec<(&str, String)> = under_way.iter().map(place).collect();
         for root in ROOTS {
             let kept: Vec<String> = places.iter().filter(|(of, _)| *of == root).map(|(_, name)| name.clone()).collect();
-            program::tidy(&self.root.join(root), &kept).await;
+            program::set_aside(&self.root.join(root), &kept);
+        }
+    }
+
+    async fn tidy(&self) {
+        for root in ROOTS {
+            program::tidy(&self.root.join(root)).await;
         }
     }
 

@@ -270,6 +270,73 @@ async fn built_in_looks() {
     assert!((theirs - ours).abs() <= 1.5, "df says {theirs}, we say {ours}");
 }
 
+/// Answers with what it was asked.
+fn echo() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { return };
+            let mut asked = [0; 4096];
+            let read = stream.read(&mut asked).unwrap_or(0);
+            let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {read}\r\nconnection: close\r\n\r\n");
+            let _ = stream.write_all(&[head.as_bytes(), &asked[..read]].concat());
+        }
+    });
+    port
+}
+
+#[tokio::test]
+async fn a_request_is_made_as_it_is_written_and_an_answer_that_points_elsewhere_may_count() {
+    let dir = tempfile::tempdir().unwrap();
+    let looker = looker(dir.path());
+    let url = |port: u16| format!("http://127.0.0.1:{port}/health");
+    let echo = echo();
+    let moved = serve(b"HTTP/1.1 302 Found\r\nlocation: /health\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+    let headers = serde_json::json!({"Host": "photos.example", "X-Probe": "tenfold"});
+    for (json, status, word) in [
+        (serde_json::json!({"url": url(echo), "contains": "GET /health"}), CheckStatus::Ok, "200"),
+        (
+            serde_json::json!({"url": url(echo), "method": "OPTIONS", "contains": "OPTIONS /health"}),
+            CheckStatus::Ok,
+            "200",
+        ),
+        (
+            serde_json::json!({"url": url(echo), "headers": headers, "contains": "photos.example"}),
+            CheckStatus::Ok,
+            "200",
+        ),
+        (serde_json::json!({"url": url(echo), "headers": headers, "contains": "tenfold"}), CheckStatus::Ok, "200"),
+        (serde_json::json!({"url": url(moved), "follow": false, "status": [302]}), CheckStatus::Ok, "302"),
+        (serde_json::json!({"url": url(moved), "follow": false, "status": [200]}), CheckStatus::Critical, "302"),
+        (serde_json::json!({"url": url(moved)}), CheckStatus::Critical, "redirect"),
+    ] {
+        let (got, said) = look(&looker, serde_json::json!({"http": json})).await;
+        assert_eq!(got, status, "{json}: {said}");
+        assert!(said.contains(word), "{json}: {said}");
+    }
+}
+
+#[tokio::test]
+async fn inodes_are_looked_at_where_the_check_says_from_when_they_are_too_many() {
+    let dir = tempfile::tempdir().unwrap();
+    let looker = looker(dir.path());
+    let df = Command::new("df").args(["--output=itotal", "/"]).output().unwrap();
+    let counted =
+        String::from_utf8_lossy(&df.stdout).lines().nth(1).is_some_and(|all| !["0", "-"].contains(&all.trim()));
+    let disk = |more: serde_json::Value| {
+        let mut disk = serde_json::json!({"path": "/", "warning_percent": 101.0, "critical_percent": 101.0});
+        disk.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        serde_json::json!({"disk": disk})
+    };
+    let (status, said) = look(&looker, disk(serde_json::json!({}))).await;
+    assert!(status == CheckStatus::Ok && !said.contains("inodes"), "{said}");
+    let (status, said) = look(&looker, disk(serde_json::json!({"inodes_warning_percent": 0.0}))).await;
+    // Some filesystems make inodes as they need them, and have no share of them.
+    let wanted = if counted { CheckStatus::Warning } else { CheckStatus::Ok };
+    assert_eq!((status, said.contains("inodes_percent=")), (wanted, counted), "{said}");
+}
+
 /// A certificate for 127.0.0.1 that lasts so many days, with its key.
 fn certificate(dir: &Path, days: &str) -> Option<(PathBuf, PathBuf)> {
     let (cert, key) = (dir.join("cert.pem"), dir.join("key.pem"));

@@ -64,7 +64,6 @@ impl Drop for Exporter {
 
 /// Parts that node_exporter has and the agent has not: drivers, clocks and classes that few dashboards ask for.
 const NOT_TOLD: &[&str] = &[
-    "node_arp_",
     "node_bonding_",
     "node_cooling_device_",
     "node_cpu_core_",
@@ -86,11 +85,9 @@ const NOT_TOLD: &[&str] = &[
     "node_nf_conntrack_stat_",
     "node_nfs",
     "node_nvme_",
-    "node_os_",
     "node_power_supply_",
     "node_processes_threads_state",
     "node_rapl_",
-    "node_schedstat_",
     "node_scrape_collector_",
     "node_selinux_",
     "node_softnet_",
@@ -193,6 +190,32 @@ fn a_host_is_read_from_its_files() {
     write(root, "proc/net/dev", "Inter-|\n face |\n  eth0: 1000 10 1 2 0 0 0 3 2000 20 0 0 0 0 0 0\n");
     write(root, "proc/net/snmp", "Tcp: ActiveOpens CurrEstab\nTcp: 12 3\n");
     write(root, "proc/net/netstat", "TcpExt: ListenDrops\nTcpExt: 4\n");
+    write(root, "proc/pressure/irq", "full avg10=0.00 total=250000\n");
+    write(root, "proc/schedstat", "version 15\ncpu0 0 0 0 0 0 0 3000000000 500000000 42\ndomain0 f 1\n");
+    write(
+        root,
+        "proc/net/arp",
+        "IP address HW type Flags HW address Mask Device\n10.0.0.1 0x1 0x2 aa * eth0\n10.0.0.2 0x1 0x2 ab * eth0\n",
+    );
+    write(
+        root,
+        "proc/net/stat/nf_conntrack",
+        "entries  searched found invalid drop\n0000000a  0 00000010 1 00000002\n0000000a  0 0 2 00000001\n",
+    );
+    write(root, "etc/os-release", "NAME=\"Debian GNU/Linux\"\nID=debian\nVERSION_ID=\"13\"\n# no name\n");
+    write(root, "sys/class/thermal/thermal_zone0/temp", "48000\n");
+    write(root, "sys/class/thermal/thermal_zone0/type", "x86_pkg_temp\n");
+    write(root, "sys/devices/system/cpu/cpu0/cpufreq/scaling_cur_freq", "2400000\n");
+    write(root, "sys/devices/system/cpu/cpufreq/policy0", "");
+    write(root, "sys/class/net/bonding_masters", "bond0\n");
+    write(root, "sys/class/net/bond0/bonding/slaves", "eth0 eth1\n");
+    write(root, "sys/class/net/bond0/lower_eth0/bonding_slave/mii_status", "up\n");
+    write(root, "sys/class/net/bond0/slave_eth1/bonding_slave/mii_status", "down\n");
+    write(root, "sys/class/net/bond0/operstate", "up\n");
+    write(root, "sys/class/net/bond0/flags", "0x1403\n");
+    write(root, "sys/class/net/bond0/address", "aa:bb\n");
+    write(root, "sys/class/hwmon/hwmon3/name", "coretemp\n");
+    write(root, "sys/class/hwmon/hwmon3/temp1_input", "45000\n");
     write(root, "proc/cgroups", "#subsys_name hierarchy num_cgroups enabled\ncpu 0 7 1\n");
     let group = "sys/fs/cgroup/system.slice/photos.service";
     write(root, "sys/fs/cgroup/cgroup.controllers", "cpu memory\n");
@@ -246,6 +269,25 @@ fn a_host_is_read_from_its_files() {
         ("namedprocess_namegroup_read_bytes_total", photos.to_vec(), 4_096.0),
         ("namedprocess_namegroup_oldest_start_time_seconds", photos.to_vec(), 1_700_000_010.0),
         ("namedprocess_namegroup_num_procs", vec![("groupname", "idle"), ("service", "idle")], 0.0),
+        ("node_pressure_irq_stalled_seconds_total", vec![], 0.25),
+        ("node_schedstat_waiting_seconds_total", vec![("cpu", "0")], 0.5),
+        ("node_schedstat_timeslices_total", vec![("cpu", "0")], 42.0),
+        ("node_arp_entries", vec![("device", "eth0")], 2.0),
+        ("node_nf_conntrack_stat_found", vec![], 16.0),
+        ("node_nf_conntrack_stat_drop", vec![], 3.0),
+        ("node_os_info", vec![("id", "debian"), ("name", "Debian GNU/Linux"), ("version_id", "13")], 1.0),
+        ("node_os_version", vec![("id", "debian"), ("name", "Debian GNU/Linux")], 13.0),
+        ("node_thermal_zone_temp", vec![("type", "x86_pkg_temp"), ("zone", "0")], 48.0),
+        ("node_cpu_scaling_frequency_hertz", vec![("cpu", "0")], 2.4e9),
+        ("node_bonding_slaves", vec![("master", "bond0")], 2.0),
+        ("node_bonding_active", vec![("master", "bond0")], 1.0),
+        (
+            "node_network_info",
+            vec![("address", "aa:bb"), ("adminstate", "up"), ("device", "bond0"), ("operstate", "up")],
+            1.0,
+        ),
+        ("node_hwmon_chip_names", vec![("chip", "coretemp"), ("chip_name", "coretemp")], 1.0),
+        ("node_hwmon_temp_celsius", vec![("chip", "coretemp"), ("sensor", "temp1")], 45.0),
         ("node_scrape_collector_success", vec![("collector", "cpu")], 1.0),
         // Nothing was laid out for it.
         ("node_scrape_collector_success", vec![("collector", "softnet")], 0.0),
@@ -253,6 +295,7 @@ fn a_host_is_read_from_its_files() {
         assert_eq!(page.get(name, &labels), Some(value), "{name} {labels:?}");
     }
     assert_eq!(page.get("node_disk_reads_completed_total", &[("device", "sda1")]), None);
+    assert_eq!(page.get("node_network_up", &[("device", "bonding_masters")]), None);
     assert_eq!(page.get("node_pressure_cpu_stalled_seconds_total", &[]), None);
 }
 
@@ -275,6 +318,13 @@ fn what_the_kernel_might_write_ends_nothing() {
         "proc/net/sockstat",
         "proc/net/softnet_stat",
         "proc/cgroups",
+        "proc/schedstat",
+        "proc/mdstat",
+        "proc/net/arp",
+        "proc/net/stat/nf_conntrack",
+        "etc/os-release",
+        "sys/class/hwmon/hwmon0/temp1_input",
+        "sys/class/net/eth0/flags",
         "proc/1/stat",
     ];
     for text in

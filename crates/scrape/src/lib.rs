@@ -12,8 +12,8 @@ mod target;
 mod units;
 
 pub use config::{
-    Auth, ConfigError, DnsSd, FileSd, HttpClient, HttpSd, Job, Limits, Oauth2, Protocol, Proxy, RecordType,
-    ScrapeConfigs, Secret, Tls, parse_config,
+    Auth, ConfigError, DnsSd, Escaping, FileSd, Header, HttpClient, HttpSd, Job, Limits, Oauth2, Protocol, Proxy,
+    RecordType, ScrapeConfigs, Secret, Tls, TlsVersion, parse_config,
 };
 pub use groups::{GROUPS_BYTES_MAX, Group, GroupError, parse_groups};
 pub use relabel::{Action, Rule, RuleShown, RuleSpec, Step, apply, steps};

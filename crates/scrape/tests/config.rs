@@ -1,7 +1,8 @@
 //! Configuration files of Prometheus: what they become, and how it is said what is wrong with one.
 
 use tenfold_scrape::{
-    Auth, DnsSd, FileSd, HttpSd, Job, Oauth2, Protocol, Proxy, RecordType, ScrapeConfigs, Secret, Tls, parse_config,
+    Auth, DnsSd, FileSd, Header, HttpSd, Job, Oauth2, Protocol, Proxy, RecordType, ScrapeConfigs, Secret, Tls,
+    TlsVersion, parse_config,
 };
 
 const WHOLE: &str = r#"
@@ -111,8 +112,8 @@ fn what_is_asked_for_is_said_in_order() {
     let accept = job("  scrape_protocols: [PrometheusProto, PrometheusText0.0.4]\n").accept();
     assert_eq!(
         accept,
-        "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;q=0.9,\
-         text/plain;version=0.0.4;q=0.8,*/*;q=0.1"
+        "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;\
+         escaping=allow-utf-8;q=0.9,text/plain;version=0.0.4;q=0.8,*/*;q=0.1"
     );
 }
 
@@ -156,6 +157,42 @@ fn proxies_and_tokens_are_read() {
 }
 
 #[test]
+fn inline_certificates_and_headers_are_read() {
+    let job = job(
+        "  tls_config: {ca: CA, cert: CERT, key: very-secret, min_version: TLS10, max_version: TLS13}\n  proxy_url: http://p\n  \
+         proxy_connect_header: {x-a: [one, very-secret]}\n  http_headers:\n    X-Tenant: {values: [a], secrets: [very-secret], \
+         files: [tenant]}\n",
+    );
+    assert!(!format!("{job:?}").contains("very-secret"), "{job:?}");
+    let mut config = ScrapeConfigs { jobs: vec![job], notes: Vec::new() };
+    config.relative_to("/etc/prometheus");
+    let client = &config.jobs[0].client;
+    let tls = Tls {
+        ca: Some("CA".into()),
+        cert: Some("CERT".into()),
+        key: Some(Secret::Text("very-secret".into())),
+        version_max: Some(TlsVersion::V1_3),
+        ..Tls::default()
+    };
+    assert_eq!(client.tls, tls);
+    let header = |name: &str, value| Header { name: name.into(), value };
+    let text = |text: &str| Secret::Text(text.into());
+    let tenant = [text("a"), text("very-secret"), Secret::File("/etc/prometheus/tenant".into())];
+    assert_eq!(client.headers, tenant.map(|value| header("X-Tenant", value)));
+    assert_eq!(client.proxy_headers, [text("one"), text("very-secret")].map(|value| header("x-a", value)));
+}
+
+#[test]
+fn names_are_asked_for_as_the_job_wants_them() {
+    let usual = "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.9,\
+                 application/openmetrics-text;version=0.0.1;q=0.8,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.7,\
+                 text/plain;version=0.0.4;q=0.6,*/*;q=0.1";
+    assert_eq!(job("").accept(), usual);
+    let dots = job("  metric_name_escaping_scheme: dots\n").accept();
+    assert_eq!(dots, usual.replace("allow-utf-8", "dots"));
+}
+
+#[test]
 fn what_is_wrong_has_its_line() {
     for (yaml, wanted) in [
         ("  scrape_interval: 5", "line 3: `5` is not a duration; write it like 30s, 5m, 1h30m, 1d or 500ms"),
@@ -175,7 +212,21 @@ fn what_is_wrong_has_its_line() {
             "  proxy_url: http://p\n  proxy_from_environment: true",
             "line 4: with `proxy_from_environment` there is no `proxy_url` and no `no_proxy`",
         ),
-        ("  proxy_connect_header: {a: [b]}", "line 3: `proxy_connect_header` is not supported here"),
+        ("  proxy_connect_header: {a: [b]}", "line 3: `proxy_connect_header` needs a `proxy_url`"),
+        ("  http_headers: {Host: {values: [b]}}", "line 3: `http_headers` cannot set `Host`"),
+        ("  http_headers: {'a b': {values: [b]}}", "line 3: `a b` is no name of a header"),
+        ("  tls_config: {ca: a, ca_file: b}", "line 3: `tls_config` has one of `ca` and `ca_file` at most"),
+        ("  tls_config: {cert_file: a}", "line 3: `tls_config` has a certificate and its key, or neither"),
+        ("  tls_config: {max_version: TLS11}", "line 3: `max_version` is TLS12 or TLS13; older ones are not spoken"),
+        (
+            "  tls_config: {min_version: TLS14}",
+            "line 3: `TLS14` is no version of TLS; write TLS10, TLS11, TLS12 or TLS13",
+        ),
+        ("  tls_config: {min_version: TLS13, max_version: TLS12}", "line 3: `max_version` is older than `min_version`"),
+        (
+            "  metric_name_escaping_scheme: none",
+            "line 3: `metric_name_escaping_scheme` is allow-utf-8, underscores, dots or values, not `none`",
+        ),
         ("  oauth2: {client_secret: a, token_url: 'http://t'}", "line 3: `oauth2` needs a `client_id`"),
         (
             "  oauth2: {client_id: a, client_secret: a}",

@@ -212,6 +212,13 @@ pub fn live_in(tx: &mut dyn Tx, incident: i64, limit: i64) -> Result<Vec<AlertRo
     tx.query(&sql, params![incident, limit])?.iter().map(alert).collect()
 }
 
+/// Fingerprints of the alerts of an incident that have not ended, those that joined first.
+pub fn live_fingerprints(tx: &mut dyn Tx, incident: i64, limit: i64) -> Result<Vec<String>, StoreError> {
+    let sql = "SELECT m.fingerprint FROM incident_alerts m JOIN alerts a ON a.fingerprint = m.fingerprint
+         WHERE m.incident = $1 AND m.ended IS NULL ORDER BY m.joined_at, m.fingerprint LIMIT $2";
+    tx.query(sql, params![incident, limit])?.iter().map(|row| row.text(0).map(str::to_owned)).collect()
+}
+
 /// The alerts of these fingerprints, in no order.
 pub fn by_fingerprints(tx: &mut dyn Tx, fingerprints: &[&str]) -> Result<Vec<AlertRow>, StoreError> {
     let sql = |list: &str| format!("SELECT {ALERT_COLUMNS} FROM alerts WHERE fingerprint IN ({list})");

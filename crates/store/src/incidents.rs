@@ -479,6 +479,12 @@ pub fn attempt_put(tx: &mut dyn Tx, row: &AttemptRow) -> Result<(), StoreError> 
     Ok(())
 }
 
+/// One try.
+pub fn attempt_get(tx: &mut dyn Tx, page: &str, channel: &str, n: i64) -> Result<Option<AttemptRow>, StoreError> {
+    let sql = format!("SELECT {ATTEMPT_COLUMNS} FROM page_attempts WHERE page = $1 AND channel = $2 AND n = $3");
+    tx.query_opt(&sql, params![page, channel, n])?.as_ref().map(attempt).transpose()
+}
+
 /// What was tried for a page, in order.
 pub fn attempts(tx: &mut dyn Tx, page: &str) -> Result<Vec<AttemptRow>, StoreError> {
     tx.query(

@@ -81,6 +81,19 @@ pub fn release(tx: &mut dyn Tx, name: &str, holder: &str, epoch: i64) -> Result<
     Ok(changed == 1)
 }
 
+/// Who holds a lease that was closed: no holder has this name.
+pub const NOBODY: &str = "-";
+
+/// Gives the lease up and keeps everybody from it until `free_at`, its holder of now as well; false when it was no longer held.
+/// For a holder that ends while something that it cannot ask about may still act.
+pub fn close(tx: &mut dyn Tx, name: &str, holder: &str, epoch: i64, free_at: Timestamp) -> Result<bool, StoreError> {
+    let changed = tx.execute(
+        "UPDATE leases SET holder = $1, expires_at = $2 WHERE name = $3 AND holder = $4 AND epoch = $5",
+        params![NOBODY, free_at, name, holder, epoch],
+    )?;
+    Ok(changed == 1)
+}
+
 /// Whether `holder` holds the lease under `epoch` now; asked in the transaction that acts on it.
 pub fn holds(tx: &mut dyn Tx, name: &str, holder: &str, epoch: i64, now: Timestamp) -> Result<bool, StoreError> {
     let lease = get(tx, name)?;

@@ -296,6 +296,10 @@ fn a_cluster_keeps_the_samples_and_answers() {
         // The command line asks the same way, and a mistake is told in the cluster's words.
         let asked = b.run(&["query", "count(work_done)"]);
         assert_eq!((code(&asked), text(&asked).trim()), (0, "{} 50"), "{kind}: {}", err(&asked));
+        let explained = b.run(&["query", "--explain", "count(work_done)"]);
+        let plan = text(&explained);
+        assert!(plan.contains("cluster  count(work_done)"), "{kind}: {plan}{}", err(&explained));
+        assert!(plan.contains(" ms in the cluster, "), "{kind}: {plan}");
         let wrong = b.run(&["query", "sum("]);
         assert_eq!(code(&wrong), 2, "{kind}: {}", err(&wrong));
         drop(store);

@@ -79,11 +79,11 @@ impl Tsdb {
             state.index.label_pairs().filter(|(l, ..)| *l != Labels::NAME).map(|(_, _, ids)| ids.len()).collect();
         sizes.sort_unstable_by(|a, b| b.cmp(a));
         let least = sizes.get(n.saturating_sub(1)).copied().unwrap_or(0);
-        let pairs = state
-            .index
-            .label_pairs()
-            .filter(|(label, _, ids)| *label != Labels::NAME && ids.len() >= least)
-            .take(n.saturating_mul(4).max(1024))
+        let pairs = || state.index.label_pairs().filter(|(label, ..)| *label != Labels::NAME);
+        // Those of the least size may be very many, of which any will do.
+        let pairs = pairs()
+            .filter(|(_, _, ids)| ids.len() > least)
+            .chain(pairs().filter(|(_, _, ids)| ids.len() == least).take(n.saturating_mul(4).max(1024)))
             .map(|(label, value, ids)| count(format!("{label}={value}"), ids))
             .collect();
         Cardinality {

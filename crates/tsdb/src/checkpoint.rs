@@ -4,30 +4,34 @@
 use std::{path::Path, sync::atomic::Ordering};
 
 use crate::{
-    coarse::RESOLUTIONS,
+    coarse::{RESOLUTIONS, write_again},
     codec::{put_str, put_varint, put_zigzag},
     db::Tsdb,
     error::TsdbError,
     maintain::LOCKED_SERIES_MAX,
     postings::SeriesId,
     record::{Kind, put_head, put_symbol_series, put_tombstone},
-    wal::{put_frame, write_checkpoint},
+    wal::{FRAME_BYTES, put_frame, put_frames, write_checkpoint},
 };
 
-/// Strings and series of one frame at most, also for how long the lock is held.
+/// Strings and series that are put under one hold of the lock.
 const FRAME_STRINGS: usize = 16_384;
 
 impl Tsdb {
     /// Replaces the log so far by a checkpoint of what is in memory, so that the next start reads that alone. To be called
-    /// before an orderly stop; [`Tsdb::maintain`] does it when the log has grown.
+    /// before an orderly stop; [`Tsdb::maintain`] does it when the log has grown. It is worth a try also after a failed
+    /// flush: all that was taken is in memory still, and goes into a file of its own.
     pub fn checkpoint(&self) -> Result<(), TsdbError> {
         let _one_at_a_time = self.maintenance.lock();
-        self.write_checkpoint()
+        self.fencing(self.write_checkpoint()).map(|_| ())
     }
 
-    pub(crate) fn write_checkpoint(&self) -> Result<(), TsdbError> {
-        // Leaves little to flush while the rotation below holds up appends.
-        self.sync()?;
+    /// The number of the checkpoint.
+    pub(crate) fn write_checkpoint(&self) -> Result<u32, TsdbError> {
+        if !self.fenced.load(Ordering::Acquire) {
+            // Leaves little to flush while the rotation below holds up appends.
+            self.sync()?;
+        }
         let (number, covered, meta, ends, tombstones, created) = {
             let mut state = self.state.write();
             let number = state.wal.number();
@@ -44,61 +48,61 @@ impl Tsdb {
             (number, state.wal.closed_bytes(), meta, ends, state.tombstones.clone(), state.created.clone())
         };
         let size = write_checkpoint(&*self.fs, &self.dir.join("wal"), number, |append| {
-            let mut frame = Vec::new();
-            let mut put = |kind, fill: &mut dyn FnMut(&mut Vec<u8>)| {
-                frame.clear();
-                put_frame(&mut frame, kind, |out| fill(out));
-                append(&frame)
+            let mut frames = Vec::new();
+            let mut put = |fill: &mut dyn FnMut(&mut Vec<u8>)| {
+                frames.clear();
+                fill(&mut frames);
+                append(&frames)
             };
-            put(Kind::Meta, &mut |out| out.extend_from_slice(&meta))?;
+            put(&mut |out| put_frame(out, Kind::Meta, |out| out.extend_from_slice(&meta)))?;
             for from in (0..ends.0).step_by(FRAME_STRINGS) {
-                put(Kind::Symbols, &mut |out| self.put_symbols(out, from, ends.0))?;
+                put(&mut |out| self.put_symbols(out, from, ends.0))?;
             }
             for from in (0..ends.1).step_by(FRAME_STRINGS) {
-                put(Kind::SymbolSeries, &mut |out| self.put_series(out, from, ends.1))?;
+                put(&mut |out| self.put_series(out, from, ends.1))?;
             }
             for from in (0..ends.2).step_by(LOCKED_SERIES_MAX) {
-                put(Kind::Head, &mut |out| self.put_heads(out, from, ends.2))?;
+                put(&mut |out| self.put_heads(out, from, ends.2))?;
             }
-            put(Kind::Tombstones, &mut |out| {
-                for (id, list) in &tombstones {
-                    for t in list {
-                        put_tombstone(out, *id, *t);
-                    }
-                }
+            put(&mut |out| {
+                let all = tombstones.iter().flat_map(|(id, list)| list.iter().map(move |t| (*id, *t)));
+                put_frames(out, Kind::Tombstones, all, |out, (id, t)| put_tombstone(out, id, t));
             })?;
-            put(Kind::Created, &mut |out| created.put(out))?;
-            put(Kind::End, &mut |_| {})
+            put(&mut |out| put_frame(out, Kind::Created, |out| created.put(out)))?;
+            put(&mut |out| put_frame(out, Kind::End, |_| {}))
         })?;
         self.state.write().wal.subtract_closed_bytes(covered);
         self.checkpoint_bytes.store(size, Ordering::Relaxed);
         self.checkpoint_due.store(false, Ordering::Relaxed);
-        Ok(())
+        Ok(number)
     }
 
     fn put_symbols(&self, out: &mut Vec<u8>, from: usize, end: usize) {
         let state = self.state.read();
-        put_varint(out, from as u64);
-        for symbol in from..end.min(from + FRAME_STRINGS) {
-            put_str(out, state.index.symbols.get(symbol as u32));
+        let mut symbols = (from..end.min(from + FRAME_STRINGS)).peekable();
+        while let Some(first) = symbols.peek().copied() {
+            put_frame(out, Kind::Symbols, |out| {
+                let begin = out.len();
+                put_varint(out, first as u64);
+                while out.len() - begin < FRAME_BYTES {
+                    let Some(symbol) = symbols.next() else { break };
+                    put_str(out, state.index.symbols.get(symbol as u32));
+                }
+            });
         }
     }
 
     fn put_series(&self, out: &mut Vec<u8>, from: SeriesId, end: SeriesId) {
         let state = self.state.read();
-        for id in state.index.live().range(from..end.min(from + FRAME_STRINGS as u32)) {
-            put_symbol_series(out, id, state.index.pairs(id));
-        }
+        let ids = state.index.live().range(from..end.min(from + FRAME_STRINGS as u32));
+        put_frames(out, Kind::SymbolSeries, ids, |out, id| put_symbol_series(out, id, state.index.pairs(id)));
     }
 
     fn put_heads(&self, out: &mut Vec<u8>, from: u32, end: u32) {
         let state = self.state.read();
-        for slot in from..end.min(from + LOCKED_SERIES_MAX as u32) {
-            let series = state.head.get(slot);
-            if series.id != SeriesId::MAX {
-                put_head(out, series);
-            }
-        }
+        let slots = from..end.min(from + LOCKED_SERIES_MAX as u32);
+        let used = slots.map(|slot| state.head.get(slot)).filter(|series| series.id != SeriesId::MAX);
+        put_frames(out, Kind::Head, used, put_head);
     }
 
     /// A second directory with all samples as they are now, which can be opened by itself, copied or kept. It must be on
@@ -112,10 +116,11 @@ impl Tsdb {
                 return Err(TsdbError::NotEmpty { path: to.into() });
             }
         }
-        self.write_checkpoint()?;
-        let (blocks, number) = {
+        // Writers may have begun further segments by now.
+        let number = self.fencing(self.write_checkpoint())?;
+        let (blocks, again) = {
             let state = self.state.read();
-            (state.all_blocks().cloned().collect::<Vec<_>>(), state.wal.number() - 1)
+            (state.all_blocks().cloned().collect::<Vec<_>>(), state.coarse_again.clone())
         };
         let link = |from: &Path, dir: &Path| {
             let name = from.file_name().unwrap_or_default();
@@ -129,6 +134,6 @@ impl Tsdb {
         for d in &dirs {
             self.fs.sync_dir(d).map_err(TsdbError::io("flush", d))?;
         }
-        Ok(())
+        write_again(&*self.fs, to, &again)
     }
 }

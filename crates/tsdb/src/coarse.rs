@@ -28,7 +28,7 @@ use crate::{
     codec::{Reader, put_varint},
     column::{put_values, take_values},
     db::{State, Tsdb},
-    error::TsdbError,
+    error::{FLUSH_NAMES, TsdbError},
     fs::{Fs, read_all},
     maintain::LOCKED_SERIES_MAX,
     matcher::CompiledMatcher,
@@ -290,14 +290,7 @@ impl Tsdb {
     }
 
     pub(crate) fn keep_again(&self, days: &BTreeSet<i64>) -> Result<(), TsdbError> {
-        let path = self.dir.join(AGAIN);
-        let temporary = path.with_extension("tmp");
-        let lines: Vec<String> = days.iter().map(ToString::to_string).collect();
-        let lines = lines.join("\n");
-        let file = self.fs.create(&temporary).map_err(TsdbError::io("create", &temporary))?;
-        file.append(lines.as_bytes()).and_then(|()| file.sync()).map_err(TsdbError::io("write", &temporary))?;
-        self.fs.rename(&temporary, &path).map_err(TsdbError::io("rename", &temporary))?;
-        self.fs.sync_dir(&self.dir).map_err(TsdbError::io("flush", &self.dir))
+        write_again(&*self.fs, &self.dir, days)
     }
 
     fn next_coarse_day(&self, now_ms: i64) -> Option<i64> {
@@ -360,7 +353,11 @@ impl Tsdb {
                         made.sort_by(|a, b| a.t_ms.cmp(&b.t_ms).then(b.count.total_cmp(&a.count)));
                         made.dedup_by_key(|r| r.t_ms);
                     }
-                    writer.add_rows(*id, &made)?;
+                    if let Err(e) = writer.add_rows(*id, &made) {
+                        // A full disk gets back what it holds of this.
+                        writer.abandon()?;
+                        return Err(e);
+                    }
                 }
             }
             self.put_labels(&mut writer);
@@ -370,14 +367,24 @@ impl Tsdb {
                 state.coarse[i].retain(|b| !sources.contains(&b.meta.number));
                 state.coarse[i].push(Arc::new(block));
                 drop(state);
-                for old in &olds[i] {
-                    self.fs.remove(&old.block.path).map_err(TsdbError::io("remove", &old.block.path))?;
-                }
+                self.remove_blocks(olds[i].iter().map(|old| &old.block))?;
                 written += 1;
             }
         }
         Ok(written)
     }
+}
+
+/// Writes the file of days into a store's directory.
+pub(crate) fn write_again(fs: &dyn Fs, dir: &Path, days: &BTreeSet<i64>) -> Result<(), TsdbError> {
+    let path = dir.join(AGAIN);
+    let temporary = path.with_extension("tmp");
+    let lines: Vec<String> = days.iter().map(ToString::to_string).collect();
+    let lines = lines.join("\n");
+    let file = fs.create(&temporary).map_err(TsdbError::io("create", &temporary))?;
+    file.append(lines.as_bytes()).and_then(|()| file.sync()).map_err(TsdbError::io("write", &temporary))?;
+    fs.rename(&temporary, &path).map_err(TsdbError::io("rename", &temporary))?;
+    fs.sync_dir(dir).map_err(TsdbError::io(FLUSH_NAMES, dir))
 }
 
 /// What the file of days says; one that cannot be read says nothing.

@@ -103,12 +103,7 @@ impl Tsdb {
             state.blocks.extend(output.map(Arc::new));
             state.blocks.sort_by_key(|b| (b.meta.min_t, b.meta.number));
         }
-        if !salvage {
-            for block in inputs {
-                self.fs.remove(&block.path).map_err(TsdbError::io("remove", &block.path))?;
-            }
-        }
-        Ok(())
+        if salvage { Ok(()) } else { self.remove_blocks(inputs.iter()) }
     }
 
     fn copy_rows(&self, writer: &mut BlockWriter<'_>, inputs: &[Arc<Block>], salvage: bool) -> Result<(), TsdbError> {

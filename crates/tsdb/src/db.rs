@@ -16,7 +16,7 @@ use crate::{
     block::Block,
     coarse::{RESOLUTIONS, read_again},
     created::Created,
-    error::TsdbError,
+    error::{FLUSH_NAMES, TsdbError},
     fs::{Fs, OsFs},
     head::Head,
     index::Index,
@@ -41,7 +41,8 @@ pub struct Tsdb {
     pub(crate) checkpoint_bytes: AtomicU64,
     /// The number of the next block.
     pub(crate) next_block: AtomicU64,
-    pub(crate) fenced: AtomicBool,
+    /// A flush failed: what is on the disk is unknown, and nothing more is taken.
+    pub(crate) fenced: Arc<AtomicBool>,
     pub(crate) appended: AtomicU64,
     pub(crate) rejected: AtomicU64,
     /// Keeps a second process out.
@@ -148,40 +149,66 @@ impl Tsdb {
             _ => TsdbError::io("lock", dir)(e),
         })?;
         let Opened { state, report, next_block, checkpoint_bytes, damaged_checkpoint, known } = open_parts(&fs, dir)?;
+        let fenced = state.wal.fenced();
         let store = Self {
             options,
             fs,
             dir: dir.into(),
             state: RwLock::new(state),
             maintenance: Mutex::new(()),
-            checkpoint_due: AtomicBool::new(!known),
+            checkpoint_due: AtomicBool::new(!known || damaged_checkpoint),
             checkpoint_bytes: AtomicU64::new(checkpoint_bytes),
             next_block: AtomicU64::new(next_block),
-            fenced: AtomicBool::new(false),
+            fenced,
             appended: AtomicU64::new(0),
             rejected: AtomicU64::new(0),
             _lock: lock,
         };
         if damaged_checkpoint {
-            // What could be read of it is in memory only: written anew before anything else happens.
-            store.checkpoint()?;
+            // Written anew before anything else happens, unless there is no room: then the next start finds the same damage.
+            unless_full(store.checkpoint())?;
         }
         let again = store.state.read().coarse_again.clone();
         if again != read_again(&*store.fs, &store.dir) {
             // The files that say it lie in quarantine now: the next start would not know.
-            store.keep_again(&again)?;
+            unless_full(store.keep_again(&again))?;
         }
         Ok((store, report))
     }
 
     /// Makes everything appended so far survive a power cut. To be called at least once a second. When it fails, the
-    /// store takes no more samples: what the kernel still holds is unknown from then on.
+    /// store takes no more samples: what the kernel still holds is unknown from then on, and it tells of it only once.
     pub fn sync(&self) -> Result<(), TsdbError> {
-        let (file, path) = self.state.read().wal.file();
+        if self.fenced.load(Ordering::Acquire) {
+            return Err(TsdbError::Fenced);
+        }
+        let Some((file, path)) = self.state.read().wal.file() else { return Ok(()) };
         file.sync().map_err(|e| {
             self.fenced.store(true, Ordering::Release);
             TsdbError::io("flush", path)(e)
         })
+    }
+
+    /// Fences the store when names of files may be lost.
+    pub(crate) fn fencing<T>(&self, done: Result<T, TsdbError>) -> Result<T, TsdbError> {
+        if done.as_ref().is_err_and(TsdbError::is_names_lost) {
+            self.fenced.store(true, Ordering::Release);
+        }
+        done
+    }
+
+    /// Removes the files of blocks, so that they do not come back with the power: what was deleted of them is forgotten.
+    pub(crate) fn remove_blocks<'b>(&self, blocks: impl Iterator<Item = &'b Arc<Block>>) -> Result<(), TsdbError> {
+        let (mut dirs, mut done) = (std::collections::BTreeSet::<&Path>::new(), Ok(()));
+        for block in blocks {
+            let removed = self.fs.remove(&block.path).map_err(TsdbError::io("remove", &block.path));
+            done = done.and(removed);
+            dirs.extend(block.path.parent());
+        }
+        for dir in dirs {
+            self.fs.sync_dir(dir).map_err(TsdbError::io(FLUSH_NAMES, dir))?;
+        }
+        done
     }
 
     /// What the series in memory and the index take, roughly, in bytes. Walks over all of them: not for every scrape.
@@ -230,11 +257,22 @@ impl Tsdb {
     }
 }
 
+/// A store opens on a full disk too: reading needs no room.
+fn unless_full(done: Result<(), TsdbError>) -> Result<(), TsdbError> {
+    match done {
+        Err(e) if e.is_disk_full() => Ok(()),
+        done => done,
+    }
+}
+
 /// Moves a damaged file aside and returns where it is now.
 pub(crate) fn quarantine(fs: &dyn Fs, dir: &Path, path: &Path) -> Result<PathBuf, TsdbError> {
     let aside = dir.join("quarantine");
     fs.create_dir_all(&aside).map_err(TsdbError::io("create", &aside))?;
     let to = aside.join(path.file_name().unwrap_or_default());
     fs.rename(path, &to).map_err(TsdbError::io("move", path))?;
+    for d in std::iter::once(aside.as_path()).chain(path.parent()) {
+        fs.sync_dir(d).map_err(TsdbError::io(FLUSH_NAMES, d))?;
+    }
     Ok(to)
 }

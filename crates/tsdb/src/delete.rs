@@ -9,11 +9,8 @@ use crate::{
     error::TsdbError,
     matcher::CompiledMatcher,
     record::{Kind, Tombstone, put_tombstone},
-    wal::put_frame,
+    wal::put_frames,
 };
-
-/// Series whose deletion goes into one log frame.
-const FRAME_SERIES_MAX: usize = 100_000;
 
 impl Tsdb {
     /// Deletes the samples of matching series with `start_ms <= t <= end_ms`, up to the newest sample there is now: those
@@ -34,20 +31,15 @@ impl Tsdb {
         let tombstone = Tombstone { start: start_ms, end, block: self.next_block.load(Ordering::Relaxed) };
         let list: Vec<_> = ids.iter().collect();
         let mut frames = Vec::new();
-        for part in list.chunks(FRAME_SERIES_MAX) {
-            put_frame(&mut frames, Kind::Tombstones, |out| {
-                for id in part {
-                    put_tombstone(out, *id, tombstone);
-                }
-            });
-        }
+        put_frames(&mut frames, Kind::Tombstones, &list, |out, id| put_tombstone(out, *id, tombstone));
         state.wal.write(&frames)?;
         // Blocks and rows are written by what was deleted: a power cut must not undo it for some of them.
-        let (file, path) = state.wal.file();
-        file.sync().map_err(|e| {
-            self.fenced.store(true, Ordering::Release);
-            TsdbError::io("flush", path)(e)
-        })?;
+        if let Some((file, path)) = state.wal.file() {
+            file.sync().map_err(|e| {
+                self.fenced.store(true, Ordering::Release);
+                TsdbError::io("flush", path)(e)
+            })?;
+        }
         for id in list {
             state.tombstones.entry(id).or_default().push(tombstone);
         }
@@ -58,6 +50,13 @@ impl Tsdb {
     /// holds any. Those still in memory go when their time is cut. Returns how many blocks that were.
     pub fn clean_tombstones(&self) -> Result<usize, TsdbError> {
         let _one_at_a_time = self.maintenance.lock();
+        if self.fenced.load(Ordering::Acquire) {
+            return Err(TsdbError::Fenced);
+        }
+        self.fencing(self.clean_blocks())
+    }
+
+    fn clean_blocks(&self) -> Result<usize, TsdbError> {
         let mut count = 0;
         while self.rewrite_deleted()? > 0 {
             count += 1;

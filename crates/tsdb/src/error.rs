@@ -2,6 +2,9 @@
 
 use std::path::PathBuf;
 
+/// What a [`TsdbError::Io`] was about when new, renamed or removed names did not reach the disk.
+pub(crate) const FLUSH_NAMES: &str = "flush the names in";
+
 #[derive(Debug, thiserror::Error)]
 pub enum TsdbError {
     #[error("cannot {what} {path}")]
@@ -31,6 +34,10 @@ impl TsdbError {
     pub(crate) fn io(what: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.into();
         move |source| Self::Io { what, path, source }
+    }
+    /// Whether names in a directory may be lost by a power cut, though later flushes will say that all is well.
+    pub(crate) fn is_names_lost(&self) -> bool {
+        matches!(self, Self::Io { what, .. } if *what == FLUSH_NAMES)
     }
     /// Whether the disk (or a quota) is full.
     pub fn is_disk_full(&self) -> bool {

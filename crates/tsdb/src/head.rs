@@ -11,6 +11,8 @@ use crate::{
 
 /// A run is closed at this many samples: short queries need not decode more, and a run's fixed bytes stay few.
 const RUN_SAMPLES_MAX: u32 = 120;
+/// So many samples of one series that came late are put in place together.
+const LATE_AT_ONCE: usize = 8;
 
 pub(crate) struct HeadSeries {
     pub id: SeriesId,
@@ -134,6 +136,17 @@ impl HeadSeries {
         if let (Err(i), false) = (extra.late.binary_search_by_key(&point.t_ms, |p| p.t_ms), taken) {
             extra.late.insert(i, point);
         }
+    }
+    /// The same for many, in order of their time: each by itself would move all that are later.
+    pub fn push_late_all(&mut self, points: impl ExactSizeIterator<Item = Point>) {
+        if points.len() < LATE_AT_ONCE {
+            return points.for_each(|point| self.push_late(point));
+        }
+        let Extra { late, late_histograms, .. } = self.extra_mut();
+        late.extend(points.filter(|p| late_histograms.binary_search_by_key(&p.t_ms, |h| h.t_ms).is_err()));
+        // Two runs in order, which are merged; what was there first stays first.
+        late.sort_by_key(|p| p.t_ms);
+        late.dedup_by_key(|p| p.t_ms);
     }
     /// The same for a native histogram. What it says about the one before it was said before it came in between.
     pub fn push_late_histogram(&mut self, mut point: HistogramPoint) {
@@ -330,5 +343,33 @@ impl Head {
     }
     pub fn used(&self) -> usize {
         self.series.len() - self.free.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    #[test]
+    fn many_late_samples_at_once_are_kept_as_one_by_one() {
+        // Two batches in order of their time, with instants that come again.
+        let first: Vec<Point> = (0..40).map(|i| Point::new(i * 3, 1.0)).collect();
+        let second: Vec<Point> = (0..60).map(|i| Point::new(i * 2 / 3 * 3 + i % 2, 2.0 + i as f64)).collect();
+        let (mut one_by_one, mut at_once) = (HeadSeries::new(1), HeadSeries::new(1));
+        for series in [&mut one_by_one, &mut at_once] {
+            series.push_late_histogram(HistogramPoint { t_ms: 33, histogram: Arc::default() });
+        }
+        for mut batch in [first, second] {
+            batch.sort_by_key(|p| p.t_ms);
+            for p in &batch {
+                one_by_one.push_late(*p);
+            }
+            at_once.push_late_all(batch.iter().copied());
+        }
+        let late = |series: &HeadSeries| series.extra.as_ref().unwrap().late.clone();
+        assert_eq!(late(&at_once), late(&one_by_one));
+        assert!(late(&at_once).len() > 50 && late(&at_once).iter().all(|p| p.t_ms != 33));
     }
 }

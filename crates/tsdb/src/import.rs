@@ -14,7 +14,7 @@ use crate::{
     db::{State, Tsdb},
     error::TsdbError,
     maintain::{CUT_LEVEL, LOCKED_SERIES_MAX, MaintainReport},
-    options::{AppendReport, INSTANT_MS_MAX, Options, Reason, SeriesWrite},
+    options::{AppendReport, INSTANT_MS_MAX, Options, Reason, SeriesWrite, exemplar_fits},
     postings::SeriesId,
     symbols::Symbol,
     write::{explain, id_of},
@@ -64,6 +64,10 @@ impl Tsdb {
         if self.fenced.load(Ordering::Acquire) {
             return Err(TsdbError::Fenced);
         }
+        self.fencing(self.import_all(batch, now_ms))
+    }
+
+    fn import_all(&self, batch: &[SeriesWrite<'_>], now_ms: i64) -> Result<AppendReport, TsdbError> {
         // Neither blocks nor series change hands meanwhile.
         let one_at_a_time = self.maintenance.lock();
         let closed = self.close_old_time(now_ms)?;
@@ -72,7 +76,8 @@ impl Tsdb {
         let windows = self.sort_out(batch, closed, now_ms, &mut report, &mut newer);
         self.make_again(windows.keys().copied())?;
         for (start, parts) in windows {
-            self.write_imported(start, parts)?;
+            // Never beyond closed time, also where blocks had another length once.
+            self.write_imported((start, (start + self.options.block_ms).min(closed)), parts)?;
         }
         self.checkpoint_due.store(true, Ordering::Relaxed);
         drop(one_at_a_time);
@@ -144,7 +149,10 @@ impl Tsdb {
                     }
                 }
                 for e in series.exemplars {
-                    if let Some(part) = places.of(id, e.t_ms, report) {
+                    if !exemplar_fits(e) {
+                        let reason = Reason::ExemplarTooLong;
+                        report.reject(reason, 1, || explain(reason, series.labels, e.t_ms, o));
+                    } else if let Some(part) = places.of(id, e.t_ms, report) {
                         part.exemplars.push(e.clone());
                     }
                 }
@@ -161,8 +169,7 @@ impl Tsdb {
         places.windows
     }
 
-    fn write_imported(&self, start: i64, mut parts: Parts) -> Result<(), TsdbError> {
-        let span = (start, start + self.options.block_ms);
+    fn write_imported(&self, span: (i64, i64), mut parts: Parts) -> Result<(), TsdbError> {
         let number = self.next_block.fetch_add(1, Ordering::Relaxed);
         let dir = self.dir.join("blocks");
         let mut order: Vec<(Symbol, SeriesId)> = {

@@ -48,25 +48,47 @@ impl Tsdb {
     /// retention (in size to what the last call left). Appends and queries go on meanwhile.
     pub fn maintain(&self, now_ms: i64) -> Result<MaintainReport, TsdbError> {
         let _one_at_a_time = self.maintenance.lock();
+        if self.fenced.load(Ordering::Acquire) {
+            return Err(TsdbError::Fenced);
+        }
+        self.fencing(self.maintain_all(now_ms))
+    }
+
+    fn maintain_all(&self, now_ms: i64) -> Result<MaintainReport, TsdbError> {
         let mut report = MaintainReport::default();
+        // What needs no room comes first: with a full disk the rest may fail each time.
         self.drop_too_large(&mut report)?;
+        self.drop_too_old(now_ms, &mut report)?;
         self.mark_created(now_ms)?;
         let cut = self.cut_closed(now_ms, &mut report)?;
         self.drop_blocks(now_ms, &mut report)?;
-        report.blocks_merged += self.merge_blocks()?;
-        report.blocks_merged += self.rewrite_deleted()?;
-        report.blocks_written += self.write_coarse(now_ms)?;
-        if cut || report.blocks_written + report.blocks_merged + report.blocks_dropped > 0 {
+        // A block that the disk cannot read any more must not keep the log from being shortened.
+        let rewritten = self.rewrite_blocks(now_ms, &mut report);
+        if rewritten.as_ref().is_err_and(TsdbError::is_names_lost) {
+            // A block that was to go may come back with the power: what was deleted of it is not forgotten.
+            return rewritten.map(|()| report);
+        }
+        let changed = report.blocks_written + report.blocks_merged + report.blocks_dropped > 0;
+        if cut || changed {
             report.series_forgotten = self.forget_series();
             self.checkpoint_due.store(true, Ordering::Relaxed);
         }
         let replay = self.state.read().wal.replay_bytes();
-        let allowed = self.options.replay_bytes_max.max(self.checkpoint_bytes.load(Ordering::Relaxed) / 2);
+        let half = self.checkpoint_bytes.load(Ordering::Relaxed) / 2;
+        // Where it fails each time there is not a checkpoint each time.
+        let allowed = if rewritten.is_err() { half } else { self.options.replay_bytes_max.max(half) };
         if self.checkpoint_due.load(Ordering::Relaxed) || replay > allowed {
             self.write_checkpoint()?;
             report.checkpointed = true;
         }
-        Ok(report)
+        rewritten.map(|()| report)
+    }
+
+    fn rewrite_blocks(&self, now_ms: i64, report: &mut MaintainReport) -> Result<(), TsdbError> {
+        report.blocks_merged += self.merge_blocks()?;
+        report.blocks_merged += self.rewrite_deleted()?;
+        report.blocks_written += self.write_coarse(now_ms)?;
+        Ok(())
     }
 
     /// Cuts every block of time that is over; whether there was any.
@@ -187,7 +209,10 @@ impl Tsdb {
             };
             let Some(oldest) = oldest else { return Ok(count) };
             let start = oldest.div_euclid(self.options.block_ms) * self.options.block_ms;
-            count += usize::from(self.cut(start, start + self.options.block_ms, false)?);
+            // Not beyond what is closed, also where blocks had another length once: a start takes the end of the last block
+            // for the end of closed time.
+            let end = (start + self.options.block_ms).min(self.state.read().min_valid_t);
+            count += usize::from(self.cut(start, end, false)?);
         }
     }
 

@@ -12,7 +12,7 @@ use crate::{
     codec::Reader,
     created::{Created, read_marks},
     db::{OpenReport, State, quarantine},
-    error::TsdbError,
+    error::{FLUSH_NAMES, TsdbError},
     fs::Fs,
     head::{Head, LateTimes},
     index::Index,
@@ -54,6 +54,11 @@ pub(crate) fn open_parts(fs: &Arc<dyn Fs>, dir: &Path) -> Result<Opened, TsdbErr
     }
     again.extend(incomplete_day(&coarse[0], &coarse[1]));
     let (parts, last) = replay_order(&**fs, &wal_dir)?;
+    // After a kill a name may be known to the kernel alone. What follows builds on it: blocks stand for what leaves the log.
+    let [fine, hours] = RESOLUTIONS.map(|(_, name)| dir.join(name));
+    for d in [dir, &wal_dir, &block_dir, &fine, &hours] {
+        fs.sync_dir(d).map_err(TsdbError::io(FLUSH_NAMES, d))?;
+    }
     // The segment comes first: a place to write is needed in any case, and `State` is not without one.
     let wal = Wal::start(fs.clone(), &wal_dir, last)?;
     let mut state = State {
@@ -64,8 +69,8 @@ pub(crate) fn open_parts(fs: &Arc<dyn Fs>, dir: &Path) -> Result<Opened, TsdbErr
         coarse_until: coarse.iter().flatten().map(|b| b.meta.end_t).max().unwrap_or(i64::MIN),
         coarse_again: again,
         tombstones: HashMap::new(),
-        min_valid_t: blocks.iter().map(|b| b.meta.end_t).max().unwrap_or(i64::MIN),
-        max_t: blocks.iter().map(|b| b.meta.max_t).max().unwrap_or(i64::MIN),
+        min_valid_t: i64::MIN,
+        max_t: i64::MIN,
         created: Created::default(),
         wal,
         exemplars: 0,
@@ -98,6 +103,7 @@ pub(crate) fn open_parts(fs: &Arc<dyn Fs>, dir: &Path) -> Result<Opened, TsdbErr
     }
     state.blocks.sort_by_key(|b| (b.meta.min_t, b.meta.number));
     report.blocks = state.blocks.len();
+    checkpoint.leave_to_blocks(&mut state);
     // The newest blocks are asked first after a start; while the log is read, the disk brings what that begins with.
     let ahead = |left: u64, block: &Arc<Block>| Some(left - block.read_ahead(left)?);
     let _left = state.blocks.iter().rev().try_fold(READ_AHEAD_BYTES_MAX, ahead);
@@ -108,6 +114,11 @@ pub(crate) fn open_parts(fs: &Arc<dyn Fs>, dir: &Path) -> Result<Opened, TsdbErr
     state.wal.set_closed_bytes(bytes);
     report.series = state.index.len();
     state.created.begin(state.index.id_end());
+    // A number stands for one block for ever, also for one that is gone: the checkpoint tells by it whose series it knows,
+    // and a deletion which blocks it concerns.
+    let named = checkpoint.blocks.iter().map(|number| number.saturating_add(1));
+    let named = named.chain(state.tombstones.values().flatten().map(|t| t.block));
+    next_block = next_block.max(named.max().unwrap_or(0));
     Ok(Opened { state, report, next_block, checkpoint_bytes, damaged_checkpoint, known })
 }
 
@@ -138,6 +149,10 @@ fn open_blocks(
     }
     let replaced: Vec<u64> = blocks.iter().flat_map(|b| b.sources.iter().copied()).collect();
     let (gone, kept): (Vec<_>, Vec<_>) = blocks.into_iter().partition(|b| replaced.contains(&b.meta.number));
+    if !gone.is_empty() {
+        // After a kill the kernel alone may know the name of the block that replaces them.
+        fs.sync_dir(block_dir).map_err(TsdbError::io(FLUSH_NAMES, block_dir))?;
+    }
     for block in gone {
         fs.remove(&block.path).map_err(TsdbError::io("remove", &block.path))?;
     }
@@ -191,14 +206,21 @@ impl Checkpoint {
             return Err(TsdbError::Format { path: part.path.clone() });
         }
         self.whole = self.ended && end.torn_bytes == 0 && end.damaged_bytes == 0;
-        // A block was cut after the checkpoint was written.
-        if self.min_valid_t.is_none_or(|t| t < state.min_valid_t) {
+        Ok(end.bytes)
+    }
+
+    /// What blocks have that were cut after the checkpoint was written goes from memory. To be called when it is known which
+    /// blocks can be used: of the others the checkpoint and the log are all there is.
+    fn leave_to_blocks(&self, state: &mut State) {
+        let closed = state.blocks.iter().map(|b| b.meta.end_t).max().unwrap_or(i64::MIN);
+        if self.min_valid_t.is_none_or(|t| t < closed) {
             for slot in 0..state.head.end() {
-                state.head.get_mut(slot).drop_before(state.min_valid_t, &LateTimes::default());
+                state.head.get_mut(slot).drop_before(closed, &LateTimes::default());
             }
         }
+        state.min_valid_t = state.min_valid_t.max(closed);
+        state.max_t = state.blocks.iter().map(|b| b.meta.max_t).fold(state.max_t, i64::max);
         state.exemplars = state.head.iter().filter_map(|s| s.extra.as_ref()).map(|e| e.exemplars.len()).sum();
-        Ok(end.bytes)
     }
 
     fn frame(&mut self, kind: Kind, payload: &[u8], state: &mut State) -> Option<()> {

@@ -83,6 +83,14 @@ pub struct SeriesWrite<'a> {
 /// Instants farther from 1970 than this (some 140,000 years) are refused: arithmetic on times stays exact within it.
 pub const INSTANT_MS_MAX: i64 = 1 << 52;
 
+/// Names and values of an exemplar's labels together. Prometheus takes 128 characters.
+pub(crate) const EXEMPLAR_BYTES_MAX: usize = 1024;
+
+/// Whether its labels keep within [`EXEMPLAR_BYTES_MAX`].
+pub(crate) fn exemplar_fits(exemplar: &Exemplar) -> bool {
+    exemplar.labels.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>() <= EXEMPLAR_BYTES_MAX
+}
+
 /// Why a sample was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -106,6 +114,8 @@ pub enum Reason {
     /// The native histogram contradicts itself.
     BadHistogram,
     TooManyExemplars,
+    /// Its labels are longer than any trace needs.
+    ExemplarTooLong,
 }
 
 impl Reason {
@@ -124,6 +134,7 @@ impl Reason {
             Self::LabelOrder => "label_order",
             Self::BadHistogram => "bad_histogram",
             Self::TooManyExemplars => "too_many_exemplars",
+            Self::ExemplarTooLong => "exemplar_too_long",
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::{
 };
 
 impl Tsdb {
-    /// Drops blocks that are past the retention.
+    /// Drops blocks that are past the retention, which needs no room either.
     pub(crate) fn drop_too_old(&self, now_ms: i64, report: &mut MaintainReport) -> Result<(), TsdbError> {
         let gone = self.take_too_old(&mut self.state.write(), now_ms);
         self.remove_dropped(gone, report)
@@ -23,11 +23,8 @@ impl Tsdb {
     }
 
     fn remove_dropped(&self, gone: Vec<Arc<Block>>, report: &mut MaintainReport) -> Result<(), TsdbError> {
-        for block in gone {
-            self.fs.remove(&block.path).map_err(TsdbError::io("remove", &block.path))?;
-            report.blocks_dropped += 1;
-        }
-        Ok(())
+        report.blocks_dropped += gone.len();
+        self.remove_blocks(gone.iter())
     }
 
     fn take_too_old(&self, state: &mut State, now_ms: i64) -> Vec<Arc<Block>> {

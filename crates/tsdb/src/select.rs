@@ -156,7 +156,22 @@ impl Settle {
                 h
             }));
         }
+        if !deleted.is_empty() {
+            forget_hints_after(histograms, from, deleted);
+        }
         settle(histograms, from, from, |h| h.t_ms, deleted);
+    }
+}
+
+/// Histograms in order that follow a deleted one say no more what happened since: the one before is another now.
+fn forget_hints_after(histograms: &mut [HistogramPoint], from: usize, deleted: &[Tombstone]) {
+    let gone = |h: &HistogramPoint| deleted.iter().any(|d| (d.start..=d.end).contains(&h.t_ms));
+    let mut after_gone = false;
+    for h in &mut histograms[from..] {
+        if after_gone {
+            forget_hint(h);
+        }
+        after_gone = gone(h);
     }
 }
 
@@ -261,13 +276,32 @@ impl Tsdb {
 
     /// The label sets that satisfy every matcher and have samples about the time (to the precision of a block), sorted.
     pub fn series(&self, matchers: &[Matcher], start_ms: i64, end_ms: i64) -> Result<Vec<Arc<Labels>>, TsdbError> {
-        let compiled = CompiledMatcher::all(matchers)?;
-        let state = self.state.read();
-        let mut out: Vec<_> =
-            state.active(&compiled, start_ms, end_ms).into_iter().map(|id| Arc::new(state.index.labels(id))).collect();
-        drop(state);
+        let mut out = Vec::new();
+        self.each_series(matchers, start_ms, end_ms, &mut |labels| {
+            out.push(Arc::new(labels));
+            true
+        })?;
         out.sort_unstable();
         Ok(out)
+    }
+
+    /// Hands them over one by one, in no particular order, until no more is wanted. Nothing is written meanwhile: `each` only
+    /// puts them somewhere.
+    pub fn each_series(
+        &self,
+        matchers: &[Matcher],
+        start_ms: i64,
+        end_ms: i64,
+        each: &mut dyn FnMut(Labels) -> bool,
+    ) -> Result<(), TsdbError> {
+        let compiled = CompiledMatcher::all(matchers)?;
+        let state = self.state.read();
+        for id in &state.active(&compiled, start_ms, end_ms) {
+            if !each(state.index.labels(id)) {
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// The names of the labels of matching series, sorted.
@@ -288,17 +322,32 @@ impl Tsdb {
         start_ms: i64,
         end_ms: i64,
     ) -> Result<Vec<String>, TsdbError> {
+        let mut values = Vec::new();
+        self.each_label_value(name, matchers, (start_ms, end_ms), &mut |value| {
+            values.push(value.to_owned());
+            true
+        })?;
+        values.sort_unstable();
+        Ok(values)
+    }
+
+    /// Tells them one by one, in no particular order, until no more is wanted; as [`Self::each_series`].
+    pub fn each_label_value(
+        &self,
+        name: &str,
+        matchers: &[Matcher],
+        (start_ms, end_ms): (i64, i64),
+        each: &mut dyn FnMut(&str) -> bool,
+    ) -> Result<(), TsdbError> {
         let compiled = CompiledMatcher::all(matchers)?;
         let state = self.state.read();
         let active = state.active(&compiled, start_ms, end_ms);
-        let mut values: Vec<String> = state
-            .index
-            .label_values(name)
-            .filter(|(_, ids)| ids.intersects(&active))
-            .map(|(value, _)| value.into())
-            .collect();
-        values.sort_unstable();
-        Ok(values)
+        for (value, ids) in state.index.label_values(name) {
+            if ids.intersects(&active) && !each(value) {
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// The newest sample of every matching series that has one in memory.
@@ -306,7 +355,11 @@ impl Tsdb {
         let compiled = CompiledMatcher::all(matchers)?;
         let state = self.state.read();
         let ids = state.index.select(&compiled);
-        let last = |id| state.head.get(state.index.slot(id)?).last();
+        let deleted = |id: &SeriesId, p: &Point| {
+            let list = state.tombstones.get(id);
+            list.is_some_and(|list| list.iter().any(|d| (d.start..=d.end).contains(&p.t_ms)))
+        };
+        let last = |id| state.head.get(state.index.slot(id)?).last().filter(|p| !deleted(&id, p));
         Ok(ids.iter().filter_map(|id| Some((Arc::new(state.index.labels(id)), last(id)?))).collect())
     }
 }

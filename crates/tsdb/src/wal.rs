@@ -6,11 +6,14 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use crate::{
-    error::TsdbError,
+    error::{FLUSH_NAMES, TsdbError},
     fs::{Fs, FsFile, read_all},
     record::Kind,
 };
@@ -19,8 +22,10 @@ const MAGIC: &[u8; 8] = b"TFWAL\x02\0\0";
 /// What every version of the format begins with.
 const MAGIC_ANY: &[u8] = b"TFWAL";
 const FRAME_HEADER_BYTES: usize = 8;
-/// A frame's kind and payload; longer ones are split by the writer and refused by the reader.
-pub(crate) const FRAME_BYTES_MAX: usize = 32 << 20;
+/// A frame's kind and payload; a reader takes longer ones for damage. The writer keeps far below it.
+const FRAME_BYTES_MAX: usize = 1 << 30;
+/// A frame that has grown to this is closed: it bounds what one damaged byte takes along.
+pub(crate) const FRAME_BYTES: usize = 256 << 10;
 
 /// Writes a frame in place: what `fill` appends is its payload.
 pub(crate) fn put_frame(out: &mut Vec<u8>, kind: Kind, fill: impl FnOnce(&mut Vec<u8>)) {
@@ -34,18 +39,40 @@ pub(crate) fn put_frame(out: &mut Vec<u8>, kind: Kind, fill: impl FnOnce(&mut Ve
     out[at + 4..body].copy_from_slice(&crc.to_le_bytes());
 }
 
+/// Writes as many frames as the items need: a frame is over [`FRAME_BYTES`] by one item at most.
+pub(crate) fn put_frames<T>(
+    out: &mut Vec<u8>,
+    kind: Kind,
+    items: impl IntoIterator<Item = T>,
+    mut put: impl FnMut(&mut Vec<u8>, T),
+) {
+    let mut items = items.into_iter().peekable();
+    while items.peek().is_some() {
+        put_frame(out, kind, |out| {
+            let from = out.len();
+            while out.len() - from < FRAME_BYTES {
+                let Some(item) = items.next() else { break };
+                put(out, item);
+            }
+        });
+    }
+}
+
 /// The log being written.
 pub(crate) struct Wal {
     fs: Arc<dyn Fs>,
     dir: PathBuf,
     number: u32,
-    file: Arc<dyn FsFile>,
+    /// None while the disk has had no room for one since the start.
+    file: Option<Arc<dyn FsFile>>,
     path: PathBuf,
     bytes: u64,
     /// Of the segments closed since the last checkpoint.
     closed_bytes: u64,
     /// The file may end in part of a frame that could not be taken back.
     torn: bool,
+    /// A flush failed: what of the log is on the disk is unknown from then on, whatever later flushes say.
+    fenced: Arc<AtomicBool>,
 }
 
 fn segment_path(dir: &Path, number: u32) -> PathBuf {
@@ -56,24 +83,31 @@ fn create_segment(fs: &dyn Fs, dir: &Path, number: u32) -> Result<(Arc<dyn FsFil
     let path = segment_path(dir, number);
     let file = fs.create(&path).map_err(TsdbError::io("create", &path))?;
     file.append(MAGIC).map_err(TsdbError::io("write", &path))?;
-    fs.sync_dir(dir).map_err(TsdbError::io("flush", dir))?;
+    fs.sync_dir(dir).map_err(TsdbError::io(FLUSH_NAMES, dir))?;
     Ok((file, path))
 }
 
 impl Wal {
-    /// Starts a new segment after `last`.
+    /// Starts a new segment after `last`. On a full disk the first write does: what there is can be read until then.
     pub fn start(fs: Arc<dyn Fs>, dir: &Path, last: u32) -> Result<Self, TsdbError> {
-        let (file, path) = create_segment(&*fs, dir, last + 1)?;
-        Ok(Self {
+        let mut wal = Self {
             fs,
             dir: dir.into(),
-            number: last + 1,
-            file,
-            path,
-            bytes: MAGIC.len() as u64,
+            number: last,
+            file: None,
+            path: dir.into(),
+            bytes: 0,
             closed_bytes: 0,
             torn: false,
-        })
+            fenced: Arc::default(),
+        };
+        match wal.rotate() {
+            Err(e) if !e.is_disk_full() => Err(e),
+            _ => Ok(wal),
+        }
+    }
+    pub fn fenced(&self) -> Arc<AtomicBool> {
+        self.fenced.clone()
     }
     pub fn number(&self) -> u32 {
         self.number
@@ -95,32 +129,43 @@ impl Wal {
     pub fn subtract_closed_bytes(&mut self, bytes: u64) {
         self.closed_bytes = self.closed_bytes.saturating_sub(bytes);
     }
-    pub fn file(&self) -> (Arc<dyn FsFile>, PathBuf) {
-        (self.file.clone(), self.path.clone())
+    /// What is to be flushed.
+    pub fn file(&self) -> Option<(Arc<dyn FsFile>, PathBuf)> {
+        Some((self.file.clone()?, self.path.clone()))
     }
     /// Hands whole frames to the kernel. On an error nothing of them stays.
     pub fn write(&mut self, frames: &[u8]) -> Result<(), TsdbError> {
-        if self.torn {
+        if self.torn || self.file.is_none() {
             self.rotate()?;
         }
-        match self.file.append(frames) {
+        let Some(file) = &self.file else { return Err(TsdbError::Fenced) };
+        match file.append(frames) {
             Ok(()) => {
                 self.bytes += frames.len() as u64;
                 Ok(())
             }
             Err(e) => {
-                self.torn = self.file.truncate(self.bytes).is_err();
+                self.torn = file.truncate(self.bytes).is_err();
                 Err(TsdbError::io("write", &self.path)(e))
             }
         }
     }
-    /// Closes the segment (flushed) and starts the next one.
+    /// Closes the segment (flushed) and starts the next one. A failed flush fences: the kernel tells of it once.
     pub fn rotate(&mut self) -> Result<(), TsdbError> {
-        self.file.sync().map_err(TsdbError::io("flush", &self.path))?;
-        let (file, path) = create_segment(&*self.fs, &self.dir, self.number + 1)?;
+        if let Some(file) = self.file.as_ref().filter(|_| !self.fenced.load(Ordering::Acquire)) {
+            file.sync().map_err(|e| {
+                self.fenced.store(true, Ordering::Release);
+                TsdbError::io("flush", &self.path)(e)
+            })?;
+        }
+        let created = create_segment(&*self.fs, &self.dir, self.number + 1);
+        if created.as_ref().is_err_and(TsdbError::is_names_lost) {
+            self.fenced.store(true, Ordering::Release);
+        }
+        let (file, path) = created?;
         self.closed_bytes += self.bytes;
         self.number += 1;
-        self.file = file;
+        self.file = Some(file);
         self.path = path;
         self.bytes = MAGIC.len() as u64;
         self.torn = false;
@@ -152,7 +197,7 @@ pub(crate) fn write_checkpoint(
         return Err(e);
     }
     fs.rename(&temporary, &path).map_err(TsdbError::io("rename", &temporary))?;
-    fs.sync_dir(dir).map_err(TsdbError::io("flush", dir))?;
+    fs.sync_dir(dir).map_err(TsdbError::io(FLUSH_NAMES, dir))?;
     for part in list(fs, dir)? {
         if part.number < number || (part.number == number && !part.checkpoint) {
             fs.remove(&part.path).map_err(TsdbError::io("remove", &part.path))?;
@@ -217,7 +262,8 @@ pub(crate) struct ReadEnd {
     pub bytes: u64,
 }
 
-/// Calls `each` with every whole frame of a part, and cuts a torn end off the file.
+/// Calls `each` with every whole frame of a part, also where its beginning is damaged. Cuts a torn end off a segment that has
+/// no other damage; what is damaged otherwise is left as it is until a checkpoint replaces it.
 pub(crate) fn read_part(
     fs: &dyn Fs,
     part: &Part,
@@ -226,15 +272,16 @@ pub(crate) fn read_part(
     let file = fs.open(&part.path).map_err(TsdbError::io("open", &part.path))?;
     let bytes = read_all(&*file).map_err(TsdbError::io("read", &part.path))?;
     let mut end = ReadEnd { bytes: bytes.len() as u64, ..ReadEnd::default() };
-    if !bytes.starts_with(MAGIC) {
-        end.foreign = bytes.len() >= MAGIC.len() && bytes.starts_with(MAGIC_ANY) && bytes[6..8] == [0, 0];
-        end.torn_bytes = bytes.len() as u64;
-        if !end.foreign && !bytes.is_empty() && !part.checkpoint {
-            file.truncate(0).map_err(TsdbError::io("repair", &part.path))?;
-        }
+    let begins = bytes.starts_with(MAGIC);
+    end.foreign = !begins
+        && bytes.len() >= MAGIC.len()
+        && bytes.starts_with(MAGIC_ANY)
+        && bytes[MAGIC_ANY.len() + 1..MAGIC.len()] == [0, 0];
+    if end.foreign {
         return Ok(end);
     }
-    let (mut good, mut at) = (MAGIC.len(), MAGIC.len());
+    let (mut good, mut at) = (if begins { MAGIC.len() } else { 0 }, MAGIC.len());
+    let mut checked_bytes_left = RESYNC_CHECKED_BYTES_MAX;
     while at < bytes.len() {
         let whole = frame(&bytes, at).filter(|f| Kind::from_byte(f.kind).is_none_or(|k| each(k, f.payload).is_some()));
         match whole {
@@ -244,39 +291,53 @@ pub(crate) fn read_part(
                 good = at;
             }
             // Looks on for the next frame: a checksum that fits does not happen by chance.
-            None => at = resume(&bytes, at),
+            None => at = resume(&bytes, at, &mut checked_bytes_left),
         }
     }
     end.torn_bytes = (bytes.len() - good) as u64;
-    if end.torn_bytes > 0 {
+    if end.torn_bytes > 0 && end.damaged_bytes == 0 && !part.checkpoint {
         file.truncate(good as u64).map_err(TsdbError::io("repair", &part.path))?;
+    }
+    if !part.checkpoint {
+        // After a kill the kernel alone may have the end of it. What is written from now on builds on it, above all on its
+        // series, and is flushed without it.
+        file.sync().map_err(TsdbError::io("flush", &part.path))?;
     }
     Ok(end)
 }
 
 /// Where the next whole frame after a damaged one may begin.
-fn resume(bytes: &[u8], at: usize) -> usize {
+fn resume(bytes: &[u8], at: usize, checked_bytes_left: &mut usize) -> usize {
     // The length may still be right: then the next frame follows, and nothing need be searched.
     if let Some(next) = declared_end(bytes, at).filter(|next| frame(bytes, *next).is_some()) {
         return next;
     }
-    (at + 1..bytes.len().min(at + RESYNC_BYTES_MAX))
-        .find(|at| plausible(bytes, *at) && frame(bytes, *at).is_some())
-        .unwrap_or(bytes.len())
+    for at in at + 1..bytes.len() {
+        let Some(len) = plausible(bytes, at) else { continue };
+        if frame(bytes, at).is_some() {
+            return at;
+        }
+        let Some(left) = checked_bytes_left.checked_sub(len) else { break };
+        *checked_bytes_left = left;
+    }
+    bytes.len()
 }
 
-/// After damage the next frame is searched this far; frames of a busy log are far shorter.
-const RESYNC_BYTES_MAX: usize = 1 << 20;
+/// While searching, longer frames are not taken into account; the writer's are shorter unless one series is very large.
+const RESYNC_FRAME_BYTES_MAX: usize = 4 * FRAME_BYTES;
+/// Bytes that are checksummed in vain while searching in one file: a second of work. Then the rest counts as torn.
+const RESYNC_CHECKED_BYTES_MAX: usize = 2 << 30;
 
 fn declared_end(bytes: &[u8], at: usize) -> Option<usize> {
     let len = u32::from_le_bytes(bytes.get(at..at + 4)?.try_into().ok()?) as usize;
     (len > 0 && len <= FRAME_BYTES_MAX).then_some(at + FRAME_HEADER_BYTES + len)
 }
 
-/// Whether a header of a known kind stands here: spares most checksums while searching.
-fn plausible(bytes: &[u8], at: usize) -> bool {
-    let end = declared_end(bytes, at).is_some_and(|end| end <= bytes.len() && end - at <= RESYNC_BYTES_MAX);
-    end && bytes.get(at + FRAME_HEADER_BYTES).is_some_and(|kind| Kind::from_byte(*kind).is_some())
+/// How long the frame is, when a header of a known kind stands here: spares most checksums while searching.
+fn plausible(bytes: &[u8], at: usize) -> Option<usize> {
+    let end = declared_end(bytes, at).filter(|end| *end <= bytes.len())?;
+    Kind::from_byte(*bytes.get(at + FRAME_HEADER_BYTES)?)?;
+    Some(end - at).filter(|len| *len <= RESYNC_FRAME_BYTES_MAX)
 }
 
 struct Frame<'a> {
@@ -293,4 +354,82 @@ fn frame(bytes: &[u8], offset: usize) -> Option<Frame<'_>> {
     let next = declared_end(bytes, offset)?;
     let body = bytes.get(offset + FRAME_HEADER_BYTES..next)?;
     (crc32fast::hash(body) == crc).then(|| Frame { kind: body[0], payload: &body[1..], next })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fs::OsFs;
+
+    /// Reads a segment with these bytes: the length of each payload, and what was said of the end.
+    fn read(bytes: &[u8]) -> (Vec<usize>, ReadEnd, u64) {
+        let dir = tempfile::tempdir().unwrap();
+        let part = Part { number: 1, checkpoint: false, path: segment_path(dir.path(), 1) };
+        std::fs::write(&part.path, bytes).unwrap();
+        let mut found = Vec::new();
+        let end = read_part(&OsFs, &part, |_, payload| {
+            found.push(payload.len());
+            Some(())
+        });
+        (found, end.unwrap(), std::fs::metadata(&part.path).unwrap().len())
+    }
+
+    fn segment(payloads: &[usize]) -> Vec<u8> {
+        let mut bytes = MAGIC.to_vec();
+        for len in payloads {
+            put_frame(&mut bytes, Kind::Samples, |out| out.resize(out.len() + len, 0xa5));
+        }
+        bytes
+    }
+
+    #[test]
+    fn frames_are_closed_by_their_size_and_lose_nothing() {
+        let mut bytes = MAGIC.to_vec();
+        let each = FRAME_BYTES / 10 + 1;
+        put_frames(&mut bytes, Kind::Series, 0..35u8, |out, n| out.resize(out.len() + each, n));
+        put_frames(&mut bytes, Kind::Series, [0u8; 0], |_, _| {});
+        let (found, end, _) = read(&bytes);
+        assert_eq!(found, [10 * each, 10 * each, 10 * each, 5 * each]);
+        assert_eq!((end.torn_bytes, end.damaged_bytes), (0, 0));
+    }
+
+    #[test]
+    fn a_frame_of_one_very_large_item_is_read() {
+        let payloads = [40 << 20, 7];
+        assert_eq!(read(&segment(&payloads)).0, payloads);
+    }
+
+    #[test]
+    fn a_damaged_beginning_takes_no_frame_along() {
+        let mut bytes = segment(&[10, 20, 30]);
+        bytes[0] ^= 0x55;
+        let (found, end, left) = read(&bytes);
+        assert_eq!((found, end.damaged_bytes, end.torn_bytes), (vec![10, 20, 30], 8, 0));
+        assert_eq!(left, bytes.len() as u64, "it is left as it is");
+        // Nothing whole is behind it: torn.
+        let (found, end, left) = read(&bytes[..12]);
+        assert_eq!((found, end.damaged_bytes, end.torn_bytes, left), (vec![], 0, 12, 0));
+    }
+
+    #[test]
+    fn the_next_frame_is_found_however_far_it_is() {
+        let payloads = [3, 3 << 20, 5, 3 << 19, 6];
+        let whole = segment(&payloads);
+        let second = MAGIC.len() + FRAME_HEADER_BYTES + 1 + payloads[0];
+        // A length that is wrong leads nowhere.
+        let mut bytes = whole.clone();
+        bytes[second + 2] ^= 0x40;
+        let (found, end, left) = read(&bytes);
+        assert_eq!(found, [3, 5, 3 << 19, 6]);
+        assert_eq!(end.damaged_bytes, (FRAME_HEADER_BYTES + 1 + payloads[1]) as u64);
+        assert_eq!((end.torn_bytes, left), (0, whole.len() as u64));
+    }
+
+    #[test]
+    fn a_torn_end_is_cut_off_at_the_last_whole_frame() {
+        let whole = segment(&[10, 20]);
+        let (found, end, left) = read(&whole[..whole.len() - 1]);
+        assert_eq!((found, end.torn_bytes), (vec![10], 28));
+        assert_eq!(left, (whole.len() - 29) as u64);
+    }
 }

@@ -10,16 +10,14 @@ use tenfold_types::{Exemplar, HistogramPoint, Point};
 use crate::{
     db::{State, Tsdb},
     error::TsdbError,
-    options::{AppendReport, INSTANT_MS_MAX, Options, Reason, Sample, SeriesWrite},
+    options::{AppendReport, EXEMPLAR_BYTES_MAX, INSTANT_MS_MAX, Options, Reason, Sample, SeriesWrite, exemplar_fits},
     postings::SeriesId,
     record::{Kind, SampleCoder, put_exemplar, put_histogram_sample, put_series},
-    wal::put_frame,
+    wal::{put_frame, put_frames},
 };
 
-/// Samples that go into one log frame.
-const FRAME_SAMPLES_MAX: usize = 100_000;
-/// The larger things (series, histograms, exemplars) that go into one log frame.
-const FRAME_ITEMS_MAX: usize = 1000;
+/// Samples that go into one log frame: a few hundred kilobytes of them at most.
+const FRAME_SAMPLES_MAX: usize = 16_384;
 
 /// A number farther than this past the known ones is taken for damage.
 const IDS_SKIPPED_MAX: u32 = 50_000_000;
@@ -280,6 +278,8 @@ fn stage(
             Reason::OutOfRange
         } else if exemplar.t_ms < min_valid_t {
             Reason::TooOld
+        } else if !exemplar_fits(exemplar) {
+            Reason::ExemplarTooLong
         } else if state.exemplars + staged.exemplars.len() >= o.exemplars_max {
             Reason::TooManyExemplars
         } else {
@@ -307,14 +307,10 @@ fn log(state: &mut State, staged: &Staged, segment_bytes_max: u64) -> Result<(),
     let mut frames = std::mem::take(&mut state.frames);
     frames.clear();
     let id = |slot: u32| state.head.get(slot).id;
-    for part in state.unlogged.chunks(FRAME_ITEMS_MAX) {
-        put_frame(&mut frames, Kind::Series, |out| {
-            for id in part {
-                let labels: Vec<_> = state.index.texts(*id).collect();
-                put_series(out, *id, labels.into_iter());
-            }
-        });
-    }
+    put_frames(&mut frames, Kind::Series, &state.unlogged, |out, id| {
+        let labels: Vec<_> = state.index.texts(*id).collect();
+        put_series(out, *id, labels.into_iter());
+    });
     for (kind, samples) in [(Kind::Samples, &staged.floats), (Kind::Late, &staged.late)] {
         for part in samples.chunks(FRAME_SAMPLES_MAX) {
             put_frame(&mut frames, kind, |out| {
@@ -326,21 +322,11 @@ fn log(state: &mut State, staged: &Staged, segment_bytes_max: u64) -> Result<(),
         }
     }
     for (kind, samples) in [(Kind::Histograms, &staged.histograms), (Kind::LateHistograms, &staged.late_histograms)] {
-        for part in samples.chunks(FRAME_ITEMS_MAX) {
-            put_frame(&mut frames, kind, |out| {
-                for (slot, point) in part {
-                    put_histogram_sample(out, id(*slot), point);
-                }
-            });
-        }
+        put_frames(&mut frames, kind, samples, |out, (slot, point)| put_histogram_sample(out, id(*slot), point));
     }
-    for part in staged.exemplars.chunks(FRAME_ITEMS_MAX) {
-        put_frame(&mut frames, Kind::Exemplars, |out| {
-            for (slot, exemplar) in part {
-                put_exemplar(out, id(*slot), exemplar);
-            }
-        });
-    }
+    put_frames(&mut frames, Kind::Exemplars, &staged.exemplars, |out, (slot, exemplar)| {
+        put_exemplar(out, id(*slot), exemplar);
+    });
     let written = state.wal.write(&frames);
     if written.is_ok() {
         state.unlogged.clear();
@@ -354,9 +340,11 @@ fn apply(state: &mut State, staged: &mut Staged) {
         state.head.get_mut(*slot).push(*point);
         state.max_t = state.max_t.max(point.t_ms);
     }
-    for (slot, point) in &staged.late {
-        state.head.get_mut(*slot).push_late(*point);
-        state.max_t = state.max_t.max(point.t_ms);
+    // Of the same instant the one that was sent first stays the first.
+    staged.late.sort_by_key(|(slot, point)| (*slot, point.t_ms));
+    for of_one in staged.late.chunk_by(|a, b| a.0 == b.0) {
+        state.head.get_mut(of_one[0].0).push_late_all(of_one.iter().map(|(_, point)| *point));
+        state.max_t = of_one.iter().map(|(_, point)| point.t_ms).fold(state.max_t, i64::max);
     }
     for (slot, point) in staged.histograms.drain(..) {
         state.max_t = state.max_t.max(point.t_ms);
@@ -409,6 +397,10 @@ pub(crate) fn explain(reason: Reason, labels: &[(&str, &str)], t: i64, o: &Optio
         Reason::TooManyExemplars => format!(
             "{} exemplars are in memory, which is the limit; further ones are taken when the next block is cut",
             o.exemplars_max
+        ),
+        Reason::ExemplarTooLong => format!(
+            "the labels of an exemplar of {} are longer than {EXEMPLAR_BYTES_MAX} bytes; send the trace's id alone",
+            shown(labels)
         ),
     }
 }

@@ -34,6 +34,23 @@ fn cardinality_is_told_from_the_index() {
 }
 
 #[test]
+fn the_greatest_pair_is_told_however_many_are_of_one_series() {
+    let dir = tempfile::tempdir().unwrap();
+    let db = open(dir.path());
+    let own: Vec<String> = (0..9).map(|label| format!("own_{label}")).collect();
+    let batch: Vec<_> = (0..1100)
+        .map(|i| {
+            let labels =
+                own.iter().fold(series("m", &i.to_string()), |all, name| all.with(name, format!("{name}-{i}")));
+            Sample::new(if i % 400 == 0 { labels.with("zone", "eu") } else { labels }, 1000, 1.0)
+        })
+        .collect();
+    assert_eq!(db.append(&batch).unwrap().appended, 1100);
+    let pairs = db.cardinality(2).label_pairs;
+    assert_eq!((pairs.len(), pairs[0].name.as_str(), pairs[0].series), (2, "zone=eu", 3));
+}
+
+#[test]
 fn series_of_the_last_hour_are_told_by_metric_also_after_a_restart() {
     let dir = tempfile::tempdir().unwrap();
     let mut db = open(dir.path());

@@ -51,6 +51,31 @@ fn late_samples_are_merged_within_the_window() {
 }
 
 #[test]
+fn a_histogram_after_a_deleted_one_says_nothing_of_what_happened_since() {
+    let dir = tempfile::tempdir().unwrap();
+    let db = Tsdb::open(dir.path(), strict()).unwrap().0;
+    let labels = [("__name__", "latency")];
+    for i in 0..6 {
+        let mut point = histogram(i * 15_000, i as f64);
+        std::sync::Arc::make_mut(&mut point.histogram).reset_hint = ResetHint::NotReset;
+        db.write(&[SeriesWrite { labels: &labels, histograms: &[point], ..SeriesWrite::default() }]).unwrap();
+    }
+    db.delete(&[Matcher::equal("__name__", "latency")], 30_000, 45_000).unwrap();
+    let check = || {
+        let mut found = Vec::new();
+        for series in db.select(&[], i64::MIN, i64::MAX).unwrap() {
+            series.chunks.read_histograms(&mut found).unwrap();
+        }
+        let found: Vec<_> = found.iter().map(|h| (h.t_ms, h.histogram.reset_hint)).collect();
+        let (same, unknown) = (ResetHint::NotReset, ResetHint::Unknown);
+        assert_eq!(found, [(0, same), (15_000, same), (60_000, unknown), (75_000, same)]);
+    };
+    check();
+    assert_eq!(db.maintain(4 * HOUR).unwrap().blocks_written, 1);
+    check();
+}
+
+#[test]
 fn late_histograms_are_merged_as_late_floats_are() {
     let dir = tempfile::tempdir().unwrap();
     let options = Options { out_of_order_ms: 3 * HOUR, ..Options::default() };

@@ -142,3 +142,27 @@ fn old_time_is_filled_in_beside_what_there_is() {
     drop(db);
     check(&Tsdb::open(dir.path(), options).unwrap().0);
 }
+
+/// The end of the last block is the end of closed time at a start: newer samples in order come from the log alone.
+#[test]
+fn old_samples_come_in_beside_new_ones_after_blocks_got_longer() {
+    let dir = tempfile::tempdir().unwrap();
+    let with_blocks = |hours: i64| {
+        let options = Options { block_ms: hours * HOUR, block_ms_max: hours * HOUR, ..Options::default() };
+        Tsdb::open(dir.path(), options).unwrap().0
+    };
+    let db = with_blocks(2);
+    for i in 0..300 {
+        db.append(&[sample("a", i * 60_000, i as f64)]).unwrap();
+    }
+    assert_eq!(db.maintain(5 * HOUR).unwrap().blocks_written, 2);
+    drop(db);
+    let db = with_blocks(6);
+    let (labels, points) = ([("__name__", "m"), ("instance", "b")], [Point::new(3 * HOUR, 1.0)]);
+    let batch = [SeriesWrite { labels: &labels, points: &points, ..SeriesWrite::default() }];
+    assert_eq!(db.import(&batch, 5 * HOUR).unwrap().appended, 1);
+    let before = all(&db);
+    assert_eq!((before[0].1.len(), before[1].1.len()), (300, 1));
+    drop(db);
+    assert_eq!(all(&with_blocks(6)), before);
+}

@@ -343,6 +343,26 @@ fn histograms_and_exemplars_are_kept_in_memory_log_and_blocks() {
 }
 
 #[test]
+fn an_exemplar_with_very_long_labels_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let db = open(dir.path());
+    let labels = [("__name__", "latency")];
+    let of = |len: usize, t_ms: i64| {
+        let id = "x".repeat(len - "trace_id".len());
+        Exemplar { labels: Labels::from_pairs([("trace_id", id)]), value: 1.0, t_ms }
+    };
+    let exemplars = [of(1024, 1000), of(1025, 2000)];
+    let batch = [SeriesWrite { labels: &labels, exemplars: &exemplars, ..SeriesWrite::default() }];
+    let report = db.write(&batch).unwrap();
+    assert_eq!((report.appended, report.rejected[0].reason), (1, Reason::ExemplarTooLong), "{report:?}");
+    assert!(report.rejected[0].example.contains("1024 bytes"), "{report:?}");
+    let report = db.import(&batch, 10 * HOUR).unwrap();
+    assert_eq!((report.appended, report.rejected[0].reason), (1, Reason::ExemplarTooLong), "{report:?}");
+    let found = db.exemplars(&[], 0, i64::MAX).unwrap();
+    assert_eq!(found[0].1, exemplars[..1]);
+}
+
+#[test]
 fn an_exemplar_of_time_without_samples_of_its_series_is_kept() {
     let dir = tempfile::tempdir().unwrap();
     let db = open(dir.path());
@@ -442,6 +462,75 @@ fn a_snapshot_opens_by_itself_and_does_not_change() {
     db.maintain(3000 * 15_000).unwrap();
     assert_eq!(all(&open(&to)), before);
     assert_eq!(all(&db)[0].1.len(), 3000);
+}
+
+#[test]
+fn a_snapshot_is_taken_while_writers_begin_new_segments() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = Options { segment_bytes_max: 1, ..strict() };
+    let db = Tsdb::open(dir.path().join("live"), options).unwrap().0;
+    db.append(&[sample("a", 0, 0.0)]).unwrap();
+    let snapshot = |i: i32| dir.path().join(format!("snapshot-{i}"));
+    let done = std::sync::atomic::AtomicBool::new(false);
+    let taken: Vec<_> = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut t = 0;
+            while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                t += 1;
+                db.append(&[sample("a", t, t as f64)]).unwrap();
+            }
+        });
+        let taken = (0..10).map(|i| db.snapshot(&snapshot(i))).collect();
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+        taken
+    });
+    assert!(taken.iter().all(Result::is_ok), "{taken:?}");
+    let live = all(&db).remove(0).1;
+    for i in 0..10 {
+        let there = all(&open(&snapshot(i))).remove(0).1;
+        assert_eq!(there, live[..there.len()]);
+    }
+}
+
+#[test]
+fn the_number_of_a_block_is_not_given_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let db = open(dir.path());
+    for i in 0..600 {
+        db.append(&[sample("a", i * 60_000, 1.0)]).unwrap();
+    }
+    db.maintain(10 * HOUR).unwrap();
+    let highest = db.blocks().iter().map(|b| b.number).max().unwrap();
+    drop(db);
+    // Dropped, and no checkpoint was written since: it still says that the series of these are known.
+    for block in fs::read_dir(dir.path().join("blocks")).unwrap() {
+        fs::remove_file(block.unwrap().path()).unwrap();
+    }
+    let db = open(dir.path());
+    db.append(&[sample("b", 10 * HOUR, 1.0)]).unwrap();
+    db.maintain(14 * HOUR).unwrap();
+    let blocks = db.blocks();
+    assert!(!blocks.is_empty() && blocks.iter().all(|b| b.number > highest), "{blocks:?} after {highest}");
+}
+
+/// Long values fill the strings of a checkpoint, which has to be read again.
+#[test]
+fn a_bomb_of_long_values_survives_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let db = open(dir.path());
+    let count = 16_500;
+    for part in (0..count).collect::<Vec<_>>().chunks(500) {
+        let bomb: Vec<_> =
+            part.iter().map(|i| Sample::new(Labels::from_pairs([("id", format!("{i:02048}"))]), 1000, 1.0)).collect();
+        assert_eq!(db.append(&bomb).unwrap().appended, part.len());
+    }
+    db.checkpoint().unwrap();
+    drop(db);
+    let (db, report) = Tsdb::open(dir.path(), strict()).unwrap();
+    assert!(report.quarantined.is_empty() && report.torn_bytes == 0, "{report:?}");
+    assert_eq!((db.stats().series, db.stats().head_samples), (count, count));
+    let last = [Matcher::equal("id", format!("{:02048}", count - 1))];
+    assert_eq!(read(&db, &last, 0, i64::MAX)[0].1, [Point::new(1000, 1.0)]);
 }
 
 #[test]

@@ -38,9 +38,14 @@ export const unreachable = (): ApiError =>
   new ApiError(0, "unreachable", "The server cannot be reached.", "The page tries again by itself; check that tenfold is running.");
 
 function sentence(text: string): string {
-  const upper = text.charAt(0).toUpperCase() + text.slice(1);
-  return /[.!?]$/.test(upper) ? upper : `${upper}.`;
+  // What is wrong with a query has its place in further lines, which stay as they are.
+  const [first = "", ...place] = text.split("\n");
+  const upper = first.charAt(0).toUpperCase() + first.slice(1);
+  return [/[.!?]$/.test(upper) ? upper : `${upper}.`, ...place].join("\n");
 }
+
+/** A message without the lines that point at a place in a text. */
+export const firstLine = (message: string): string => message.split("\n")[0] ?? "";
 
 interface ErrorShape {
   error?: { code?: string; message?: string; advice?: string | null };

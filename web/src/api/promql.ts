@@ -18,10 +18,29 @@ export interface RawSeries {
   histogram?: [number, RawHistogram];
 }
 
-interface Matrix {
-  status: string;
-  data: { resultType: string; result: RawSeries[] };
+/** What PromQL has to say about an answer that it gives all the same. */
+export interface Note {
+  level: "warning" | "info";
+  text: string;
 }
+
+interface Noted {
+  warnings?: string[];
+  infos?: string[];
+}
+
+interface Matrix extends Noted {
+  data: { result: RawSeries[] };
+}
+
+interface Instant extends Noted {
+  data: { resultType: "vector" | "matrix"; result: RawSeries[] } | { resultType: "scalar"; result: [number, string] } | { resultType: "string"; result: [number, string] };
+}
+
+const notesOf = ({ warnings = [], infos = [] }: Noted): Note[] => [
+  ...warnings.map((text): Note => ({ level: "warning", text })),
+  ...infos.map((text): Note => ({ level: "info", text })),
+];
 
 export interface Bucket {
   lower: number;
@@ -49,6 +68,8 @@ export interface RangeResult {
   series: Series[];
   /** Until when it was told, where another query of the same graph is further on. */
   until?: number;
+  /** Of the query as it was last asked; absent when there is nothing to say. */
+  notes?: Note[];
 }
 
 export interface TimeSpan {
@@ -105,7 +126,8 @@ export function laidOut(result: RawSeries[], { from, to, step }: TimeSpan): Rang
 
 export async function queryRange(expr: string, asked: TimeSpan): Promise<RangeResult> {
   const answer = await get<Matrix>("/api/v1/query_range", { query: expr, start: asked.from, end: asked.to, step: asked.step });
-  return laidOut(answer.data.result, asked);
+  const notes = notesOf(answer);
+  return { ...laidOut(answer.data.result, asked), ...(notes.length > 0 ? { notes } : {}) };
 }
 
 export interface PlanNode {
@@ -140,15 +162,38 @@ export async function explainRange(expr: string, { from, to, step }: TimeSpan): 
 
 export interface InstantSample {
   labels: Labels;
+  /** NaN and the infinities are values as well; null of a histogram and of a text. */
   value: number | null;
   histogram?: HistogramSample;
+  /** Of an expression that is a text. */
+  text?: string;
+  /** How many samples a range vector has of the series; the value is the newest. */
+  samples?: number;
 }
-/** `at` in seconds since the epoch; now when it is left out. */
-export async function queryInstant(expr: string, at?: number): Promise<InstantSample[]> {
-  const answer = await get<Matrix>("/api/v1/query", { query: expr, time: at });
-  if (!Array.isArray(answer.data.result)) return [];
-  return answer.data.result.map(({ metric, value, histogram }) => ({ labels: metric, value: value ? toNumber(value[1]) : null, ...(histogram ? { histogram: toHistogram(histogram[1]) } : {}) }));
+
+export interface InstantResult {
+  samples: InstantSample[];
+  notes: Note[];
 }
+
+function sampleOf({ metric, value, values, histogram, histograms }: RawSeries): InstantSample {
+  const number = value ?? values?.at(-1);
+  const observed = histogram ?? (number ? undefined : histograms?.at(-1));
+  const samples = (values?.length ?? 0) + (histograms?.length ?? 0);
+  return { labels: metric, value: number ? parsed(number[1]) : null, ...(observed ? { histogram: toHistogram(observed[1]) } : {}), ...(values || histograms ? { samples } : {}) };
+}
+
+/** `at` in seconds since the epoch; now when it is left out. A number or a text alone is a sample without labels. */
+export async function askInstant(expr: string, at?: number): Promise<InstantResult> {
+  const answer = await get<Instant>("/api/v1/query", { query: expr, time: at });
+  const { data } = answer;
+  const notes = notesOf(answer);
+  if (data.resultType === "scalar") return { samples: [{ labels: {}, value: parsed(data.result[1]) }], notes };
+  if (data.resultType === "string") return { samples: [{ labels: {}, value: null, text: data.result[1] }], notes };
+  return { samples: data.result.map(sampleOf), notes };
+}
+
+export const queryInstant = async (expr: string, at?: number): Promise<InstantSample[]> => (await askInstant(expr, at)).samples;
 
 /** One observation behind a series, as its program kept it: mostly with the trace it was part of. */
 export interface Exemplar {
@@ -174,10 +219,14 @@ export const labelValues = async (label: string, of = ""): Promise<string[]> =>
 
 export const metricNames = (): Promise<string[]> => labelValues("__name__");
 
-/** `{{handler}} {{code}}` filled from labels; without a template the labels themselves. */
-export function legend(template: string | null | undefined, labels: Labels): string {
-  if (template) return template.replace(/\{\{\s*(\w+)\s*\}\}/g, (_, name: string) => labels[name] ?? "").trim() || "value";
+/** Whether the name of its metric tells one series from another. */
+export const severalMetrics = (all: Labels[]): boolean => new Set(all.map(({ __name__ = "" }) => __name__)).size > 1;
+
+/** `{{handler}} {{code}}` filled from labels; without a template the labels themselves, behind the metric where it has to be `named`. */
+export function legend(template: string | null | undefined, labels: Labels, named = false): string {
+  if (template) return template.replace(/\{\{\s*([^{}]+?)\s*\}\}/g, (_, name: string) => labels[name] ?? "").trim() || "value";
   const rest = Object.entries(labels).filter(([name]) => name !== "__name__");
   if (rest.length === 0) return labels.__name__ ?? "value";
-  return rest.map(([name, value]) => `${name}=${value}`).join(" ");
+  const words = rest.map(([name, value]) => `${name}=${value}`).join(" ");
+  return named && labels.__name__ ? `${labels.__name__} ${words}` : words;
 }

@@ -8762,6 +8762,51 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/notifications/live": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The same as it comes and goes: server-sent events without a name, first for what is wrong already; `active` is false in the
+         *     one that tells that it is over. An empty 204 where 16 read already, as in Prometheus. Ends with the session or token that
+         *     opened it.
+         */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "text/event-stream": unknown;
+                    };
+                };
+                204: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/otlp/v1/metrics": {
         parameters: {
             query?: never;
@@ -9414,6 +9459,44 @@ export interface paths {
         get: {
             parameters: {
                 query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": unknown;
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/status/self_metrics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The server's own metrics as families (`metric_name_pattern`, a regular expression of whole names). */
+        get: {
+            parameters: {
+                query?: {
+                    /** @description A regular expression of whole names; all when it is left out. */
+                    metric_name_pattern?: string;
+                };
                 header?: never;
                 path?: never;
                 cookie?: never;
@@ -10255,7 +10338,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The newest samples of matching series in the Prometheus text format (`match[]`, several times if wanted). */
+        /**
+         * The newest samples of matching series in the Prometheus text format, or as protobuf with native histograms where the header
+         *     `Accept` asks for `application/vnd.google.protobuf` first (`match[]`, several times if wanted).
+         */
         get: {
             parameters: {
                 query: {
@@ -10783,7 +10869,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** A text message came in: `4 12` acknowledges incident 12. The answer is what is sent back. */
+        /**
+         * A text message came in: `4 12` acknowledges incident 12. The answer is what is sent back: nothing to a number that
+         *     nobody here has.
+         */
         post: {
             parameters: {
                 query?: never;
@@ -12104,12 +12193,24 @@ export interface components {
             warning_percent?: number;
             /** Format: double */
             critical_percent?: number;
+            /**
+             * Format: double
+             * @description The same of its inodes, of which small files use up more than bytes; not looked at when absent.
+             */
+            inodes_warning_percent?: number | null;
+            /** Format: double */
+            inodes_critical_percent?: number | null;
         };
         Dns: {
             name: string;
-            /** @description Addresses of which each must be in the answer. */
+            record?: components["schemas"]["DnsRecord"] | null;
+            /** @description The server that is asked, `host` or `host:port`; the first of the machine's when absent. */
+            server?: string;
+            /** @description Addresses, or records as `dig +short` writes them, of which each must be in the answer. */
             expect?: string[];
         };
+        /** @enum {string} */
+        DnsRecord: "A" | "AAAA" | "CNAME" | "MX" | "NS" | "PTR" | "SRV" | "TXT";
         Done: {
             done: boolean;
         };
@@ -13545,6 +13646,16 @@ export interface components {
         };
         Http: {
             url: string;
+            /** @description `GET`, `HEAD`, `OPTIONS`, `POST` or `PUT`. */
+            method?: string;
+            /** @description Headers of the request, such as `Host`. Who may see the check sees them, so those that are there for a secret are refused. */
+            headers?: {
+                [key: string]: string;
+            };
+            /** @description What a `POST` or `PUT` brings. */
+            body?: string;
+            /** @description Goes where the answer points to, five times at most. With `false` the first answer counts. */
+            follow?: boolean;
             /** @description Statuses that are good; 200 to 399 when none is named. */
             status?: number[];
             /** @description A text the answer must hold. */
@@ -13975,6 +14086,8 @@ export interface components {
              * @description The deploy that it ends with.
              */
             deploy?: number | null;
+            /** @description What the program that made it keeps with it. */
+            annotations?: Record<string, unknown>;
             created_by: string;
             created_by_name: string;
             expires_at: string;
@@ -14077,6 +14190,8 @@ export interface components {
             recurs_text?: string | null;
             /** @description Whom a program makes it for, in its own words. */
             author?: string | null;
+            /** @description What a program keeps with it, for itself: a ticket, a link. At most 20, of 4 KiB in all. */
+            annotations?: Record<string, unknown>;
         };
         NewOverride: {
             /** @description `replace` (the default), `add`, `remove` or `temporary`. */
@@ -14358,7 +14473,7 @@ export interface components {
         };
         /** @description One reason for a page. */
         PageReason: {
-            /** @description `step`, `deployer`, `turn`, `schedule`, `person`, `copy`, `quiet` or `ways`. */
+            /** @description `step`, `deployer`, `turn`, `schedule`, `person`, `team`, `copy`, `quiet` or `ways`. */
             stage: string;
             because: string;
         };
@@ -14404,7 +14519,7 @@ export interface components {
         };
         Panel: {
             title: string;
-            /** @description `ops` (per second), `ratio` (0 to 1), `seconds`, `bytes` or `short`. */
+            /** @description `ops` (per second), `ratio` (0 to 1), `seconds`, `bytes`, `bytes_per_second`, `celsius`, `hertz` or `short`. */
             unit?: string;
             kind?: components["schemas"]["PanelKind"];
             /**
@@ -14416,6 +14531,24 @@ export interface components {
             description?: string | null;
             /** @description Draws exemplars of its queries, where their series have some: of a `graph` and a `heatmap`. */
             exemplars?: boolean;
+            /** @description Lines of a `graph` lie on top of each other, with what is below them filled. */
+            stacked?: boolean;
+            /** @description The axis of a `graph` is logarithmic; values of 0 and below are not drawn. */
+            log?: boolean;
+            /**
+             * Format: double
+             * @description Where the axis of a `graph` begins.
+             */
+            min?: number | null;
+            /**
+             * Format: double
+             * @description Where the axis of a `graph` ends.
+             */
+            max?: number | null;
+            /** @description A variable: the panel stands once for each of its values that are chosen, which is the value of `$name` in it. */
+            repeat?: string | null;
+            /** @description From where on values are bad: lines across a `graph`, and the look of a value elsewhere. */
+            thresholds?: components["schemas"]["Threshold"][];
         };
         /**
          * @description How a panel shows its queries.
@@ -14634,7 +14767,7 @@ export interface components {
              */
             ends_after_ms: number;
         };
-        /** @description What is said when a policy is made or changed. */
+        /** @description What is said when a policy is made or changed. A target of a step is a `schedule`, a `person` or a `team`. */
         PolicyUpdate: {
             steps: Record<string, unknown>[];
             /** Format: int32 */
@@ -14671,6 +14804,7 @@ export interface components {
             endsAt: string;
             createdBy: string;
             comment: string;
+            annotations?: Record<string, unknown>;
         };
         Posted: {
             /** @description What the bot answered; absent when nothing was asked of it. */
@@ -14977,7 +15111,7 @@ export interface components {
             name: string;
             /** @description Schedules in which they have a shift. */
             schedules: string[];
-            /** @description Policies that name them. */
+            /** @description Policies that name them, or a team that they are in. */
             policies: string[];
             /** @description Channels by which a page goes, without their addresses. */
             ways: string[];
@@ -15001,6 +15135,8 @@ export interface components {
             /** @description By name. */
             people: components["schemas"]["ReadinessPerson"][];
             steps: components["schemas"]["EmptyStep"][];
+            /** @description Teams that policies name and that have nobody or too many. */
+            teams: components["schemas"]["TeamTrouble"][];
             /** @description Those whose last shift ends within two weeks, the first to end first. */
             ends: components["schemas"]["ScheduleEnd"][];
         };
@@ -15695,6 +15831,33 @@ export interface components {
             cost: number;
             rules: components["schemas"]["RuleNoiseView"][];
         };
+        /** @description A team that policies page and that has nobody, or more people than a page to a team goes to. */
+        TeamTrouble: {
+            team: string;
+            /** @description Policies that name it. */
+            policies: string[];
+            /** @description As a sentence goes on after the team's name. */
+            text: string;
+        };
+        /** @description From where on a value is bad, in the panel's unit. One of the two bounds stands. */
+        Threshold: {
+            /**
+             * Format: double
+             * @description From this value up.
+             */
+            above?: number | null;
+            /**
+             * Format: double
+             * @description From this value down.
+             */
+            below?: number | null;
+            level: components["schemas"]["ThresholdLevel"];
+        };
+        /**
+         * @description How bad a value is beyond a threshold.
+         * @enum {string}
+         */
+        ThresholdLevel: "warning" | "critical";
         Timeline: {
             items: components["schemas"]["TimelineEventView"][];
         };
@@ -15890,6 +16053,11 @@ export interface components {
             label?: string | null;
             /** @description The series whose label it is, as a selector; all series when it is left out. */
             of?: string | null;
+            /**
+             * @description Of the values of the label, those in which this regular expression (JavaScript's) finds something; what its first group
+             *     finds is offered instead of the whole value.
+             */
+            regex?: string | null;
             /** @description What is offered where there is no label. */
             values?: string[];
             /** @description Offers all values at once, which stands as `.*` in queries: for use with `=~`. */

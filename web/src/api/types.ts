@@ -116,6 +116,7 @@ export type SchedulePreview = S["PreviewView"];
 export type ScheduleSpan = S["SpanView"];
 export type Shares = S["FairnessView"];
 export type ReadinessPerson = S["ReadinessPerson"];
+export type Readiness = S["ReadinessView"];
 export type Swap = S["SwapView"];
 export type NewSwap = S["NewSwap"];
 export type Override = S["OverrideView"];
@@ -123,7 +124,7 @@ export type Rest = S["RestView"];
 export interface PolicyStep {
   /** How long the step, once paged, waits for an acknowledgement. */
   delay_ms: number;
-  targets: { kind: "schedule" | "person"; name: string; offset?: number }[];
+  targets: { kind: "schedule" | "person" | "team"; name: string; offset?: number }[];
   /** One target in turn instead of all. */
   round_robin?: boolean;
 }
@@ -182,6 +183,7 @@ export type FlagRequest = S["FlagRequest"];
 export type Permit = S["Permit"];
 
 export type Dashboard = S["Dashboard"];
+export type Threshold = S["Threshold"];
 export type Panel = S["Panel"];
 export type PanelQuery = S["PanelQuery"];
 export type PanelKind = S["PanelKind"];

@@ -1,18 +1,19 @@
 import { useMemo, useRef, useState, type ReactElement } from "react";
-import type { Exemplar } from "../api/promql";
+import type { Exemplar, Note } from "../api/promql";
 import type { Marker } from "../api/types";
-import { seriesColour } from "../lib/palette";
-import { useTheme } from "../lib/theme";
 import { clockWithSeconds } from "../lib/time";
-import { format } from "../lib/units";
+import { format, plural } from "../lib/units";
 import { ChartFrame } from "./ChartFrame";
 import { ChartTable } from "./ChartTable";
 import { linesCsv } from "./csv";
 import { ExemplarDetail } from "./ExemplarTip";
 import { ExemplarTable } from "./ExemplarTable";
+import { Legend } from "./Legend";
+import type { Axis } from "./look";
+import { Notes } from "./Notes";
 import { Plot } from "./Plot";
 import { savePng } from "./png";
-import { colourOf, lastValue, summary, type Line } from "./summary";
+import { lastValue, summary, type Line } from "./summary";
 
 export interface ChartProps {
   title: string;
@@ -30,21 +31,32 @@ export interface ChartProps {
   /** Why there is nothing to draw. */
   note?: string | null | undefined;
   loading?: boolean | undefined;
+  axis?: Axis | undefined;
+  /** How many further lines there are, which are not drawn. */
+  cut?: number | undefined;
+  notes?: Note[] | undefined;
+  /** There is room for the lowest, mean and highest of each line. */
+  detailed?: boolean | undefined;
   onZoom?: ((fromMs: number, toMs: number) => void) | undefined;
 }
 
-const LEGEND_MAX = 12;
 const NO_EXEMPLARS: Exemplar[] = [];
+const NO_NOTES: Note[] = [];
 
 /** A graph with its title, its newest value, its legend, its words and its table. */
-export function Chart({ title, unit, times, lines, markers, exemplars = NO_EXEMPLARS, exemplarsNote, rangeText, description, height = 150, sync, note, loading, onZoom }: ChartProps): ReactElement {
+export function Chart({ title, unit, times, lines, markers, exemplars = NO_EXEMPLARS, exemplarsNote, rangeText, description, height = 150, sync, note, loading, axis, cut = 0, notes = NO_NOTES, detailed = false, onZoom }: ChartProps): ReactElement {
   const [asTable, setAsTable] = useState(false);
   const [picked, setPicked] = useState<Exemplar | null>(null);
   const points = useMemo(() => exemplars.map((exemplar) => ({ y: exemplar.value, exemplar })), [exemplars]);
-  const theme = useTheme();
   const head = useRef<HTMLSpanElement>(null);
-  const legend = useRef<HTMLUListElement>(null);
-  const newest = lines.length === 1 ? format(lastValue(lines[0]!.values), unit) : "";
+  const legend = useRef<HTMLDivElement>(null);
+  const [alone, setAlone] = useState<string | null>(null);
+  // A line that went takes its choice along.
+  const chosen = alone !== null && lines.some(({ label }) => label === alone) ? alone : null;
+  const shown = useMemo(() => (chosen === null ? lines : lines.map((line) => (line.label === chosen || line.limit ? line : { ...line, values: line.values.map(() => null) }))), [lines, chosen]);
+  const measured = lines.filter(({ limit }) => !limit);
+  const only = measured.length === 1 ? measured[0] : undefined;
+  const newest = only ? format(lastValue(only.values), unit) : "";
   const words = summary(title, unit, lines, markers, rangeText);
 
   // The numbers follow the pointer: written straight into the page, since drawing React again at every move would lag.
@@ -56,7 +68,7 @@ export function Chart({ title, unit, times, lines, markers, exemplars = NO_EXEMP
     });
     if (!head.current) return;
     const time = index === null ? undefined : times[index];
-    const value = lines.length === 1 ? text(lines[0]!) : "";
+    const value = only ? text(only) : "";
     head.current.textContent = time === undefined ? value : `${clockWithSeconds(time * 1000)}${value ? ` · ${value}` : ""}`;
   };
 
@@ -76,25 +88,16 @@ export function Chart({ title, unit, times, lines, markers, exemplars = NO_EXEMP
       ) : (
         <>
           <div className="chart-area">
-            <Plot times={times} lines={lines} unit={unit} markers={markers} height={height} sync={sync} points={points} onPick={(point) => setPicked(point.exemplar)} onZoom={onZoom} onCursor={follow} />
+            <Plot times={times} lines={shown} axis={axis} unit={unit} markers={markers} height={height} sync={sync} points={points} onPick={(point) => setPicked(point.exemplar)} onZoom={onZoom} onCursor={follow} />
             {(note || lines.length === 0) && <p className="chart-note">{note ?? (loading ? "Loading…" : "No data in this range.")}</p>}
           </div>
           {exemplarsNote && <p className="form-error small">{exemplarsNote}</p>}
           {picked && <ExemplarDetail exemplar={picked} unit={unit} onClose={() => setPicked(null)} />}
-          {lines.length > 1 && (
-            <ul className="legend" ref={legend} aria-hidden="true">
-              {lines.slice(0, LEGEND_MAX).map((line, index) => (
-                <li key={line.label}>
-                  <span className="swatch" style={{ background: line.limit ? "var(--critical)" : seriesColour(theme, colourOf(lines, index)) }} />
-                  <span>{line.label}</span>
-                  <span className="muted" data-value="">{format(lastValue(line.values), unit)}</span>
-                </li>
-              ))}
-              {lines.length > LEGEND_MAX && <li className="muted">and {lines.length - LEGEND_MAX} more</li>}
-            </ul>
-          )}
+          {lines.length > 1 && <Legend title={title} values={legend} lines={lines} unit={unit} chosen={chosen} onChoose={setAlone} detailed={detailed} />}
         </>
       )}
+      {cut > 0 && <p className="muted small">{plural(cut, "more line is", "more lines are")} not drawn: {"topk(10, …)"} or a sum tells what matters.</p>}
+      <Notes notes={notes} />
     </ChartFrame>
   );
 }

@@ -1,8 +1,9 @@
-import { useEffect, type ReactElement } from "react";
+import { useEffect, useMemo, type ReactElement } from "react";
 import type { Marker, Panel } from "../api/types";
 import { useParams } from "../router/router";
 import { Chart } from "./Chart";
 import { useExemplars } from "./exemplars";
+import { withThresholds } from "./look";
 import { HeatmapPanel } from "./panels/HeatmapPanel";
 import { StatPanel, TablePanel, TopPanel } from "./panels/NewestPanels";
 import type { Range } from "./range";
@@ -16,12 +17,14 @@ interface Props {
   height?: number;
   /** A drag over the graph puts the stretch into the address. */
   zoom?: boolean;
+  /** A legend with the lowest, mean and highest of each line, and all that PromQL says; otherwise only what it warns of. */
+  detailed?: boolean;
   /** The lines of a graph are there, or it says why not. */
   onDrawn?: () => void;
 }
 
 /** One panel of a dashboard. */
-export function PanelChart({ panel, range, markers, sync, height, zoom, onDrawn }: Props): ReactElement {
+export function PanelChart({ panel, range, markers, sync, height, zoom, detailed = false, onDrawn }: Props): ReactElement {
   const params = useParams();
   const onZoom = zoom ? (from: number, to: number): void => params.set({ from: String(from), to: String(to), range: null }, false) : undefined;
   switch (panel.kind) {
@@ -34,19 +37,24 @@ export function PanelChart({ panel, range, markers, sync, height, zoom, onDrawn 
     case "heatmap":
       return <HeatmapPanel panel={panel} range={range} markers={markers} sync={sync} height={height} onZoom={onZoom} />;
     default:
-      return <GraphPanel panel={panel} range={range} markers={markers} sync={sync} height={height} onZoom={onZoom} onDrawn={onDrawn} />;
+      return <GraphPanel panel={panel} range={range} markers={markers} sync={sync} height={height} onZoom={onZoom} detailed={detailed} onDrawn={onDrawn} />;
   }
 }
 
-type GraphProps = Omit<Props, "zoom" | "sync" | "height" | "onDrawn"> & {
+type GraphProps = Omit<Props, "zoom" | "sync" | "height" | "detailed" | "onDrawn"> & {
+  detailed: boolean;
   sync: string | undefined;
   height: number | undefined;
   onZoom: ((from: number, to: number) => void) | undefined;
   onDrawn: (() => void) | undefined;
 };
 
-function GraphPanel({ panel, range, markers, sync, height, onZoom, onDrawn }: GraphProps): ReactElement {
-  const { times, lines, note, loading } = useLines(panel.queries, range);
+function GraphPanel({ panel, range, markers, sync, height, onZoom, detailed, onDrawn }: GraphProps): ReactElement {
+  const { times, lines, note, loading, cut, notes } = useLines(panel.queries, range);
+  const { unit = "short", thresholds, stacked, log, min, max } = panel;
+  const drawn = useMemo(() => withThresholds(lines, times.length, unit, thresholds), [lines, times.length, unit, thresholds]);
+  const said = useMemo(() => (detailed ? notes : notes.filter(({ level }) => level === "warning")), [notes, detailed]);
+  const axis = useMemo(() => ({ stacked, log, min, max }), [stacked, log, min, max]);
   const exemplars = useExemplars(panel.queries, range, panel.exemplars ?? false);
   useEffect(() => {
     if (!loading) onDrawn?.();
@@ -55,10 +63,11 @@ function GraphPanel({ panel, range, markers, sync, height, onZoom, onDrawn }: Gr
   return (
     <Chart
       title={panel.title}
-      unit={panel.unit ?? "short"}
+      unit={unit}
       description={panel.description}
       times={times}
-      lines={lines}
+      lines={drawn}
+      axis={axis} cut={cut} notes={said} detailed={detailed || panel.width === 3}
       note={note} loading={loading}
       markers={markers}
       exemplars={exemplars.list} exemplarsNote={exemplars.error}

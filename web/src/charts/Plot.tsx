@@ -1,5 +1,6 @@
 import type uPlot from "uplot";
 import { useMemo, type ReactElement } from "react";
+import { heights, type Axis } from "./look";
 import { Canvas, type CanvasProps } from "./Canvas";
 import { chartOptions } from "./options";
 import type { Line } from "./summary";
@@ -7,17 +8,21 @@ import type { Line } from "./summary";
 export interface PlotProps extends Pick<CanvasProps, "unit" | "markers" | "height" | "sync" | "points" | "onPick" | "onZoom" | "onCursor"> {
   times: number[];
   lines: Line[];
+  axis?: Axis | undefined;
 }
 
+const PLAIN: Axis = {};
+
 /** Lines on a canvas; other lines are another canvas, other numbers are not. */
-export function Plot({ times, lines, ...rest }: PlotProps): ReactElement {
-  const data = useMemo(() => [times, ...lines.map((line) => line.values)] as uPlot.AlignedData, [times, lines]);
+export function Plot({ times, lines, axis = PLAIN, ...rest }: PlotProps): ReactElement {
+  const { stacked, log, min, max } = axis;
+  const data = useMemo(() => [times, ...heights(lines, { stacked, log })] as uPlot.AlignedData, [times, lines, stacked, log]);
   return (
     <Canvas
       {...rest}
-      shape={`${rest.unit}\n${lines.map((line) => line.label).join("\n")}`}
+      shape={`${rest.unit} ${stacked ?? ""} ${log ?? ""} ${min ?? ""} ${max ?? ""}\n${lines.map((line) => line.label).join("\n")}`}
       data={data}
-      options={(made) => chartOptions({ ...made, lines, unit: rest.unit })}
+      options={(made) => chartOptions({ ...made, lines, unit: rest.unit, axis })}
     />
   );
 }

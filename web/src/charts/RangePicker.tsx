@@ -3,12 +3,13 @@ import { zone } from "../lib/time";
 import { useParams } from "../router/router";
 import { Dialog } from "../ui/Dialog";
 import { Field } from "../ui/Field";
-import { RANGES, readRange, writeInstant, type Range } from "./range";
+import { RANGES, readRange, shifted, widened, writeInstant, type Range } from "./range";
 
 /** The usual ranges, which move with the clock, and any other by its ends. */
 export function RangePicker({ range }: { range: Range }): ReactElement {
   const params = useParams();
   const [open, setOpen] = useState(false);
+  const show = ({ fromMs, toMs }: { fromMs: number; toMs: number }): void => params.set({ from: String(fromMs), to: String(toMs), range: null }, false);
   return (
     <div className="chips" role="group" aria-label="Range of time">
       {RANGES.map(({ name, text }) => (
@@ -25,7 +26,10 @@ export function RangePicker({ range }: { range: Range }): ReactElement {
       <button type="button" className="chip" aria-pressed={range.name === null} aria-haspopup="dialog" onClick={() => setOpen(true)}>
         {range.name === null ? range.text : "From … to"}
       </button>
-      {open && <Ends range={range} onClose={() => setOpen(false)} onChoose={(from, to) => params.set({ from: String(from), to: String(to), range: null }, false)} />}
+      <button type="button" className="chip" aria-label="Half a range earlier" title="Half a range earlier" onClick={() => show(shifted(range, "earlier"))}>‹</button>
+      <button type="button" className="chip" aria-label="Twice as long" title="Twice as long" onClick={() => show(widened(range, Date.now()))}>⟷</button>
+      <button type="button" className="chip" aria-label="Half a range later" title="Half a range later" onClick={() => show(shifted(range, "later"))}>›</button>
+      {open && <Ends range={range} onClose={() => setOpen(false)} onChoose={(fromMs, toMs) => show({ fromMs, toMs })} />}
     </div>
   );
 }

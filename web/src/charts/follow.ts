@@ -15,7 +15,7 @@ function movedTo(result: RangeResult, to: number, step: number): RangeResult {
   if (by <= 0) return result;
   const moved = <T>(row: (T | null)[]): (T | null)[] => [...row.slice(by), ...new Array<null>(Math.min(by, row.length)).fill(null)];
   const series = result.series.map((one): Series => ({ ...one, values: moved(one.values), ...(one.histograms ? { histograms: moved(one.histograms) } : {}) }));
-  return { times: result.times.map((time) => time + by * step), series, until: untilOf(result) };
+  return { ...result, times: result.times.map((time) => time + by * step), series, until: untilOf(result) };
 }
 
 function placed(result: RangeResult, { from, to, points }: News, step: number): RangeResult {
@@ -42,7 +42,7 @@ function placed(result: RangeResult, { from, to, points }: News, step: number): 
     values: put(one?.values, news?.values),
     ...(one?.histograms || news?.histograms ? { histograms: put(one?.histograms, news?.histograms) } : {}),
   }));
-  return { times: result.times, series: series.filter(({ values, histograms }) => some(values) || some(histograms)), until: Math.max(untilOf(result), to) };
+  return { ...result, series: series.filter(({ values, histograms }) => some(values) || some(histograms)), until: Math.max(untilOf(result), to) };
 }
 
 /**

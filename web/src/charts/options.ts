@@ -4,6 +4,7 @@ import { seriesColour, seriesDash, type Theme } from "../lib/palette";
 import { clock, clockWithSeconds, day } from "../lib/time";
 import { format } from "../lib/units";
 import { bandsOf, colourOf, type Line } from "./summary";
+import { logRange, type Axis } from "./look";
 
 export interface Ink {
   /** Of what has to be seen first. */
@@ -61,12 +62,15 @@ const BYTE_STEPS = Array.from({ length: 50 }, (_, power) => 2 ** power);
 
 /** How much of a colour fills what lies between two bounds, in hex. */
 const BAND_ALPHA = "26";
+/** Of stacked lines the areas are what is read. */
+const STACK_ALPHA = "66";
 
 export interface Wanted {
   lines: Line[];
   unit: string;
   theme: Theme;
   ink: Ink;
+  axis?: Axis | undefined;
   width: number;
   height: number;
   sync: string | undefined;
@@ -95,7 +99,18 @@ export function heatOptions(wanted: Omit<Wanted, "lines">, bounds: () => string[
   };
 }
 
-export function chartOptions({ lines, unit, theme, ink, width, height, sync, onZoom, hooks }: Wanted): uPlot.Options {
+/** Where the axis of values begins and ends: at what is told, else at what there is. */
+function ends(axis: Axis, low: number | null, high: number | null): [number, number] {
+  const [bottom, top] = axis.log ? logRange(low, high) : valueRange(low, high);
+  const [from, to] = [axis.min ?? bottom, axis.max ?? top];
+  return from < to ? [from, to] : [bottom, top];
+}
+
+const NO_AXIS: Axis = {};
+
+export function chartOptions({ lines, unit, theme, ink, axis: drawn = NO_AXIS, width, height, sync, onZoom, hooks }: Wanted): uPlot.Options {
+  const stackedOn = (index: number): boolean => Boolean(drawn.stacked) && !lines[index]?.limit && !lines[index]?.edge;
+  const measured = lines.map((_, index) => index).filter(stackedOn);
   const axis = { stroke: ink.text, font: ink.font, grid: { stroke: ink.line, width: 1 }, ticks: { show: false } };
   return {
     width,
@@ -108,7 +123,7 @@ export function chartOptions({ lines, unit, theme, ink, width, height, sync, onZ
       drag: { x: Boolean(onZoom), y: false, setScale: false },
       ...(sync ? { sync: { key: sync, setSeries: false } } : {}),
     },
-    scales: { x: { time: true }, y: { range: (_u, low, high) => valueRange(low, high) } },
+    scales: { x: { time: true }, y: { ...(drawn.log ? { distr: 3 as const, log: 10 as const } : {}), range: (_u, low, high) => ends(drawn, low, high) } },
     axes: [
       { ...axis, size: 26, gap: 8, space: 64, values: (_u, splits, _i, _space, step) => timeLabels(splits, step) },
       {
@@ -116,22 +131,28 @@ export function chartOptions({ lines, unit, theme, ink, width, height, sync, onZ
         gap: 4,
         space: 32,
         size: AXIS_PX,
-        ...(unit === "bytes" ? { incrs: BYTE_STEPS } : {}),
-        values: (_u, splits) => splits.map((split) => format(split, unit)),
+        ...((unit === "bytes" || unit === "bytes_per_second") && !drawn.log ? { incrs: BYTE_STEPS } : {}),
+        // Between two powers of ten only some splits are named.
+        values: (_u, splits: (number | null)[]) => splits.map((split) => (split === null ? "" : format(split, unit))),
       },
     ],
     series: [
       {},
       ...lines.map((line, index) => ({
         label: line.label,
-        stroke: line.limit ? ink.critical : seriesColour(theme, colourOf(lines, index)),
+        stroke: line.limit ? (line.limit === "warning" ? ink.warning : ink.critical) : seriesColour(theme, colourOf(lines, index)),
         dash: line.limit ? [2, 4] : seriesDash(colourOf(lines, index)),
         width: line.edge ? 0.5 : line.limit ? 1 : 1.5,
         points: { show: false },
         spanGaps: false,
+        // The lowest of stacked lines is filled down to the axis.
+        ...(index === measured[0] ? { fill: `${seriesColour(theme, colourOf(lines, index))}${STACK_ALPHA}` } : {}),
       })),
     ],
-    bands: bandsOf(lines).map(([high, low]): uPlot.Band => ({ series: [high + 1, low + 1], fill: `${seriesColour(theme, colourOf(lines, high))}${BAND_ALPHA}` })),
+    bands: [
+      ...bandsOf(lines).map(([high, low]): uPlot.Band => ({ series: [high + 1, low + 1], fill: `${seriesColour(theme, colourOf(lines, high))}${BAND_ALPHA}` })),
+      ...measured.slice(1).map((index, at): uPlot.Band => ({ series: [index + 1, measured[at]! + 1], fill: `${seriesColour(theme, colourOf(lines, index))}${STACK_ALPHA}` })),
+    ],
     hooks: {
       ...hooks,
       setSelect: [

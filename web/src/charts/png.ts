@@ -42,7 +42,7 @@ export function savePng(figure: HTMLElement, title: string, rangeText: string): 
   const source = figure.querySelector("canvas");
   if (!source) return;
   const scale = window.devicePixelRatio || 1;
-  const legend = [...figure.querySelectorAll<HTMLElement>(".legend li")];
+  const legend = [...figure.querySelectorAll<HTMLElement>(".legend li, .legend-table tbody tr")];
   const [wide, high] = [source.width / scale, source.height / scale];
   save(title, rangeText, wide, high + legend.length * LINE_PX, ({ pen, token, width }) => {
     pen.drawImage(source, 0, 0, wide, high);
@@ -54,7 +54,7 @@ export function savePng(figure: HTMLElement, title: string, rangeText: string): 
         pen.fillRect(0, y - 1.5, 10, 3);
       }
       pen.fillStyle = token("--muted");
-      const words = [...item.querySelectorAll("span:not(.swatch)")].map((span) => span.textContent).join(" ");
+      const words = [...item.querySelectorAll("span:not(.swatch), button, td[data-value]")].map((part) => part.textContent).join(" ");
       pen.fillText(words || (item.textContent ?? ""), 16, y, width - 16);
     });
   });

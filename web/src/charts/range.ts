@@ -84,6 +84,19 @@ export function readRange(from: string, to: string): { fromMs: number; toMs: num
   return { fromMs, toMs };
 }
 
+/** Half a length earlier or later. */
+export function shifted({ fromMs, toMs }: Range, way: "earlier" | "later"): { fromMs: number; toMs: number } {
+  const by = ((way === "later" ? 1 : -1) * (toMs - fromMs)) / 2;
+  return { fromMs: Math.round(fromMs + by), toMs: Math.round(toMs + by) };
+}
+
+/** Twice as long around the same middle, but no further into what has not happened yet. */
+export function widened({ fromMs, toMs }: Range, now: number): { fromMs: number; toMs: number } {
+  const length = Math.min(2 * (toMs - fromMs), LENGTH_MS_MAX);
+  const to = Math.min(toMs + length / 4, Math.max(toMs, now));
+  return { fromMs: Math.round(to - length), toMs: Math.round(to) };
+}
+
 /** An instant as the fields take it, in the browser's zone. */
 export function writeInstant(ms: number): string {
   const date = new Date(ms);

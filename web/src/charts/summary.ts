@@ -5,8 +5,8 @@ import { KINDS } from "./markers";
 
 export interface Line {
   label: string;
-  /** A limit that is no measurement: drawn thin and dashed in the critical colour, left out of the words. */
-  limit?: boolean;
+  /** A limit that is no measurement: drawn thin and dashed in the critical colour, or in that of a warning; left out of the words. */
+  limit?: boolean | "warning";
   /** A bound of the line before it: the two bounds are drawn faintly, and what lies between them is filled. */
   edge?: "low" | "high";
   values: (number | null)[];
@@ -37,9 +37,23 @@ export function lastValue(values: (number | null)[]): number | null {
 }
 
 function oneLine(line: Line, unit: string): string {
-  const known = line.values.filter((value): value is number => value !== null);
-  if (known.length === 0) return `${line.label}: no data.`;
-  return `${line.label}: now ${format(lastValue(line.values), unit)}, lowest ${format(Math.min(...known), unit)}, highest ${format(Math.max(...known), unit)}.`;
+  const spread = spreadOf(line.values);
+  if (!spread) return `${line.label}: no data.`;
+  return `${line.label}: now ${format(lastValue(line.values), unit)}, lowest ${format(spread.low, unit)}, highest ${format(spread.high, unit)}.`;
+}
+
+export interface Spread {
+  low: number;
+  mean: number;
+  high: number;
+}
+
+/** Of the values that are there; null when none is. */
+export function spreadOf(values: (number | null)[]): Spread | null {
+  const known = values.filter((value): value is number => value !== null);
+  if (known.length === 0) return null;
+  const [low, high, sum] = known.reduce(([low, high, sum], value): [number, number, number] => [Math.min(low, value), Math.max(high, value), sum + value], [Infinity, -Infinity, 0] as [number, number, number]);
+  return { low, mean: sum / known.length, high };
 }
 
 const LINES_MAX = 6;

@@ -1,6 +1,7 @@
 /** A panel's queries, asked for one stretch of time and made into lines. */
 import { useMemo } from "react";
-import { legend, queryRange, span, type RangeResult, type Series } from "../api/promql";
+import { legend, queryRange, severalMetrics, span, type Note, type RangeResult, type Series } from "../api/promql";
+import { firstLine } from "../api/http";
 import type { PanelQuery } from "../api/types";
 import { useQuery, type QueryState } from "../api/useQuery";
 import type { Line } from "./summary";
@@ -15,6 +16,10 @@ export interface Lines {
   lines: Line[];
   note: string | null;
   loading: boolean;
+  /** How many further lines there are, which are not drawn. */
+  cut: number;
+  /** What PromQL has to say about the answers, each once. */
+  notes: Note[];
 }
 
 const firstKnown = (line: Line): number => line.values.findIndex((value) => value !== null);
@@ -31,6 +36,33 @@ export function joined(lines: Line[]): Line[] {
   }
   const order = [...new Set(lines.map(({ label }) => label))].sort((a, b) => a.localeCompare(b, "en", { numeric: true }));
   return order.map((label) => byName.get(label)!);
+}
+
+/** What stands where lines would, when there are only histograms. */
+export const HISTOGRAMS = "These are native histograms: show them as a heatmap, or ask for histogram_quantile(0.9, …) of them.";
+
+/** A series of histograms alone is no line. */
+const isDrawn = ({ values, histograms }: Series): boolean => !histograms || values.some((value) => value !== null);
+
+/** Of several queries the same may be said. */
+export function notesOf(results: RangeResult[]): Note[] {
+  const all = new Map(results.flatMap(({ notes = [] }) => notes).map((note) => [note.text, note]));
+  return [...all.values()];
+}
+
+/**
+ * Lines of the answers. Series of different metrics carry their metric, and those of different queries their query, where
+ * nobody named them and they would be taken for one line.
+ */
+export function linesOf(results: RangeResult[], legends: (string | null | undefined)[]): Line[] {
+  const named = severalMetrics(results.flatMap(({ series }) => series.map(({ labels }) => labels)));
+  const seen = new Set<string>();
+  return joined(results.flatMap(({ series }, at) => {
+    const lines = series.filter(isDrawn).map(({ labels, values }): Line => ({ label: legend(legends[at], labels, named), values }));
+    const told = lines.map((line): Line => (!legends[at] && seen.has(line.label) ? { ...line, label: `query ${at + 1}: ${line.label}` } : line));
+    lines.forEach(({ label }) => seen.add(label));
+    return told;
+  }));
 }
 
 const NONE: RangeResult[] = [];
@@ -64,9 +96,14 @@ export function useLines(queries: PanelQuery[], range: Range, keep?: (series: Se
   const legends = queries.map((one) => one.legend ?? "").join("\n");
   return useMemo(() => {
     const results = query.data ?? NONE;
-    const lines = joined(results.flatMap((result, at) => (keep ? keep(result.series) : result.series).map((series) => ({ label: legend(queries[at]?.legend, series.labels), values: series.values }))));
-    const note = query.error ? `${query.error.message} ${query.error.advice}` : null;
-    return { times: results[0]?.times ?? [wanted.from, wanted.to], lines: lines.slice(0, LINES_MAX), note, loading: query.loading };
+    const kept = keep ? results.map((result) => ({ ...result, series: keep(result.series) })) : results;
+    const lines = linesOf(kept, queries.map((one) => one.legend));
+    const silent = lines.length === 0 && kept.some(({ series }) => series.length > 0) ? HISTOGRAMS : null;
+    const note = query.error ? `${firstLine(query.error.message)} ${query.error.advice}` : silent;
+    return {
+      times: results[0]?.times ?? [wanted.from, wanted.to], lines: lines.slice(0, LINES_MAX), note, loading: query.loading,
+      cut: Math.max(0, lines.length - LINES_MAX), notes: notesOf(kept),
+    };
     // The queries are named by the key.
   }, [query.data, query.error, query.loading, legends, keep]);
 }

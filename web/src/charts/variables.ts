@@ -56,7 +56,11 @@ const SCRAPE_S = 15;
 export function fill(query: string, values: Values, range: Range): string {
   const length = (range.toMs - range.fromMs) / 1000;
   const step = niceStep(length);
-  const builtIn: Record<string, string> = { __interval: `${step}s`, __rate_interval: `${Math.max(step + SCRAPE_S, 4 * SCRAPE_S)}s`, __range: `${Math.round(length)}s` };
+  const builtIn: Record<string, string> = {
+    __interval: `${step}s`, __interval_ms: String(step * 1000), __rate_interval: `${Math.max(step + SCRAPE_S, 4 * SCRAPE_S)}s`,
+    __range: `${Math.round(length)}s`, __range_s: String(Math.round(length)), __range_ms: String(Math.round(length * 1000)),
+    __from: String(Math.round(range.fromMs)), __to: String(Math.round(range.toMs)),
+  };
   const expr = anyOf(cooked(query), values);
   return expr.replace(NAMES, (whole, braced: string | undefined, plain: string | undefined, at: number) => {
     const name = braced ?? plain ?? "";
@@ -73,6 +77,12 @@ export function toggled(chosen: string[], value: string, all: boolean): string[]
   return next.length > 0 ? next : all ? [ALL] : chosen;
 }
 
+/** Each value that a repeated panel stands for. */
+export function eachOf(chosen: string | string[] | undefined, options: string[]): string[] {
+  const values = listed(chosen ?? []);
+  return isAll(values) ? options.filter((one) => one !== ALL) : values;
+}
+
 /** What is chosen, in the words of a title or a legend. */
 export function named(words: string, values: Values): string {
   return words.replace(NAMES, (whole, braced: string | undefined, plain: string | undefined) => {
@@ -87,15 +97,31 @@ export function filled(panel: Panel, values: Values, range: Range): Panel {
 }
 
 
+/** Those in which a regular expression finds something, or what its first group finds, each once; all when it is none. */
+export function matching(values: string[], regex: string | null | undefined): string[] {
+  if (!regex) return values;
+  let found: RegExp;
+  try {
+    found = new RegExp(regex);
+  } catch {
+    return values;
+  }
+  const kept = values.flatMap((value) => {
+    const hit = found.exec(value);
+    return hit ? [hit[1] ?? value] : [];
+  });
+  return [...new Set(kept)];
+}
+
 /** The values on offer; of a label they are asked from the server. */
 export function useOptions(variable: Variable, values: Values, range: Range): { options: string[]; loading: boolean; error: string | null } {
   const { label } = variable;
   const of = variable.of ? fill(variable.of, values, range) : "";
   const asked = useQuery(label ? `label-values:${label}:${of}` : null, () => labelValues(label ?? "", of));
   return useMemo(() => {
-    const options = label ? (asked.data ?? []) : (variable.values ?? []);
+    const options = label ? matching(asked.data ?? [], variable.regex) : (variable.values ?? []);
     return { options: variable.all ? [ALL, ...options] : options, loading: Boolean(label) && asked.loading, error: asked.error?.message ?? null };
-  }, [label, asked.data, asked.loading, asked.error, variable.values, variable.all]);
+  }, [label, asked.data, asked.loading, asked.error, variable.values, variable.regex, variable.all]);
 }
 
 /** What the address says, or what comes first. */

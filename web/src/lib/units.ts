@@ -1,10 +1,10 @@
 /** Numbers with their unit: three figures that matter, never a bare number. */
 import { duration } from "./time";
 
-export type Unit = "ops" | "ratio" | "seconds" | "bytes" | "short" | "ms" | "percent";
+export type Unit = "ops" | "ratio" | "seconds" | "bytes" | "bytes_per_second" | "celsius" | "hertz" | "short" | "ms" | "percent";
 
 /** Those that a panel may have. */
-export const UNITS = ["short", "ops", "ratio", "seconds", "bytes"];
+export const UNITS = ["short", "ops", "ratio", "seconds", "bytes", "bytes_per_second", "celsius", "hertz"];
 
 function figures(value: number): string {
   const abs = Math.abs(value);
@@ -52,9 +52,21 @@ export function format(value: number | null | undefined, unit: string): string {
       return duration(value);
     case "bytes":
       return scaled(value, 1024, ["B", "KiB", "MiB", "GiB", "TiB", "PiB"]);
+    case "bytes_per_second":
+      return `${scaled(value, 1024, ["B", "KiB", "MiB", "GiB", "TiB", "PiB"])}/s`;
+    case "celsius":
+      return `${figures(value)} °C`;
+    case "hertz":
+      return scaled(value, 1000, ["Hz", "kHz", "MHz", "GHz"]);
     default:
       return scaled(value, 1000, ["", "k", "M", "G", "T"]);
   }
+}
+
+/** What PromQL says of what is no number stands as it is: nothing over nothing is not the same as no answer. */
+export function exact(value: number | null, unit: string): string {
+  if (value === null || Number.isFinite(value)) return format(value, unit);
+  return Number.isNaN(value) ? "NaN" : value > 0 ? "+Inf" : "-Inf";
 }
 
 export const count = (value: number): string => value.toLocaleString("en-GB");

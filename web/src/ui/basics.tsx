@@ -78,9 +78,12 @@ export function Empty({ title, children, command }: { title: string; children?: 
 }
 
 export function Problem({ message, advice, retry }: { message: string; advice?: string; retry?: () => void }): ReactElement {
+  // A text and a mark below the place that is wrong in it.
+  const [first = "", ...place] = message.split("\n");
   return (
     <div className="problem" role="alert">
-      <Status look="critical">{message}</Status>
+      <Status look="critical">{first}</Status>
+      {place.length > 0 && <pre className="place">{place.join("\n")}</pre>}
       {advice && <span>{advice}</span>}
       {retry && <button type="button" className="button small" onClick={retry}>Try again</button>}
     </div>

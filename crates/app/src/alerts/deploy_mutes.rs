@@ -2,6 +2,8 @@
 //!
 //! They must never hold a deploy up: where no more mutes can be made, the deploy goes on and its alerts page.
 
+use std::collections::BTreeMap;
+
 use serde_json::json;
 use tenfold_alerting::MuteKind;
 use tenfold_store::alerts as store;
@@ -74,6 +76,7 @@ pub(crate) fn deploy_mute_begins(t: &mut Txn<'_>, mute: &DeployMute) -> Result<(
         recurs: Vec::new(),
         updated_at: None,
         deploy: Some(mute.deploy),
+        annotations: BTreeMap::new(),
     };
     let expires_at = t.now().plus_ms(mute.for_ms);
     insert(t, &Caller::system(), body, expires_at)?;

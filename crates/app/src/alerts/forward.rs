@@ -4,6 +4,7 @@
 //! that holds the alerting lease sends. All of it lives in memory: after a start what fires is said anew, and what ended a short
 //! while ago is read from the store. Each receiver has its own queue and its own task, so that one that hangs holds up nobody.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -35,6 +36,8 @@ const BACKOFF_MAX_MS: i64 = 60_000;
 const RETRY_AFTER_MS_MAX: i64 = 120_000;
 /// Alerts that ended before the start and are looked at.
 const ENDED_MAX: i64 = 10_000;
+/// Alerts of which it is remembered that a receiver was said to refuse them alone as too large.
+const TOO_LARGE_MAX: usize = 100;
 /// Under which the store has what the servers of this database call themselves.
 const NAME: &str = "forward:name";
 
@@ -86,8 +89,17 @@ struct Going {
     retry_at: Option<Timestamp>,
     /// The record has it that alerts were dropped since it took any.
     dropped: bool,
+    /// The record has it that these are too large for it. They fire again each minute, and that is no news.
+    too_large: BTreeSet<Labels>,
     /// It is this server: nothing is sent to it.
     own: bool,
+}
+
+impl Going {
+    /// An alert that is too large alone: whether the record is to be told of it.
+    fn is_news(&mut self, labels: &Labels) -> bool {
+        self.too_large.len() < TOO_LARGE_MAX && self.too_large.insert(labels.clone())
+    }
 }
 
 /// What the record is told of a receiver.
@@ -96,6 +108,8 @@ enum News {
     Recovered,
     Dropped(usize),
     Refused(usize, String),
+    /// An alert by its name, which is too large alone.
+    TooLarge(String, String),
     Own,
 }
 
@@ -334,7 +348,7 @@ async fn send_waiting(app: &App, receiver: &Receiver) {
         let goes_on = match &answer {
             Ok(()) => true,
             Err(ForwardError::Own) => false,
-            Err(ForwardError::Failed(error)) => error.permanent,
+            Err(ForwardError::Failed(error)) => error.permanent || error.too_large,
         };
         answered(app, receiver, &batch, answer).await;
         if !goes_on {
@@ -350,6 +364,7 @@ async fn answered(app: &App, receiver: &Receiver, batch: &[(u64, Outgoing)], ans
         let news = match answer {
             Ok(()) => {
                 going.waiting.done(batch);
+                going.waiting.grow();
                 let failed = std::mem::take(&mut going.failed) > 0;
                 (going.retry_at, going.dropped) = (None, false);
                 own.add("tenfold_alerts_forward_sent_total", &by, batch.len() as f64);
@@ -359,12 +374,23 @@ async fn answered(app: &App, receiver: &Receiver, batch: &[(u64, Outgoing)], ans
                 *going = Going { own: true, ..Going::default() };
                 Some(News::Own)
             }
-            Err(ForwardError::Failed(error)) if error.permanent => {
+            Err(ForwardError::Failed(error)) if error.too_large && going.waiting.halve(batch.len()) => {
+                tracing::debug!(receiver = receiver.to.url, error = error.message, "fewer alerts in a request");
+                own.add("tenfold_alerts_forward_errors_total", &by, 1.0);
+                None
+            }
+            Err(ForwardError::Failed(error)) if error.permanent || error.too_large => {
                 going.waiting.done(batch);
                 own.add("tenfold_alerts_forward_errors_total", &by, 1.0);
                 own.add("tenfold_alerts_forward_dropped_total", &by, batch.len() as f64);
-                let said = std::mem::replace(&mut going.dropped, true);
-                (!said).then_some(News::Refused(batch.len(), error.message))
+                let alone = batch.first().filter(|_| error.too_large).map(|(_, one)| &one.labels);
+                if let Some(labels) = alone {
+                    let name = labels.get("alertname").unwrap_or("without a name").to_owned();
+                    going.is_news(labels).then_some(News::TooLarge(name, error.message))
+                } else {
+                    let said = std::mem::replace(&mut going.dropped, true);
+                    (!said).then_some(News::Refused(batch.len(), error.message))
+                }
             }
             Err(ForwardError::Failed(error)) => {
                 own.add("tenfold_alerts_forward_errors_total", &by, 1.0);
@@ -424,6 +450,12 @@ fn draft(to: &ForwardTo, news: News) -> EventDraft {
             "forward.dropped",
             Severity::Warning,
             format!("The Alertmanager {url} refuses {count} alerts for good ({error})"),
+            Some(error),
+        ),
+        News::TooLarge(name, error) => (
+            "forward.dropped",
+            Severity::Warning,
+            format!("The alert {name} alone is too large for the Alertmanager {url} ({error}); it does not hear of it"),
             Some(error),
         ),
         News::Own => (

@@ -14,6 +14,10 @@ const RENEW_MS: i64 = 3_000;
 
 /// A node that was refused asks again after this long.
 const ASK_AGAIN_MS: i64 = 1_000;
+/// What is in memory is read again at most so often within so long, unless the lease was taken from another: each time reads
+/// all alerts that go on, and steps that are refused one after the other would do nothing else.
+const CATCH_UPS_MAX: u32 = 5;
+const CATCH_UPS_MS: i64 = 5_000;
 /// A clock that is set back by less is the work of whoever keeps it right.
 pub(crate) const BACK_MS_MIN: i64 = 2_000;
 
@@ -27,14 +31,43 @@ pub struct Held {
     refused_at: Option<Timestamp>,
     /// It was taken from another holder, or a step was refused, and memory may still be what this node knew before.
     behind: bool,
+    /// It was taken from another holder, which may have gone on from what is stored, and that is not read again yet.
+    taken_over: bool,
     /// How often a step was refused.
     refused: u64,
+    caught_up: CatchUps,
+}
+
+/// How often what is in memory was read again of late.
+#[derive(Debug, Default, Clone)]
+struct CatchUps {
+    since: Timestamp,
+    count: u32,
+}
+
+impl CatchUps {
+    /// Counts one more, where there is room for it.
+    fn take(&mut self, now: Timestamp) -> bool {
+        // A clock that was set back begins anew.
+        if !(0..CATCH_UPS_MS).contains(&now.since_ms(self.since)) {
+            *self = Self { since: now, count: 0 };
+        }
+        let room = self.count < CATCH_UPS_MAX;
+        self.count += u32::from(room);
+        room
+    }
 }
 
 impl Held {
     /// This node has the lease, and has in memory what is stored.
     pub(super) fn in_step(&self) -> bool {
         self.epoch.is_some() && !self.behind
+    }
+
+    /// Nobody else can have gone on from what is stored: what this node has not stored yet still holds, also when a step of
+    /// its own was refused.
+    pub(super) fn goes_on(&self) -> bool {
+        self.epoch.is_some() && !self.taken_over
     }
 }
 
@@ -117,7 +150,11 @@ impl App {
             Some((epoch, true)) => epoch > 1,
             _ => kept.behind || set_back,
         };
-        held.refused = kept.refused;
+        held.taken_over = match taken {
+            Some((epoch, true)) => epoch > 1,
+            _ => kept.taken_over,
+        };
+        (held.refused, held.caught_up) = (kept.refused, kept.caught_up.clone());
         *kept = held.clone();
         Ok(held.epoch.map(|epoch| Lease { holder: held.holder, epoch, behind: held.behind }))
     }
@@ -135,10 +172,17 @@ impl App {
     }
 
     /// Another node, or this one before a restart, may have gone on from what is in memory: reads it again. Only while
-    /// `evaluating` is held.
-    pub(super) async fn catch_up(&self, lease: &Lease) -> Result<(), Fault> {
+    /// `evaluating` is held. False when that was done too often of late: memory is not what is stored then.
+    pub(super) async fn catch_up(&self, lease: &Lease) -> Result<bool, Fault> {
         if lease.behind && self.alerts.lease.lock().behind {
-            let refused = self.alerts.lease.lock().refused;
+            let now = self.now();
+            let refused = {
+                let mut held = self.alerts.lease.lock();
+                if !held.caught_up.take(now) && !held.taken_over {
+                    return Ok(false);
+                }
+                held.refused
+            };
             // Who has looked at memory before it is read again must not bring back what it held.
             let hearing = self.alerts.hearing.lock().await;
             groups::reload(self).await?;
@@ -149,7 +193,35 @@ impl App {
             if held.epoch == Some(lease.epoch) && held.refused == refused {
                 held.behind = false;
             }
+            if held.epoch == Some(lease.epoch) {
+                held.taken_over = false;
+            }
         }
-        Ok(())
+        Ok(true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_stored_yet_outlives_a_refused_step_and_no_takeover() {
+        let ours = Held { epoch: Some(3), ..Held::default() };
+        assert!(ours.in_step() && ours.goes_on());
+        let refused = Held { behind: true, ..ours.clone() };
+        assert!(!refused.in_step() && refused.goes_on());
+        let taken = Held { behind: true, taken_over: true, ..ours };
+        assert!(!taken.in_step() && !taken.goes_on());
+        assert!(!Held::default().goes_on(), "another node has it");
+    }
+
+    #[test]
+    fn memory_is_read_again_five_times_in_five_seconds_at_most() {
+        let at = |ms: i64| Timestamp::from_millis(1_700_000_000_000 + ms);
+        let mut caught_up = CatchUps::default();
+        let read = (0..1_000).filter(|n| caught_up.take(at(n * 10))).count();
+        assert_eq!(read, 2 * CATCH_UPS_MAX as usize, "in ten seconds");
+        assert!(caught_up.take(at(-60_000)), "a clock that was set back");
     }
 }

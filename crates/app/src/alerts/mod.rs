@@ -77,7 +77,7 @@ pub use why_not::{WhyNotAsk, WhyNotView};
 pub(crate) use deploy_mutes::{DeployMute, deploy_mute_begins, deploy_mute_ends};
 pub(crate) use lease::{BACK_MS_MIN, Lease};
 pub(crate) use linting::accepted as lint_accepted;
-pub(crate) use mute_cover::Cover;
+pub(crate) use mute_cover::{Cover, LabelsRead};
 pub(crate) use owner::{RuleOf, rule_of, severity_of};
 pub(crate) use suspects::suspects;
 pub(crate) use telling::incidents_of;
@@ -226,7 +226,9 @@ impl App {
         self.follow_other_nodes(lease.is_some()).await?;
         checks::follow(self, lease.as_ref().is_some_and(|lease| !lease.behind)).await;
         let Some(lease) = lease else { return Ok(()) };
-        self.catch_up(&lease).await?;
+        if !self.catch_up(&lease).await? {
+            return Ok(());
+        }
         mutes::end_expired(self, &lease).await?;
         received::expire(self, &lease).await?;
         evaluate::due_groups(self, &lease).await

@@ -1,5 +1,7 @@
 //! Mutes: keep matching alerts from opening incidents for a while. Made with a reason and an end, always.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tenfold_alerting::{
@@ -16,6 +18,9 @@ const SILENCE_MS_MAX: i64 = 30 * 86_400_000;
 /// What is planned may lie further ahead.
 const PLANNED_MS_MAX: i64 = 366 * 86_400_000;
 pub(super) const MUTES_MAX: usize = 1_000;
+/// What a program may keep with a mute.
+const ANNOTATIONS_MAX: usize = 20;
+const ANNOTATIONS_BYTES_MAX: usize = 4 << 10;
 /// Mutes that are over, in one list.
 const OVER_LISTED_MAX: i64 = 500;
 
@@ -46,6 +51,10 @@ pub struct NewMute {
     /// Whom a program makes it for, in its own words.
     #[serde(default)]
     pub author: Option<String>,
+    /// What a program keeps with it, for itself: a ticket, a link. At most 20, of 4 KiB in all.
+    #[serde(default)]
+    #[schema(value_type = Object)]
+    pub annotations: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -71,6 +80,7 @@ impl NewMute {
             recurs: Vec::new(),
             recurs_text: None,
             author: None,
+            annotations: BTreeMap::new(),
         }
     }
 }
@@ -94,6 +104,8 @@ pub(super) struct Body {
     /// The deploy that it ends with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) deploy: Option<i64>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) annotations: BTreeMap<String, String>,
 }
 
 /// The mutes that nobody has ended and that may hold at `now` or later.
@@ -187,6 +199,7 @@ fn view(row: &store::MuteRow, now: Timestamp) -> Result<MuteView, Fault> {
         recurs: body.recurs,
         next: if row.ended_at.is_none() { next_turn(&mute.spec, now) } else { None },
         deploy: body.deploy,
+        annotations: body.annotations,
     })
 }
 
@@ -199,6 +212,13 @@ pub(super) fn read(who: &Caller, new: NewMute) -> Result<(Body, Timestamp), Faul
     if new.kind == MuteKind::Deploy {
         return Err(Fault::invalid("a mute of the kind deploy is made by a deploy itself")
             .advice("name the alerts under `mute_alerts` in the pipeline file, or make a downtime"));
+    }
+    let bytes: usize = new.annotations.iter().map(|(name, text)| name.len() + text.len()).sum();
+    if new.annotations.len() > ANNOTATIONS_MAX || bytes > ANNOTATIONS_BYTES_MAX {
+        return Err(Fault::invalid(format!(
+            "a mute has at most {ANNOTATIONS_MAX} annotations, of {ANNOTATIONS_BYTES_MAX} bytes in all"
+        ))
+        .advice("keep the long text elsewhere, and its address here"));
     }
     let recurs = match &new.recurs_text {
         None => new.recurs,
@@ -225,6 +245,7 @@ pub(super) fn read(who: &Caller, new: NewMute) -> Result<(Body, Timestamp), Faul
         recurs,
         updated_at: None,
         deploy: None,
+        annotations: new.annotations,
     };
     Ok((body, new.expires_at))
 }
@@ -358,7 +379,8 @@ impl App {
                 }
                 return insert(t, &who, body.clone(), expires_at);
             }
-            let changed = Body { reason: body.reason.clone(), updated_at: Some(now), ..was };
+            let (reason, annotations) = (body.reason.clone(), body.annotations.clone());
+            let changed = Body { reason, annotations, updated_at: Some(now), ..was };
             check_length(&changed, expires_at, now)?;
             let row = store::MuteRow { expires_at, body: written(&changed)?, ..row };
             store::mute_update(t.tx(), &row)?;

@@ -278,7 +278,10 @@ impl App {
         };
         if lease.behind {
             let _one = self.alerts.evaluating.lock().await;
-            self.catch_up(&lease).await?;
+            if !self.catch_up(&lease).await? {
+                return Err(Fault::new(ErrorCode::Unavailable, "alerts cannot be stored one after the other")
+                    .advice("send them again in some seconds; the server's log says what the store refuses"));
+            }
         }
         Ok(lease)
     }

@@ -6,14 +6,15 @@ use tenfold_promql::{Interrupt, Sample as Answered, Value};
 use tenfold_tsdb::Sample;
 use tenfold_types::{Histogram, Labels, Timestamp};
 
-use crate::App;
+use crate::{App, metrics::How};
 
 /// One series of an answer: a number, or a native histogram, which recording rules keep as it is.
 pub(super) type Row = (Labels, Answered);
 
 /// Series and values of an instant query. A scalar is a series without labels, as in Prometheus' rules.
 pub(super) async fn evaluate(app: &App, expr: &str, at: Timestamp) -> Result<Vec<Row>, String> {
-    rows(app.query(expr, at).await.map_err(|fault| fault.message)?.value)
+    let how = How { by_rule: true, ..How::default() };
+    rows(app.query_told(expr, at, how).await.map_err(|fault| fault.message)?.answer.value)
 }
 
 /// What templates may ask while the sentences of one rule are being written: on the thread that writes them, and no longer

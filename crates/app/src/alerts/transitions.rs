@@ -265,14 +265,8 @@ pub(super) fn persist(
         if flaps::instead(t, transition, outcome)? {
             continue;
         }
-        if transition.kind == TransitionKind::Firing {
-            // What fires at once, as all that senders bring, had no first signs: `active_since` says when it began.
-            endings.settle(t)?;
-            let foreseen = foreseen.get_mut(place).and_then(Option::take);
-            fired(t, (origin, &transition.alert), foreseen, outcome, changes.as_ref())?;
-        } else {
-            one(t, origin, transition, outcome, &mut endings)?;
-        }
+        let beginning = (foreseen.get_mut(place).and_then(Option::take), changes.as_ref());
+        one(t, (origin, transition), beginning, outcome, &mut endings)?;
     }
     endings.settle(t)?;
     // One that flaps and fires again has not begun to fire: it may be told of now for another reason.
@@ -286,8 +280,8 @@ pub(super) fn persist(
 
 fn one(
     t: &mut Txn<'_>,
-    origin: &Origin,
-    transition: &Transition,
+    (origin, transition): (&Origin, &Transition),
+    (foreseen, changes): (Option<Beginning>, Option<&Changes>),
     outcome: &Outcome,
     endings: &mut incidents::Endings,
 ) -> Result<(), Fault> {
@@ -311,7 +305,11 @@ fn one(
             pending(t, &row, alert, &text);
             Ok(())
         }
-        TransitionKind::Firing => Ok(()),
+        TransitionKind::Firing => {
+            // What fires at once, as all that senders bring, had no first signs: `active_since` says when it began.
+            endings.settle(t)?;
+            fired(t, (origin, alert), foreseen, outcome, changes)
+        }
         TransitionKind::FiringAgain => {
             let row = write(t, outcome, origin, alert, kept)?;
             let words = match &transition.reason {

@@ -125,6 +125,10 @@ pub struct MuteView {
     /// The deploy that it ends with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deploy: Option<i64>,
+    /// What the program that made it keeps with it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schema(value_type = Object)]
+    pub annotations: BTreeMap<String, String>,
     pub created_by: String,
     pub created_by_name: String,
     #[schema(value_type = String)]

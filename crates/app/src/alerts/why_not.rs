@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 use tenfold_alerting::pipeline::{Stage, Verdict};
-use tenfold_oncall::TargetKind;
+use tenfold_oncall::{PolicyStep, TargetKind};
 use tenfold_types::{Fault, Timestamp};
 use utoipa::ToSchema;
 
@@ -107,6 +107,7 @@ impl App {
             named.dedup();
             let asked = schedules.iter().filter(|schedule| named.contains(&schedule.name.as_str())).take(NAMED_MAX);
             reasons.extend(asked.map(|schedule| reason("schedule", duty_words(person, schedule, foretold.at))));
+            reasons.extend(policy.into_iter().flat_map(|p| team_words(person, &p.steps)).take(NAMED_MAX));
             if let Some(policy) = &incident.policy {
                 because.get_or_insert_with(|| format!("no step of {policy} comes to {} within a day", person.name));
             }
@@ -114,6 +115,19 @@ impl App {
         let because = because.unwrap_or_else(|| "there is no escalation policy for it, nobody is paged".to_owned());
         Ok(Judged::no(because, reasons))
     }
+}
+
+/// Whether the person is in the teams that the steps page, each said once.
+fn team_words(person: &Person, steps: &[PolicyStep]) -> Vec<PageReason> {
+    let targets = steps.iter().flat_map(|step| &step.targets);
+    let mut teams: Vec<&String> = targets.filter(|t| t.kind == TargetKind::Team).map(|t| &t.name).collect();
+    teams.sort_unstable();
+    teams.dedup();
+    let said = |team: &String| {
+        let word = if person.teams.contains(team) { "is" } else { "is not" };
+        reason("team", format!("{} {word} in the team {team}", person.name))
+    };
+    teams.into_iter().map(said).collect()
 }
 
 fn incidents(foretold: &Foretold) -> impl Iterator<Item = &ForetoldIncident> {

@@ -37,7 +37,7 @@ pub use nagios::{ImportNote, NagiosDrafts, NagiosImport, NagiosPerson, import_na
 pub use ports::{CheckRunner, Ran};
 pub(crate) use results::raised;
 pub use schedule::run;
-pub use spec::{CheckSpec, Disk, Dns, Flapping, Http, Nrpe, Passive, Process, Run, Tcp, Tls};
+pub use spec::{CheckSpec, Disk, Dns, DnsRecord, Flapping, Http, Nrpe, Passive, Process, Run, Tcp, Tls};
 pub use views::{CheckValue, CheckView, SchedulerView};
 
 /// Where the page of a check is, before its name.

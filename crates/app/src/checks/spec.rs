@@ -14,6 +14,12 @@ const TIMEOUT_MAX_MS: i64 = 300_000;
 const ARGUMENTS_MAX: usize = 64;
 const TEXT_BYTES_MAX: usize = 4_096;
 const PARENTS_MAX: usize = 20;
+/// Headers of a request.
+const HEADERS_MAX: usize = 20;
+/// Headers that hold secrets.
+const SECRET_HEADERS: [&str; 3] = ["Authorization", "Cookie", "Proxy-Authorization"];
+/// Requests that a look may make.
+const METHODS: [&str; 5] = ["GET", "HEAD", "OPTIONS", "POST", "PUT"];
 
 /// A check as people write it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -113,6 +119,18 @@ pub struct Tcp {
 #[serde(deny_unknown_fields)]
 pub struct Http {
     pub url: String,
+    /// `GET`, `HEAD`, `OPTIONS`, `POST` or `PUT`.
+    #[serde(default = "get", skip_serializing_if = "is_get")]
+    pub method: String,
+    /// Headers of the request, such as `Host`. Who may see the check sees them, so those that are there for a secret are refused.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub headers: BTreeMap<String, String>,
+    /// What a `POST` or `PUT` brings.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub body: String,
+    /// Goes where the answer points to, five times at most. With `false` the first answer counts.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub follow: bool,
     /// Statuses that are good; 200 to 399 when none is named.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub status: Vec<u16>,
@@ -152,6 +170,11 @@ pub struct Disk {
     pub warning_percent: f64,
     #[serde(default = "ninety")]
     pub critical_percent: f64,
+    /// The same of its inodes, of which small files use up more than bytes; not looked at when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inodes_warning_percent: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inodes_critical_percent: Option<f64>,
 }
 
 /// How many processes have a name (`/proc/PID/comm`).
@@ -169,9 +192,43 @@ pub struct Process {
 #[serde(deny_unknown_fields)]
 pub struct Dns {
     pub name: String,
-    /// Addresses of which each must be in the answer.
+    /// The kind of records. When neither this nor `server` is said, addresses by the machine's own resolver, with its `hosts` file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub record: Option<DnsRecord>,
+    /// The server that is asked, `host` or `host:port`; the first of the machine's when absent.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub server: String,
+    /// Addresses, or records as `dig +short` writes them, of which each must be in the answer.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub expect: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum DnsRecord {
+    A,
+    Aaaa,
+    Cname,
+    Mx,
+    Ns,
+    Ptr,
+    Srv,
+    Txt,
+}
+
+impl DnsRecord {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::A => "A",
+            Self::Aaaa => "AAAA",
+            Self::Cname => "CNAME",
+            Self::Mx => "MX",
+            Self::Ns => "NS",
+            Self::Ptr => "PTR",
+            Self::Srv => "SRV",
+            Self::Txt => "TXT",
+        }
+    }
 }
 
 /// Asks an NRPE daemon to run a command of its own.
@@ -202,6 +259,19 @@ fn quarter() -> String {
 }
 fn ten() -> String {
     "10s".to_owned()
+}
+fn get() -> String {
+    "GET".to_owned()
+}
+fn is_get(method: &str) -> bool {
+    method == "GET"
+}
+const fn yes() -> bool {
+    true
+}
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+const fn is_yes(value: &bool) -> bool {
+    *value
 }
 const fn three() -> u32 {
     3
@@ -291,6 +361,37 @@ impl CheckSpec {
     }
 }
 
+impl Http {
+    fn wrong(&self) -> Option<String> {
+        let known = self.url.starts_with("http://") || self.url.starts_with("https://");
+        if !known || self.url.len() > TEXT_BYTES_MAX || self.url.contains('\0') {
+            return Some(format!("`{:.100}` is not an http address", self.url));
+        }
+        if !METHODS.contains(&self.method.as_str()) {
+            return Some(format!("`method` is one of {}, not `{:.20}`", METHODS.join(", "), self.method));
+        }
+        let brings = matches!(self.method.as_str(), "POST" | "PUT");
+        if !self.body.is_empty() && (!brings || self.body.len() > TEXT_BYTES_MAX) {
+            return Some(format!("`body` goes with POST and PUT, and has at most {TEXT_BYTES_MAX} bytes"));
+        }
+        if self.method == "HEAD" && !self.contains.is_empty() {
+            return Some("the answer to HEAD has no page, so `contains` finds nothing".to_owned());
+        }
+        let token =
+            |name: &str| !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
+        let plain = |value: &str| value.len() <= TEXT_BYTES_MAX && value.bytes().all(|b| (32..127).contains(&b));
+        if self.headers.len() > HEADERS_MAX || self.headers.iter().any(|(name, value)| !token(name) || !plain(value)) {
+            return Some(format!(
+                "`headers` are at most {HEADERS_MAX}, with names of letters, digits and `-`, and values of printable ASCII"
+            ));
+        }
+        let secret = self.headers.keys().find(|name| SECRET_HEADERS.iter().any(|s| name.eq_ignore_ascii_case(s)));
+        secret.map(|name| {
+            format!("whoever sees the check sees its `headers`, so `{name}` is refused; a plugin can read a secret from a file")
+        })
+    }
+}
+
 impl Run {
     /// One word for what is done.
     pub const fn kind(&self) -> &'static str {
@@ -332,18 +433,57 @@ impl Run {
             },
             Self::Tcp(tcp) => port(&tcp.address),
             Self::Tls(tls) => port(&tls.address),
-            Self::Http(http) => {
-                let known = http.url.starts_with("http://") || http.url.starts_with("https://");
-                (!known || long(&http.url)).then(|| format!("`{:.100}` is not an http address", http.url))
-            }
+            Self::Http(http) => http.wrong(),
             Self::Disk(disk) => (!disk.path.starts_with('/')).then(|| "`path` is a whole path".to_owned()),
             Self::Process(process) => long(&process.name).then(|| "`name` of a process is missing".to_owned()),
+            Self::Dns(dns)
+                if !dns.server.is_empty() && (long(&dns.server) || dns.server.contains(char::is_whitespace)) =>
+            {
+                Some(format!("`server` is an address like host or host:port, not `{:.100}`", dns.server))
+            }
             Self::Dns(dns) => long(&dns.name).then(|| "`name` to look up is missing".to_owned()),
             Self::Nrpe(nrpe) => {
                 let command = long(&nrpe.command) || nrpe.command.contains('!') || nrpe.arguments.len() > ARGUMENTS_MAX;
                 (long(&nrpe.address) || command).then(|| "`nrpe` takes an address and a command without `!`".to_owned())
             }
             Self::Passive(_) => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn http(more: serde_json::Value) -> Http {
+        let mut http = json!({"url": "http://photos.example/"});
+        http.as_object_mut().expect("an object").extend(more.as_object().cloned().expect("an object"));
+        serde_json::from_value(http).expect("a look")
+    }
+
+    #[test]
+    fn a_request_is_said_in_full_and_what_no_server_would_understand_is_refused() {
+        let plain = http(json!({}));
+        assert_eq!((plain.method.as_str(), plain.follow, plain.wrong()), ("GET", true, None));
+        let written = serde_json::to_value(&plain).expect("it is written");
+        assert_eq!(written, json!({"url": "http://photos.example/"}), "nothing more than was said");
+        let all =
+            json!({"method": "POST", "body": "{}", "headers": {"Host": "photos", "X-Probe": "a b"}, "follow": false});
+        assert_eq!(http(all).wrong(), None);
+        let many: BTreeMap<String, String> = (0..21).map(|n| (format!("x-{n}"), String::new())).collect();
+        for (wrong, word) in [
+            (json!({"method": "DELETE"}), "`method`"),
+            (json!({"body": "x"}), "`body`"),
+            (json!({"method": "HEAD", "contains": "x"}), "HEAD"),
+            (json!({"headers": {"a b": "c"}}), "`headers`"),
+            (json!({"headers": {"a": "b\r\nc: d"}}), "`headers`"),
+            (json!({"headers": many}), "`headers`"),
+            (json!({"headers": {"authorization": "Bearer x"}}), "`authorization`"),
+        ] {
+            let said = http(wrong.clone()).wrong().unwrap_or_default();
+            assert!(said.contains(word), "{wrong}: {said}");
         }
     }
 }

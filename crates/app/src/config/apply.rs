@@ -189,11 +189,14 @@ fn references(kind: Kind, body: &Value) -> Result<Vec<(Kind, String)>, Fault> {
         }
         Kind::Policy => {
             let policy: PolicyUpdate = document::shape(body)?;
+            // A team is in people's profiles and no thing of its own; a policy may come before the people do.
             let kind_of = |target: &tenfold_oncall::Target| match target.kind {
-                tenfold_oncall::TargetKind::Schedule => Kind::Schedule,
-                tenfold_oncall::TargetKind::Person => Kind::Person,
+                tenfold_oncall::TargetKind::Schedule => Some(Kind::Schedule),
+                tenfold_oncall::TargetKind::Person => Some(Kind::Person),
+                tenfold_oncall::TargetKind::Team => None,
             };
-            policy.steps.iter().flat_map(|s| &s.targets).map(|t| (kind_of(t), t.name.clone())).collect()
+            let targets = policy.steps.iter().flat_map(|s| &s.targets);
+            targets.filter_map(|t| kind_of(t).map(|kind| (kind, t.name.clone()))).collect()
         }
         Kind::Flag => {
             let flag: FlagFile = document::shape(body)?;

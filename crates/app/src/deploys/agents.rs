@@ -63,10 +63,13 @@ impl App {
 
     /// Takes an agent in after its first message, which must be `hello`.
     pub async fn agent_connect(&self, hello: FromAgent) -> Result<AgentSession, Fault> {
-        let FromAgent::Hello { protocol, name, environment, labels, version, releases, prepares, beside, .. } = hello
+        let FromAgent::Hello { protocol, name, environment, labels, version, mut releases, prepares, beside, .. } =
+            hello
         else {
             return Err(Fault::new(ErrorCode::BadRequest, "an agent's first message must be `hello`"));
         };
+        // it is let in for this environment, and what it says of another counts for nothing
+        releases.retain(|r| r.environment == environment);
         if protocol != PROTOCOL {
             return Err(Fault::invalid(format!("the agent speaks protocol {protocol}, the server {PROTOCOL}"))
                 .advice("run the agent of the server's version"));
@@ -143,9 +146,12 @@ impl App {
     }
 
     /// Takes one message of a connected agent. An error means that the connection should be closed.
-    pub async fn agent_message(&self, session: &AgentSession, message: FromAgent) -> Result<(), Fault> {
+    pub async fn agent_message(&self, session: &AgentSession, mut message: FromAgent) -> Result<(), Fault> {
         let hub = &self.deploys.hub;
         let name = session.name.as_str();
+        if let FromAgent::Observed { releases } = &mut message {
+            releases.retain(|r| hub.is_in(name, &r.environment));
+        }
         let reported = match &message {
             FromAgent::Observed { releases } => Some(releases.clone()),
             _ => None,
@@ -178,6 +184,7 @@ impl App {
             FromAgent::Staging { order, digest, have_bytes, total_bytes } => {
                 let message = format!("{} of {}", bytes(have_bytes), bytes(total_bytes));
                 self.tell(
+                    name,
                     &order,
                     Input::Progress {
                         host: name.to_owned(),
@@ -188,15 +195,20 @@ impl App {
                 );
             }
             FromAgent::Staged { order, digest } => {
-                self.tell(&order, Input::Staged { host: name.to_owned(), digest: Digest::from_bytes(digest.0) });
+                self.tell(name, &order, Input::Staged { host: name.to_owned(), digest: Digest::from_bytes(digest.0) });
             }
             FromAgent::Prepared { order, digest } => {
                 self.log_host(&order, name, "stands ready and is healthy");
-                self.tell(&order, Input::Prepared { host: name.to_owned(), digest: Digest::from_bytes(digest.0) });
+                self.tell(
+                    name,
+                    &order,
+                    Input::Prepared { host: name.to_owned(), digest: Digest::from_bytes(digest.0) },
+                );
             }
             FromAgent::Activating { order, digest, checking, message } => {
                 self.log_host(&order, name, &message);
                 self.tell(
+                    name,
                     &order,
                     Input::Progress { host: name.to_owned(), digest: Digest::from_bytes(digest.0), checking, message },
                 );
@@ -204,13 +216,15 @@ impl App {
             FromAgent::Activated { order, release } => {
                 let digest = Digest::from_bytes(release.digest.0);
                 self.limits_told(&order, name, &release).await;
-                hub.release(name, release);
+                if hub.is_in(name, &release.environment) {
+                    hub.release(name, release);
+                }
                 self.save_host(name).await;
                 self.report_targets(name, &hub.get(name).map(|k| k.releases).unwrap_or_default());
                 self.log_host(&order, name, "runs and is healthy");
-                self.tell(&order, Input::Activated { host: name.to_owned(), digest });
+                self.tell(name, &order, Input::Activated { host: name.to_owned(), digest });
             }
-            FromAgent::Deactivated { order } => self.tell(&order, Input::Deactivated { host: name.to_owned() }),
+            FromAgent::Deactivated { order } => self.tell(name, &order, Input::Deactivated { host: name.to_owned() }),
             FromAgent::Failed { order, digest, error, log_tail, running } => {
                 let said = if log_tail.is_empty() { error.clone() } else { format!("{error}\n{log_tail}") };
                 self.log_host(&order, name, &said);
@@ -218,6 +232,7 @@ impl App {
                     running.map_or(Running::Nothing, |r| running_of(&[r], &order.service, &order.environment));
                 let digest = digest.map(|d| Digest::from_bytes(d.0));
                 self.tell(
+                    name,
                     &order,
                     Input::HostFailed { host: name.to_owned(), digest, error: one_line(&error), running },
                 );
@@ -228,7 +243,9 @@ impl App {
                     name,
                     &format!("refused an order of epoch {}; it follows epoch {highest_epoch}", order.epoch),
                 );
-                self.signal(order.deploy, Signal::Refused { epoch: order.epoch, highest_epoch });
+                if self.deploys.is_answer(name, &order) {
+                    self.signal(order.deploy, Signal::Refused { epoch: order.epoch, highest_epoch });
+                }
             }
         }
         Ok(())
@@ -277,14 +294,13 @@ impl App {
     }
 
     fn log_host(&self, order: &OrderRef, host: &str, text: &str) {
-        if !text.is_empty() && self.deploys.is_running(order.deploy, order.epoch) {
+        if !text.is_empty() && self.deploys.is_answer(host, order) {
             self.deploy_log(order.deploy).say(Stream::Tenfold, Some(host), text);
         }
     }
 
-    /// An answer concerns only the run that gave the order, under the epoch it was given.
-    fn tell(&self, order: &OrderRef, input: Input) {
-        if self.deploys.is_running(order.deploy, order.epoch) {
+    fn tell(&self, host: &str, order: &OrderRef, input: Input) {
+        if self.deploys.is_answer(host, order) {
             self.signal(order.deploy, Signal::Input(input));
         }
     }

@@ -22,7 +22,7 @@ use super::{
     held::Held,
     locks,
     log::RunLog,
-    ports::Stream,
+    ports::{StepKind, Stream},
     queue, quiet, stages,
     stored::{Stored, step_of},
     trains,
@@ -42,6 +42,8 @@ const AGAIN: Duration = Duration::from_millis(500);
 
 pub(super) enum Signal {
     Input(Input),
+    /// A program has ended; it is told when that is written.
+    Ended(Input, oneshot::Sender<()>),
     /// A person asks; the answer is whether it was done.
     Ask(Input, oneshot::Sender<Result<(), Fault>>),
     /// A host refused an order because it follows a higher epoch.
@@ -70,8 +72,12 @@ pub(super) struct Conductor {
     /// Cancelled when the deploy goes on elsewhere, which ends its build and its hook, or when the server stops, which leaves
     /// them to the next one.
     pub(super) work: CancellationToken,
+    /// Cancelled when the deploy is over and its end is written.
+    pub(super) over: CancellationToken,
     /// Until then another server's program may run that was under way when this one took over.
     pub(super) others_until: Option<Instant>,
+    /// The same, where that program may change what is live: no other deploy begins before.
+    busy_until: Option<Instant>,
     pub(super) log: Arc<RunLog>,
     pub(super) tx: mpsc::UnboundedSender<Signal>,
     pub(super) build: Option<CancellationToken>,
@@ -104,7 +110,9 @@ pub(super) fn spawn(app: &App, stored: Stored, resumed: bool) {
         epoch: 0,
         held: held.clone(),
         work: work.clone(),
+        over: CancellationToken::new(),
         others_until: None,
+        busy_until: None,
         log,
         tx,
         build: None,
@@ -183,6 +191,7 @@ impl Conductor {
                 _ = asked.tick(), if others_may_ask => self.take_asked().await?,
             }
         }
+        self.over.cancel();
         self.release().await;
         // whoever asked in the last moment gets an answer
         rx.close();
@@ -199,6 +208,10 @@ impl Conductor {
         match signal {
             Signal::Input(input) => {
                 self.apply(input).await?;
+            }
+            Signal::Ended(input, written) => {
+                self.apply(input).await?;
+                let _ = written.send(());
             }
             // Whoever asked has been told that it was not done.
             Signal::Ask(_, answer) if answer.is_closed() => {}
@@ -387,6 +400,7 @@ impl Conductor {
         let Ok(runner) = self.app.deploys.runner() else { return Ok(false) };
         if !before.is_empty() && before != self.holder() {
             self.others_until = Some(Instant::now() + OTHERS_END);
+            self.busy_until = self.others_until.filter(|_| step.kind != StepKind::Build);
             let text = format!(
                 "another server ran a program of it; it has ended within {} s, and nothing is run again before",
                 OTHERS_END.as_secs()
@@ -401,6 +415,7 @@ impl Conductor {
     /// Returns who had it before; nobody's name is empty.
     async fn take_lease(&mut self) -> Result<String, Stop> {
         let (lease, holder) = (self.lease(), self.holder());
+        let mut is_told = false;
         loop {
             let (name, holder, asked) = (lease.clone(), holder.clone(), Instant::now());
             let taken = self
@@ -409,19 +424,28 @@ impl Conductor {
                     let now = t.now();
                     let before = leases::get(t.tx(), &name)?.map(|lease| lease.holder).unwrap_or_default();
                     let epoch = leases::acquire(t.tx(), &name, &holder, now, LEASE_MS)?;
-                    Ok(epoch.map(|epoch| (epoch, before)))
+                    Ok((epoch, before))
                 })
                 .await;
             match taken {
-                Ok(Some((epoch, before))) => {
+                Ok((Some(epoch), before)) => {
                     self.epoch = epoch;
                     self.held.seen_at(asked);
                     if let Some(handle) = self.app.deploys.runs.lock().get_mut(&self.stored.number) {
                         handle.epoch = epoch;
                     }
-                    return Ok(before);
+                    let nobody = before == leases::NOBODY;
+                    return Ok(if nobody { String::new() } else { before });
                 }
-                Ok(None) => {}
+                Ok((None, before)) if before == leases::NOBODY && !is_told => {
+                    is_told = true;
+                    let text = format!(
+                        "it waits, for {} s at most: a program of the deploy before may still run on a server that is gone",
+                        OTHERS_END.as_secs()
+                    );
+                    self.log.say(Stream::Tenfold, None, &text);
+                }
+                Ok((None, _)) => {}
                 Err(fault) => {
                     tracing::warn!(deploy = self.stored.number, %fault, "the lease could not be taken; trying again");
                 }
@@ -463,7 +487,17 @@ impl Conductor {
 
     async fn release(&self) {
         let (name, holder, epoch) = (self.lease(), self.holder(), self.epoch);
-        let released = self.app.housekeeping(move |t| Ok(leases::release(t.tx(), &name, &holder, epoch)?)).await;
+        let busy = self.busy_until.map(|until| until.saturating_duration_since(Instant::now()));
+        let busy_ms = busy.map_or(0, |busy| i64::try_from(busy.as_millis()).unwrap_or(0));
+        let released = self.app.housekeeping(move |t| {
+            let free_at = t.now().plus_ms(busy_ms);
+            Ok(if busy_ms > 0 {
+                leases::close(t.tx(), &name, &holder, epoch, free_at)?
+            } else {
+                leases::release(t.tx(), &name, &holder, epoch)?
+            })
+        });
+        let released = released.await;
         if let Err(fault) = released {
             tracing::warn!(%fault, "a lease could not be released; it runs out by itself");
         }

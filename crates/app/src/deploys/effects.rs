@@ -10,6 +10,7 @@ use tenfold_deploys::{
 use tenfold_protocols::agent::{BlobDigest, OrderRef, RunLimits, RunSpec, ToAgent};
 use tenfold_store::deploys as store;
 use tenfold_types::{Fault, Timestamp};
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -17,7 +18,7 @@ use super::{
     conductor::{Conductor, Signal},
     handed::PlaceOrder,
     judged,
-    ports::{BuildOrder, HookOrder, LEFT_ALONE, LineSink, Mark, Source, Stream},
+    ports::{BuildOrder, HookOrder, LEFT_ALONE, LineSink, Mark, Source, Step, StepKind, Stream},
     stored::Stored,
 };
 use crate::App;
@@ -126,7 +127,7 @@ impl Conductor {
             let cancel = cancel.clone();
             async move { built(&app, &stored, lines, cancel).await }
         };
-        self.begin(cancel, run, |built| match built {
+        self.begin(StepKind::Build, cancel, run, |built| match built {
             Ok(digest) => Input::Built { digest },
             Err(error) => Input::BuildFailed { error },
         });
@@ -154,7 +155,8 @@ impl Conductor {
                 }
             }
         };
-        self.begin(cancel, run, move |ended: Result<(), String>| Input::HookEnded { at, error: ended.err() });
+        let kind = StepKind::Hook(at.word().to_owned());
+        self.begin(kind, cancel, run, move |ended: Result<(), String>| Input::HookEnded { at, error: ended.err() });
     }
 
     fn lines(&self) -> LineSink {
@@ -162,15 +164,19 @@ impl Conductor {
         Arc::new(move |stream: Stream, text: &str, mark: Option<&Mark>| log.take(stream, text, mark))
     }
 
-    /// Runs what no host can refuse, while the lease is held, and tells the machine how it ended.
+    /// Runs what no host can refuse, while the lease is held, and tells the machine how it ended. What is left of it is cleared
+    /// away when that is written, and not before: a server that is killed in between would not know it any more. It ends too what an
+    /// earlier server began and nobody followed, since there was an artifact already.
     fn begin<T: Send + 'static>(
         &self,
+        kind: StepKind,
         cancel: CancellationToken,
         run: impl Future<Output = T> + Send + 'static,
         told: impl FnOnce(T) -> Input + Send + 'static,
     ) {
         let (tx, stop, server_stops) = (self.tx.clone(), self.work.clone(), self.app.deploys.stop.clone());
         let (others, still_held) = (self.others_end(), self.still_held());
+        let (over, clear) = (self.over.clone(), self.clear(kind));
         self.app.deploys.conductors.clone().spawn(async move {
             let begins = async {
                 others.await;
@@ -194,13 +200,32 @@ impl Conductor {
                     if !server_stops.is_cancelled() {
                         // it may clean up; how it ended counts for nothing: whoever goes on decides about it
                         cancel.cancel();
-                        let _ = tokio::time::timeout(STOPS, run).await;
+                        let _ = tokio::time::timeout(STOPS, async {
+                            run.await;
+                            clear.await;
+                        })
+                        .await;
                     }
                     return;
                 }
             };
-            let _ = tx.send(Signal::Input(told(ended)));
+            let (written, is_written) = oneshot::channel();
+            let _ = tx.send(Signal::Ended(told(ended), written));
+            // where the deploy is over, it counts for nothing how this ended
+            if is_written.await.is_ok() || over.is_cancelled() {
+                clear.await;
+            }
         });
+    }
+
+    /// Clears away what is left of a program.
+    fn clear(&self, kind: StepKind) -> impl Future<Output = ()> + Send + use<> {
+        let (runner, step) = (self.app.deploys.runner(), Step { deploy: self.stored.number, kind });
+        async move {
+            if let Ok(runner) = runner {
+                runner.clear(&step).await;
+            }
+        }
     }
 
     /// Ends when nothing can run any more of what another server began and cannot be asked about.

@@ -120,6 +120,10 @@ impl Hub {
         self.hosts.lock().get(name).cloned()
     }
 
+    pub(super) fn is_in(&self, name: &str, environment: &str) -> bool {
+        self.hosts.lock().get(name).is_some_and(|k| k.environment == environment)
+    }
+
     pub(super) fn prepares(&self, name: &str) -> bool {
         self.hosts.lock().get(name).is_some_and(|k| k.prepares)
     }

@@ -11,7 +11,7 @@ impl App {
     /// something else is missing.
     pub(super) async fn limits_told(&self, order: &OrderRef, host: &str, release: &Release) {
         let Some(limits) = &release.limits else { return };
-        if !self.deploys.is_running(order.deploy, order.epoch) {
+        if !self.deploys.is_answer(host, order) {
             return;
         }
         self.deploy_log(order.deploy).say(Stream::Tenfold, Some(host), &said(limits));

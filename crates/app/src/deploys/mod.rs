@@ -53,6 +53,7 @@ use std::{
 };
 
 use parking_lot::Mutex;
+use tenfold_protocols::agent::OrderRef;
 use tenfold_store::{deploys as store, leases};
 use tenfold_types::{Fault, Timestamp};
 use tokio::sync::broadcast;
@@ -180,8 +181,13 @@ impl State {
     pub fn is_conducted(&self, deploy: i64) -> bool {
         self.runs.lock().contains_key(&deploy)
     }
-    fn is_running(&self, deploy: i64, epoch: i64) -> bool {
-        self.runs.lock().get(&deploy).is_some_and(|r| r.epoch == epoch)
+    /// An answer concerns only the run that gave the order, under the epoch it was given, and comes from a host of its
+    /// environment: an agent may say anything.
+    fn is_answer(&self, host: &str, order: &OrderRef) -> bool {
+        let of_run = self.runs.lock().get(&order.deploy).is_some_and(|r| {
+            r.epoch == order.epoch && r.service == order.service && r.environment == order.environment
+        });
+        of_run && self.hub.is_in(host, &order.environment)
     }
     fn running_in(&self, environment: &str) -> Vec<(i64, String)> {
         let runs = self.runs.lock();
@@ -261,7 +267,9 @@ pub async fn load(app: &App) -> Result<(), Fault> {
     let unfinished = unfinished.iter().map(stored::Stored::from_row).collect::<Result<Vec<_>, Fault>>()?;
     if let Ok(runner) = app.deploys.runner() {
         let under_way: Vec<ports::Step> = unfinished.iter().filter_map(stored::Stored::under_way).collect();
-        runner.tidy(&under_way).await;
+        runner.set_aside(&under_way).await;
+        // what is left may have to be ended first, and a big folder takes its time: the server does not wait for it
+        tokio::spawn(async move { runner.tidy().await });
     }
     for stored in unfinished {
         conductor::spawn(app, stored, true);

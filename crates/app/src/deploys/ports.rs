@@ -119,7 +119,7 @@ pub trait Runner: Send + Sync {
     /// A file as it is at a commit; `None` when the commit has no such file.
     async fn file(&self, source: &Source, sha: &str, path: &str) -> Result<Option<String>, Fault>;
     /// Runs a hook in a checkout of the commit, or goes on with the one that an earlier server began. The error is for people.
-    /// When this is dropped, it runs on.
+    /// When this is dropped, it runs on. How it ended stays to be found, as often as it is ordered again, until it is cleared.
     async fn hook(&self, order: HookOrder, lines: LineSink, cancel: CancellationToken) -> Result<(), String>;
     /// Whether the program still runs, or has left its end, so that it is gone on with when it is ordered again. What is left
     /// of one that is lost is cleared away.
@@ -128,10 +128,13 @@ pub trait Runner: Send + Sync {
     }
     /// Ends the program, if it runs, and clears away what is left of it.
     async fn clear(&self, _: &Step) {}
-    /// Clears away what an earlier server left, but for programs that were under way.
-    async fn tidy(&self, under_way: &[Step]);
+    /// Puts aside what an earlier server left, but for programs that were under way: no program finds it any more. It is quick.
+    async fn set_aside(&self, _under_way: &[Step]) {}
+    /// Ends and removes what was put aside. It may take long.
+    async fn tidy(&self) {}
     /// Builds, or goes on with the build that an earlier server began, and puts every file of the artifact into the blob store.
-    /// The error is for people and ends the deploy. When this is dropped, it runs on.
+    /// The error is for people and ends the deploy. When this is dropped, it runs on. How it ended stays to be found, until it is
+    /// cleared.
     async fn build(&self, order: BuildOrder, lines: LineSink, cancel: CancellationToken) -> Result<Manifest, String>;
 }
 

@@ -172,7 +172,20 @@ async fn finish(
         let Some(mut delivery) = store::delivery_get(t.tx(), &claimed.delivery.page, &claimed.delivery.channel)? else {
             return Ok(());
         };
+        let tried = store::attempt_get(t.tx(), &delivery.page, &delivery.channel, claimed.delivery.tries)?;
+        let heard = |state: &str| tried.as_ref().is_some_and(|tried| tried.state == state);
+        // What became of the message was said before the order for it was answered: that is the last word.
+        if heard(word::FAILED) {
+            return Ok(());
+        }
+        let reached = heard(word::DELIVERED);
+        let answer = match &answer {
+            Ok(message) => Ok(message.clone()),
+            Err(_) if reached => Ok(None),
+            Err(error) => Err(error),
+        };
         let (state, error) = match &answer {
+            Ok(_) if reached => (word::DELIVERED, None),
             Ok(_) => (word::ACCEPTED, None),
             Err(e) => (word::FAILED, Some(e.message.clone())),
         };

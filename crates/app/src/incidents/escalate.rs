@@ -23,11 +23,11 @@ use crate::{
 const BATCH: i64 = 100;
 
 pub(super) async fn due(app: &App, lease: &Lease) -> Result<(), Fault> {
-    let now = app.now();
+    let (now, read) = (app.now(), app.incidents.labels_read.clone());
     let (numbers, muted) = app
         .read(move |tx| {
             let numbers: Vec<i64> = store::due(tx, now, BATCH)?.iter().map(|i| i.number).collect();
-            let muted = muted::among(tx, &numbers, now)?;
+            let muted = muted::among(tx, &read, &numbers, now)?;
             Ok((numbers, muted))
         })
         .await?;

@@ -30,6 +30,7 @@ mod test_page;
 mod updates;
 mod views;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -37,7 +38,7 @@ use tenfold_types::{Fault, Timestamp};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use crate::App;
+use crate::{App, alerts::LabelsRead};
 
 pub use drill::{DrillChannelView, DrillScoreView};
 pub use foretell::{ForetoldIncident, ForetoldPage, ForetoldStep};
@@ -67,6 +68,8 @@ pub struct State {
     working: tokio::sync::Mutex<()>,
     pages: Mutex<room::Room>,
     news: Mutex<room::Room>,
+    /// Of the incidents that stand still.
+    labels_read: Arc<Mutex<LabelsRead>>,
     /// When this process last looked at what is due.
     looked_at: Mutex<Option<Timestamp>>,
 }

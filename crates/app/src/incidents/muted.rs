@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tenfold_store::Tx;
@@ -15,7 +16,7 @@ use super::{
 };
 use crate::{
     App, Txn,
-    alerts::{Cover, Lease},
+    alerts::{Cover, LabelsRead, Lease},
 };
 
 /// A step that waits is looked at again after this time.
@@ -31,7 +32,12 @@ pub struct Paused {
 }
 
 /// Which of these incidents, whose next step is due, have all their alerts muted.
-pub(super) fn among(tx: &mut dyn Tx, numbers: &[i64], now: Timestamp) -> Result<BTreeSet<i64>, Fault> {
+pub(super) fn among(
+    tx: &mut dyn Tx,
+    read: &Mutex<LabelsRead>,
+    numbers: &[i64],
+    now: Timestamp,
+) -> Result<BTreeSet<i64>, Fault> {
     let mut out = BTreeSet::new();
     if numbers.is_empty() {
         return Ok(out);
@@ -41,7 +47,7 @@ pub(super) fn among(tx: &mut dyn Tx, numbers: &[i64], now: Timestamp) -> Result<
         return Ok(out);
     }
     for number in numbers {
-        if cover.of_incident(tx, *number)?.is_some() {
+        if cover.of_incident(tx, read, *number)?.is_some() {
             out.insert(*number);
         }
     }
@@ -50,19 +56,19 @@ pub(super) fn among(tx: &mut dyn Tx, numbers: &[i64], now: Timestamp) -> Result<
 
 /// Lets the step that is due wait, and says so the first time. That it waits still is no news.
 pub(super) async fn hold(app: &App, lease: &Lease, number: i64) -> Result<(), Fault> {
-    let lease = lease.clone();
+    let (lease, read) = (lease.clone(), app.incidents.labels_read.clone());
     app.housekeeping(move |t| {
         lease.check(t)?;
-        held(t, number)
+        held(t, &read, number)
     })
     .await
 }
 
-fn held(t: &mut Txn<'_>, number: i64) -> Result<(), Fault> {
+fn held(t: &mut Txn<'_>, read: &Mutex<LabelsRead>, number: i64) -> Result<(), Fault> {
     let now = t.now();
     let mut incident = Incident::get(t.tx(), number)?;
     // The mute may have ended since it was asked.
-    let Some(because) = Cover::at(t.tx(), now)?.of_incident(t.tx(), number)? else { return Ok(()) };
+    let Some(because) = Cover::at(t.tx(), now)?.of_incident(t.tx(), read, number)? else { return Ok(()) };
     let Some(escalation) = incident.body.escalation.as_mut().filter(|_| incident.state != State::Resolved) else {
         return Ok(());
     };

@@ -133,17 +133,22 @@ impl App {
         Ok(self.phone_acknowledge(&who, page.incident).await)
     }
 
-    /// A text message came from a number; what is answered. Whose number it is, says it.
-    pub async fn phone_text(&self, from: &str, text: &str) -> Result<String, Fault> {
+    /// A text message came from a number; what is answered. Whose number it is, says it. A number that nobody here has is not
+    /// answered: each answer is paid for, and two machines would answer each other for ever.
+    pub async fn phone_text(&self, from: &str, text: &str) -> Result<Option<String>, Fault> {
         let has = |person: &Person| {
             let channels = &person.contact.channels;
             let number = |channel: Channel| channels.get(channel.as_str()).is_some_and(|to| to == from);
             !person.disabled && (number(Channel::Sms) || number(Channel::Voice))
         };
         let people: Vec<Person> = self.people().await?.into_iter().filter(has).collect();
-        let Some(first) = people.first() else {
-            return Ok("Nobody here has this number.".to_owned());
-        };
+        match people.first() {
+            Some(first) => self.phone_answer(&people, first, text).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    async fn phone_answer(&self, people: &[Person], first: &Person, text: &str) -> Result<String, Fault> {
         let Some(Acknowledges(said)) = read_answer(text) else {
             return Ok("Answer 4 and the number of the incident to acknowledge it.".to_owned());
         };

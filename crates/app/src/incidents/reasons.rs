@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, btree_map::Entry};
 
 use serde::{Deserialize, Serialize};
-use tenfold_oncall::{Answer, Escalation, PolicyStep, Schedule, Target, TargetKind};
+use tenfold_oncall::{Answer, Escalation, PolicyStep, Schedule, Target, TargetKind, Teams, paged_members};
 use tenfold_store::Tx;
 use tenfold_types::{Fault, Timestamp};
 use utoipa::ToSchema;
@@ -15,7 +15,7 @@ use crate::{oncall, people::Person};
 /// One reason for a page.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PageReason {
-    /// `step`, `deployer`, `turn`, `schedule`, `person`, `copy`, `quiet` or `ways`.
+    /// `step`, `deployer`, `turn`, `schedule`, `person`, `team`, `copy`, `quiet` or `ways`.
     pub stage: String,
     pub because: String,
 }
@@ -38,6 +38,7 @@ pub(super) struct Behind {
 pub(super) struct Known {
     schedules: BTreeMap<String, Option<Schedule>>,
     people: BTreeMap<String, Option<Person>>,
+    teams: Option<Teams>,
 }
 
 impl Known {
@@ -70,12 +71,23 @@ impl Known {
                     let schedule = self.schedules.get(&target.name).and_then(Option::as_ref);
                     schedule.map(|s| oncall::standing(s, target.offset, at)).unwrap_or_default()
                 }
+                TargetKind::Team => {
+                    (Answer { people: self.members(tx, &target.name)?, shadows: Vec::new() }, String::new())
+                }
             };
             let people = self.can_be_paged(tx, found.people)?;
             let shadows = self.can_be_paged(tx, found.shadows)?;
             out.insert(target.clone(), Behind { answer: Answer { people, shadows }, because });
         }
         Ok(out)
+    }
+
+    /// Who is in a team now: it is asked when the step comes, and not when the incident opens.
+    fn members(&mut self, tx: &mut dyn Tx, team: &str) -> Result<Vec<String>, Fault> {
+        if self.teams.is_none() {
+            self.teams = Some(oncall::teams(tx)?);
+        }
+        Ok(self.teams.as_ref().map(|all| paged_members(all, team).to_vec()).unwrap_or_default())
     }
 
     fn can_be_paged(&mut self, tx: &mut dyn Tx, logins: Vec<String>) -> Result<Vec<String>, Fault> {
@@ -123,6 +135,9 @@ pub(super) fn of_step(
         let Some(behind) = behind.get(target) else { continue };
         out.push(match target.kind {
             TargetKind::Person => PageReason::new("person", "the step names this person"),
+            TargetKind::Team => {
+                PageReason::new("team", format!("is in the team {}, and the step pages all of it", target.name))
+            }
             TargetKind::Schedule if behind.answer.people.iter().any(|p| p == login) => {
                 PageReason::new("schedule", behind.because.clone())
             }

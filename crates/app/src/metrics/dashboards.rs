@@ -8,6 +8,7 @@ use tenfold_types::{Fault, Timestamp, is_legacy_name};
 use super::dashboard_saves::saved;
 use super::drawn;
 use super::ingest_page::{INGEST, ingest};
+use super::panel_look::{self, Threshold, ThresholdLevel};
 use crate::people::check_name;
 use crate::{App, Caller, Role};
 
@@ -15,12 +16,23 @@ const PANELS_MAX: usize = 60;
 const QUERIES_MAX: usize = 20;
 const VARIABLES_MAX: usize = 20;
 const VALUES_MAX: usize = 200;
+const REGEX_BYTES_MAX: usize = 500;
 /// Columns of a page.
 const WIDTH_MAX: u8 = 3;
-/// What the page fills in by itself: the step, four scrapes or a step whichever is longer, and the whole range.
-const BUILT_IN: [&str; 3] = ["__interval", "__rate_interval", "__range"];
+/// What the page fills in by itself, and what stands for it when a query is checked: the step, four scrapes or a step whichever
+/// is longer, the whole range and its ends in milliseconds since 1970.
+const BUILT_IN: [(&str, &str); 8] = [
+    ("__interval", "1m"),
+    ("__interval_ms", "60000"),
+    ("__rate_interval", "1m"),
+    ("__range", "1m"),
+    ("__range_s", "60"),
+    ("__range_ms", "60000"),
+    ("__from", "1700000000000"),
+    ("__to", "1700000060000"),
+];
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Dashboard {
     pub name: String,
@@ -57,11 +69,11 @@ impl Dashboard {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Panel {
     pub title: String,
-    /// `ops` (per second), `ratio` (0 to 1), `seconds`, `bytes` or `short`.
+    /// `ops` (per second), `ratio` (0 to 1), `seconds`, `bytes`, `bytes_per_second`, `celsius`, `hertz` or `short`.
     #[serde(default = "short")]
     pub unit: String,
     #[serde(default, skip_serializing_if = "PanelKind::is_graph")]
@@ -75,6 +87,24 @@ pub struct Panel {
     /// Draws exemplars of its queries, where their series have some: of a `graph` and a `heatmap`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub exemplars: bool,
+    /// Lines of a `graph` lie on top of each other, with what is below them filled.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub stacked: bool,
+    /// The axis of a `graph` is logarithmic; values of 0 and below are not drawn.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub log: bool,
+    /// Where the axis of a `graph` begins.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min: Option<f64>,
+    /// Where the axis of a `graph` ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max: Option<f64>,
+    /// A variable: the panel stands once for each of its values that are chosen, which is the value of `$name` in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repeat: Option<String>,
+    /// From where on values are bad: lines across a `graph`, and the look of a value elsewhere.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub thresholds: Vec<Threshold>,
 }
 
 /// How a panel shows its queries.
@@ -84,7 +114,7 @@ pub enum PanelKind {
     /// Lines over time.
     #[default]
     Graph,
-    /// The newest value, large, over its line.
+    /// The newest value, large, in the look of the threshold that it reaches.
     Stat,
     /// Series and their newest values.
     Table,
@@ -121,6 +151,10 @@ pub struct Variable {
     /// The series whose label it is, as a selector; all series when it is left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub of: Option<String>,
+    /// Of the values of the label, those in which this regular expression (JavaScript's) finds something; what its first group
+    /// finds is offered instead of the whole value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub regex: Option<String>,
     /// What is offered where there is no label.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub values: Vec<String>,
@@ -145,7 +179,7 @@ pub struct PanelQuery {
     pub legend: String,
 }
 
-const UNITS: [&str; 5] = ["ops", "ratio", "seconds", "bytes", "short"];
+const UNITS: [&str; 8] = ["ops", "ratio", "seconds", "bytes", "bytes_per_second", "celsius", "hertz", "short"];
 
 /// Says what is wrong with a dashboard, naming the panel.
 pub fn check_dashboard(dashboard: &Dashboard) -> Result<(), Fault> {
@@ -167,6 +201,10 @@ pub fn check_dashboard(dashboard: &Dashboard) -> Result<(), Fault> {
             return Err(Fault::invalid(format!("the panel `{title}` is {} columns wide", panel.width))
                 .advice(format!("a page has {WIDTH_MAX}")));
         }
+        panel_look::check(panel)?;
+        if let Some(name) = panel.repeat.as_ref().filter(|name| !dashboard.variables.iter().any(|v| v.name == **name)) {
+            return Err(Fault::invalid(format!("the panel `{title}` is repeated for `{name}`, which is no variable")));
+        }
         if panel.queries.is_empty() || panel.queries.len() > QUERIES_MAX {
             return Err(Fault::invalid(format!("the panel `{title}` needs 1 to {QUERIES_MAX} queries")));
         }
@@ -184,28 +222,32 @@ fn check_variables(variables: &[Variable]) -> Result<(), Fault> {
         return Err(Fault::invalid(format!("a dashboard has at most {VARIABLES_MAX} variables")));
     }
     for (i, variable) in variables.iter().enumerate() {
-        let name = &variable.name;
-        let wrong = |text: String| Err(Fault::invalid(format!("the variable `{name}`: {text}")));
-        if !is_legacy_name(name, "_") || name.starts_with("__") || name.len() > 64 {
-            return wrong("a name is made of letters, digits and `_`".to_owned());
-        }
-        if variables[..i].iter().any(|v| v.name == *name) {
-            return wrong("it stands twice".to_owned());
-        }
-        match (&variable.label, variable.values.len()) {
-            (Some(_), 0) | (None, 1..=VALUES_MAX) => {}
-            (Some(_), _) => return wrong("it has a label or values, not both".to_owned()),
-            (None, _) => return wrong(format!("it has a label, or 1 to {VALUES_MAX} values")),
-        }
-        if let Some(of) = variable.of.as_deref().filter(|of| !of.is_empty()) {
-            let of = filled(of, &variables[..i]);
-            let parsed = of.and_then(|of| tenfold_promql::parse(&of).map_err(|e| e.pointing(&of)));
-            if let Err(text) = parsed {
-                return wrong(text);
-            }
-        }
+        let wrong = |text: String| Fault::invalid(format!("the variable `{}`: {text}", variable.name));
+        check_variable(variable, &variables[..i]).map_err(wrong)?;
     }
     Ok(())
+}
+
+/// Says what is wrong with a variable behind others, which its series may name.
+fn check_variable(variable: &Variable, before: &[Variable]) -> Result<(), String> {
+    let name = &variable.name;
+    if !is_legacy_name(name, "_") || name.starts_with("__") || name.len() > 64 {
+        return Err("a name is made of letters, digits and `_`".to_owned());
+    }
+    if before.iter().any(|v| v.name == *name) {
+        return Err("it stands twice".to_owned());
+    }
+    match (&variable.label, variable.values.len()) {
+        (Some(_), 0) | (None, 1..=VALUES_MAX) => {}
+        (Some(_), _) => return Err("it has a label or values, not both".to_owned()),
+        (None, _) => return Err(format!("it has a label, or 1 to {VALUES_MAX} values")),
+    }
+    if variable.regex.as_ref().is_some_and(|regex| regex.len() > REGEX_BYTES_MAX) {
+        return Err(format!("its regular expression is longer than {REGEX_BYTES_MAX} bytes"));
+    }
+    let Some(of) = variable.of.as_deref().filter(|of| !of.is_empty()) else { return Ok(()) };
+    let of = filled(of, before)?;
+    tenfold_promql::parse(&of).map(drop).map_err(|e| e.pointing(&of))
 }
 
 /// A query with values in place of its variables, as the page fills them in.
@@ -225,8 +267,8 @@ fn filled(expr: &str, variables: &[Variable]) -> Result<String, String> {
             continue;
         }
         out.push_str(&before[..at]);
-        if BUILT_IN.contains(&name) {
-            out.push_str("1m");
+        if let Some((_, stands)) = BUILT_IN.iter().find(|(built_in, _)| *built_in == name) {
+            out.push_str(stands);
         } else if let Some(variable) = variables.iter().find(|v| v.name == name) {
             out.push_str(variable.values.first().map_or("x", String::as_str));
         } else {
@@ -268,27 +310,92 @@ pub struct ImportedDashboard {
     pub saved: bool,
 }
 
+/// Variables of Grafana that would not be refused here; what is left out of them is told.
+fn variables_of_grafana(read: Vec<grafana::Variable>, report: &mut Vec<String>) -> Vec<Variable> {
+    let mut kept: Vec<Variable> = Vec::new();
+    for v in read {
+        let (name, of) = (v.name, Some(v.of).filter(|of| !of.is_empty()));
+        let mut made =
+            Variable { name, label: v.label, of, regex: v.regex, values: v.values, all: v.all, multi: v.multi };
+        let name = made.name.clone();
+        let mut tell = |text: &str| report.push(format!("variable {name}: {text}"));
+        if kept.len() == VARIABLES_MAX {
+            tell(&format!("it is left out, a dashboard has at most {VARIABLES_MAX}"));
+            continue;
+        }
+        if made.values.len() > VALUES_MAX {
+            made.values.truncate(VALUES_MAX);
+            tell(&format!("its values beyond the first {VALUES_MAX} are left out"));
+        }
+        if made.regex.as_ref().is_some_and(|regex| regex.len() > REGEX_BYTES_MAX) {
+            made.regex = None;
+            tell(&format!("its filter is left out, it is longer than {REGEX_BYTES_MAX} bytes"));
+        }
+        if made.of.is_some()
+            && let Err(error) = check_variable(&made, &kept)
+        {
+            made.of = None;
+            tell(&format!("the values of all series are offered: {error}"));
+        }
+        match check_variable(&made, &kept) {
+            Ok(()) => kept.push(made),
+            Err(error) => tell(&format!("it is left out: {error}")),
+        }
+    }
+    kept
+}
+
+/// A panel of Grafana with those of its queries that were taken.
+fn panel_of_grafana(panel: grafana::Panel, queries: Vec<PanelQuery>, repeat: Option<String>) -> Panel {
+    let kind = match panel.shown {
+        grafana::Shown::Graph => PanelKind::Graph,
+        grafana::Shown::Stat => PanelKind::Stat,
+        grafana::Shown::Table => PanelKind::Table,
+        grafana::Shown::Heatmap => PanelKind::Heatmap,
+        grafana::Shown::Top => PanelKind::Top,
+    };
+    let threshold = |(bound, level): (grafana::Bound, grafana::Level)| {
+        let (above, below) = match bound {
+            grafana::Bound::Above(bound) => (Some(bound), None),
+            grafana::Bound::Below(bound) => (None, Some(bound)),
+        };
+        let level = match level {
+            grafana::Level::Warning => ThresholdLevel::Warning,
+            grafana::Level::Critical => ThresholdLevel::Critical,
+        };
+        Threshold { above, below, level }
+    };
+    let look = panel.look;
+    Panel {
+        title: panel.title,
+        unit: panel.unit.to_owned(),
+        kind,
+        width: panel.width,
+        queries,
+        description: panel.description,
+        exemplars: panel.exemplars,
+        stacked: look.stacked,
+        log: look.log,
+        min: look.min,
+        max: look.max,
+        repeat,
+        thresholds: look.thresholds.into_iter().take(panel_look::THRESHOLDS_MAX).map(threshold).collect(),
+    }
+}
+
 /// A dashboard of Grafana made into one of ours; `name` names it, otherwise its title does.
 fn of_grafana(document: serde_json::Value, name: Option<&str>) -> Result<(Dashboard, Vec<String>), Fault> {
     let read = grafana::read(document).map_err(|e| Fault::invalid(e.to_string()))?;
     let mut report = read.report;
-    let variable = |v: grafana::Variable| Variable {
-        name: v.name,
-        label: v.label,
-        of: Some(v.of).filter(|of| !of.is_empty()),
-        values: v.values,
-        all: v.all,
-        multi: v.multi,
-    };
-    let variables: Vec<Variable> = read.variables.into_iter().map(variable).collect();
+    let variables = variables_of_grafana(read.variables, &mut report);
     let mut panels = Vec::new();
-    for panel in read.panels {
+    for mut panel in read.panels {
         if panels.len() == PANELS_MAX {
             report.push(format!("panels beyond the first {PANELS_MAX} are left out"));
             break;
         }
         let mut queries = Vec::new();
-        for (expr, legend) in panel.queries.into_iter().take(QUERIES_MAX) {
+        for (expr, legend) in std::mem::take(&mut panel.queries).into_iter().take(QUERIES_MAX) {
             let parsed =
                 filled(&expr, &variables).and_then(|e| tenfold_promql::parse(&e).map_err(|error| error.to_string()));
             match parsed {
@@ -297,16 +404,17 @@ fn of_grafana(document: serde_json::Value, name: Option<&str>) -> Result<(Dashbo
             }
         }
         if !queries.is_empty() {
-            let kind = match panel.shown {
-                grafana::Shown::Graph => PanelKind::Graph,
-                grafana::Shown::Stat => PanelKind::Stat,
-                grafana::Shown::Table => PanelKind::Table,
-                grafana::Shown::Heatmap => PanelKind::Heatmap,
-                grafana::Shown::Top => PanelKind::Top,
-            };
-            let (title, description, width) = (panel.title, panel.description, panel.width);
-            let exemplars = panel.exemplars;
-            panels.push(Panel { title, unit: panel.unit.to_owned(), kind, width, queries, description, exemplars });
+            let repeat = panel.repeat.take().filter(|name| {
+                let known = variables.iter().any(|v| v.name == *name);
+                if !known {
+                    report.push(format!(
+                        "panel `{}`: it is not repeated: there is no variable `{name:.64}`",
+                        panel.title
+                    ));
+                }
+                known
+            });
+            panels.push(panel_of_grafana(panel, queries, repeat));
         }
     }
     if panels.is_empty() {
@@ -400,6 +508,7 @@ mod tests {
             "rate(a{job=~\"$job\"}[$window])",
             "rate(a{job=\"${job}\"}[$__rate_interval] offset $__interval)",
             "a{code=~\"5..$\"} or a{code=~\"(4|5)$|2\"}",
+            "increase(a[${__range_s}s]) * $__interval_ms / ($__to - $__from + $__range_ms)",
         ] {
             check_dashboard(&with_query(expr)).unwrap_or_else(|fault| panic!("{expr}: {fault}"));
         }
@@ -432,16 +541,49 @@ mod tests {
             let fault = check_dashboard(&one).unwrap_err();
             assert!(fault.message.contains(wanted), "{fault}");
         }
+        let mut repeated = with_query("up");
+        repeated.panels[0].repeat = Some("job".to_owned());
+        check_dashboard(&repeated).expect("there is such a variable");
+        repeated.panels[0].repeat = Some("jop".to_owned());
+        assert!(check_dashboard(&repeated).unwrap_err().message.contains("`jop`, which is no variable"));
         let mut wide = with_query("up");
         wide.panels[0].width = 4;
         assert!(check_dashboard(&wide).unwrap_err().message.contains("4 columns"));
     }
 
     #[test]
+    fn variables_of_grafana_that_would_be_refused_are_told() {
+        let list = |name: &str, values: usize| serde_json::json!({"name": name, "type": "custom", "query": (0..values).map(|n| n.to_string()).collect::<Vec<_>>().join(",")});
+        let mut all = vec![
+            list("long", VALUES_MAX + 5),
+            serde_json::json!({"name": "instance", "type": "query", "query": "label_values(up{cluster=\"$cluster\"}, instance)"}),
+            list("long", 1),
+        ];
+        all.extend((0..VARIABLES_MAX).map(|n| list(&format!("v{n}"), 1)));
+        let panels = serde_json::json!([{"type": "stat", "title": "Up", "repeat": "long", "targets": [{"expr": "up"}]},
+                                        {"type": "stat", "title": "Odd", "repeat": "gone", "targets": [{"expr": "up"}]}]);
+        let (made, report) =
+            of_grafana(serde_json::json!({"title": "T", "templating": {"list": all}, "panels": panels}), None)
+                .expect("it is taken");
+        check_dashboard(&made).expect("and right");
+        assert_eq!((made.variables.len(), made.variables[0].values.len()), (VARIABLES_MAX, VALUES_MAX));
+        assert_eq!(made.variables[1].of, None);
+        for (line, wanted) in
+            report.iter().zip(["beyond the first 200", "no variable `cluster`", "stands twice", "at most 20"])
+        {
+            assert!(line.contains(wanted), "{report:?}");
+        }
+        assert_eq!(report.len(), 6, "{report:?}");
+        assert!(report[5].contains("there is no variable `gone`"), "{report:?}");
+        let repeated: Vec<_> = made.panels.iter().map(|panel| panel.repeat.as_deref()).collect();
+        assert_eq!(repeated, [Some("long"), None]);
+    }
+
+    #[test]
     fn a_dashboard_of_grafana_is_taken_with_what_parses() {
         let file = serde_json::json!({"title": "Node / all", "templating": {"list": [
             {"name": "job", "type": "query", "query": "label_values(up, job)", "multi": true}]},
-            "panels": [{"type": "stat", "title": "Up", "targets": [{"expr": "sum(up{job=\"$job\"})", "exemplar": true}, {"expr": "sum("}]},
+            "panels": [{"type": "stat", "title": "Up", "fieldConfig": {"defaults": {"thresholds": {"steps": [{"color": "green", "value": null}, {"color": "red", "value": 80}]}}}, "targets": [{"expr": "sum(up{job=\"$job\"})", "exemplar": true}, {"expr": "sum("}]},
                        {"type": "stat", "title": "Other", "targets": [{"expr": "a{b=\"$c\"}"}]}]});
         let (made, report) = of_grafana(file, None).expect("it is taken");
         check_dashboard(&made).expect("and right");
@@ -449,6 +591,9 @@ mod tests {
         assert!(made.variables[0].multi && made.panels[0].exemplars, "{made:?}");
         assert_eq!(report.len(), 2, "{report:?}");
         assert!(report[1].contains("there is no variable `c`"), "{report:?}");
+        let (step, first) = (&made.panels[0].thresholds, &made.panels[0].queries[0]);
+        assert_eq!(step, &[Threshold { above: Some(80.0), below: None, level: ThresholdLevel::Critical }]);
+        assert_eq!(first.expr, "sum(up{job=\"$job\"})");
         let nothing = of_grafana(serde_json::json!({"panels": [{"type": "text"}]}), None).unwrap_err();
         assert!(nothing.message.contains("nothing of it can be taken"), "{nothing}");
     }

@@ -4,6 +4,7 @@ use tenfold_types::Fault;
 
 use super::conventions::{Names, counts_requests, looked_for, merged};
 use super::dashboards::{Dashboard, Panel, PanelKind, PanelQuery};
+use super::panel_look::{Threshold, ThresholdLevel};
 
 /// The name of the hosts' dashboard.
 pub(super) const HOSTS: &str = "hosts";
@@ -18,6 +19,12 @@ pub(super) fn panel(title: &str, unit: &str, queries: &[(&str, &str)]) -> Panel 
         queries: queries.iter().map(query).collect(),
         description: None,
         exemplars: false,
+        stacked: false,
+        log: false,
+        min: None,
+        max: None,
+        repeat: None,
+        thresholds: Vec::new(),
     }
 }
 
@@ -77,6 +84,10 @@ fn unmeasured(service: &str) -> String {
     )
 }
 
+const fn above(bound: f64, level: ThresholdLevel) -> Threshold {
+    Threshold { above: Some(bound), below: None, level }
+}
+
 /// How busy and how full the hosts are, by the names of node_exporter, and what the services take of them.
 pub(super) fn hosts() -> Dashboard {
     let panels = [
@@ -93,28 +104,40 @@ pub(super) fn hosts() -> Dashboard {
                 "{{instance}}",
             )],
         ),
-        panel(
-            "Fullest file system",
-            "ratio",
-            &[(
-                "max by (instance) (1 - node_filesystem_avail_bytes{job=\"node\"} / node_filesystem_size_bytes{job=\"node\"})",
-                "{{instance}}",
-            )],
-        ),
+        Panel {
+            thresholds: vec![above(0.9, ThresholdLevel::Warning), above(0.97, ThresholdLevel::Critical)],
+            ..panel(
+                "Fullest file system",
+                "ratio",
+                &[(
+                    "max by (instance) (1 - node_filesystem_avail_bytes{job=\"node\"} / node_filesystem_size_bytes{job=\"node\"})",
+                    "{{instance}}",
+                )],
+            )
+        },
         panel(
             "Busiest disk",
             "ratio",
             &[("max by (instance) (rate(node_disk_io_time_seconds_total{job=\"node\"}[1m]))", "{{instance}}")],
         ),
         panel(
-            "Network, bytes a second",
-            "bytes",
+            "Network",
+            "bytes_per_second",
             &[(
                 "sum by (instance) (rate(node_network_receive_bytes_total{job=\"node\",device!=\"lo\"}[1m]) + rate(node_network_transmit_bytes_total{job=\"node\",device!=\"lo\"}[1m]))",
                 "{{instance}}",
             )],
         ),
         panel("Load", "short", &[("node_load1{job=\"node\"}", "{{instance}}")]),
+        panel(
+            "Waiting for processors, disks and memory",
+            "ratio",
+            &[
+                ("rate(node_pressure_cpu_waiting_seconds_total{job=\"node\"}[1m])", "processors of {{instance}}"),
+                ("rate(node_pressure_io_waiting_seconds_total{job=\"node\"}[1m])", "disks of {{instance}}"),
+                ("rate(node_pressure_memory_waiting_seconds_total{job=\"node\"}[1m])", "memory of {{instance}}"),
+            ],
+        ),
         panel(
             "Processors by service",
             "short",

@@ -275,7 +275,7 @@ impl App {
         let answer = tokio::time::timeout(CLUSTER_TIMEOUT, self.ask_cluster("/api/v1/series", &asked)).await;
         let late = Fault::new(ErrorCode::Timeout, format!("the cluster did not answer within {CLUSTER_TIMEOUT:?}"));
         let Some(answer) = answer.map_err(|_| late)?? else { return Ok(None) };
-        let mut series = answer["data"].as_array().cloned().unwrap_or_default();
+        let mut series = answer.json["data"].as_array().cloned().unwrap_or_default();
         series.truncate(CLUSTER_SERIES_MAX);
         Ok(Some(series))
     }

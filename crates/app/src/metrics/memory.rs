@@ -1,10 +1,11 @@
-//! How much memory this process may have, and what queries may hold of it.
+//! How much memory this process may have, and what queries and other long answers may hold of it.
 
 use std::fs::read_to_string;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 
-use tenfold_promql::{Limits, Pool};
+use tenfold_promql::{Held, Limits, Pool};
+use tenfold_types::{Fault, Labels};
 
 /// Of the memory that the process may have, queries may hold one part in so many. What they read and what the answers of
 /// several are written with comes on top.
@@ -21,6 +22,61 @@ static POOL: LazyLock<Arc<Pool>> = LazyLock::new(|| {
 /// others ask.
 pub(super) fn query_limits(own: Limits, shared: bool) -> Limits {
     Limits { bytes_max: own.bytes_max.min(POOL.bytes_max()), shared: shared.then(|| POOL.clone()), ..own }
+}
+
+/// Labels in memory, in bytes, roughly.
+pub(super) fn labels_bytes(labels: &Labels) -> u64 {
+    labels.iter().map(|(name, value)| (name.len() + value.len() + 2 * size_of::<String>()) as u64).sum()
+}
+
+/// Memory of an answer that no evaluation makes: within what one query may hold, and out of what all queries share. It is given
+/// back when this is dropped.
+#[derive(Debug)]
+pub struct AnswerMemory {
+    held: Held,
+    bytes: u64,
+    bytes_max: u64,
+}
+
+impl AnswerMemory {
+    pub(super) fn new(limits: &Limits) -> Self {
+        Self::of(POOL.clone(), limits.bytes_max)
+    }
+
+    /// The same for what a rule asks: as much at most, and out of nobody's share.
+    pub(super) fn of_rule(limits: &Limits) -> Self {
+        Self { held: Held::of(None), bytes: 0, bytes_max: limits.bytes_max.min(POOL.bytes_max()) }
+    }
+
+    fn of(pool: Arc<Pool>, bytes_max: u64) -> Self {
+        let bytes_max = bytes_max.min(pool.bytes_max());
+        Self { held: Held::of(Some(pool)), bytes: 0, bytes_max }
+    }
+
+    /// So many bytes more; an error names the limit that they would break.
+    pub fn take(&mut self, bytes: u64) -> Result<(), Fault> {
+        self.bytes = self.bytes.saturating_add(bytes);
+        if self.bytes > self.bytes_max {
+            return Err(Fault::invalid(format!(
+                "the answer takes more than {} bytes of memory, which is what one may take (metrics.query.bytes_max, and \
+                 at most a part of the memory there is)",
+                self.bytes_max
+            ))
+            .advice("set `limit`, add matchers or ask for less time; an operator sets metrics.query.bytes_max"));
+        }
+        self.held.take(bytes).map_err(|e| super::query::query_fault(&e, ""))
+    }
+
+    /// What was taken so far.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Gives back all but so many bytes, and leaves those to whoever keeps the answer.
+    pub(super) fn keep(self, bytes: u64) -> Held {
+        self.held.give(self.bytes.saturating_sub(bytes));
+        self.held
+    }
 }
 
 /// The least of what the machine has and what the control groups above the process allow.
@@ -62,6 +118,38 @@ mod tests {
             std::fs::write(path, text).expect("a file");
         }
         allowed_bytes(root.path())
+    }
+
+    #[test]
+    fn what_answers_take_is_bounded_by_one_and_by_all_and_given_back() {
+        let pool = Arc::new(Pool::new(100));
+        let mut one = AnswerMemory::of(pool.clone(), 70);
+        assert!(one.take(70).is_ok());
+        let refused = one.take(1).expect_err("71 are too many for one").message;
+        assert!(refused.contains("more than 70 bytes") && refused.contains("metrics.query.bytes_max"), "{refused}");
+        drop(one);
+        let (mut first, mut second) = (AnswerMemory::of(pool.clone(), 1_000), AnswerMemory::of(pool.clone(), 1_000));
+        assert!(first.take(60).is_ok());
+        let refused = second.take(41).expect_err("101 are too many for all").message;
+        assert!(refused.contains("more than 100 bytes together"), "{refused}");
+        drop(second);
+        let kept = first.keep(10);
+        let mut third = AnswerMemory::of(pool.clone(), 1_000);
+        assert!(third.take(90).is_ok(), "50 of 60 were given back");
+        drop((kept, third));
+        assert!(AnswerMemory::of(pool, 1_000).take(100).is_ok());
+    }
+
+    #[test]
+    fn a_rule_has_its_own_bound_and_shares_with_nobody() {
+        let mut rule = AnswerMemory::of_rule(&Limits { bytes_max: 70, ..Limits::default() });
+        assert!(rule.take(70).is_ok());
+        assert!(rule.take(1).expect_err("71 are too many").message.contains("more than 70 bytes"));
+        let mut large = AnswerMemory::of_rule(&Limits { bytes_max: u64::MAX, ..Limits::default() });
+        let all = POOL.bytes_max();
+        assert!(large.take(all).is_ok());
+        let mut other = AnswerMemory::of_rule(&Limits { bytes_max: u64::MAX, ..Limits::default() });
+        assert!(other.take(all).is_ok(), "what one holds is not missing to another");
     }
 
     const MEMORY: (&str, &str) = ("proc/meminfo", "MemTotal:       2097152 kB\nMemFree: 1 kB\n");

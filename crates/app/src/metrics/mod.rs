@@ -19,13 +19,16 @@ mod graphite;
 mod ingest_page;
 #[cfg(test)]
 mod limits_tests;
+mod listed;
 mod live;
 pub(crate) mod markers;
 mod memory;
+mod newest;
 #[cfg(test)]
 mod old_time;
 mod own;
 mod page;
+mod panel_look;
 mod pools;
 mod push;
 mod pushed;
@@ -62,11 +65,14 @@ pub use exemplars::Exemplars;
 pub use graphite::BadLines;
 pub use live::{LivePoints, LiveQuery, LiveReader, Steps, Waiting};
 pub use markers::{Marker, MarkerKind, MarkerQuery};
+pub use memory::AnswerMemory;
+pub use newest::{Newest, NewestSamples};
 pub use own::Own;
+pub use panel_look::{Threshold, ThresholdLevel};
 pub use pools::{Dropped, PoolStatus};
 pub use push::{PUSHES_MAX, PushFault, Pushed, RefusedOf, Source, SourceStatus};
 pub use query::{Answer, EachSeries, How, SeriesFilter, Told};
-pub use remote::{Cluster, ForwardBatch, Forwarder, ReceiverStatus};
+pub use remote::{Cluster, ClusterAnswer, ForwardBatch, Forwarder, ReceiverStatus};
 pub use scrape::{Scraped, TargetFamily};
 pub use statsd::Aggregator;
 pub use store_view::StoreView;
@@ -149,7 +155,12 @@ impl State {
         let (tsdb, report) = Tsdb::open(&dir, options).map_err(|e| Fault::internal(e.to_string()))?;
         let own = Own::default();
         let damage = damage::Damage::new(&dir, &report.quarantined, &own);
-        tracing::info!(samples = report.replayed_samples, blocks = report.blocks, "samples are open");
+        if report.damaged_bytes > 0 || report.orphan_samples > 0 {
+            let (bytes, orphans) = (report.damaged_bytes, report.orphan_samples);
+            tracing::error!(bytes, orphans, "the log of samples is damaged in places; the rest of it was read");
+        }
+        let torn_bytes = report.torn_bytes;
+        tracing::info!(samples = report.replayed_samples, blocks = report.blocks, torn_bytes, "samples are open");
         Ok(Self {
             tsdb: Arc::new(tsdb),
             series_max,
@@ -291,7 +302,12 @@ async fn keep_synced(app: &App, stop: &CancellationToken) {
     let mut sync = tokio::time::interval(SYNC);
     sync.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     while stop.run_until_cancelled(sync.tick()).await.is_some() {
-        on_disk(app, |tsdb, _| tsdb.sync()).await;
+        // A store that takes no more since a flush failed is told of by each maintenance: not once a second for ever.
+        on_disk(app, |tsdb, _| match tsdb.sync() {
+            Err(TsdbError::Fenced) => Ok(()),
+            done => done,
+        })
+        .await;
         sync_queues(app).await;
     }
 }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tenfold_promql::{
-    AggregateRow, Interrupt, Output, Query, QueryError, Queryable, Reach, ReadRows, ReadSamples, RowsData, Run,
-    SeriesData, Threads,
+    AggregateRow, Interrupt, Limits, Output, Query, QueryError, Queryable, Reach, ReadRows, ReadSamples, RowsData, Run,
+    SeriesData, StepCounts, Threads,
 };
 use tenfold_tsdb::{CoarseSeries, SeriesChunks, Tsdb, TsdbError};
 use tenfold_types::{ErrorCode, Fault, HistogramPoint, Labels, Matcher, Point, Timestamp};
@@ -41,6 +41,10 @@ pub struct How {
     pub timeout_ms: Option<u64>,
     /// How far back the newest sample of a series still counts, where that is not five minutes.
     pub lookback_ms: Option<i64>,
+    /// Say how many samples each step looked at.
+    pub per_step: bool,
+    /// A rule asks: what others ask takes no memory from its answer.
+    pub by_rule: bool,
 }
 
 impl How {
@@ -50,9 +54,26 @@ impl How {
     }
 }
 
+impl How {
+    /// Counts by step, where they are asked for.
+    fn counts(&self, start_ms: i64, end_ms: i64, step_ms: i64) -> Option<StepCounts> {
+        let steps = end_ms.saturating_sub(start_ms).checked_div(step_ms).unwrap_or(0).saturating_add(1);
+        // A query of more steps is refused.
+        let steps = usize::try_from(steps).unwrap_or(1).min(Limits::default().steps_max);
+        self.per_step.then(|| StepCounts::new(start_ms, step_ms, steps))
+    }
+}
+
 impl Default for How {
     fn default() -> Self {
-        Self { explain: false, rows_max_ms: i64::MAX, timeout_ms: None, lookback_ms: None }
+        Self {
+            explain: false,
+            rows_max_ms: i64::MAX,
+            timeout_ms: None,
+            lookback_ms: None,
+            per_step: false,
+            by_rule: false,
+        }
     }
 }
 
@@ -173,7 +194,7 @@ impl SeriesFilter {
         Ok(Self { selectors: parsed, start_ms, end_ms })
     }
 
-    fn each(&self) -> impl Iterator<Item = &[Matcher]> {
+    pub(super) fn each(&self) -> impl Iterator<Item = &[Matcher]> {
         let all: &[Matcher] = &[];
         self.selectors.iter().map(Vec::as_slice).chain(self.selectors.is_empty().then_some(all))
     }
@@ -318,27 +339,6 @@ impl super::State {
         Ok(all)
     }
 
-    pub fn label_names(&self, filter: &SeriesFilter) -> Result<Vec<String>, Fault> {
-        let mut all = Vec::new();
-        for matchers in filter.each() {
-            all.extend(self.tsdb.label_names(matchers, filter.start_ms, filter.end_ms).map_err(|e| store_fault(&e))?);
-        }
-        all.sort_unstable();
-        all.dedup();
-        Ok(all)
-    }
-
-    pub fn label_values(&self, name: &str, filter: &SeriesFilter) -> Result<Vec<String>, Fault> {
-        let mut all = Vec::new();
-        for matchers in filter.each() {
-            let values = self.tsdb.label_values(name, matchers, filter.start_ms, filter.end_ms);
-            all.extend(values.map_err(|e| store_fault(&e))?);
-        }
-        all.sort_unstable();
-        all.dedup();
-        Ok(all)
-    }
-
     /// Known series, in memory and on disk.
     pub fn series_count(&self) -> usize {
         self.tsdb.stats().series
@@ -376,14 +376,14 @@ impl App {
     /// The same with what it took; with `explain` by node of the expression.
     pub async fn query_told(&self, expr: &str, at: Timestamp, how: How) -> Result<Told, Fault> {
         if self.metrics.is_remote {
-            super::remote::check(how)?;
             let asked = [("query", expr.to_owned()), ("time", super::remote::seconds(at.millis()))];
-            if let Some(told) = self.told_by_cluster("/api/v1/query", &asked).await? {
+            if let Some(told) = self.told_by_cluster("/api/v1/query", &asked, how).await? {
                 return Ok(told);
             }
         }
         let run = move |query: &Query<'_>, parsed: &tenfold_promql::ast::Expr| {
-            tenfold_promql::instant(&how.of(query), parsed, at.millis())
+            let counts = how.counts(at.millis(), at.millis(), 0);
+            tenfold_promql::instant(&Query { steps: counts.as_ref(), ..how.of(query) }, parsed, at.millis())
         };
         self.bounded(expr, how, Extent::INSTANT, run).await
     }
@@ -413,7 +413,6 @@ impl App {
         how: How,
     ) -> Result<Told, Fault> {
         if self.metrics.is_remote {
-            super::remote::check(how)?;
             let seconds = super::remote::seconds;
             let asked = [
                 ("query", expr.to_owned()),
@@ -421,12 +420,14 @@ impl App {
                 ("end", seconds(end.millis())),
                 ("step", seconds(step_ms)),
             ];
-            if let Some(told) = self.told_by_cluster("/api/v1/query_range", &asked).await? {
+            if let Some(told) = self.told_by_cluster("/api/v1/query_range", &asked, how).await? {
                 return Ok(told);
             }
         }
         let run = move |query: &Query<'_>, parsed: &tenfold_promql::ast::Expr| {
-            tenfold_promql::range(&how.of(query), parsed, start.millis(), end.millis(), step_ms)
+            let counts = how.counts(start.millis(), end.millis(), step_ms);
+            let query = Query { steps: counts.as_ref(), ..how.of(query) };
+            tenfold_promql::range(&query, parsed, start.millis(), end.millis(), step_ms)
         };
         self.bounded(expr, how, Extent::of(start.millis(), end.millis(), step_ms), run).await
     }
@@ -474,23 +475,28 @@ impl App {
         let running = limits.concurrency_max.saturating_sub(self.metrics.queries.available_permits()).max(1);
         let place = place_of(&self.metrics, expr, how, extent);
         let threads = if place == Place::Apart { (processors() / running).max(1) } else { 1 };
-        let means = Means { threads, rows_max_ms: how.rows_max_ms, explain: how.explain, shared: true };
+        let means = Means { threads, rows_max_ms: how.rows_max_ms, explain: how.explain, shared: !how.by_rule };
         let interrupt = Arc::new(Interrupt::default());
         let guard = Cancel(interrupt.clone());
-        let result = if place != Place::Apart {
-            let here = || catch_unwind(AssertUnwindSafe(|| self.metrics.evaluate(expr, &interrupt, means, run)));
-            if place == Place::AtOnce { here() } else { tokio::task::block_in_place(here) }.ok()
-        } else {
-            let (app, expr, seen) = (self.clone(), expr.to_owned(), interrupt.clone());
-            let mut work = tokio::task::spawn_blocking(move || app.metrics.evaluate(&expr, &seen, means, run));
-            let result = tokio::select! {
-                result = &mut work => result,
-                () = tokio::time::sleep_until(deadline) => {
-                    interrupt.time_out(allowed_ms);
-                    work.await
-                }
-            };
-            result.ok()
+        let result = match place {
+            Place::AtOnce => {
+                catch_unwind(AssertUnwindSafe(|| self.metrics.evaluate(expr, &interrupt, means, run))).ok()
+            }
+            Place::Here => tokio::task::block_in_place(|| {
+                catch_unwind(AssertUnwindSafe(|| self.metrics.evaluate(expr, &interrupt, means, run))).ok()
+            }),
+            Place::Apart => {
+                let (app, expr, seen) = (self.clone(), expr.to_owned(), interrupt.clone());
+                let mut work = tokio::task::spawn_blocking(move || app.metrics.evaluate(&expr, &seen, means, run));
+                let result = tokio::select! {
+                    result = &mut work => result,
+                    () = tokio::time::sleep_until(deadline) => {
+                        interrupt.time_out(allowed_ms);
+                        work.await
+                    }
+                };
+                result.ok()
+            }
         };
         drop(guard);
         let answer = result.ok_or_else(|| Fault::internal("the query ended in a panic"))??;

@@ -4,6 +4,7 @@
 //! on disk. What the server scrapes and says of itself stays in the own store for a day as well: parts of the server look at
 //! the newest of it.
 
+mod cost;
 mod histograms;
 
 use std::sync::Arc;
@@ -16,8 +17,11 @@ use tenfold_promql::{Output, Sample, Series, Value, VectorSample};
 use tenfold_tsdb::SeriesWrite;
 use tenfold_types::{ErrorCode, Fault, HistogramPoint, Labels, Point, Timestamp};
 
-use super::{How, State, Told};
+use super::{AnswerMemory, How, State, Told};
 use crate::App;
+
+/// Of the memory that the text of an answer and its tree take, what is read of them takes one part in so many.
+const READ_PART: u64 = 5;
 
 /// Series on their way out.
 pub type ForwardBatch<'a> = [SeriesWrite<'a>];
@@ -34,8 +38,20 @@ pub trait Forwarder: Send + Sync {
 /// Answers questions with Prometheus' API.
 #[async_trait]
 pub trait Cluster: Send + Sync {
-    /// The whole answer, whose status is `success`.
-    async fn ask(&self, path: &str, parameters: &[(String, String)]) -> Result<Json, Fault>;
+    /// The whole answer, whose status is `success`. What is read of it takes its memory from `memory` before it is kept.
+    async fn ask(
+        &self,
+        path: &str,
+        parameters: &[(String, String)],
+        memory: AnswerMemory,
+    ) -> Result<ClusterAnswer, Fault>;
+}
+
+/// What a cluster answered, with the memory it is held against.
+#[derive(Debug)]
+pub struct ClusterAnswer {
+    pub json: Json,
+    pub memory: AnswerMemory,
 }
 
 /// How sending on to one store goes, since the server started.
@@ -106,32 +122,64 @@ impl State {
 
 impl App {
     /// The cluster's answer, when one answers here.
-    pub async fn ask_cluster(&self, path: &str, parameters: &[(String, String)]) -> Result<Option<Json>, Fault> {
+    pub async fn ask_cluster(
+        &self,
+        path: &str,
+        parameters: &[(String, String)],
+    ) -> Result<Option<ClusterAnswer>, Fault> {
+        self.ask_within(path, parameters, AnswerMemory::new(&self.metrics.query_limits.limits())).await
+    }
+
+    async fn ask_within(
+        &self,
+        path: &str,
+        parameters: &[(String, String)],
+        memory: AnswerMemory,
+    ) -> Result<Option<ClusterAnswer>, Fault> {
         let Some(cluster) = self.metrics.cluster.get() else { return Ok(None) };
         // As any query: a cluster that hangs must not hold up whoever asks, rules above all.
         let allowed_ms = self.metrics.query_limits.timeout_ms;
         let deadline = tokio::time::Instant::now() + Duration::from_millis(allowed_ms);
         let _place = self.query_place(deadline, allowed_ms).await?;
-        match tokio::time::timeout_at(deadline, cluster.ask(path, parameters)).await {
+        match tokio::time::timeout_at(deadline, cluster.ask(path, parameters, memory)).await {
             Ok(answer) => answer.map(Some),
             Err(_) => Err(Fault::new(ErrorCode::Timeout, format!("the cluster did not answer within {allowed_ms} ms"))),
         }
     }
 
-    /// The answer of the cluster as one of the own store.
+    /// The answer of the cluster as one of the own store. An explained one has a single node: what happens within the cluster
+    /// is only known to it.
     pub(super) async fn told_by_cluster(
         &self,
         path: &str,
         parameters: &[(&str, String)],
+        how: How,
     ) -> Result<Option<Told>, Fault> {
+        let mut asked: Vec<_> = parameters.iter().map(|(n, v)| ((*n).to_owned(), v.clone())).collect();
+        asked.extend(cost::parameters(how));
         let started = tokio::time::Instant::now();
-        let parameters: Vec<_> = parameters.iter().map(|(n, v)| ((*n).to_owned(), v.clone())).collect();
-        let Some(answer) = self.ask_cluster(path, &parameters).await? else { return Ok(None) };
-        let value = value(&answer["data"])
-            .ok_or_else(|| Fault::unavailable("the cluster's answer is not one of Prometheus' API"))?;
-        let answer = Output::of(value);
+        let limits = self.metrics.query_limits.limits();
+        let memory = if how.by_rule { AnswerMemory::of_rule(&limits) } else { AnswerMemory::new(&limits) };
+        let answer = self.ask_within(path, &asked, memory).await?;
+        let Some(ClusterAnswer { json, memory }) = answer else { return Ok(None) };
         let elapsed_ms = started.elapsed().as_secs_f64() * 1000.0;
-        Ok(Some(Told { answer, queued_ms: 0.0, elapsed_ms, threads: 0 }))
+        let value = value(&json["data"])
+            .ok_or_else(|| Fault::unavailable("the cluster's answer is not one of Prometheus' API"))?;
+        let expr = parameters.iter().find(|(name, _)| *name == "query").map_or("", |(_, expr)| expr.as_str());
+        let cost = cost::Cost::of(&json["data"]["stats"]);
+        let mut answer = Output::of(value);
+        answer.annotations = cost::remarks(&json, expr);
+        answer.samples_read = cost.samples;
+        answer.bytes_held = memory.bytes();
+        if how.explain {
+            answer.plan = vec![cost.node(expr, &answer.value, elapsed_ms)];
+        }
+        // The text and its tree go, and what was read of them is some part of both.
+        drop(json);
+        let kept = memory.bytes() / READ_PART;
+        answer.held = memory.keep(kept);
+        let queued_ms = cost.queued_ms.unwrap_or(0.0);
+        Ok(Some(Told { answer, queued_ms, elapsed_ms, threads: 0 }))
     }
 }
 
@@ -201,13 +249,9 @@ pub(super) fn seconds(ms: i64) -> String {
     format!("{}{}.{:03}", if ms < 0 { "-" } else { "" }, ms.abs() / 1000, ms.abs() % 1000)
 }
 
-/// What cannot be asked of a cluster.
-pub(super) fn check(how: How) -> Result<(), Fault> {
-    if how.explain {
-        return Err(Fault::new(ErrorCode::BadRequest, "a query that a cluster answers cannot be explained here"));
-    }
-    Ok(())
-}
+#[cfg(test)]
+#[path = "remote/asked_tests.rs"]
+mod asked;
 
 #[cfg(test)]
 mod tests {

@@ -53,10 +53,45 @@ pub struct CalendarImported {
     pub skipped: Vec<String>,
 }
 
+/// What a person does in a shift of a calendar.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    OnCall,
+    Behind,
+    Shadow,
+}
+
+impl Part {
+    /// What its events say between the person and the schedule.
+    const fn words(self) -> &'static str {
+        match self {
+            Self::OnCall => "on call",
+            Self::Behind => "stands behind",
+            Self::Shadow => "learns along",
+        }
+    }
+    /// Keeps the names of a person's events apart where one has two parts in one span.
+    const fn mark(self) -> &'static str {
+        match self {
+            Self::OnCall => "",
+            Self::Behind => "-behind",
+            Self::Shadow => "-shadow",
+        }
+    }
+}
+
 /// The same shift has the same name in every answer.
-fn event(schedule: &str, span: &Span, person: &str) -> IcsShift {
+fn event(schedule: &str, span: &Span, person: &str, part: Part) -> IcsShift {
     let mut notes = Vec::new();
-    notes.extend(span.secondary.as_ref().map(|p| format!("Behind: {p}")));
+    if part != Part::OnCall && !span.people.is_empty() {
+        notes.push(format!("On call: {}", span.people.join(", ")));
+    }
+    if part != Part::Behind {
+        notes.extend(span.secondary.as_ref().map(|p| format!("Behind: {p}")));
+    }
+    if part == Part::OnCall && !span.shadows.is_empty() {
+        notes.push(format!("Learns along: {}", span.shadows.join(", ")));
+    }
     if !span.overrides.is_empty() {
         notes.push("By an override".to_owned());
     }
@@ -64,21 +99,30 @@ fn event(schedule: &str, span: &Span, person: &str) -> IcsShift {
         notes.push("Fallback: nobody else is on call".to_owned());
     }
     IcsShift {
-        uid: format!("{schedule}.{}.{person}@tenfold", span.since.millis() / 1_000),
+        uid: format!("{schedule}.{}{}.{person}@tenfold", span.since.millis() / 1_000, part.mark()),
         start: span.since,
         end: span.until,
-        summary: format!("{person} on call: {schedule}"),
+        summary: format!("{person} {}: {schedule}", part.words()),
         description: notes.join("\n"),
     }
 }
 
+/// A schedule's calendar has who is on call and nobody else, for other programs page by it; who stands behind and who
+/// learns are notes there. In a person's own calendar these are events too.
 fn events(of: &Schedule, now: Timestamp, person: Option<&str>) -> Vec<IcsShift> {
-    let spans = of.spans(now.plus_ms(-PAST_MS), now.plus_ms(COMING_MS));
-    let of_span = |span: &Span| {
-        let wanted = span.people.iter().filter(|p| person.is_none_or(|wanted| wanted == p.as_str()));
-        wanted.map(|p| event(&of.name, span, p)).collect::<Vec<_>>()
-    };
-    spans.iter().flat_map(of_span).collect()
+    let mut out = Vec::new();
+    for span in of.spans(now.plus_ms(-PAST_MS), now.plus_ms(COMING_MS)) {
+        let on_call = span.people.iter().map(|p| (p, Part::OnCall));
+        let behind = span.secondary.iter().map(|p| (p, Part::Behind));
+        let shadows = span.shadows.iter().map(|p| (p, Part::Shadow));
+        let parts = on_call.chain(behind).chain(shadows);
+        let wanted = parts.filter(|(p, part)| match person {
+            Some(wanted) => wanted == p.as_str(),
+            None => *part == Part::OnCall,
+        });
+        out.extend(wanted.map(|(p, part)| event(&of.name, &span, p, part)));
+    }
+    out
 }
 
 impl App {
@@ -146,7 +190,7 @@ impl App {
         .await
     }
 
-    /// The calendar behind a secret: all shifts of its person, or of its schedule.
+    /// The calendar behind a secret: all shifts of its person, also behind others and as a shadow, or of its schedule.
     pub async fn calendar(&self, secret: &str) -> Result<String, Fault> {
         let (now, hash) = (self.now(), digest(secret));
         let (feed, all) = self
@@ -198,6 +242,11 @@ impl App {
             let people = everybody(t.tx())?;
             let mut out = CalendarImported { overrides: Vec::new(), skipped: Vec::new() };
             for event in found {
+                if beside_on_call(&event.uid) {
+                    let when = minute(event.start);
+                    out.skipped.push(format!("`{}` from {when} is not a shift on call", event.summary));
+                    continue;
+                }
                 let login = match named(&people, &event) {
                     Ok(person) => person.login.clone(),
                     Err(why) => {
@@ -225,6 +274,16 @@ impl App {
         })
         .await
     }
+}
+
+/// Whether an event of our own calendars says who stands behind or learns; read back, it puts nobody on call.
+fn beside_on_call(uid: &str) -> bool {
+    let marked = |piece: &str| {
+        let marks = [Part::Behind.mark(), Part::Shadow.mark()];
+        let second = marks.iter().find_map(|mark| piece.strip_suffix(*mark));
+        second.is_some_and(|second| !second.is_empty() && second.bytes().all(|b| b.is_ascii_digit()))
+    };
+    uid.ends_with("@tenfold") && uid.split('.').skip(1).any(marked)
 }
 
 /// Whose shifts an address has.
@@ -358,6 +417,27 @@ mod tests {
             end: Timestamp(1),
         };
         named(&people, &event).map(|p| p.login.clone())
+    }
+
+    #[test]
+    fn only_our_own_events_beside_on_call_are_known_by_their_name() {
+        let span = Span {
+            since: Timestamp(1_795_000_000_000),
+            until: Timestamp(1_795_003_600_000),
+            people: vec!["ana".to_owned()],
+            shadows: vec!["mei".to_owned()],
+            secondary: Some("raj".to_owned()),
+            layer: None,
+            overrides: Vec::new(),
+            fallback: false,
+        };
+        for (part, beside) in [(Part::OnCall, false), (Part::Behind, true), (Part::Shadow, true)] {
+            for schedule in ["web", "web-shadow", "eu.web"] {
+                let uid = event(schedule, &span, "ana", part).uid;
+                assert_eq!(beside_on_call(&uid), beside, "{uid}");
+            }
+        }
+        assert!(!beside_on_call("x.7-shadow.ana@example.org"), "somebody else's");
     }
 
     #[test]

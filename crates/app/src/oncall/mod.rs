@@ -17,6 +17,7 @@ mod readiness;
 mod rest;
 mod schedules;
 mod swaps;
+mod teams;
 mod views;
 
 use std::collections::BTreeMap;
@@ -38,9 +39,10 @@ pub use overrides::{NewOverride, TAKE_MS_DEFAULT};
 pub use policies::PolicyUpdate;
 pub(crate) use policies::policy;
 pub use preview::{Draft, PreviewAsk};
-pub use readiness::{EmptyStep, ReadinessPerson, ReadinessView, ScheduleEnd, UnreadyView};
+pub use readiness::{EmptyStep, ReadinessPerson, ReadinessView, ScheduleEnd, TeamTrouble, UnreadyView};
 pub use schedules::ScheduleUpdate;
 pub use swaps::NewSwap;
+pub(crate) use teams::teams;
 pub use views::{
     LayerSpansView, LayerView, OnCallPerson, OnCallView, OverrideView, PolicyView, PreviewView, RestView, ScheduleView,
     SpanView, SwapView, VersionView,

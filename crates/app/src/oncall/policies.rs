@@ -2,19 +2,20 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use tenfold_oncall::{DeployerFirst, Policy, PolicyStep, TargetKind};
+use tenfold_oncall::{DeployerFirst, Policy, PolicyStep, TargetKind, Teams};
 use tenfold_store::{Tx, oncall as store};
 use tenfold_types::{EventDraft, Fault};
 
 use super::{
     schedules::{check_people, to_json},
+    teams,
     views::PolicyView,
 };
 use crate::{App, Caller, Role, people::check_name};
 
 const POLICIES_MAX: usize = 500;
 
-/// What is said when a policy is made or changed.
+/// What is said when a policy is made or changed. A target of a step is a `schedule`, a `person` or a `team`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PolicyUpdate {
@@ -70,8 +71,10 @@ pub(crate) fn policy(tx: &mut dyn Tx, name: &str) -> Result<Option<Policy>, Faul
     Ok(Some(stored(name, &body)?.named(name)))
 }
 
-/// Refuses targets that are not there, so that no step pages into the void.
+/// Refuses targets that are not there, so that no step pages into the void. A team that nobody is in is let through: people
+/// come and go, and the preview and readiness tell of it.
 pub(super) fn check_targets(tx: &mut dyn Tx, update: &PolicyUpdate) -> Result<(), Fault> {
+    let mut members: Option<Teams> = None;
     for target in update.steps.iter().flat_map(|s| &s.targets) {
         match target.kind {
             TargetKind::Person => check_people(tx, std::iter::once(&target.name))?,
@@ -80,6 +83,16 @@ pub(super) fn check_targets(tx: &mut dyn Tx, update: &PolicyUpdate) -> Result<()
                     .advice("make the schedule first, then the policy that pages it"));
             }
             TargetKind::Schedule => {}
+            TargetKind::Team => {
+                if members.is_none() {
+                    members = Some(teams::teams(tx)?);
+                }
+                let n = members.as_ref().and_then(|all| all.get(&target.name)).map_or(0, Vec::len);
+                if let Some(why) = teams::too_large(n) {
+                    return Err(Fault::invalid(format!("the team `{}` {why}", target.name))
+                        .advice("page a schedule of the team, or make two teams of it"));
+                }
+            }
         }
     }
     Ok(())

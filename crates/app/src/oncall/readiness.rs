@@ -6,12 +6,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 use serde_json::json;
 use tenfold_oncall::{
-    Account, Override, Policy, ReachFacts, Schedule, TargetKind, TestFacts, Unready, nobody_from, unready,
+    Account, Override, Policy, ReachFacts, Schedule, TargetKind, Teams, TestFacts, Unready, nobody_from, paged_members,
+    unready,
 };
 use tenfold_store::{Tx, oncall as store};
 use tenfold_types::{Actor, EventDraft, Fault, Severity, Source, Timestamp};
 
-use super::{policies::all_policies, schedules, schedules::minute};
+use super::{policies::all_policies, schedules, schedules::minute, teams};
 use crate::{
     App,
     alerts::Channel,
@@ -49,7 +50,7 @@ pub struct ReadinessPerson {
     pub name: String,
     /// Schedules in which they have a shift.
     pub schedules: Vec<String>,
-    /// Policies that name them.
+    /// Policies that name them, or a team that they are in.
     pub policies: Vec<String>,
     /// Channels by which a page goes, without their addresses.
     pub ways: Vec<String>,
@@ -74,6 +75,16 @@ pub struct EmptyStep {
     pub from: Timestamp,
 }
 
+/// A team that policies page and that has nobody, or more people than a page to a team goes to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct TeamTrouble {
+    pub team: String,
+    /// Policies that name it.
+    pub policies: Vec<String>,
+    /// As a sentence goes on after the team's name.
+    pub text: String,
+}
+
 /// A schedule that comes to its end: somebody is on it, and then nobody is any more. So it is with shifts that were imported as
 /// overrides, and with layers that have an end.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
@@ -96,6 +107,8 @@ pub struct ReadinessView {
     /// By name.
     pub people: Vec<ReadinessPerson>,
     pub steps: Vec<EmptyStep>,
+    /// Teams that policies name and that have nobody or too many.
+    pub teams: Vec<TeamTrouble>,
     /// Those whose last shift ends within two weeks, the first to end first.
     pub ends: Vec<ScheduleEnd>,
 }
@@ -105,6 +118,7 @@ struct Facts {
     schedules: BTreeMap<String, Schedule>,
     policies: Vec<Policy>,
     people: BTreeMap<String, Person>,
+    teams: Teams,
     tests: BTreeMap<String, TestFacts>,
 }
 
@@ -139,24 +153,37 @@ impl App {
 fn facts(tx: &mut dyn Tx, people: BTreeMap<String, Person>, now: Timestamp) -> Result<Facts, Fault> {
     let schedules: BTreeMap<_, _> = schedules(tx, now)?.into_iter().map(|s| (s.name.clone(), s)).collect();
     let policies = all_policies(store::policies(tx)?)?;
+    let teams = teams::of_people(people.values());
     let mut tests = BTreeMap::new();
-    for login in may_be_named(&schedules, &policies).into_iter().filter(|login| people.contains_key(*login)) {
+    for login in may_be_named(&schedules, &policies, &teams).into_iter().filter(|login| people.contains_key(*login)) {
         if let Some(test) = last_test(tx, login)? {
             tests.insert(login.to_owned(), test);
         }
     }
-    Ok(Facts { schedules, policies, people, tests })
+    Ok(Facts { schedules, policies, people, teams, tests })
 }
 
 /// Everybody whom a schedule or a policy names, with a shift or without.
-fn may_be_named<'a>(schedules: &'a BTreeMap<String, Schedule>, policies: &'a [Policy]) -> BTreeSet<&'a str> {
+fn may_be_named<'a>(
+    schedules: &'a BTreeMap<String, Schedule>,
+    policies: &'a [Policy],
+    teams: &'a Teams,
+) -> BTreeSet<&'a str> {
     let mut all = BTreeSet::new();
     for schedule in schedules.values() {
         all.extend(schedule.versions().iter().flat_map(|version| version.plan.people()));
         all.extend(schedule.overrides.iter().flat_map(Override::people).map(String::as_str));
     }
-    let targets = policies.iter().flat_map(|policy| &policy.steps).flat_map(|step| &step.targets);
-    all.extend(targets.filter(|target| target.kind == TargetKind::Person).map(|target| target.name.as_str()));
+    for target in policies.iter().flat_map(|policy| &policy.steps).flat_map(|step| &step.targets) {
+        match target.kind {
+            TargetKind::Person => {
+                all.insert(target.name.as_str());
+            }
+            TargetKind::Team => all.extend(paged_members(teams, &target.name).iter().map(String::as_str)),
+            // Its people are in already.
+            TargetKind::Schedule => {}
+        }
+    }
     all
 }
 
@@ -172,12 +199,18 @@ fn named(facts: &Facts, from: Timestamp, to: Timestamp) -> BTreeMap<String, Name
         }
     }
     for policy in &facts.policies {
-        let targets = policy.steps.iter().flat_map(|step| &step.targets);
-        for target in targets.filter(|target| target.kind == TargetKind::Person) {
-            let named = all.entry(target.name.clone()).or_default();
-            named.policies.insert(policy.name.clone());
-            // At any hour.
-            named.shifts.push((from, from.plus_ms(DAY_MS)));
+        for target in policy.steps.iter().flat_map(|step| &step.targets) {
+            let logins: &[String] = match target.kind {
+                TargetKind::Person => std::slice::from_ref(&target.name),
+                TargetKind::Team => paged_members(&facts.teams, &target.name),
+                TargetKind::Schedule => &[],
+            };
+            for login in logins {
+                let named = all.entry(login.clone()).or_default();
+                named.policies.insert(policy.name.clone());
+                // At any hour.
+                named.shifts.push((from, from.plus_ms(DAY_MS)));
+            }
         }
     }
     all
@@ -212,16 +245,32 @@ fn view(facts: &Facts, reach: &Reach, test_days: u32, now: Timestamp) -> Readine
     let mut steps = Vec::new();
     for policy in &facts.policies {
         for (n, step) in policy.steps.iter().enumerate() {
-            if let Some(from) = nobody_from(&step.targets, &facts.schedules, &can_act, now, until) {
+            if let Some(from) = nobody_from(&step.targets, &facts.schedules, &facts.teams, &can_act, now, until) {
                 steps.push(EmptyStep { policy: policy.name.clone(), step: n + 1, from });
             }
         }
     }
     let mut ends: Vec<ScheduleEnd> = facts.schedules.values().filter_map(|of| end_of(of, now, until)).collect();
     ends.sort_by(|a, b| a.at.cmp(&b.at).then_with(|| a.schedule.cmp(&b.schedule)));
-    let mut view = ReadinessView { at: now, until, test_days, people, steps, ends };
+    let mut view = ReadinessView { at: now, until, test_days, people, steps, teams: team_troubles(facts), ends };
     view.people.sort_by(|a, b| a.name.cmp(&b.name).then_with(|| a.login.cmp(&b.login)));
     view
+}
+
+/// Teams that policies name and that cannot be paged as a whole.
+fn team_troubles(facts: &Facts) -> Vec<TeamTrouble> {
+    let mut named: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for policy in &facts.policies {
+        for team in teams::named_by(policy) {
+            named.entry(team).or_default().push(policy.name.clone());
+        }
+    }
+    let trouble = |(team, policies): (&str, Vec<String>)| {
+        let members = facts.teams.get(team).map_or(0, Vec::len);
+        let text = if members == 0 { "has nobody in it".to_owned() } else { teams::too_large(members)? };
+        Some(TeamTrouble { team: team.to_owned(), policies, text })
+    };
+    named.into_iter().filter_map(trouble).collect()
 }
 
 /// When a schedule has its last shift, if that is before `until` and long enough before the next one.
@@ -289,16 +338,20 @@ impl ReadinessView {
             .steps
             .iter()
             .map(|step| format!("step {} of {} has nobody from {} on", step.step, step.policy, minute(step.from)));
+        let teams = self
+            .teams
+            .iter()
+            .map(|of| format!("the team {}, which {} pages, {}", of.team, of.policies.join(" and "), of.text));
         let end =
             |end: &ScheduleEnd| format!("the schedule {} has nobody any more from {} on", end.schedule, minute(end.at));
         let ends = self.ends.iter().map(end);
-        gone.into_iter().map(said).chain(ends).chain(steps).chain(rest.into_iter().map(said)).collect()
+        gone.into_iter().map(said).chain(ends).chain(steps).chain(teams).chain(rest.into_iter().map(said)).collect()
     }
 }
 
 /// The week's event; none where nobody may be paged.
 fn draft(view: &ReadinessView) -> Option<EventDraft> {
-    if view.people.is_empty() && view.steps.is_empty() && view.ends.is_empty() {
+    if view.people.is_empty() && view.steps.is_empty() && view.teams.is_empty() && view.ends.is_empty() {
         return None;
     }
     let sentences = view.sentences();

@@ -29,6 +29,7 @@ pub use browsers::{Browser, BrowserKeys, NewBrowser, PushView};
 pub(crate) use environments::four_eyes;
 pub use environments::{Environment, EnvironmentSettings};
 pub use passwords::PASSWORD_CHARS_MIN;
+pub(crate) use profile::from_row;
 pub use profile::{Contact, Person, PersonKind, PersonUpdate, QuietHours};
 pub use rules::{Method, NotificationRules};
 pub(crate) use rules::{Planned, planned};

@@ -167,7 +167,7 @@ pub struct PersonUpdate {
     pub disabled: Option<bool>,
 }
 
-pub(super) fn from_row(row: &PersonRow) -> Result<Person, Fault> {
+pub(crate) fn from_row(row: &PersonRow) -> Result<Person, Fault> {
     let mut person: Person = serde_json::from_str(&row.body)
         .map_err(|e| Fault::internal(format!("the profile of `{}` cannot be read: {e}", row.login)))?;
     person.disabled = row.disabled_at.is_some();

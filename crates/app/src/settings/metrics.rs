@@ -199,7 +199,7 @@ pub struct Otlp {
     pub suffixes: bool,
     /// Attributes of the resource that become labels of every series; the others are on `target_info`.
     pub promote_resource_attributes: Vec<String>,
-    /// Whether the scope's name and version become labels.
+    /// Whether the scope's name, version, schema and attributes become labels (`otel_scope_...`).
     pub promote_scope: bool,
     /// Whether histograms with explicit bounds are kept as native ones with custom buckets.
     pub native_histograms: bool,

@@ -277,6 +277,40 @@ async fn a_calendar_has_an_address_with_a_secret_that_can_be_renewed() {
 }
 
 #[tokio::test]
+async fn a_calendar_tells_who_stands_behind_and_who_learns() {
+    let w = World::new(132).await;
+    let mut plan = weekly(&["ana", "raj"]);
+    plan["shadows"] = json!([{"person": "mei"}]);
+    put(&w, plan, None).await;
+    let secret =
+        |url: &str| url.rsplit('/').next().and_then(|f| f.strip_suffix(".ics")).expect("an address").to_owned();
+    let has = |ics: &str, text: &str| ics.lines().any(|l| l == text);
+    let mut own = Vec::new();
+    for login in ["raj", "mei"] {
+        let url = w.app.calendar_renew(&caller(login, Role::Viewer), login).await.expect("an address").url;
+        own.push(w.app.calendar(&secret(&url)).await.expect("a calendar"));
+    }
+    for text in ["SUMMARY:raj on call: photos-primary", "SUMMARY:raj stands behind: photos-primary"] {
+        assert!(has(&own[0], text), "{text} in {}", own[0]);
+    }
+    assert!(has(&own[0], "DESCRIPTION:Behind: ana\\nLearns along: mei"), "{}", own[0]);
+    assert!(has(&own[1], "SUMMARY:mei learns along: photos-primary"), "{}", own[1]);
+    assert!(has(&own[1], "DESCRIPTION:On call: ana\\nBehind: raj"), "{}", own[1]);
+    assert!(!own[1].contains("SUMMARY:mei on call") && !own[1].contains("stands behind"), "{}", own[1]);
+    let shared = w.app.schedule_calendar("photos-primary").await.expect("a calendar");
+    assert!(has(&shared, "DESCRIPTION:Behind: raj\\nLearns along: mei"), "{shared}");
+    assert!(!shared.contains("learns along: ") && !shared.contains("stands behind"), "notes there: {shared}");
+
+    // Read back, a calendar of somebody who learns puts nobody on call.
+    let import = from(json!({"ics": own[1], "dry_run": true}));
+    let raj = caller("raj", Role::Responder);
+    let looked = w.app.calendar_import(&raj, "photos-primary", import).await.expect("read");
+    assert!(looked.overrides.is_empty(), "{looked:?}");
+    assert!(looked.skipped.iter().all(|s| s.ends_with("is not a shift on call")), "{looked:?}");
+    assert!(!looked.skipped.is_empty());
+}
+
+#[tokio::test]
 async fn a_foreign_calendar_becomes_overrides() {
     let w = World::new(29).await;
     let raj = caller("raj", Role::Responder);

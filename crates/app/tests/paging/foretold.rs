@@ -41,8 +41,9 @@ fn policy(dice: &TestEntropy) -> Value {
         json!({"kind": "schedule", "name": "photos-primary", "offset": 9}),
         json!({"kind": "person", "name": "mei"}),
         json!({"kind": "person", "name": "raj"}),
+        json!({"kind": "team", "name": "web"}),
     ];
-    let any = || targets[dice.below(5) as usize].clone();
+    let any = || targets[dice.below(6) as usize].clone();
     let mut steps = Vec::new();
     for _ in 0..=dice.below(3) {
         let mut list = vec![any()];
@@ -70,7 +71,8 @@ async fn reach(w: &World, dice: &TestEntropy, login: &str) {
     if dice.below(2) == 0 {
         contact["quiet"] = json!({"from": "00:00", "to": "23:59"});
     }
-    let update = PersonUpdate { contact: Some(from(contact)), ..PersonUpdate::default() };
+    let teams = (login != "ana").then(|| vec!["web".to_owned()]);
+    let update = PersonUpdate { contact: Some(from(contact)), teams, ..PersonUpdate::default() };
     w.app.person_put(&Caller::system(), login, update).await.expect("how to reach them");
 }
 

@@ -21,6 +21,8 @@ const BAD: &str = "http://bad.example:9093";
 enum Answer {
     Fail(ForwardError),
     Hang,
+    /// Takes so many in one request.
+    AtMost(usize),
 }
 
 #[derive(Default)]
@@ -58,9 +60,16 @@ impl AlertSender for Receivers {
         match answer {
             Some(Answer::Fail(error)) => return Err(error),
             Some(Answer::Hang) => std::future::pending::<()>().await,
-            None => {}
+            Some(Answer::AtMost(_)) | None => {}
         }
         let alerts: Vec<Value> = serde_json::from_str(&body).expect("it is a list");
+        if let Some(Answer::AtMost(most)) = answer
+            && alerts.len() > most
+        {
+            let message = "it answers 413".to_owned();
+            let error = NotifyError { permanent: true, too_large: true, retry_after_ms: None, message };
+            return Err(ForwardError::Failed(error));
+        }
         self.taken.lock().entry(to.url.clone()).or_default().extend(alerts);
         self.names.lock().push(from.to_owned());
         self.took.notify_one();
@@ -220,4 +229,32 @@ async fn the_alert_of_a_check_is_sent_on() {
     w.app.check_passive(&who, "backup", say("ok")).await.expect("it is taken");
     w.app.forward_tick().await.expect("it is sent");
     assert_eq!(receivers.heard(GOOD, &w), one("backup", 0));
+}
+
+#[tokio::test]
+async fn what_is_too_large_together_is_sent_in_parts_and_what_is_too_large_alone_is_counted_and_said() {
+    let (w, receivers) = world(95, &[GOOD]).await;
+    let who = caller("raj", Role::Admin);
+    let names: Vec<String> = (0..5).map(|n| format!("backup-{n}")).collect();
+    for name in &names {
+        let spec = from(json!({"run": {"passive": {}}, "freshness": "1h", "attempts": 1}));
+        w.app.check_put(&who, name, spec).await.expect("it is put");
+        let said = from(json!({"status": "critical", "output": "the disk is full"}));
+        w.app.check_passive(&who, name, said).await.expect("it is taken");
+    }
+    receivers.answer(GOOD, Some(Answer::AtMost(2)));
+    w.app.forward_tick().await.expect("it is sent");
+    let mut heard: Vec<String> = receivers.heard(GOOD, &w).into_iter().map(|(name, _)| name).collect();
+    heard.sort();
+    assert_eq!(heard, names, "nothing is lost");
+    assert_eq!(w.count("forward.dropped").await, 0);
+
+    receivers.answer(GOOD, Some(Answer::AtMost(0)));
+    pass(&w, 120).await;
+    let dropped = w.app.metrics.own.get("tenfold_alerts_forward_dropped_total", &[("receiver", GOOD)]);
+    assert!((dropped - 10.0).abs() < 0.5, "each one, both times: {dropped}");
+    assert_eq!(w.count("forward.dropped").await, 5, "and said once of each");
+    receivers.answer(GOOD, None);
+    pass(&w, 60).await;
+    assert_eq!(receivers.heard(GOOD, &w).len(), 5);
 }

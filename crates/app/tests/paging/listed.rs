@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::json;
 use tenfold_app::Role;
 use tenfold_app::alerts::{AlertAsk, PostedAlert};
+use tenfold_app::chat::grammar::parse;
 
 use crate::world::{World, caller, from};
 
@@ -82,4 +83,29 @@ async fn what_cannot_be_asked_is_refused() {
         let fault = w.app.alerts_page(ask.clone()).await.expect_err("it is refused");
         assert!(!fault.advice.is_empty(), "{ask:?}");
     }
+}
+
+#[tokio::test]
+async fn a_room_is_told_the_most_urgent_and_how_many_more_there_are() {
+    let w = World::new(214).await;
+    let raj = caller("raj", Role::Responder);
+    let say = async |line: &str| {
+        let command = parse(line).expect(line);
+        assert!(command.only_reads(), "{line}");
+        w.app.execute(&raj, command).await.expect(line).lines
+    };
+    assert_eq!(say("alerts list").await, ["no alerts"]);
+    storm(&w).await;
+    let lines = say("alerts list --service photos").await;
+    assert_eq!(lines.len(), 13, "{lines:?}");
+    assert!(lines[12].starts_with(&format!("and {} more: ", OF_PHOTOS - 12)), "{lines:?}");
+    let (fingerprint, rest) = lines[0].split_once(' ').expect("a fingerprint");
+    assert!(rest.starts_with("warning firing: "), "{rest}");
+    let one = say(&format!("alerts show {fingerprint}")).await;
+    assert_eq!(one[0], lines[0]);
+    assert!(one.iter().any(|line| line.contains("service=photos")), "{one:?}");
+    assert_eq!(say("alerts list --state resolved").await, ["no alerts"]);
+    let wrong = parse("alerts list --state on-fire").expect("a command");
+    w.app.execute(&raj, wrong).await.expect_err("it is no state");
+    parse("alerts").expect_err("what to do is missing");
 }

@@ -31,6 +31,7 @@ mod several;
 mod simulation;
 mod stale;
 mod story;
+mod teams;
 mod trees;
 mod trouble;
 mod webhooks;

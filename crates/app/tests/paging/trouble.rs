@@ -322,3 +322,33 @@ async fn a_rule_file_is_put_back_however_much_else_was_changed_since() {
     }
     assert_eq!(w.app.rules_undo(&system, "photos", None).await.expect("it is put back"), before);
 }
+
+#[tokio::test]
+async fn what_the_provider_says_before_its_order_is_answered_is_the_last_word() {
+    for (said, wanted) in [("busy", "due"), ("failed", "failed"), ("completed", "delivered")] {
+        let w = World::new(29).await;
+        w.tick().await;
+        w.receivers.answers.lock().push_back(Answer::Hold);
+        let held = w.receivers.held.lock().await;
+        w.errors(9.0);
+        for _ in 0..3 {
+            w.clock.advance_ms(5_000);
+            w.app.alerts_tick().await.expect("alerts are evaluated");
+        }
+        let app = w.app.clone();
+        let sending = tokio::spawn(async move { app.incidents_tick().await });
+        w.receivers.holding.notified().await;
+        let page = w.app.pages(Some(1)).await.expect("pages").remove(0);
+        w.app.phone_status(&format!("{}.mail", page.id), said, None).await.expect("it is taken");
+        drop(held);
+        sending.await.expect("it does not panic").expect("pages are worked on");
+        let page = w.app.pages(Some(1)).await.expect("pages").remove(0);
+        assert_eq!(page.state, wanted, "{said}: {page:?}");
+        let attempt = page.attempts.iter().find(|a| a.channel == "mail").expect("it was tried");
+        let word = if said == "completed" { "delivered" } else { "failed" };
+        assert_eq!(attempt.state, word, "{said}");
+        w.pass(10).await;
+        let sent = if said == "busy" { 2 } else { 1 };
+        assert_eq!(w.receivers.subjects_to("ana@example.org").len(), sent, "{said}: nobody took the call");
+    }
+}

@@ -1,14 +1,14 @@
 //! Prometheus' admin API and `status/tsdb`, at its addresses. There a flag of the server opens it to everybody; here it takes
 //! the role admin, and the record says who did it.
 
-use axum::extract::{RawForm, RawQuery, State};
+use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value as Json, json};
 use tenfold_app::App;
 use tenfold_app::metrics::{CountedLabel, CountedSeries};
 
-use super::{Answer, Params, bad, filter, success};
+use super::{Answer, Params, RawForm, bad, filter, success};
 use crate::auth::Who;
 
 /// Rows of each list, as in Prometheus.

@@ -1,16 +1,13 @@
 //! Exemplars in Prometheus' shape, which Grafana draws on its graphs.
 
-use axum::extract::{RawForm, RawQuery, State};
+use axum::extract::{RawQuery, State};
 use serde_json::{Value as Json, json};
 use tenfold_app::App;
 use tenfold_promql::format_float;
 use tenfold_types::{Exemplar, Timestamp};
 
 use super::params::PrometheusExemplars;
-use super::{Answer, Params, bad, success};
-
-/// As far as the store's instants go.
-const EVER: Timestamp = Timestamp(1 << 52);
+use super::{Answer, EVER, Params, RawForm, bad, success};
 
 async fn run(app: &App, params: &Params) -> Answer {
     let query = params.need("query")?;

@@ -1,80 +1,229 @@
 //! `/federate`: the newest sample of each series that is asked for, so that another Prometheus scrapes it from here.
 //!
 //! As Prometheus' `web/federate.go`: samples no older than the lookback, with their own timestamps, without those that
-//! ended; series without `instance` get an empty one, so that the scraper does not add its own.
+//! ended; series without `instance` get an empty one, so that the scraper does not add its own. Text, or protobuf where the
+//! asker wants that before text: only there is a place for native histograms.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
 use std::fmt::Write;
-use std::sync::Arc;
 
 use axum::extract::{RawQuery, State};
-use axum::http::header;
+use axum::http::{HeaderMap, header};
 use axum::response::IntoResponse;
 use tenfold_app::App;
-use tenfold_app::metrics::SeriesFilter;
-use tenfold_promql::{Value, format_float};
+use tenfold_app::metrics::{AnswerMemory, Newest, NewestSamples};
+use tenfold_promql::{Sample, format_float};
+use tenfold_protocols::exposition::Format;
 use tenfold_protocols::prom_page;
-use tenfold_types::Labels;
+use tenfold_protocols::prom_proto::{self, Family, FamilyKind, FamilyValue};
+use tenfold_types::{Fault, Labels};
 
 use super::params::PrometheusFederation;
 use super::{Answer, Params, bad};
 
-const LOOKBACK: &str = "5m";
-/// Samples that one answer may hold.
-const SAMPLES_MAX: usize = 200_000;
-
-/// The newest samples of matching series in the Prometheus text format (`match[]`, several times if wanted).
+/// The newest samples of matching series in the Prometheus text format, or as protobuf with native histograms where the header
+/// `Accept` asks for `application/vnd.google.protobuf` first (`match[]`, several times if wanted).
 #[utoipa::path(get, path = "/federate", params(PrometheusFederation), responses((status = 200, content_type = "text/plain")))]
-pub(super) async fn federate(State(app): State<App>, RawQuery(q): RawQuery) -> Answer {
+pub(super) async fn federate(State(app): State<App>, headers: HeaderMap, RawQuery(q): RawQuery) -> Answer {
     let selectors = Params::new(q.as_deref(), b"").all("match[]");
     if selectors.is_empty() {
         return Err(bad("at least one `match[]` is needed".into()).into());
     }
-    // Says what is wrong with a selector before anything is asked.
-    SeriesFilter::parse(&selectors, None, None)?;
-    let now = app.now();
-    let mut found: BTreeMap<Arc<Labels>, (i64, f64)> = BTreeMap::new();
-    for selector in &selectors {
-        // Which series have not ended, and then when their samples were taken.
-        let Value::Vector(live) = app.query(selector, now).await?.value else { continue };
-        let Value::Matrix(recent) = app.query(&format!("{selector}[{LOOKBACK}]"), now).await?.value else {
-            continue;
-        };
-        let times: BTreeMap<Arc<Labels>, i64> =
-            recent.into_iter().filter_map(|series| Some((series.labels, series.points.last()?.t_ms))).collect();
-        for sample in live {
-            // Native histograms have no place in this format.
-            let (Some(value), Some(t_ms)) = (sample.value.float(), times.get(&sample.labels)) else { continue };
-            found.insert(sample.labels, (*t_ms, value));
-        }
-        if found.len() > SAMPLES_MAX {
-            return Err(bad(format!("there are more than {SAMPLES_MAX} series; ask for fewer")).into());
-        }
-    }
-    Ok(([(header::CONTENT_TYPE, prom_page::CONTENT_TYPE)], page(&found)).into_response())
+    let wanted = Wanted::of(&headers);
+    let found = app.newest_samples(&selectors).await?;
+    let written = tokio::task::spawn_blocking(move || page(found, wanted)).await;
+    let body = written.map_err(|_| Fault::internal("writing the answer ended in a panic"))??;
+    Ok(([(header::CONTENT_TYPE, wanted.content_type())], body).into_response())
 }
 
-fn page(found: &BTreeMap<Arc<Labels>, (i64, f64)>) -> String {
-    // Names that are told alike are one series to whoever reads the page: the first is told.
-    let mut families: BTreeMap<String, BTreeMap<String, (i64, f64)>> = BTreeMap::new();
-    for (labels, sample) in found {
-        let told = prom_page::legacy(labels);
-        let Some(name) = told.metric_name() else { continue };
-        let mut text = told.to_string();
-        if told.get("instance").is_none() {
-            match text.pop() {
-                Some('}') => text.push_str(",instance=\"\"}"),
-                last => text.extend(last.into_iter().chain("{instance=\"\"}".chars())),
+/// The weight of one kind in a header `Accept`; 1 where it has none.
+fn quality(kind: &str) -> f64 {
+    let weight = kind.split(';').find_map(|part| part.trim().strip_prefix("q=")?.parse().ok());
+    weight.unwrap_or(1.0)
+}
+
+/// What is answered with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wanted {
+    Text,
+    Protobuf {
+        /// Names as they are; otherwise with `_` for what older readers do not take.
+        utf8: bool,
+    },
+}
+
+impl Wanted {
+    /// The first of what the asker takes that is written here, by its weight and then by its place; text when none is.
+    fn of(headers: &HeaderMap) -> Self {
+        let mut taken: Vec<(f64, &str)> = headers
+            .get_all(header::ACCEPT)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(','))
+            .map(|kind| (quality(kind), kind.trim()))
+            .filter(|(quality, _)| *quality > 0.0)
+            .collect();
+        taken.sort_by(|a, b| b.0.total_cmp(&a.0));
+        let read = |(_, kind): (f64, &str)| match Format::from_content_type(kind) {
+            Some(Format::Protobuf) => {
+                let says = |part: &str| part.trim().eq_ignore_ascii_case("escaping=allow-utf-8");
+                Some(Self::Protobuf { utf8: kind.split(';').any(says) })
+            }
+            Some(Format::Prometheus) => Some(Self::Text),
+            _ => (kind.starts_with("*/*") || kind.starts_with("text/*")).then_some(Self::Text),
+        };
+        taken.into_iter().find_map(read).unwrap_or(Self::Text)
+    }
+
+    fn content_type(self) -> String {
+        match self {
+            Self::Text => prom_page::CONTENT_TYPE.to_owned(),
+            Self::Protobuf { utf8 } => {
+                let escaping = if utf8 { "allow-utf-8" } else { "underscores" };
+                format!("{}; escaping={escaping}", prom_proto::CONTENT_TYPE)
             }
         }
-        families.entry(name.to_owned()).or_default().entry(text).or_insert(*sample);
     }
-    let mut out = String::new();
-    for (name, series) in families {
-        let _ = writeln!(out, "# TYPE {name} untyped");
-        for (text, (t_ms, value)) in series {
-            let _ = writeln!(out, "{text} {} {t_ms}", format_float(value));
+}
+
+fn value(row: &Newest) -> FamilyValue<'_> {
+    match &row.value {
+        Sample::Float(number) => FamilyValue::Float(*number),
+        Sample::Histogram(h) => FamilyValue::Histogram(h),
+    }
+}
+
+/// A row under the names that are told.
+struct Told<'r> {
+    labels: Cow<'r, Labels>,
+    kind: FamilyKind,
+    row: &'r Newest,
+}
+
+impl Told<'_> {
+    fn name(&self) -> &str {
+        self.labels.metric_name().unwrap_or_default()
+    }
+
+    /// Those of a series without `instance` have an empty one.
+    fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+        let instance = self.labels.get("instance").is_none().then_some(("instance", ""));
+        self.labels.iter().chain(instance)
+    }
+}
+
+/// Rows by family. Names that are told alike are one series to whoever reads the page: the first is told.
+fn told(rows: &[Newest], wanted: Wanted) -> Vec<Told<'_>> {
+    let mut all: Vec<Told<'_>> = rows
+        .iter()
+        .filter(|row| row.labels.metric_name().is_some())
+        .map(|row| {
+            let labels = match wanted {
+                Wanted::Protobuf { utf8: true } => Cow::Borrowed(&*row.labels),
+                _ => prom_page::legacy(&row.labels),
+            };
+            Told { labels, kind: value(row).kind(), row }
+        })
+        // Text has no place for native histograms.
+        .filter(|told| wanted != Wanted::Text || told.kind == FamilyKind::Untyped)
+        .collect();
+    all.sort_by(|a, b| (a.name(), a.kind).cmp(&(b.name(), b.kind)).then_with(|| a.labels.cmp(&b.labels)));
+    all.dedup_by(|a, b| a.kind == b.kind && a.labels == b.labels);
+    all
+}
+
+/// Bytes of an answer after which they are counted.
+const COUNTED_BYTES: usize = 1 << 20;
+
+/// An answer as it grows.
+struct Page {
+    out: Vec<u8>,
+    counted: usize,
+    memory: AnswerMemory,
+}
+
+impl Page {
+    /// Counts what was written, with what is about to be.
+    fn count(&mut self, more: usize) -> Result<(), Fault> {
+        let bytes = self.out.len() + more;
+        if bytes > self.counted + COUNTED_BYTES {
+            self.memory.take((bytes - self.counted) as u64)?;
+            self.counted = bytes;
+        }
+        Ok(())
+    }
+
+    fn put_protobuf(&mut self, name: &str, kind: FamilyKind, rows: &[Told<'_>]) -> Result<(), Fault> {
+        let mut family = Family::new(name, kind);
+        for told in rows {
+            family.put(told.pairs(), told.row.t_ms, value(told.row));
+            self.count(family.len())?;
+        }
+        family.end(&mut self.out);
+        Ok(())
+    }
+
+    fn put_text(&mut self, name: &str, rows: &[Told<'_>]) -> Result<(), Fault> {
+        self.out.extend_from_slice(format!("# TYPE {name} untyped\n").as_bytes());
+        for told in rows {
+            let Sample::Float(number) = &told.row.value else { continue };
+            let mut text = told.labels.to_string();
+            if told.labels.get("instance").is_none() {
+                match text.pop() {
+                    Some('}') => text.push_str(",instance=\"\"}"),
+                    last => text.extend(last.into_iter().chain("{instance=\"\"}".chars())),
+                }
+            }
+            // Writing into a string does not fail.
+            let _ = writeln!(text, " {} {}", format_float(*number), told.row.t_ms);
+            self.out.extend_from_slice(text.as_bytes());
+            self.count(0)?;
+        }
+        Ok(())
+    }
+}
+
+fn page(found: NewestSamples, wanted: Wanted) -> Result<Vec<u8>, Fault> {
+    let NewestSamples { rows, mut memory } = found;
+    memory.take((rows.len() * size_of::<Told<'_>>()) as u64)?;
+    let mut page = Page { out: Vec::new(), counted: 0, memory };
+    for family in told(&rows, wanted).chunk_by(|a, b| (a.name(), a.kind) == (b.name(), b.kind)) {
+        let Some(first) = family.first() else { continue };
+        match wanted {
+            Wanted::Text => page.put_text(first.name(), family)?,
+            Wanted::Protobuf { .. } => page.put_protobuf(first.name(), first.kind, family)?,
         }
     }
-    out
+    Ok(page.out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wanted(accept: &[&'static str]) -> Wanted {
+        let mut headers = HeaderMap::new();
+        for value in accept {
+            headers.append(header::ACCEPT, axum::http::HeaderValue::from_static(value));
+        }
+        Wanted::of(&headers)
+    }
+
+    #[test]
+    fn protobuf_is_written_for_those_who_want_it_first() {
+        const PROTO: &str =
+            "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited";
+        const TEXT: &str = "text/plain;version=0.0.4;q=0.5";
+        assert_eq!(wanted(&[]), Wanted::Text);
+        assert_eq!(wanted(&["*/*"]), Wanted::Text);
+        assert_eq!(wanted(&[PROTO, TEXT]), Wanted::Protobuf { utf8: false });
+        assert_eq!(wanted(&[TEXT, PROTO]), Wanted::Protobuf { utf8: false }, "by weight");
+        let prometheus = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;\
+                          escaping=allow-utf-8;q=0.6,application/openmetrics-text;version=1.0.0;q=0.5,*/*;q=0.1";
+        assert_eq!(wanted(&[prometheus]), Wanted::Protobuf { utf8: true });
+        let text_first = "application/openmetrics-text;q=0.9,text/plain;q=0.8,application/vnd.google.protobuf;\
+                          proto=io.prometheus.client.MetricFamily;encoding=delimited;q=0.7";
+        assert_eq!(wanted(&[text_first]), Wanted::Text);
+        assert_eq!(wanted(&["application/vnd.google.protobuf;encoding=text", "text/*"]), Wanted::Text);
+    }
 }

@@ -173,6 +173,14 @@ pub(super) struct PrometheusRelabelling {
     labels: String,
 }
 
+/// Which of the server's own metrics are told.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct PrometheusOwn {
+    /// A regular expression of whole names; all when it is left out.
+    metric_name_pattern: Option<String>,
+}
+
 /// Whose newest samples are told.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]

@@ -65,7 +65,7 @@ struct Filter {
 
 impl Filter {
     fn read(params: &Params) -> Result<Self, tenfold_types::Fault> {
-        let kind = match params.get("type") {
+        let kind = match params.get("type").map(str::to_ascii_lowercase).as_deref() {
             None => "",
             Some("alert") => "alerting",
             Some("record") => "recording",

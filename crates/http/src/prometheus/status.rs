@@ -1,12 +1,12 @@
 //! What Prometheus says of itself, where it can be said of us: programs that look for it find their way.
 
-use axum::extract::{RawForm, RawQuery, State};
+use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use serde_json::json;
 use tenfold_app::App;
 
 use super::params::PrometheusExpression;
-use super::{Answer, Params, success};
+use super::{Answer, Params, RawForm, success};
 
 /// Which program answers; Grafana asks to know what it can use.
 #[utoipa::path(get, path = "/api/v1/status/buildinfo", responses((status = 200, content_type = "application/json")))]

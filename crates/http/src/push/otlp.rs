@@ -154,11 +154,14 @@ fn unreadable(app: &App, source: &Source, coding: Coding, fault: Fault) -> Respo
     failed(coding, &PushFault { fault, retry_after_s: None })
 }
 
-/// Exporters repeat after 503 but not after 507.
+/// Exporters repeat after 503 but not after 500 and 507.
 fn failed(coding: Coding, fault: &PushFault) -> Response {
     let (status, grpc_status) = match fault.fault.code {
         ErrorCode::TooMany => (StatusCode::TOO_MANY_REQUESTS, Status::Unavailable),
-        ErrorCode::Unavailable | ErrorCode::DiskFull => (StatusCode::SERVICE_UNAVAILABLE, Status::Unavailable),
+        // A body that did not come in time may come in time when it is sent again.
+        ErrorCode::Unavailable | ErrorCode::DiskFull | ErrorCode::Timeout => {
+            (StatusCode::SERVICE_UNAVAILABLE, Status::Unavailable)
+        }
         ErrorCode::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, Status::ResourceExhausted),
         ErrorCode::UnsupportedMedia => (StatusCode::UNSUPPORTED_MEDIA_TYPE, Status::InvalidArgument),
         ErrorCode::BadRequest => (StatusCode::BAD_REQUEST, Status::InvalidArgument),
@@ -178,4 +181,27 @@ fn failed(coding: Coding, fault: &PushFault) -> Response {
         Coding::Json => (status, Json(status_json(grpc_status.number(), &message))).into_response(),
     };
     later(response, fault)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_help_when_sent_again_is_answered_so() {
+        for (code, wanted) in [
+            (ErrorCode::TooMany, 429),
+            (ErrorCode::Timeout, 503),
+            (ErrorCode::Unavailable, 503),
+            (ErrorCode::DiskFull, 503),
+            (ErrorCode::TooLarge, 413),
+            (ErrorCode::BadRequest, 400),
+            (ErrorCode::Internal, 500),
+        ] {
+            for coding in [Coding::Proto, Coding::Json] {
+                let fault = PushFault { fault: Fault::new(code, "no"), retry_after_s: None };
+                assert_eq!(failed(coding, &fault).status(), wanted, "{code:?}");
+            }
+        }
+    }
 }

@@ -20,7 +20,7 @@ use sha2::Sha256;
 use tenfold_app::{
     App, Caller, Settings,
     deploys::{
-        ports::{BuildOrder, Commit, CommitRange, HookOrder, LineSink, Runner, Source, Step},
+        ports::{BuildOrder, Commit, CommitRange, HookOrder, LineSink, Runner, Source},
         views::ServiceUpdate,
     },
     settings::{AutoDeploy, ForgeSettings, SinkSettings},
@@ -79,7 +79,6 @@ impl Runner for Failing {
     async fn hook(&self, _: HookOrder, _: LineSink, _: CancellationToken) -> Result<(), String> {
         Err("no hook is declared".into())
     }
-    async fn tidy(&self, _: &[Step]) {}
     async fn build(&self, _: BuildOrder, _: LineSink, _: CancellationToken) -> Result<Manifest, String> {
         Err("the build exited with code 1".into())
     }

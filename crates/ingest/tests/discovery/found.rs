@@ -131,7 +131,11 @@ async fn a_target_is_asked_as_its_job_says() {
     };
     let yaml = [
         "scrape_configs:\n".to_owned(),
-        job("bearer", "  authorization: {credentials_file: token}\n  params: {name: [a b]}\n  scrape_timeout: 100ms"),
+        job(
+            "bearer",
+            "  authorization: {credentials_file: token}\n  params: {name: [a b]}\n  scrape_timeout: 100ms\n  http_headers: \
+             {X-Tenant: {values: [one], secrets: [two]}, X-More: {files: [token]}}",
+        ),
         job("redirected", "  metrics_path: /moved"),
         job("kept", "  metrics_path: /moved\n  follow_redirects: false"),
         job("packed", "  metrics_path: /packed"),
@@ -168,10 +172,14 @@ async fn a_target_is_asked_as_its_job_says() {
     let request = site.request("/metrics?name=a%20b");
     for line in [
         "authorization: bearer s3cret",
+        "x-tenant: one",
+        "x-tenant: two",
+        "x-more: s3cret",
         "accept-encoding: gzip",
         "x-prometheus-scrape-timeout-seconds: 0.1",
-        "accept: application/openmetrics-text;version=1.0.0;q=0.9,application/openmetrics-text;version=0.0.1;q=0.8,\
-         text/plain;version=1.0.0;q=0.7,text/plain;version=0.0.4;q=0.6,*/*;q=0.1",
+        "accept: application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.9,\
+         application/openmetrics-text;version=0.0.1;q=0.8,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.7,\
+         text/plain;version=0.0.4;q=0.6,*/*;q=0.1",
     ] {
         assert!(request.contains(&format!("{line}\r\n")), "{line} in {request}");
     }

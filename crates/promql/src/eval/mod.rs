@@ -23,6 +23,7 @@ mod native;
 mod notes;
 mod over_time;
 mod parallel;
+mod per_step;
 mod pick;
 mod pool;
 mod range_fn;
@@ -52,6 +53,7 @@ use crate::{
 use binary::Operator;
 use notes::{Note, Notes};
 pub use parallel::Threads;
+pub use per_step::StepCounts;
 pub use pool::{Held, Pool};
 use row::{ABSENT, Row, finish, is_absent};
 pub use trace::{NanosClock, PlanNode};
@@ -79,7 +81,8 @@ impl Default for Limits {
         Self {
             samples_max: 50_000_000,
             series_max: 200_000,
-            steps_max: 11_000,
+            // As Prometheus: at most 11,000 steps after the first instant.
+            steps_max: 11_001,
             values_max: 20_000_000,
             bytes_max: 1 << 30,
             shared: None,
@@ -141,6 +144,8 @@ pub struct Query<'a> {
     pub threads: Option<&'a dyn Threads>,
     /// With a clock the answer tells where its time and samples went ([`Output::plan`]).
     pub clock: Option<NanosClock<'a>>,
+    /// With counts the answer tells how many samples each step looked at ([`Output::per_step`]).
+    pub steps: Option<&'a StepCounts>,
 }
 
 impl<'a> Query<'a> {
@@ -155,6 +160,7 @@ impl<'a> Query<'a> {
             rows_max_ms: i64::MAX,
             threads: None,
             clock: None,
+            steps: None,
         }
     }
 }
@@ -274,6 +280,7 @@ impl<'a> Context<'a> {
             bytes_held: self.bytes_most.get(),
             held: self.held,
             plan,
+            per_step: self.query.steps.map(StepCounts::told).unwrap_or_default(),
         }
     }
 

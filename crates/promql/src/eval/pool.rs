@@ -53,11 +53,13 @@ impl Drop for Held {
 }
 
 impl Held {
-    pub(crate) fn of(pool: Option<Arc<Pool>>) -> Self {
+    /// Nothing yet, of this pool; without one nothing is counted.
+    pub fn of(pool: Option<Arc<Pool>>) -> Self {
         Self { pool, bytes: AtomicU64::new(0) }
     }
 
-    pub(crate) fn take(&self, bytes: u64) -> Result<(), QueryError> {
+    /// So many bytes more. What is refused is given back with the rest.
+    pub fn take(&self, bytes: u64) -> Result<(), QueryError> {
         let Some(pool) = &self.pool else { return Ok(()) };
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
         if pool.used.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes) > pool.max {
@@ -71,7 +73,7 @@ impl Held {
     }
 
     /// Gives back a part of it.
-    pub(crate) fn give(&self, bytes: u64) {
+    pub fn give(&self, bytes: u64) {
         let Some(pool) = &self.pool else { return };
         let part = bytes.min(self.bytes.load(Ordering::Relaxed));
         self.bytes.fetch_sub(part, Ordering::Relaxed);

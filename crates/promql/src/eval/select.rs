@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// A histogram counts as that many samples against the limit: by its size.
-const BYTES_OF_A_SAMPLE: usize = 16;
+pub(crate) const BYTES_OF_A_SAMPLE: usize = 16;
 
 /// `offset` and `@` in milliseconds.
 #[derive(Debug, Clone, Copy)]
@@ -144,6 +144,7 @@ impl Context<'_> {
             } else {
                 newest(run, shift, grid, lookback, aspect, &mut row);
             }
+            c.count_steps(&row, grid);
             Ok(Some(row).filter(Row::has_values))
         };
         self.each_series(series, grid.steps, place, selector.statistics, &make, sink)

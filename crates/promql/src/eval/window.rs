@@ -135,6 +135,7 @@ impl Context<'_> {
                     self.within(expr, || self.load(series.samples, selector.statistics, &mut run))?;
                     drop_stale(&mut run);
                     if !run.is_empty() {
+                        self.count_windows(&run, spec, grid);
                         let (labels, span) = (series.labels, expr.span);
                         each(&SeriesWindows { labels, drop_name: false, run: &run, spec, span })?;
                     }
@@ -213,6 +214,7 @@ impl Context<'_> {
             if run.is_empty() {
                 return Ok(None);
             }
+            c.count_windows(run, spec, grid);
             make(c, &SeriesWindows { labels, drop_name: false, run, spec, span })
         };
         self.each_series(found, grid.steps, expr, selector.statistics, &make, sink)

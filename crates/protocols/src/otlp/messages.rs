@@ -35,6 +35,8 @@ pub struct ScopeMetrics {
     pub scope: Option<Scope>,
     #[prost(message, repeated, tag = "2")]
     pub metrics: Vec<Metric>,
+    #[prost(string, tag = "3")]
+    pub schema_url: String,
 }
 
 #[derive(Clone, PartialEq, Message, Deserialize)]
@@ -44,6 +46,8 @@ pub struct Scope {
     pub name: String,
     #[prost(string, tag = "2")]
     pub version: String,
+    #[prost(message, repeated, tag = "3")]
+    pub attributes: Vec<KeyValue>,
 }
 
 #[derive(Clone, PartialEq, Message, Deserialize)]

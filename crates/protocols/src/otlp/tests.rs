@@ -88,6 +88,31 @@ fn numbers_become_series_of_their_target() {
 }
 
 #[test]
+fn a_scope_can_become_labels() {
+    let rules = Rules { promote_scope: true, ..rules() };
+    let read = |scope: Json| {
+        let body = json!({"resourceMetrics": [{"scopeMetrics": [{"scope": scope, "schemaUrl": "https://s/1", "metrics": [
+            {"name": "a", "gauge": {"dataPoints": [{"timeUnixNano": S, "asInt": 1}]}}]}]}]});
+        let request = from_json(body.to_string().as_bytes()).unwrap();
+        shown(&translate(&request, &rules, &mut Deltas::default(), Timestamp(0)))
+    };
+    let attributes = json!([
+        {"key": "team.name", "value": {"stringValue": "web"}},
+        {"key": "name", "value": {"stringValue": "not this"}},
+    ]);
+    assert_eq!(
+        read(json!({"name": "lib", "version": "1", "attributes": attributes})),
+        ["a{otel_scope_name=\"lib\",otel_scope_schema_url=\"https://s/1\",otel_scope_team_name=\"web\",\
+          otel_scope_version=\"1\"} 1 @1000"]
+    );
+    assert_eq!(
+        read(json!({"version": "1", "attributes": attributes})),
+        ["a 1 @1000"],
+        "a scope without a name is none"
+    );
+}
+
+#[test]
 fn histograms_become_classic_or_native() {
     let metric = json!([{"name": "latency", "unit": "s", "histogram": {"aggregationTemporality": 2, "dataPoints": [{
         "startTimeUnixNano": S, "timeUnixNano": 5 * S, "count": "6", "sum": 3.5,

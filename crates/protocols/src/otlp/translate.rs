@@ -23,7 +23,7 @@ pub struct Rules {
     pub suffixes: bool,
     /// Attributes of the resource that become labels of every series.
     pub promoted: Vec<String>,
-    /// Whether the scope's name and version become labels.
+    /// Whether the scope's name, version, schema and attributes become labels.
     pub promote_scope: bool,
     /// Whether histograms with explicit bounds are kept as native ones with custom buckets.
     pub native_histograms: bool,
@@ -97,7 +97,7 @@ pub fn translate(request: &Request, rules: &Rules, deltas: &mut Deltas, now: Tim
         for of_scope in &of_resource.scope_metrics {
             let mut shared = shared.clone();
             if let (true, Some(scope)) = (rules.promote_scope, &of_scope.scope) {
-                scope_labels(scope, &mut shared);
+                scope_labels(scope, &of_scope.schema_url, &mut shared);
             }
             for metric in &of_scope.metrics {
                 all.metric(metric, &shared);
@@ -108,9 +108,19 @@ pub fn translate(request: &Request, rules: &Rules, deltas: &mut Deltas, now: Tim
     all.out
 }
 
-fn scope_labels(scope: &Scope, labels: &mut BTreeMap<String, String>) {
+/// A scope without a name is none. Its attributes do not take the place of what it is called.
+fn scope_labels(scope: &Scope, schema_url: &str, labels: &mut BTreeMap<String, String>) {
+    if scope.name.is_empty() {
+        return;
+    }
+    let mut attributes = scope.attributes.clone();
+    for one in &mut attributes {
+        one.key.insert_str(0, "otel_scope_");
+    }
+    add_attributes(&attributes, labels);
     labels.insert("otel_scope_name".into(), scope.name.clone());
     labels.insert("otel_scope_version".into(), scope.version.clone());
+    labels.insert("otel_scope_schema_url".into(), schema_url.to_owned());
 }
 
 fn attribute<'a>(resource: &'a Resource, name: &str) -> Option<&'a KeyValue> {

@@ -21,6 +21,7 @@ use super::{
     Shared,
     disk::{Place, sync_dir},
 };
+use crate::files;
 
 /// Blobs asked for at a time; each is an open file meanwhile.
 const NEED_AT_ONCE: usize = 256;
@@ -162,7 +163,7 @@ fn enough_room(dir: &Path, need: u64) -> Result<(), String> {
 
 fn link(shared: &Shared, place: &Place, manifest: &Manifest, digest: Digest) -> Result<(), String> {
     let aside = place.releases().join(format!("{digest}.new"));
-    let _ = fs::remove_dir_all(&aside);
+    files::remove(&aside);
     fs::create_dir_all(&aside).map_err(told)?;
     let mut folders = std::collections::BTreeSet::from([aside.clone()]);
     for entry in manifest.entries() {
@@ -198,7 +199,7 @@ fn link(shared: &Shared, place: &Place, manifest: &Manifest, digest: Digest) -> 
     if release.exists() {
         // a service may still stand in it, so it goes with the next pruning
         let damaged = place.releases().join(format!("{digest}.damaged"));
-        let _ = fs::remove_dir_all(&damaged);
+        files::remove(&damaged);
         fs::rename(&release, &damaged).map_err(told)?;
     }
     fs::rename(&aside, &release).map_err(told)?;
@@ -263,13 +264,18 @@ pub(crate) fn prune(shared: &Shared, place: &Place, keep: &[Digest]) {
         let name = entry.file_name();
         let Some(name) = name.to_str() else { continue };
         if name.ends_with(".damaged") {
-            let _ = fs::remove_dir_all(entry.path());
+            files::remove(&entry.path());
             continue;
         }
         let stem = name.strip_suffix(".json").unwrap_or(name);
         let Some(digest) = Digest::parse(stem) else { continue };
         if !keep.contains(&digest) {
-            let _ = if name == stem { fs::remove_dir_all(entry.path()) } else { fs::remove_file(entry.path()) };
+            // a service may have left anything in it
+            if name == stem {
+                files::remove(&entry.path());
+            } else {
+                let _ = fs::remove_file(entry.path());
+            }
         }
     }
     shared.incoming.prune();

@@ -36,18 +36,42 @@ pub async fn look(disk: &Disk) -> Said {
     // As `df` counts: what only root may use is neither used nor free.
     let used = (stat.blocks() as f64 - stat.blocks_free() as f64) * size;
     let percent = if used + free > 0.0 { used / (used + free) * 100.0 } else { 0.0 };
-    let status = match percent {
-        p if p >= disk.critical_percent => CheckStatus::Critical,
-        p if p >= disk.warning_percent => CheckStatus::Warning,
-        _ => CheckStatus::Ok,
-    };
+    let mut status = judged(percent, Some(disk.warning_percent), Some(disk.critical_percent));
+    let inodes =
+        inodes_percent(&stat).filter(|_| disk.inodes_warning_percent.or(disk.inodes_critical_percent).is_some());
+    let (mut of_inodes, mut value) = (String::new(), String::new());
+    if let Some(inodes) = inodes {
+        let (warning, critical) = (disk.inodes_warning_percent, disk.inodes_critical_percent);
+        let theirs = judged(inodes, warning, critical);
+        if theirs.exit() > status.exit() {
+            status = theirs;
+        }
+        let limit = |limit: Option<f64>| limit.map(|l| l.to_string()).unwrap_or_default();
+        of_inodes = format!(", {inodes:.1}% of its inodes used");
+        value = format!(" inodes_percent={inodes:.2}%;{};{}", limit(warning), limit(critical));
+    }
     let gib = free / f64::from(1 << 30);
     let text = format!(
-        "DISK {} - {} is {percent:.1}% full, {gib:.1} GiB free|used={used:.0}B;;;0;{total:.0} used_percent={percent:.2}%;{};{}",
+        "DISK {} - {} is {percent:.1}% full, {gib:.1} GiB free{of_inodes}|used={used:.0}B;;;0;{total:.0} used_percent={percent:.2}%;{};{}{value}",
         word(status),
         disk.path,
         disk.warning_percent,
         disk.critical_percent
     );
     (status, text)
+}
+
+fn judged(percent: f64, warning: Option<f64>, critical: Option<f64>) -> CheckStatus {
+    let reached = |limit: Option<f64>| limit.is_some_and(|limit| percent >= limit);
+    match (reached(critical), reached(warning)) {
+        (true, _) => CheckStatus::Critical,
+        (false, true) => CheckStatus::Warning,
+        (false, false) => CheckStatus::Ok,
+    }
+}
+
+/// As `df -i` counts. Nothing where a filesystem makes inodes as it needs them, as btrfs does.
+fn inodes_percent(stat: &nix::sys::statvfs::Statvfs) -> Option<f64> {
+    let (all, free) = (stat.files() as f64, stat.files_free() as f64);
+    (all > 0.0).then(|| (all - free) / all * 100.0)
 }

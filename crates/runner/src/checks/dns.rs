@@ -1,26 +1,150 @@
-//! A name that resolves, by this machine's own resolver.
+//! A name that resolves: by this machine's own resolver, or as one server says, for records of one kind.
+
+mod wire;
 
 use std::collections::BTreeSet;
-use std::time::Instant;
+use std::hash::{BuildHasher, RandomState};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::{Duration, Instant};
 
 use tenfold_alerting::checks::CheckStatus;
-use tenfold_app::checks::Dns;
+use tenfold_app::checks::{Dns, DnsRecord};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpStream, UdpSocket};
 
 use super::{Said, seconds};
+use wire::Answer;
+
+const PORT: u16 = 53;
+/// A datagram may be lost: it is sent again after this long, until the check's time is over.
+const AGAIN: Duration = Duration::from_secs(2);
+const DATAGRAM_BYTES_MAX: usize = 4_096;
+const RESOLVERS: &str = "/etc/resolv.conf";
 
 pub async fn look(dns: &Dns) -> Said {
     let began = Instant::now();
-    let found: BTreeSet<String> = match tokio::net::lookup_host((dns.name.as_str(), 0)).await {
-        Ok(addresses) => addresses.map(|a| a.ip().to_string()).collect(),
+    let found = match found(dns).await {
+        Ok(found) => found,
         Err(e) => return (CheckStatus::Critical, format!("DNS CRITICAL - {}: {e}", dns.name)),
     };
     let took = seconds(began);
-    let shown: Vec<&str> = found.iter().map(String::as_str).collect();
-    let shown = shown.join(", ");
-    match dns.expect.iter().find(|e| !found.contains(*e)) {
+    // What stands behind `|` in a line would be performance data.
+    let shown = found.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+    let shown = shown.replace(|c: char| c == '|' || c.is_control(), "?");
+    match dns.expect.iter().find(|wanted| !found.iter().any(|found| same(found, wanted))) {
         Some(missing) => {
             (CheckStatus::Critical, format!("DNS CRITICAL - {} is {shown}, not {missing}|time={took:.6}s", dns.name))
         }
         None => (CheckStatus::Ok, format!("DNS OK - {} is {shown}|time={took:.6}s", dns.name)),
+    }
+}
+
+/// Names are the same whatever their case, and with the last dot or without. Texts may stand in quotes, as `dig` writes them.
+fn same(found: &str, wanted: &str) -> bool {
+    let quoted = wanted.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
+    let wanted = quoted.map_or_else(|| wanted.to_owned(), |text| text.replace("\" \"", ""));
+    found.trim_end_matches('.').eq_ignore_ascii_case(wanted.trim_end_matches('.'))
+}
+
+async fn found(dns: &Dns) -> Result<BTreeSet<String>, String> {
+    if dns.record.is_none() && dns.server.is_empty() {
+        let addresses = tokio::net::lookup_host((dns.name.as_str(), 0)).await.map_err(|e| e.to_string())?;
+        return Ok(addresses.map(|a| a.ip().to_string()).collect());
+    }
+    let record = dns.record.unwrap_or(DnsRecord::A);
+    let server = server(&dns.server).await?;
+    // Which question an answer is to, nobody else is to guess.
+    let id = RandomState::new().hash_one(record as u8) as u16;
+    let question = wire::question(id, &dns.name, record)?;
+    let records = ask(server, &question, record).await.map_err(|e| format!("{server}: {e}"))?;
+    if records.is_empty() {
+        return Err(format!("{server}: it has no record {}", record.as_str()));
+    }
+    Ok(records.into_iter().collect())
+}
+
+/// The server that a check names, or the first of this machine.
+async fn server(named: &str) -> Result<SocketAddr, String> {
+    if named.is_empty() {
+        let text = tokio::fs::read_to_string(RESOLVERS).await.map_err(|e| format!("{RESOLVERS}: {e}"))?;
+        return first_of(&text).ok_or_else(|| format!("{RESOLVERS} names no server"));
+    }
+    if let Ok(ip) = named.parse::<IpAddr>() {
+        return Ok(SocketAddr::new(ip, PORT));
+    }
+    if let Ok(address) = named.parse::<SocketAddr>() {
+        return Ok(address);
+    }
+    let with_port = if named.contains(':') { named.to_owned() } else { format!("{named}:{PORT}") };
+    let mut found = tokio::net::lookup_host(&with_port).await.map_err(|e| format!("the server {named}: {e}"))?;
+    found.next().ok_or_else(|| format!("the server {named} has no address"))
+}
+
+fn first_of(resolvers: &str) -> Option<SocketAddr> {
+    let servers = resolvers.lines().filter_map(|line| line.trim().strip_prefix("nameserver"));
+    let mut servers = servers.filter_map(|rest| rest.trim().parse::<IpAddr>().ok());
+    servers.next().map(|ip| SocketAddr::new(ip, PORT))
+}
+
+async fn ask(server: SocketAddr, question: &[u8], record: DnsRecord) -> Result<Vec<String>, String> {
+    let any: IpAddr = if server.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+    let socket = UdpSocket::bind((any, 0)).await.map_err(|e| e.to_string())?;
+    socket.connect(server).await.map_err(|e| e.to_string())?;
+    loop {
+        socket.send(question).await.map_err(|e| e.to_string())?;
+        match tokio::time::timeout(AGAIN, heard(&socket, question, record)).await {
+            Ok(Ok(Answer::Records(records))) => return Ok(records),
+            Ok(Ok(Answer::Truncated)) => return by_tcp(server, question, record).await,
+            Ok(Err(e)) => return Err(e),
+            Err(_) => {}
+        }
+    }
+}
+
+/// The first datagram that answers the question.
+async fn heard(socket: &UdpSocket, question: &[u8], record: DnsRecord) -> Result<Answer, String> {
+    let mut buffer = vec![0; DATAGRAM_BYTES_MAX];
+    loop {
+        let length = socket.recv(&mut buffer).await.map_err(|e| e.to_string())?;
+        if let Some(answer) = wire::answer(&buffer[..length], question, record) {
+            return answer;
+        }
+    }
+}
+
+async fn by_tcp(server: SocketAddr, question: &[u8], record: DnsRecord) -> Result<Vec<String>, String> {
+    let exchange = async {
+        let mut stream = TcpStream::connect(server).await?;
+        let length = u16::try_from(question.len()).unwrap_or(u16::MAX);
+        stream.write_all(&[&length.to_be_bytes(), question].concat()).await?;
+        let length = stream.read_u16().await?;
+        let mut message = vec![0; usize::from(length)];
+        stream.read_exact(&mut message).await?;
+        Ok::<Vec<u8>, std::io::Error>(message)
+    };
+    let message = exchange.await.map_err(|e| e.to_string())?;
+    match wire::answer(&message, question, record) {
+        Some(Ok(Answer::Records(records))) => Ok(records),
+        Some(Err(e)) => Err(e),
+        Some(Ok(Answer::Truncated)) | None => Err("what it answers by TCP is no whole answer".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_server_of_the_machine_is_found() {
+        let text = "# made by hand\nsearch example\nnameserver fe80::1%eth0\nnameserver 192.0.2.1\nnameserver ::1\n";
+        assert_eq!(first_of(text), Some(SocketAddr::new(Ipv4Addr::new(192, 0, 2, 1).into(), PORT)));
+        assert_eq!(first_of("search example\n"), None);
+    }
+
+    #[test]
+    fn names_are_compared_as_names() {
+        assert!(same("10 Mail.example", "10 mail.EXAMPLE.") && !same("mail.example", "mail.example.org"));
+        assert!(same("v=spf1 -all", "\"v=spf1 -all\"") && same("v=1; k=2", "\"v=1; \" \"k=2\""));
+        assert!(same("It ends.", "It ends.") && !same("It ends.", "\"It goes on.\""));
     }
 }

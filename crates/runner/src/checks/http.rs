@@ -11,9 +11,23 @@ use super::{Said, roots, seconds, slow, word};
 /// Bytes of a page that are searched.
 const BODY_BYTES_MAX: usize = 4 << 20;
 
-pub async fn look(client: &reqwest::Client, http: &Http) -> Said {
+/// Whether a look goes where an answer points to is its client's matter.
+pub struct Clients {
+    follows: reqwest::Client,
+    stays: reqwest::Client,
+}
+
+impl Clients {
+    /// # Errors
+    /// A client cannot be set up.
+    pub fn new() -> Result<Self, reqwest::Error> {
+        Ok(Self { follows: client(true, Vec::new())?, stays: client(false, Vec::new())? })
+    }
+}
+
+pub async fn look(clients: &Clients, http: &Http) -> Said {
     let began = Instant::now();
-    match answer(client, http).await {
+    match answer(clients, http).await {
         Ok((code, size)) => {
             let took = seconds(began);
             let status = slow(took, http.warning_seconds);
@@ -29,31 +43,40 @@ pub async fn look(client: &reqwest::Client, http: &Http) -> Said {
 ///
 /// # Errors
 /// The client cannot be set up.
-pub fn client(authorities: Vec<reqwest::Certificate>) -> Result<reqwest::Client, reqwest::Error> {
+fn client(follow: bool, authorities: Vec<reqwest::Certificate>) -> Result<reqwest::Client, reqwest::Error> {
+    let redirects = if follow { reqwest::redirect::Policy::limited(5) } else { reqwest::redirect::Policy::none() };
     let plain = reqwest::Client::builder()
-        .redirect(reqwest::redirect::Policy::limited(5))
+        .redirect(redirects)
         .user_agent(concat!("tenfold-check/", env!("CARGO_PKG_VERSION")))
         .pool_max_idle_per_host(0);
     authorities.into_iter().fold(plain, reqwest::ClientBuilder::add_root_certificate).build()
 }
 
 /// The file is read at every look: who renews it need not tell the server.
-async fn trusting(file: &str) -> Result<reqwest::Client, String> {
+async fn trusting(follow: bool, file: &str) -> Result<reqwest::Client, String> {
     let text = roots::text(file).await?;
     let authorities = reqwest::Certificate::from_pem_bundle(&text).map_err(|e| format!("{file}: {}", reason(&e)))?;
     if authorities.is_empty() {
         return Err(format!("{file}: it holds no certificate"));
     }
-    client(authorities).map_err(|e| format!("{file}: {}", reason(&e)))
+    client(follow, authorities).map_err(|e| format!("{file}: {}", reason(&e)))
 }
 
-async fn answer(client: &reqwest::Client, http: &Http) -> Result<(u16, usize), String> {
+async fn answer(clients: &Clients, http: &Http) -> Result<(u16, usize), String> {
     let own = match &http.ca_file {
-        Some(file) => Some(trusting(file).await?),
+        Some(file) => Some(trusting(http.follow, file).await?),
         None => None,
     };
-    let client = own.as_ref().unwrap_or(client);
-    let response = client.get(&http.url).send().await.map_err(|e| reason(&e))?;
+    let client = own.as_ref().unwrap_or(if http.follow { &clients.follows } else { &clients.stays });
+    let method = reqwest::Method::from_bytes(http.method.as_bytes()).map_err(|e| e.to_string())?;
+    let mut request = client.request(method, &http.url);
+    for (name, value) in &http.headers {
+        request = request.header(name, value);
+    }
+    if !http.body.is_empty() {
+        request = request.body(http.body.clone());
+    }
+    let response = request.send().await.map_err(|e| reason(&e))?;
     let code = response.status().as_u16();
     let good = if http.status.is_empty() { (200..400).contains(&code) } else { http.status.contains(&code) };
     if !good {

@@ -28,7 +28,7 @@ type Said = (CheckStatus, String);
 /// Runs checks on this machine.
 pub struct Looker {
     plugins: plugin::Plugins,
-    http: reqwest::Client,
+    http: http::Clients,
     roots: roots::Roots,
     clock: Arc<dyn Clock>,
 }
@@ -40,7 +40,7 @@ impl Looker {
     /// # Errors
     /// The HTTP client cannot be set up.
     pub fn new(plugin_dirs: Vec<PathBuf>, starter: PathBuf, clock: Arc<dyn Clock>) -> Result<Self, reqwest::Error> {
-        let http = http::client(Vec::new())?;
+        let http = http::Clients::new()?;
         let plugins = plugin::Plugins::new(plugin_dirs, starter);
         Ok(Self { plugins, http, roots: roots::Roots::default(), clock })
     }

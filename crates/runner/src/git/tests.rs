@@ -311,3 +311,37 @@ async fn configuration_of_the_copy_starts_nothing() {
     assert_eq!(copy.mirror.commits(Some(&ids[0]), &ids[4]).await.unwrap().added_count, 4);
     assert!(!ran.exists());
 }
+
+/// Ten trees of ten trees, ten times: ten thousand million files in a few kilobytes.
+#[tokio::test]
+async fn a_tree_that_would_fill_memory_or_disk_is_not_checked_out() {
+    let mut copy = Local::new();
+    let name = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap().trim().to_owned();
+    let mut object = name(copy.git(&["hash-object", "-w", "--stdin"], &[0; 4_096]));
+    let mut kind = "100644 blob";
+    let mut commits = Vec::new();
+    for _ in 0..10 {
+        let mut tree = String::new();
+        for i in 0..10 {
+            writeln!(tree, "{kind} {object}\tf{i}").unwrap();
+        }
+        (object, kind) = (name(copy.git(&["mktree"], tree.as_bytes())), "040000 tree");
+        let who = ["-c", "user.name=Ana", "-c", "user.email=ana@example.org"];
+        commits.push(name(copy.git(&[&who[..], &["commit-tree", &object, "-m", "bomb"]].concat(), b"")));
+    }
+    let root = tempfile::tempdir().unwrap();
+    let (into, index) = (root.path().join("src"), root.path().join("index"));
+    fs::create_dir(&into).unwrap();
+    let refused = copy.mirror.checkout(&commits[9], &into, &index).await.unwrap_err();
+    assert!(refused.message.contains("more than 1000000 files"), "{refused}");
+    let every = ["**".to_owned()];
+    let refused = copy.mirror.changed(&commits[0], &commits[9], &every).await.unwrap_err();
+    assert!(refused.message.contains("more than 1000000 files"), "{refused}");
+    copy.mirror.limits.bytes_max = 10 * 4_096 - 1;
+    let refused = copy.mirror.checkout(&commits[0], &into, &index).await.unwrap_err();
+    assert!(refused.message.contains("more than 40959 bytes"), "{refused}");
+    assert!(!index.exists() && fs::read_dir(&into).unwrap().count() == 0, "nothing was written");
+    copy.mirror.limits.bytes_max += 1;
+    copy.mirror.checkout(&commits[0], &into, &index).await.unwrap();
+    assert_eq!(fs::read_dir(&into).unwrap().count(), 10);
+}

@@ -59,7 +59,7 @@ fn is_ignored_disk(device: &str) -> bool {
 }
 
 /// These hold no data of their own, or would have to be asked over a network, where an answer may never come.
-const IGNORED_FILE_SYSTEMS: [&str; 32] = [
+const IGNORED_FILE_SYSTEMS: [&str; 33] = [
     "autofs",
     "binfmt_misc",
     "bpf",
@@ -69,6 +69,7 @@ const IGNORED_FILE_SYSTEMS: [&str; 32] = [
     "debugfs",
     "devpts",
     "devtmpfs",
+    "erofs",
     "fusectl",
     "hugetlbfs",
     "iso9660",
@@ -94,7 +95,9 @@ const IGNORED_FILE_SYSTEMS: [&str; 32] = [
     "fuse.sshfs",
 ];
 
-const IGNORED_FOLDERS: [&str; 4] = ["/dev", "/proc", "/sys", "/run/credentials"];
+const IGNORED_FOLDERS: [&str; 3] = ["/dev", "/proc", "/sys"];
+/// What lies below these comes and goes with containers and services; a disk of their own is told.
+const IGNORED_BELOW: [&str; 3] = ["/run/credentials/", "/var/lib/docker/", "/var/lib/containers/storage/"];
 
 /// A line of `/proc/self/mounts`.
 struct Mount {
@@ -117,7 +120,10 @@ fn mounts(text: &str) -> Vec<Mount> {
     let mut mounts: Vec<Mount> = text.lines().rev().filter_map(read).collect();
     mounts.retain(|m| {
         let ignored = IGNORED_FILE_SYSTEMS.contains(&m.kind.as_str());
-        !ignored && !IGNORED_FOLDERS.iter().any(|top| below(&m.folder, top)) && seen.insert(m.folder.clone())
+        let ignored = ignored
+            || IGNORED_FOLDERS.iter().any(|top| below(&m.folder, top))
+            || IGNORED_BELOW.iter().any(|top| m.folder.starts_with(top));
+        !ignored && seen.insert(m.folder.clone())
     });
     mounts
 }
@@ -176,10 +182,16 @@ mod tests {
     fn mounts_are_read_once_and_the_last_one_counts() {
         let text = "proc /proc proc rw 0 0\n/dev/sda1 / ext4 rw,relatime 0 0\n/dev/sdb /srv/a\\040b\\134c xfs ro 0 0\n\
                     tmpfs /dev/shm tmpfs rw 0 0\nserver:/x /mnt nfs4 rw 0 0\n/dev/sdc / btrfs rw 0 0\nbroken\n\
-                    tmpfs /devices tmpfs rw 0 0\n";
+                    tmpfs /devices tmpfs rw 0 0\n/dev/sdd /var/lib/docker ext4 rw 0 0\n\
+                    /dev/sdd /var/lib/docker/volumes/x ext4 rw 0 0\n/dev/sdd /run/credentials/a ext4 rw 0 0\n";
         let mounts = mounts(text);
         let told: Vec<_> = mounts.iter().map(|m| (m.device.as_str(), m.folder.as_str(), m.read_only)).collect();
-        let wanted = [("tmpfs", "/devices", false), ("/dev/sdc", "/", false), ("/dev/sdb", "/srv/a b\\c", true)];
+        let wanted = [
+            ("/dev/sdd", "/var/lib/docker", false),
+            ("tmpfs", "/devices", false),
+            ("/dev/sdc", "/", false),
+            ("/dev/sdb", "/srv/a b\\c", true),
+        ];
         assert_eq!(told, wanted);
     }
 }

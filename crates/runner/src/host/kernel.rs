@@ -64,7 +64,7 @@ pub(super) fn vmstat(host: &Host, page: &mut Page) -> io::Result<()> {
 
 /// How long something waited, in all. Kernels without it have no such folder.
 pub(super) fn pressure(host: &Host, page: &mut Page) -> io::Result<()> {
-    for (resource, full) in [("cpu", false), ("io", true), ("memory", true)] {
+    for (resource, full) in [("cpu", false), ("io", true), ("memory", true), ("irq", true)] {
         let Some(text) = optional(host.read(format!("proc/pressure/{resource}")))? else { return Ok(()) };
         for line in text.lines() {
             let Some(total) = line.rsplit_once("total=").and_then(|(_, t)| t.trim().parse::<f64>().ok()) else {

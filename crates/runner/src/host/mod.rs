@@ -6,11 +6,13 @@
 
 mod cgroups;
 mod devices;
+mod hardware;
 mod kernel;
 mod memory;
 mod network;
 mod page;
 mod services;
+mod textfile;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -45,6 +47,12 @@ const COLLECTORS: &[(&str, Collect)] = &[
     ("pressure", kernel::pressure),
     ("filefd", kernel::file_descriptors),
     ("entropy", kernel::entropy),
+    ("schedstat", hardware::run_queues),
+    ("cpufreq", hardware::frequencies),
+    ("hwmon", hardware::sensors),
+    ("thermal_zone", hardware::thermal_zones),
+    ("mdadm", hardware::arrays),
+    ("os", hardware::release),
     ("uname", kernel::uname),
     ("meminfo", memory::collect),
     ("diskstats", devices::disks),
@@ -55,6 +63,9 @@ const COLLECTORS: &[(&str, Collect)] = &[
     ("sockstat", network::sockets),
     ("softnet", network::soft_interrupts),
     ("conntrack", network::connections),
+    ("arp", network::neighbours),
+    ("bonding", network::bonds),
+    ("textfile", textfile::collect),
     ("cgroups", cgroups::collect),
 ];
 

@@ -1,5 +1,6 @@
 //! Network devices, protocols and sockets, of the network namespace the agent runs in.
 
+use std::collections::BTreeMap;
 use std::io;
 
 use super::{Host, Page, numbers, optional};
@@ -23,15 +24,33 @@ pub(super) fn devices(host: &Host, page: &mut Page) -> io::Result<()> {
 pub(super) fn links(host: &Host, page: &mut Page) -> io::Result<()> {
     for entry in std::fs::read_dir(host.path("sys/class/net"))? {
         let Ok(device) = entry?.file_name().into_string() else { continue };
+        // `bonding_masters` is a list of devices.
+        if !host.path(format!("sys/class/net/{device}")).is_dir() {
+            continue;
+        }
         let labels = [("device", device.as_str())];
         let at = |file: &str| format!("sys/class/net/{device}/{file}");
         let state = host.read(at("operstate")).unwrap_or_default();
         page.put("node_network_up", &labels, f64::from(u8::from(state.trim() == "up")));
+        let text = |file: &str| host.read(at(file)).map(|text| text.trim().to_owned()).unwrap_or_default();
+        let flags = u32::from_str_radix(text("flags").trim_start_matches("0x"), 16).unwrap_or(0);
+        let info = [
+            ("address", text("address")),
+            ("adminstate", if flags & 1 == 1 { "up" } else { "down" }.to_owned()),
+            ("broadcast", text("broadcast")),
+            ("device", device.clone()),
+            ("duplex", text("duplex")),
+            ("ifalias", text("ifalias")),
+            ("operstate", state.trim().to_owned()),
+        ];
+        page.put("node_network_info", &info.each_ref().map(|(name, value)| (*name, value.as_str())), 1.0);
         // A device that is down has none of these.
         for (file, name) in [
             ("mtu", "node_network_mtu_bytes"),
             ("carrier", "node_network_carrier"),
             ("carrier_changes", "node_network_carrier_changes_total"),
+            ("carrier_up_count", "node_network_carrier_up_changes_total"),
+            ("carrier_down_count", "node_network_carrier_down_changes_total"),
             ("tx_queue_len", "node_network_transmit_queue_length"),
         ] {
             if let Ok(value) = host.number(at(file)) {
@@ -61,6 +80,8 @@ const PROTOCOLS: [(&str, &[&str]); 8] = [
             "SyncookiesFailed",
             "SyncookiesRecv",
             "SyncookiesSent",
+            "TCPOFOQueue",
+            "TCPRcvQDrop",
             "TCPSynRetrans",
             "TCPTimeouts",
         ],
@@ -144,6 +165,10 @@ pub(super) fn soft_interrupts(host: &Host, page: &mut Page) -> io::Result<()> {
     Ok(())
 }
 
+/// Of each processor's line, those that say that something is lost or searched for; the rest moves with every packet.
+const TRACKED: [&str; 8] =
+    ["found", "invalid", "ignore", "insert", "insert_failed", "drop", "early_drop", "search_restart"];
+
 /// Only where connections are tracked.
 pub(super) fn connections(host: &Host, page: &mut Page) -> io::Result<()> {
     for (file, name) in
@@ -152,6 +177,52 @@ pub(super) fn connections(host: &Host, page: &mut Page) -> io::Result<()> {
         if let Some(value) = optional(host.number(format!("proc/sys/net/netfilter/{file}")))? {
             page.put(name, &[], value);
         }
+    }
+    let Some(text) = optional(host.read("proc/net/stat/nf_conntrack"))? else { return Ok(()) };
+    let mut lines = text.lines();
+    let names: Vec<&str> = lines.next().unwrap_or_default().split_ascii_whitespace().collect();
+    let rows: Vec<Vec<&str>> = lines.map(|line| line.split_ascii_whitespace().collect()).collect();
+    for name in TRACKED {
+        let Some(column) = names.iter().position(|n| *n == name) else { continue };
+        let hex = |row: &Vec<&str>| u64::from_str_radix(row.get(column)?, 16).ok();
+        let all: u64 = rows.iter().filter_map(hex).sum();
+        page.put(&format!("node_nf_conntrack_stat_{name}"), &[], all as f64);
+    }
+    Ok(())
+}
+
+/// Addresses of neighbours that are known, by device.
+pub(super) fn neighbours(host: &Host, page: &mut Page) -> io::Result<()> {
+    let mut by_device: BTreeMap<String, f64> = BTreeMap::new();
+    for line in host.read("proc/net/arp")?.lines().skip(1) {
+        if let Some(device) = line.split_ascii_whitespace().nth(5) {
+            *by_device.entry(device.to_owned()).or_default() += 1.0;
+        }
+    }
+    for (device, known) in by_device {
+        page.put("node_arp_entries", &[("device", &device)], known);
+    }
+    Ok(())
+}
+
+/// Devices that are one for others: how many there are, and how many of them carry.
+pub(super) fn bonds(host: &Host, page: &mut Page) -> io::Result<()> {
+    let Some(masters) = optional(host.read("sys/class/net/bonding_masters"))? else { return Ok(()) };
+    for master in masters.split_ascii_whitespace() {
+        let slaves = host.read(format!("sys/class/net/{master}/bonding/slaves"))?;
+        let (mut known, mut active) = (0.0, 0.0);
+        for slave in slaves.split_ascii_whitespace() {
+            known += 1.0;
+            // Kernels before 3.18 call the link otherwise.
+            let state = ["lower", "slave"].iter().find_map(|way| {
+                host.read(format!("sys/class/net/{master}/{way}_{slave}/bonding_slave/mii_status")).ok()
+            });
+            if state.is_some_and(|state| state.trim() == "up") {
+                active += 1.0;
+            }
+        }
+        page.put("node_bonding_slaves", &[("master", master)], known);
+        page.put("node_bonding_active", &[("master", master)], active);
     }
     Ok(())
 }

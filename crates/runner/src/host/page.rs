@@ -17,7 +17,11 @@ pub struct Page {
 
 impl Page {
     pub(super) fn put(&mut self, name: &str, labels: &[(&str, &str)], value: f64) {
-        let labels = Labels::from_pairs(labels.iter().copied().chain([(Labels::NAME, name)]));
+        self.put_series(Labels::from_pairs(labels.iter().copied().chain([(Labels::NAME, name)])), value);
+    }
+
+    /// With the name among the labels.
+    pub(super) fn put_series(&mut self, labels: Labels, value: f64) {
         if self.series.len() < SERIES_MAX || self.series.contains_key(&labels) {
             self.series.insert(labels, value);
         } else {

@@ -1,13 +1,22 @@
 //! The folder of one program: a checkout and its own `tmp` and `home`. Beside it lies its step, by which the program is found
 //! again after a restart.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
+
+use futures_util::StreamExt;
 
 use super::step::Step;
 use crate::{files, git::Mirror};
 
 /// Ends the name of a step's folder.
 const STEP: &str = "step";
+/// Begins the name of what is no program's any more.
+const ASIDE: &str = "aside-";
+/// So many are ended and removed at once.
+const TIDY_AT_ONCE: usize = 8;
 
 /// `ROOT/NAME`. Names begin with the deploy's number: `12`, `12-before_promote`.
 pub(crate) struct Folder {
@@ -65,12 +74,11 @@ impl Folder {
         }
     }
 
-    /// The same for a program that has come to its end, the step last: a server that comes in between still finds that end. Not
-    /// where the files are asked for as well.
-    pub async fn remove_ended(&self) {
+    /// Removes the files of a program that has come to its end, and leaves how it ended: a full disk, on which that cannot be
+    /// written down, gets back what they hold.
+    pub async fn remove_files(&self) {
         let dir = self.dir.clone();
         let _ = super::blocking(move || files::remove(&dir)).await;
-        self.remove().await;
     }
 
     fn io(&self, error: &std::io::Error) -> String {
@@ -78,14 +86,75 @@ impl Folder {
     }
 }
 
-/// Ends and removes what is below a root but for folders of these names.
-pub(crate) async fn tidy(root: &Path, kept: &[String]) {
-    let Ok(entries) = std::fs::read_dir(root) else { return };
-    for entry in entries.flatten() {
-        let name = entry.file_name();
-        let Some(name) = name.to_str().map(|n| n.strip_suffix(".step").unwrap_or(n)) else { continue };
-        if !kept.iter().any(|kept| kept == name) {
-            Folder::new(root, name).remove().await;
+/// Gives what is below a root, but for folders of these names, names that no program has: a later program finds nothing of it.
+/// Takes no longer where much is left.
+pub(crate) fn set_aside(root: &Path, kept: &[String]) {
+    let mut number = 0u64;
+    for name in names(root) {
+        if name.starts_with(ASIDE) || kept.contains(&name) {
+            continue;
         }
+        let aside = loop {
+            let aside = Folder::new(root, &format!("{ASIDE}{number}"));
+            number += 1;
+            if !aside.dir.exists() && !aside.step().dir().exists() {
+                break aside;
+            }
+        };
+        let folder = Folder::new(root, &name);
+        // the step first: a program is found by it
+        for (from, to) in [(folder.step().dir(), aside.step().dir()), (folder.dir(), aside.dir())] {
+            if let Err(error) = std::fs::rename(from, to)
+                && error.kind() != std::io::ErrorKind::NotFound
+            {
+                tracing::warn!(%error, dir = %from.display(), "what is left of a program stays");
+            }
+        }
+    }
+}
+
+/// Ends and removes what was set aside, some at once: each may take seconds to end.
+pub(crate) async fn tidy(root: &Path) {
+    let aside: Vec<String> = names(root).into_iter().filter(|name| name.starts_with(ASIDE)).collect();
+    let remove = |name: String| async move { Folder::new(root, &name).remove().await };
+    futures_util::stream::iter(aside).for_each_concurrent(TIDY_AT_ONCE, remove).await;
+}
+
+/// The names of the folders below a root, with a step or without.
+fn names(root: &Path) -> BTreeSet<String> {
+    let Ok(entries) = std::fs::read_dir(root) else { return BTreeSet::new() };
+    let name = |entry: std::fs::DirEntry| {
+        let name = entry.file_name();
+        let name = name.to_str()?;
+        let step = name.strip_suffix(STEP).and_then(|name| name.strip_suffix('.'));
+        Some(step.unwrap_or(name).to_owned())
+    };
+    entries.flatten().filter_map(name).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_left_is_put_aside_at_once_and_removed_later() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path();
+        for name in ["12/src", "12.step", "13.step", "14", "14.step", "aside-0.step"] {
+            std::fs::create_dir_all(root.join(name)).unwrap();
+        }
+        set_aside(root, &["14".to_owned()]);
+        for name in ["12", "12.step", "13.step"] {
+            assert!(!root.join(name).exists(), "{name}");
+        }
+        // nothing was removed for it, and what an earlier server put aside is not lost
+        assert!(root.join("aside-1/src").is_dir() && root.join("aside-2.step").is_dir());
+        assert!(root.join("aside-0.step").is_dir());
+        // another program of the same name begins before the old one is gone
+        std::fs::create_dir_all(root.join("12.step")).unwrap();
+        tidy(root).await;
+        let left: Vec<String> = names(root).into_iter().collect();
+        assert_eq!(left, ["12", "14"]);
+        assert!(root.join("12.step").is_dir() && root.join("14").is_dir() && root.join("14.step").is_dir());
     }
 }

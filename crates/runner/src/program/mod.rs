@@ -18,7 +18,7 @@ pub(crate) mod keeper;
 mod launch;
 mod step;
 
-pub(crate) use folder::{Folder, tidy};
+pub(crate) use folder::{Folder, set_aside, tidy};
 use step::{About, End};
 
 /// After SIGTERM a program gets this long to clean up: less than a lease lasts, after which another server may begin.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -68,10 +68,31 @@ pub(super) struct SshAgent {
     pub http: reqwest::Client,
     /// Moves when an order begins and when it ends: what was seen while it moved is out of date.
     pub turns: AtomicU64,
-    /// Orders in a row that the line broke under.
-    pub breaks: AtomicU32,
+    pub breaks: Breaks,
     /// Health checks that failed in a row, by service, for the release that was activated then.
     pub failures: Mutex<BTreeMap<String, (Timestamp, u32)>>,
+}
+
+/// Orders in a row that the line broke under, by service and epoch: what one deploy met counts for no other.
+#[derive(Default)]
+pub(super) struct Breaks(Mutex<BTreeMap<String, (i64, u32)>>);
+
+impl Breaks {
+    /// One more; returns how many there are. Only the newest epoch of a service is counted: an older one is refused soon.
+    fn count(&self, order: &OrderRef) -> u32 {
+        let mut all = self.0.lock();
+        let (epoch, count) = all.entry(order.service.clone()).or_insert((order.epoch, 0));
+        if *epoch != order.epoch {
+            (*epoch, *count) = (order.epoch, 0);
+        }
+        *count = count.saturating_add(1);
+        *count
+    }
+
+    /// The line held for the whole of an order.
+    fn held(&self, order: &OrderRef) {
+        self.0.lock().remove(&order.service);
+    }
 }
 
 /// What a fenced script printed, where it did not refuse.
@@ -275,16 +296,25 @@ impl SshAgent {
                     Err(error) => Err(Refusal::Failed(format!("the manifest is refused: {error}"))),
                 };
                 match done {
-                    Ok(()) => self.followed(FromAgent::Staged { order, digest }),
+                    Ok(()) => {
+                        self.breaks.held(&order);
+                        FromAgent::Staged { order, digest }
+                    }
                     Err(refusal) => self.refusal(order, Some(digest), refusal).await?,
                 }
             }
             ToAgent::Activate { order, digest, run, .. } => match self.activate(&order, digest, run, say).await {
-                Ok(release) => self.followed(FromAgent::Activated { order, release }),
+                Ok(release) => {
+                    self.breaks.held(&order);
+                    FromAgent::Activated { order, release }
+                }
                 Err(refusal) => self.refusal(order, Some(digest), refusal).await?,
             },
             ToAgent::Deactivate { order } => match self.deactivate(&order).await {
-                Ok(()) => self.followed(FromAgent::Deactivated { order }),
+                Ok(()) => {
+                    self.breaks.held(&order);
+                    FromAgent::Deactivated { order }
+                }
                 Err(refusal) => self.refusal(order, None, refusal).await?,
             },
             ToAgent::Report => match self.observe().await {
@@ -303,12 +333,6 @@ impl SshAgent {
         }))
     }
 
-    /// The line held for the whole of an order.
-    fn followed(&self, answer: FromAgent) -> FromAgent {
-        self.breaks.store(0, Ordering::Relaxed);
-        answer
-    }
-
     async fn refusal(
         &self,
         order: OrderRef,
@@ -318,7 +342,7 @@ impl SshAgent {
         let error = match refusal {
             Refusal::Stale(highest_epoch) => return Ok(FromAgent::Refused { order, highest_epoch }),
             Refusal::Away(error) => {
-                let breaks = self.breaks.fetch_add(1, Ordering::Relaxed) + 1;
+                let breaks = self.breaks.count(&order);
                 if breaks < BREAKS_MAX {
                     return Err(error);
                 }
@@ -329,7 +353,8 @@ impl SshAgent {
         let layout = self.layout(&order.service).await.ok();
         let running = layout.and_then(|l| current(&l, &order.service, &self.host.environment, self.address()));
         let error = tail_of(&error);
-        Ok(self.followed(FromAgent::Failed { order, digest, error, log_tail: String::new(), running }))
+        self.breaks.held(&order);
+        Ok(FromAgent::Failed { order, digest, error, log_tail: String::new(), running })
     }
 
     async fn deactivate(&self, order: &OrderRef) -> Answer<()> {
@@ -344,5 +369,28 @@ impl SshAgent {
         if let Err(Refusal::Failed(error)) = self.fenced(scripts::PRUNE, &[&folder, &epoch, &from], CALL, &[]).await {
             tracing::warn!(host = %self.host.name, %error, "old releases stay");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn order(service: &str, epoch: i64) -> OrderRef {
+        OrderRef { service: service.to_owned(), environment: "production".to_owned(), deploy: epoch, epoch }
+    }
+
+    #[test]
+    fn what_broke_under_one_deploy_counts_for_no_other() {
+        let (breaks, photos, mail) = (Breaks::default(), order("photos", 3), order("mail", 8));
+        for count in 1..BREAKS_MAX {
+            assert_eq!(breaks.count(&photos), count);
+        }
+        assert_eq!(breaks.count(&mail), 1, "another service");
+        breaks.held(&mail);
+        assert_eq!(breaks.count(&photos), BREAKS_MAX, "an order of another service says nothing of this one");
+        assert_eq!(breaks.count(&order("photos", 4)), 1, "another deploy");
+        breaks.held(&order("photos", 4));
+        assert_eq!(breaks.count(&photos), 1);
     }
 }

@@ -10,6 +10,8 @@ use tenfold_app::settings::{Ssh, SshHost};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{ChildStdin, Command};
 
+use super::scripts;
+
 /// A path to a Unix socket holds no more, and OpenSSH puts something behind it for a moment.
 const SOCKET_BYTES_MAX: usize = 80;
 const SAID_BYTES_MAX: usize = 4_096;
@@ -138,8 +140,9 @@ impl Line {
         let said = String::from_utf8_lossy(&said).trim().to_owned();
         match status.code() {
             Some(0) => {}
-            // ssh's own
+            // ssh's own: no script of ours ends with it
             Some(255) | None => return Err(CallError::Away(format!("{}: {said}", self.destination))),
+            Some(scripts::CODE_255) => return Err(CallError::Failed(format!("exit code 254 or 255: {said}"))),
             Some(code) => return Err(CallError::Failed(format!("exit code {code}: {said}"))),
         }
         let out = out.map_err(away)?;

@@ -50,7 +50,7 @@ pub fn start(app: &App, stop: &CancellationToken) -> io::Result<TaskTracker> {
                 archives: archives.clone(),
                 http: http.clone(),
                 turns: std::sync::atomic::AtomicU64::new(0),
-                breaks: std::sync::atomic::AtomicU32::new(0),
+                breaks: host::Breaks::default(),
                 failures: parking_lot::Mutex::default(),
             };
             let stop = stop.clone();

@@ -100,9 +100,16 @@ pub fn fenced(script: &str) -> String {
     format!("{FENCE}{script}")
 }
 
+/// What stands for an exit code of 255, which OpenSSH keeps for a line that broke.
+pub const CODE_255: i32 = 254;
+
+/// Runs the script in a shell of its own and hands its exit code on. A signal that ends the script becomes a code as well, where
+/// OpenSSH would say 255.
+const HAND_ON: &str = r#"sh -c "$@"; code=$?; [ "$code" -ne 255 ] || code=254; exit "$code""#;
+
 /// The one word that OpenSSH hands to the login shell of the other side.
 pub fn command(script: &str, args: &[&str]) -> String {
-    let mut line = format!("exec sh -c {} tenfold", quoted(script));
+    let mut line = format!("exec sh -c {} tenfold {} tenfold", quoted(HAND_ON), quoted(script));
     for arg in args {
         line.push(' ');
         line.push_str(&quoted(arg));
@@ -132,6 +139,20 @@ mod tests {
             let output = std::process::Command::new("sh").args(["-c", &line]).output().expect("sh starts");
             assert_eq!(String::from_utf8_lossy(&output.stdout), hostile, "{line}");
         }
+    }
+
+    #[test]
+    fn no_end_of_a_program_looks_like_a_broken_line() {
+        let code = |argv: &[&str]| {
+            let argv: Vec<String> = argv.iter().map(|&word| word.to_owned()).collect();
+            let line = program("/", &argv);
+            std::process::Command::new("sh").args(["-c", &line]).status().expect("sh starts").code()
+        };
+        assert_eq!(code(&["true"]), Some(0));
+        assert_eq!(code(&["sh", "-c", "exit 7"]), Some(7));
+        assert_eq!(code(&["sh", "-c", "exit 255"]), Some(CODE_255));
+        assert_eq!(code(&["sh", "-c", "kill -9 $$"]), Some(128 + 9), "the shell around it lives");
+        assert!(HAND_ON.contains(&format!("code={CODE_255};")));
     }
 
     #[test]

@@ -17,7 +17,7 @@ use tenfold_app::{
 use tenfold_testkit::{keeper_of, kill_keeper, stat_of};
 use tokio_util::sync::CancellationToken;
 
-use crate::world::{Heard, PATIENCE, World, gone, namespaces, runs};
+use crate::world::{Heard, PATIENCE, World, gone, hook_of, namespaces, runs};
 
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(20);
@@ -84,7 +84,45 @@ async fn a_build_goes_on_without_a_server_and_is_found_again() {
         assert!(out[0].starts_with("run ") && out[1..] == ticks[..], "each line once: {text}");
         assert_eq!(text.matches("$ sh build.sh").count(), 1, "{text}");
         assert_eq!(text.matches("the build outlived the server").count(), 1, "{text}");
+        again.clear(&build(1)).await;
         assert_eq!(fs::read_dir(world.path("data/builds")).unwrap().count(), 0, "nothing of it stays");
+    }
+}
+
+/// Killed between the end of a program and the moment in which that is written, the next server finds the same end.
+#[tokio::test]
+async fn how_a_program_ended_is_found_until_it_is_cleared() {
+    for fenced in [true, false] {
+        let world = World { fenced, ..World::new(&format!("{RUN}echo made > out\n")) };
+        if !namespaces(world.dir.path()) {
+            return;
+        }
+        let (heard, mut made) = (Heard::default(), Vec::new());
+        for _ in 0..2 {
+            let (runner, order) = (world.runner(), world.build_order(1, "").await);
+            let ended = runner.build(order, heard.sink(|_| {}), CancellationToken::new());
+            made.push(tokio::time::timeout(PATIENCE, ended).await.unwrap().unwrap().digest());
+            assert!(world.runner().kept(&build(1)).await);
+        }
+        assert_eq!((heard.out().len(), made[0] == made[1]), (1, true), "{}", heard.text());
+        // a hook that may not run twice, well and not
+        for (deploy, end, ended) in [(2, "true\n", Ok(())), (3, "exit 3\n", Err("it exited with code 3".to_owned()))] {
+            world.commit(&format!("{RUN}{end}"));
+            let heard = Heard::default();
+            for _ in 0..2 {
+                let (runner, order) = (world.runner(), world.hook_order(deploy, "").await);
+                let again = runner.hook(order, heard.sink(|_| {}), CancellationToken::new());
+                assert_eq!(tokio::time::timeout(PATIENCE, again).await.unwrap(), ended);
+                assert!(world.runner().kept(&hook_of(deploy)).await);
+            }
+            assert_eq!(heard.out().len(), 1, "it ran once: {}", heard.text());
+            world.runner().clear(&hook_of(deploy)).await;
+            assert!(!world.runner().kept(&hook_of(deploy)).await);
+        }
+        world.runner().clear(&build(1)).await;
+        for root in ["data/builds", "data/hooks"] {
+            assert_eq!(fs::read_dir(world.path(root)).unwrap().count(), 0, "nothing of it stays in {root}");
+        }
     }
 }
 
@@ -152,7 +190,9 @@ async fn a_hook_is_cancelled_by_a_server_that_came_later() {
         // one that nobody cancels and that is not wanted any more
         begin_hook(&world, world.hook_order(2, "").await, "up").await;
         assert!(runs(&word));
-        world.runner().tidy(&[build(2)]).await;
+        world.runner().set_aside(&[build(2)]).await;
+        assert!(!world.runner().kept(&hook_of(2)).await, "nobody finds it any more");
+        world.runner().tidy().await;
         gone(&word).await;
         assert_eq!(fs::read_dir(world.path("data/hooks")).unwrap().count(), 0);
     }
@@ -222,7 +262,8 @@ async fn a_keeper_has_nothing_of_the_servers_and_its_folder_no_secret() {
         assert!(!text.contains("s3cr3t"), "{}", path.display());
     }
     drop((lock, listener));
-    world.runner().tidy(&[]).await;
+    world.runner().set_aside(&[]).await;
+    world.runner().tidy().await;
     assert!(!step.exists());
 }
 

@@ -10,7 +10,7 @@ use std::{
 
 use parking_lot::Mutex;
 use tenfold_app::{
-    deploys::ports::{BuildOrder, HookOrder, LineSink, Mark, Runner, Source, Stream},
+    deploys::ports::{BuildOrder, HookOrder, LineSink, Mark, Runner, Source, Step, StepKind, Stream},
     settings::{Builds, Sandbox},
 };
 use tenfold_deploys::{Manifest, Pipeline};
@@ -99,6 +99,7 @@ impl World {
         let (runner, order) = (self.runner(), self.build_order(deploy, more).await);
         let ended = runner.build(order, heard.sink(hear), cancel);
         let result = tokio::time::timeout(PATIENCE, ended).await.expect("the build ends");
+        runner.clear(&Step { deploy, kind: StepKind::Build }).await;
         Outcome { result, lines: heard.lines() }
     }
 
@@ -136,6 +137,7 @@ impl World {
         let (runner, order) = (self.runner(), self.hook_order(deploy, more).await);
         let ended = runner.hook(order, heard.sink(hear), cancel);
         let result = tokio::time::timeout(PATIENCE, ended).await.expect("the hook ends");
+        runner.clear(&hook_of(deploy)).await;
         Outcome { result, lines: heard.lines() }
     }
 
@@ -150,6 +152,11 @@ impl World {
         let (environment, at) = ("production".to_owned(), "before_activate".to_owned());
         HookOrder { deploy, source, environment, sha, at, hook }
     }
+}
+
+/// The hook of [`World::hook_order`].
+pub fn hook_of(deploy: i64) -> Step {
+    Step { deploy, kind: StepKind::Hook("before_activate".to_owned()) }
 }
 
 /// The lines, and how far each program was heard.

@@ -1,7 +1,8 @@
 //! Servers and agents that end in the middle.
 
+use tenfold_deploys::{Digest, Pipeline};
 use tenfold_runner::agent::state_of;
-use tenfold_testkit::kill_keeper;
+use tenfold_testkit::{keeper_of, kill_keeper, stat_of};
 
 use crate::world::{World, ready};
 
@@ -58,6 +59,41 @@ async fn a_build_outlives_the_server_and_is_begun_once_more_when_it_is_lost() {
     world.commit("two");
     let next = world.deploy().await;
     world.state(next.number, &["succeeded"]).await;
+    world.end().await;
+}
+
+/// Another deploy of the commit may have built it while the server was away.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_build_that_nobody_needs_any_more_is_ended() {
+    if !ready() {
+        return;
+    }
+    let mut world = World::new(1).await;
+    let first = world.deploy().await;
+    let first = world.state(first.number, &["succeeded"]).await;
+    let sha = world.commit("slow");
+    let deploy = world.deploy().await;
+    let number = deploy.number;
+    let log = move |app: &tenfold_app::App| app.deploy_log(number).after(0);
+    world.until("the build", |app| log(app).iter().any(|l| l.text == "building slow")).await;
+    let step = world.dir.path().join(format!("data/builds/{number}.step"));
+    let keeper = keeper_of(&step).expect("it has a keeper");
+
+    let file = std::fs::read_to_string(world.repository().join(".tenfold/deploy.yaml")).unwrap();
+    let pipeline = Pipeline::parse(&file).unwrap();
+    let recipe = Digest::of(&serde_json::to_vec(&(&pipeline.build, &pipeline.artifact)).unwrap()).to_string();
+    let digest = first.digest.expect("it has an artifact");
+    let known = world.app().housekeeping(move |t| {
+        let now = t.now();
+        Ok(tenfold_store::deploys::artifact_put(t.tx(), "photos", &sha, &recipe, &digest, now)?)
+    });
+    known.await.unwrap();
+    world.restart_server().await;
+    world.state(number, &["succeeded"]).await;
+    assert!(log(world.app()).iter().any(|l| l.text.starts_with("this commit was built before")));
+    world.until("its folders to go", |_| !step.exists() && !step.with_extension("").exists()).await;
+    let is_gone = || stat_of(keeper).first().is_none_or(|state| state == "Z");
+    world.until("its keeper to end", |_| is_gone()).await;
     world.end().await;
 }
 

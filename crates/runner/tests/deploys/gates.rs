@@ -130,7 +130,8 @@ async fn a_deploy_goes_step_by_step_with_hooks_and_people() {
     let silent = world.state(silent.number, &["failed"]).await;
     assert!(silent.error.as_deref().unwrap().contains("printed nothing for 1 s"), "{silent:?}");
     assert_eq!(world.versions().await, ["two"; 4]);
-    assert_eq!(std::fs::read_dir(world.dir.path().join("data/hooks")).unwrap().count(), 0, "nothing of a hook stays");
+    let hooks = world.dir.path().join("data/hooks");
+    world.until("what is left of hooks to go", |_| std::fs::read_dir(&hooks).unwrap().count() == 0).await;
     world.end().await;
 }
 

@@ -4,8 +4,10 @@ use std::fs;
 use std::os::unix::fs::symlink;
 
 use tenfold_deploys::Digest;
+use tenfold_protocols::agent::{BlobDigest, FromAgent, OrderRef, PROTOCOL, Release, ReleaseState};
+use tenfold_types::Timestamp;
 
-use crate::world::{World, ready};
+use crate::world::{World, mei, ready};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_link_in_the_place_of_releases_is_refused() {
@@ -77,5 +79,72 @@ async fn links_among_blobs_and_releases_are_not_followed() {
     world.until("pruning", |_| !damaged.is_symlink()).await;
     assert_eq!(fs::read_to_string(&victim).unwrap(), "victim", "the link goes, and not what it leads to");
     assert_eq!(fs::read_to_string(&twin).unwrap(), "planted");
+    world.end().await;
+}
+
+/// An agent may say anything: of deploys and releases of another environment than its own it counts for nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_host_has_no_word_in_another_environment() {
+    if !ready() {
+        return;
+    }
+    let world = World::new(1).await;
+    let first = world.deploy().await;
+    world.state(first.number, &["succeeded"]).await;
+    world.write_pipeline("canary: {hosts: 1, hold_s: 300}");
+    world.commit("two");
+    let number = world.deploy().await.number;
+    world.state(number, &["canary"]).await;
+    let claimed = Release {
+        service: "photos".into(),
+        environment: "production".into(),
+        digest: BlobDigest(*Digest::of(b"harm").bytes()),
+        sha: "0".repeat(40),
+        deploy: number,
+        state: ReleaseState::Running,
+        address: Some("127.0.0.1:9".into()),
+        metrics_path: None,
+        limits: None,
+        since: Timestamp(0),
+    };
+    let hello = FromAgent::Hello {
+        protocol: PROTOCOL,
+        name: "dev-1".into(),
+        environment: "development".into(),
+        labels: std::collections::BTreeMap::new(),
+        version: "test".into(),
+        releases: vec![claimed.clone()],
+        packs: false,
+        prepares: false,
+        beside: Vec::new(),
+    };
+    let app = world.app();
+    let session = app.agent_connect(hello).await.unwrap();
+    // the epoch is easily guessed
+    for epoch in 0..20 {
+        let order = OrderRef { service: "photos".into(), environment: "production".into(), deploy: number, epoch };
+        let failed = FromAgent::Failed {
+            order: order.clone(),
+            digest: None,
+            error: "harm was done".into(),
+            log_tail: String::new(),
+            running: Some(claimed.clone()),
+        };
+        let activated = FromAgent::Activated { order: order.clone(), release: claimed.clone() };
+        for word in [failed, activated, FromAgent::Refused { order, highest_epoch: 1_000 }] {
+            app.agent_message(&session, word).await.unwrap();
+        }
+    }
+    app.agent_message(&session, FromAgent::Observed { releases: vec![claimed] }).await.unwrap();
+    let hosts = app.hosts();
+    let spy = hosts.iter().find(|host| host.name == "dev-1").expect("it is connected");
+    assert!(spy.releases.is_empty(), "{:?}", spy.releases);
+    // whoever conducts it still does, and answers
+    app.deploy_cancel(&mei(), number).await.unwrap();
+    world.state(number, &["rolled_back"]).await;
+    assert!(!world.kinds(number).await.iter().any(|kind| kind == "deploy.resumed"));
+    let log = world.log_text(number);
+    assert!(!log.contains("harm") && !log.contains("refused an order"), "{log}");
+    app.agent_disconnect(&session);
     world.end().await;
 }

@@ -90,6 +90,15 @@ async fn a_release_that_does_not_come_up_goes_back() {
     let log = world.log_text(ended.number);
     assert!(log.contains("exit code 3"), "{log}");
 
+    // the program's own end, which is OpenSSH's word for a line that broke
+    world.commit("broken-line");
+    let odd = world.deploy().await;
+    world.state(odd.number, &["failed", "rolled_back"]).await;
+    world.app().unlock(&mei(), "photos", "production").await.unwrap();
+    assert_eq!(world.file("web-1", "version.txt"), "one");
+    let log = world.log_text(odd.number);
+    assert!(log.contains("exit code 254 or 255") && !log.contains("the line broke"), "{log}");
+
     // a file that was changed by hand in the release that stands there does not reach the next one
     let large = world.root("web-1").join("current/large.bin");
     std::fs::write(&large, "changed by hand").unwrap();

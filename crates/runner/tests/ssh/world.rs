@@ -73,7 +73,8 @@ fn run(program: &str, args: &[&str]) -> String {
 const PIPELINE: &str = "service: photos\nartifact:\n  exclude: [\".tenfold/**\"]\nrun:\n  command: [unused]\n\
                         targets:\n  production:\n    hosts: {role: web}\n    canary: {hosts: 0}\n    batch: 100%\n";
 /// The restart of a host: fails where the release says so.
-const RESTART: &str = "[ \"$(cat version.txt)\" != sick ] || exit 3; cat version.txt > restarted";
+const RESTART: &str =
+    "case $(cat version.txt) in sick) exit 3;; broken-line) exit 255;; esac; cat version.txt > restarted";
 
 impl World {
     /// `None`, with a line that says why, where there is no sshd.

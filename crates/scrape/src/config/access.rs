@@ -1,19 +1,144 @@
 //! How requests are made to come through: who we say we are, what we trust, and which proxy stands in between.
 
+use std::collections::BTreeMap;
+
 use serde_saphyr::Spanned;
 
-use super::raw::{Authorization, BasicAuth, RawOauth2, RawTls};
+use super::raw::{Authorization, BasicAuth, RawHeader, RawOauth2, RawTls};
 use super::read::wrong;
-use super::{Auth, ConfigError, Oauth2, Proxy, Secret, Tls};
+use super::{Auth, ConfigError, Header, Oauth2, Proxy, Secret, Tls, TlsVersion};
 
-pub(super) fn tls(raw: Option<&RawTls>) -> Tls {
-    let raw = raw.cloned().unwrap_or_default();
-    Tls {
-        ca_file: raw.ca_file,
-        cert_file: raw.cert_file,
-        key_file: raw.key_file,
+/// Headers that a request has of its own, in small letters. Prometheus refuses the same.
+const RESERVED: [&str; 18] = [
+    "accept-encoding",
+    "authorization",
+    "connection",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "host",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "user-agent",
+    "www-authenticate",
+    "x-amz-content-sha256",
+    "x-amz-date",
+    "x-amz-security-token",
+    "x-prometheus-remote-read-version",
+    "x-prometheus-remote-write-version",
+    "x-prometheus-scrape-timeout-seconds",
+];
+/// Headers of one client, with all their values.
+const HEADERS_MAX: usize = 100;
+
+/// Checks what Prometheus checks.
+pub(super) fn tls(given: Option<&Spanned<RawTls>>) -> Result<Tls, ConfigError> {
+    let Some(at) = given else { return Ok(Tls::default()) };
+    let filled = |text: Option<String>| text.filter(|t| !t.is_empty());
+    let raw = at.value.clone();
+    let tls = Tls {
+        ca: filled(raw.ca),
+        ca_file: filled(raw.ca_file),
+        cert: filled(raw.cert),
+        cert_file: filled(raw.cert_file),
+        key: filled(raw.key).map(Secret::Text),
+        key_file: filled(raw.key_file),
+        version_min: oldest(at, raw.min_version.as_deref())?,
+        version_max: newest(at, raw.max_version.as_deref())?,
         insecure_skip_verify: raw.insecure_skip_verify,
+    };
+    for (key, both) in [
+        ("ca", tls.ca.is_some() && tls.ca_file.is_some()),
+        ("cert", tls.cert.is_some() && tls.cert_file.is_some()),
+        ("key", tls.key.is_some() && tls.key_file.is_some()),
+    ] {
+        if both {
+            return Err(wrong(at, format!("`tls_config` has one of `{key}` and `{key}_file` at most")));
+        }
     }
+    let has_certificate = tls.cert.is_some() || tls.cert_file.is_some();
+    let has_key = tls.key.is_some() || tls.key_file.is_some();
+    if has_certificate != has_key {
+        return Err(wrong(at, "`tls_config` has a certificate and its key, or neither"));
+    }
+    if tls.version_max == Some(TlsVersion::V1_2) && tls.version_min == Some(TlsVersion::V1_3) {
+        return Err(wrong(at, "`max_version` is older than `min_version`"));
+    }
+    Ok(tls)
+}
+
+/// What is older than TLS 1.2 is never spoken, so that an older minimum says nothing.
+fn oldest(at: &Spanned<RawTls>, version: Option<&str>) -> Result<Option<TlsVersion>, ConfigError> {
+    match version {
+        None | Some("" | "TLS10" | "TLS11") => Ok(None),
+        Some("TLS12") => Ok(Some(TlsVersion::V1_2)),
+        Some("TLS13") => Ok(Some(TlsVersion::V1_3)),
+        Some(other) => Err(unknown_version(at, other)),
+    }
+}
+
+fn newest(at: &Spanned<RawTls>, version: Option<&str>) -> Result<Option<TlsVersion>, ConfigError> {
+    match version {
+        None | Some("") => Ok(None),
+        Some("TLS12") => Ok(Some(TlsVersion::V1_2)),
+        Some("TLS13") => Ok(Some(TlsVersion::V1_3)),
+        Some("TLS10" | "TLS11") => Err(wrong(at, "`max_version` is TLS12 or TLS13; older ones are not spoken")),
+        Some(other) => Err(unknown_version(at, other)),
+    }
+}
+
+fn unknown_version(at: &Spanned<RawTls>, version: &str) -> ConfigError {
+    wrong(at, format!("`{version}` is no version of TLS; write TLS10, TLS11, TLS12 or TLS13"))
+}
+
+/// The headers that each request gets besides its own.
+pub(super) fn headers(given: Option<&Spanned<BTreeMap<String, RawHeader>>>) -> Result<Vec<Header>, ConfigError> {
+    let Some(at) = given else { return Ok(Vec::new()) };
+    let mut out = Vec::new();
+    for (name, raw) in &at.value {
+        header_name(at, name)?;
+        if RESERVED.contains(&name.to_ascii_lowercase().as_str()) {
+            return Err(wrong(at, format!("`http_headers` cannot set `{name}`")));
+        }
+        let texts = raw.values.iter().chain(&raw.secrets).cloned().map(Secret::Text);
+        let files = raw.files.iter().cloned().map(Secret::File);
+        out.extend(texts.chain(files).map(|value| Header { name: name.clone(), value }));
+    }
+    few(at, out)
+}
+
+/// The headers that a proxy gets when it is asked for a tunnel.
+pub(super) fn connect_headers(
+    given: Option<&Spanned<BTreeMap<String, Vec<String>>>>,
+    proxy: &Proxy,
+) -> Result<Vec<Header>, ConfigError> {
+    let Some(at) = given.filter(|g| !g.value.is_empty()) else { return Ok(Vec::new()) };
+    if !matches!(proxy, Proxy::Url { .. }) {
+        return Err(wrong(at, "`proxy_connect_header` needs a `proxy_url`"));
+    }
+    let mut out = Vec::new();
+    for (name, values) in &at.value {
+        header_name(at, name)?;
+        out.extend(values.iter().cloned().map(|value| Header { name: name.clone(), value: Secret::Text(value) }));
+    }
+    few(at, out)
+}
+
+fn few<T>(at: &Spanned<T>, headers: Vec<Header>) -> Result<Vec<Header>, ConfigError> {
+    if headers.len() > HEADERS_MAX {
+        return Err(wrong(at, format!("there are at most {HEADERS_MAX} headers of each kind")));
+    }
+    Ok(headers)
+}
+
+/// RFC 9110, section 5.6.2.
+fn header_name<T>(at: &Spanned<T>, name: &str) -> Result<(), ConfigError> {
+    let is_token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+    if name.is_empty() || !name.bytes().all(is_token) {
+        return Err(wrong(at, format!("`{name}` is no name of a header")));
+    }
+    Ok(())
 }
 
 fn is_web(url: &str) -> bool {
@@ -117,7 +242,7 @@ fn oauth2(at: &Spanned<RawOauth2>) -> Result<Oauth2, ConfigError> {
         scopes: raw.scopes.clone(),
         token_url: raw.token_url.clone(),
         parameters: raw.endpoint_params.clone(),
-        tls: tls(raw.tls_config.as_ref()),
+        tls: tls(raw.tls_config.as_ref())?,
         proxy: proxy(raw.proxy_url.as_ref(), raw.no_proxy.as_ref(), raw.proxy_from_environment.as_ref())?,
     })
 }

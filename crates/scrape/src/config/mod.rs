@@ -69,6 +69,8 @@ pub struct Job {
     pub protocols: Vec<Protocol>,
     /// How a page is read that does not say what it is.
     pub fallback: Protocol,
+    /// How names that are not of the old letters are to come.
+    pub escaping: Escaping,
     pub native_histograms: bool,
     /// Whether classic buckets are kept beside native ones.
     pub classic_histograms: bool,
@@ -106,6 +108,7 @@ impl Job {
             client: HttpClient::default(),
             protocols: Protocol::USUAL.to_vec(),
             fallback: Protocol::PrometheusText0_0_4,
+            escaping: Escaping::default(),
             native_histograms: false,
             classic_histograms: false,
             limits: Limits::default(),
@@ -119,12 +122,19 @@ impl Job {
         }
     }
 
-    /// The header `Accept`: each protocol with a weight, and anything at the end.
+    /// The header `Accept`: each protocol with a weight, and anything at the end. Without the parameter `escaping` a client
+    /// library writes names of UTF-8 with underscores; versions of the text before 1.0.0 do not know it.
     pub fn accept(&self) -> String {
         let mut out = String::new();
         for (at, protocol) in self.protocols.iter().enumerate() {
+            let media = protocol.media_type();
+            let weight = 9_usize.saturating_sub(at).max(2);
             // Writing into a string does not fail.
-            let _ = write!(out, "{};q=0.{},", protocol.media_type(), 9_usize.saturating_sub(at).max(2));
+            let _ = if protocol.knows_escaping() {
+                write!(out, "{media};escaping={};q=0.{weight},", self.escaping.name())
+            } else {
+                write!(out, "{media};q=0.{weight},")
+            };
         }
         out + "*/*;q=0.1"
     }
@@ -167,6 +177,13 @@ impl Protocol {
         Self::PrometheusText0_0_4,
     ];
 
+    const fn knows_escaping(self) -> bool {
+        match self {
+            Self::PrometheusProto | Self::OpenMetrics1_0_0 | Self::PrometheusText1_0_0 => true,
+            Self::OpenMetrics0_0_1 | Self::PrometheusText0_0_4 => false,
+        }
+    }
+
     pub const fn media_type(self) -> &'static str {
         match self {
             Self::PrometheusProto => {
@@ -176,6 +193,36 @@ impl Protocol {
             Self::OpenMetrics0_0_1 => "application/openmetrics-text;version=0.0.1",
             Self::PrometheusText1_0_0 => "text/plain;version=1.0.0",
             Self::PrometheusText0_0_4 => "text/plain;version=0.0.4",
+        }
+    }
+}
+
+/// How a target is asked to write names that hold more than letters, digits, `_` and `:`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Escaping {
+    /// As they are, in quotes.
+    #[default]
+    None,
+    /// Everything else becomes `_`.
+    Underscores,
+    /// A dot becomes `_dot_`, `_` becomes `__`.
+    Dots,
+    /// With `U__` in front and code points in hexadecimal.
+    Values,
+}
+
+impl Escaping {
+    fn parse(text: &str) -> Option<Self> {
+        [Self::None, Self::Underscores, Self::Dots, Self::Values].into_iter().find(|e| e.name() == text)
+    }
+
+    /// As Prometheus writes it, in its configuration and in the header.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::None => "allow-utf-8",
+            Self::Underscores => "underscores",
+            Self::Dots => "dots",
+            Self::Values => "values",
         }
     }
 }
@@ -253,12 +300,30 @@ pub struct HttpClient {
     pub auth: Option<Auth>,
     pub follow_redirects: bool,
     pub tls: Tls,
+    /// Sent besides those of the request. A name may be there more than once.
+    pub headers: Vec<Header>,
     pub proxy: Proxy,
+    /// Sent to a proxy that is asked for a tunnel, and not through it.
+    pub proxy_headers: Vec<Header>,
+}
+
+/// A header and one value of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Header {
+    pub name: String,
+    pub value: Secret,
 }
 
 impl Default for HttpClient {
     fn default() -> Self {
-        Self { auth: None, follow_redirects: true, tls: Tls::default(), proxy: Proxy::None }
+        Self {
+            auth: None,
+            follow_redirects: true,
+            tls: Tls::default(),
+            headers: Vec::new(),
+            proxy: Proxy::None,
+            proxy_headers: Vec::new(),
+        }
     }
 }
 
@@ -281,18 +346,32 @@ impl HttpClient {
             }
             None => {}
         }
+        self.headers.iter_mut().for_each(|header| secret(&mut header.value));
         self.tls.each_path(change);
     }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Tls {
-    /// A file of certificates to trust, besides the machine's own.
+    /// Certificates to trust besides the machine's own, as PEM.
+    pub ca: Option<String>,
+    /// A file of the same.
     pub ca_file: Option<String>,
-    /// Files with our certificate and its key.
+    /// Our certificate and its key as PEM, or their files.
+    pub cert: Option<String>,
     pub cert_file: Option<String>,
+    pub key: Option<Secret>,
     pub key_file: Option<String>,
+    pub version_min: Option<TlsVersion>,
+    pub version_max: Option<TlsVersion>,
     pub insecure_skip_verify: bool,
+}
+
+/// Those that are spoken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TlsVersion {
+    V1_2,
+    V1_3,
 }
 
 impl Tls {

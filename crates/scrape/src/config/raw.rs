@@ -146,11 +146,22 @@ pub struct Scrape {
     pub bearer_token_file: Option<Spanned<String>>,
     pub follow_redirects: Option<bool>,
     pub enable_http2: Option<bool>,
-    pub tls_config: Option<RawTls>,
+    pub tls_config: Option<Spanned<RawTls>>,
     pub oauth2: Option<Spanned<RawOauth2>>,
     pub proxy_url: Option<Spanned<String>>,
     pub no_proxy: Option<Spanned<String>>,
     pub proxy_from_environment: Option<Spanned<bool>>,
+    pub proxy_connect_header: Option<Spanned<BTreeMap<String, Vec<String>>>>,
+    pub http_headers: Option<Spanned<BTreeMap<String, RawHeader>>>,
+}
+
+/// Values of one header, wherever they stand.
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawHeader {
+    pub values: Vec<String>,
+    pub secrets: Vec<String>,
+    pub files: Vec<String>,
 }
 
 #[derive(Deserialize, Default)]
@@ -174,9 +185,14 @@ pub struct Authorization {
 #[derive(Deserialize, Default, Clone)]
 #[serde(deny_unknown_fields, default)]
 pub struct RawTls {
+    pub ca: Option<String>,
     pub ca_file: Option<String>,
+    pub cert: Option<String>,
     pub cert_file: Option<String>,
+    pub key: Option<String>,
     pub key_file: Option<String>,
+    pub min_version: Option<String>,
+    pub max_version: Option<String>,
     pub insecure_skip_verify: bool,
 }
 
@@ -189,7 +205,7 @@ pub struct RawOauth2 {
     pub scopes: Vec<String>,
     pub token_url: String,
     pub endpoint_params: BTreeMap<String, String>,
-    pub tls_config: Option<RawTls>,
+    pub tls_config: Option<Spanned<RawTls>>,
     pub proxy_url: Option<Spanned<String>>,
     pub no_proxy: Option<Spanned<String>>,
     pub proxy_from_environment: Option<Spanned<bool>>,
@@ -211,11 +227,13 @@ pub struct RawHttpSd {
     pub authorization: Option<Spanned<Authorization>>,
     pub follow_redirects: Option<bool>,
     pub enable_http2: Option<bool>,
-    pub tls_config: Option<RawTls>,
+    pub tls_config: Option<Spanned<RawTls>>,
     pub oauth2: Option<Spanned<RawOauth2>>,
     pub proxy_url: Option<Spanned<String>>,
     pub no_proxy: Option<Spanned<String>>,
     pub proxy_from_environment: Option<Spanned<bool>>,
+    pub proxy_connect_header: Option<Spanned<BTreeMap<String, Vec<String>>>>,
+    pub http_headers: Option<Spanned<BTreeMap<String, RawHeader>>>,
 }
 
 #[derive(Deserialize)]

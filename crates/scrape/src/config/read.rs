@@ -5,9 +5,11 @@ use std::collections::BTreeSet;
 use serde_saphyr::Spanned;
 use tenfold_types::format_duration_ms;
 
-use super::access::{Credentials, auth, proxy, tls};
+use super::access::{Credentials, auth, connect_headers, headers, proxy, tls};
 use super::raw::{File, Global, RawDnsSd, RawFileSd, RawHttpSd, Scrape};
-use super::{ConfigError, DnsSd, FileSd, HttpClient, HttpSd, Job, Limits, Protocol, RecordType, ScrapeConfigs};
+use super::{
+    ConfigError, DnsSd, Escaping, FileSd, HttpClient, HttpSd, Job, Limits, Protocol, RecordType, ScrapeConfigs,
+};
 use crate::groups::{Group, first_part};
 use crate::relabel::{Rule, RuleSpec};
 
@@ -17,7 +19,6 @@ const JOBS_MAX: usize = 1_000;
 const RULES_MAX: usize = 500;
 const INTERVAL_MS: u64 = 60_000;
 const TIMEOUT_MS: u64 = 10_000;
-/// A target is asked no more often.
 /// No target is asked more often.
 pub(crate) const INTERVAL_MS_MIN: u64 = 100;
 
@@ -65,7 +66,8 @@ pub fn parse_config(yaml: &str) -> Result<ScrapeConfigs, ConfigError> {
             notes.push(format!("line {}: `{key}` is not read from here: {where_else}", at.referenced.line()));
         }
     }
-    scheme_is_known(global.metric_name_validation_scheme.as_ref(), global.metric_name_escaping_scheme.as_ref())?;
+    validation_is_known(global.metric_name_validation_scheme.as_ref())?;
+    escaping(None, global.metric_name_escaping_scheme.as_ref())?;
     no_conversion(global.convert_classic_histograms_to_nhcb.as_ref())?;
     let raw = file.scrape_configs.unwrap_or_default();
     if raw.len() > JOBS_MAX {
@@ -116,23 +118,25 @@ fn alike(a: &str, b: &str) -> bool {
     a.len() - end <= 1 && b.len() - end <= 1
 }
 
-fn scheme_is_known(
-    validation: Option<&Spanned<String>>,
-    escaping: Option<&Spanned<String>>,
-) -> Result<(), ConfigError> {
-    if let Some(at) = validation.filter(|v| !matches!(v.value.as_str(), "utf8" | "")) {
-        return Err(wrong(
-            at,
-            format!("`metric_name_validation_scheme: {}` is not supported; names are UTF-8", at.value),
-        ));
+fn validation_is_known(validation: Option<&Spanned<String>>) -> Result<(), ConfigError> {
+    match validation.filter(|v| !matches!(v.value.as_str(), "utf8" | "")) {
+        Some(at) => {
+            Err(wrong(at, format!("`metric_name_validation_scheme: {}` is not supported; names are UTF-8", at.value)))
+        }
+        None => Ok(()),
     }
-    if let Some(at) = escaping.filter(|v| !matches!(v.value.as_str(), "allow-utf-8" | "")) {
-        return Err(wrong(
-            at,
-            format!("`metric_name_escaping_scheme: {}` is not supported; names are UTF-8", at.value),
-        ));
-    }
-    Ok(())
+}
+
+/// The job's own, the global one, or names as they are.
+fn escaping(own: Option<&Spanned<String>>, global: Option<&Spanned<String>>) -> Result<Escaping, ConfigError> {
+    let Some(at) = own.filter(|o| !o.value.is_empty()).or(global.filter(|g| !g.value.is_empty())) else {
+        return Ok(Escaping::default());
+    };
+    Escaping::parse(&at.value).ok_or_else(|| {
+        let given = &at.value;
+        let known = "allow-utf-8, underscores, dots or values";
+        wrong(at, format!("`metric_name_escaping_scheme` is {known}, not `{given}`"))
+    })
 }
 
 fn no_conversion(convert: Option<&Spanned<bool>>) -> Result<(), ConfigError> {
@@ -148,7 +152,7 @@ fn job(global: &Global, scrape: &Spanned<Scrape>) -> Result<Job, ConfigError> {
         Some(name) if !name.value.is_empty() => name.value.clone(),
         _ => return Err(wrong(scrape, "a scrape configuration has a `job_name`")),
     };
-    scheme_is_known(raw.metric_name_validation_scheme.as_ref(), raw.metric_name_escaping_scheme.as_ref())?;
+    validation_is_known(raw.metric_name_validation_scheme.as_ref())?;
     no_conversion(raw.convert_classic_histograms_to_nhcb.as_ref())?;
     let (interval_ms, timeout_ms) = times(global, scrape)?;
     let mut job = Job::new(name, interval_ms, timeout_ms);
@@ -169,6 +173,7 @@ fn job(global: &Global, scrape: &Spanned<Scrape>) -> Result<Job, ConfigError> {
     job.compression = raw.enable_compression.unwrap_or(true);
     job.client = client(raw)?;
     formats(global, raw, &mut job)?;
+    job.escaping = escaping(raw.metric_name_escaping_scheme.as_ref(), global.metric_name_escaping_scheme.as_ref())?;
     job.limits = limits(global, raw);
     job.keep_dropped_max = raw.keep_dropped_targets.or(global.keep_dropped_targets).unwrap_or(0);
     job.relabel = rules(&raw.relabel_configs)?;
@@ -279,6 +284,7 @@ fn http_sd(raw: &RawHttpSd) -> Result<HttpSd, ConfigError> {
     if !["http://", "https://"].iter().any(|scheme| raw.url.value.starts_with(scheme)) {
         return Err(wrong(&raw.url, format!("`url` starts with http:// or https://, not `{}`", raw.url.value)));
     }
+    let proxy = proxy(raw.proxy_url.as_ref(), raw.no_proxy.as_ref(), raw.proxy_from_environment.as_ref())?;
     let client = HttpClient {
         auth: auth(&Credentials {
             basic: raw.basic_auth.as_ref(),
@@ -287,8 +293,10 @@ fn http_sd(raw: &RawHttpSd) -> Result<HttpSd, ConfigError> {
             ..Credentials::default()
         })?,
         follow_redirects: raw.follow_redirects.unwrap_or(true),
-        tls: tls(raw.tls_config.as_ref()),
-        proxy: proxy(raw.proxy_url.as_ref(), raw.no_proxy.as_ref(), raw.proxy_from_environment.as_ref())?,
+        tls: tls(raw.tls_config.as_ref())?,
+        headers: headers(raw.http_headers.as_ref())?,
+        proxy_headers: connect_headers(raw.proxy_connect_header.as_ref(), &proxy)?,
+        proxy,
     };
     let _ = raw.enable_http2;
     Ok(HttpSd { url: raw.url.value.clone(), refresh_ms: refresh(raw.refresh_interval, HTTP_REFRESH_MS), client })
@@ -313,6 +321,7 @@ fn dns_sd(raw: &RawDnsSd) -> Result<DnsSd, ConfigError> {
 fn client(raw: &Scrape) -> Result<HttpClient, ConfigError> {
     // HTTP/2 is used where TLS agrees on it; that changes nothing about a page.
     let _ = raw.enable_http2;
+    let proxy = proxy(raw.proxy_url.as_ref(), raw.no_proxy.as_ref(), raw.proxy_from_environment.as_ref())?;
     Ok(HttpClient {
         auth: auth(&Credentials {
             basic: raw.basic_auth.as_ref(),
@@ -322,7 +331,9 @@ fn client(raw: &Scrape) -> Result<HttpClient, ConfigError> {
             oauth2: raw.oauth2.as_ref(),
         })?,
         follow_redirects: raw.follow_redirects.unwrap_or(true),
-        tls: tls(raw.tls_config.as_ref()),
-        proxy: proxy(raw.proxy_url.as_ref(), raw.no_proxy.as_ref(), raw.proxy_from_environment.as_ref())?,
+        tls: tls(raw.tls_config.as_ref())?,
+        headers: headers(raw.http_headers.as_ref())?,
+        proxy_headers: connect_headers(raw.proxy_connect_header.as_ref(), &proxy)?,
+        proxy,
     })
 }

@@ -70,4 +70,12 @@ async fn a_stale_holder_is_refused(db: &Db) {
     assert!(write(db, |tx| leases::release(tx, "runner", "b", 3)).await);
     assert_eq!(acquire("a", 3_001).await, Some(4), "released is free, and the epoch goes on");
     assert_eq!(acquire("a", 3_002).await, Some(5), "one's own lease is taken again under a new epoch");
+    let close = |epoch| write(db, move |tx| leases::close(tx, "runner", "a", epoch, NOW.plus_ms(5_000)));
+    assert!(!close(4).await, "by its holder alone");
+    assert!(close(5).await);
+    for holder in ["a", "b"] {
+        assert_eq!(acquire(holder, 4_999).await, None, "whoever closed it is kept out too: {holder}");
+    }
+    assert!(!write(db, |tx| leases::keep(tx, "runner", "a", 5, NOW.plus_ms(4_000), 1_000)).await);
+    assert_eq!(acquire("a", 5_000).await, Some(6));
 }

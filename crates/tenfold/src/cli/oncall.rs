@@ -231,7 +231,7 @@ fn digest_lines(digest: &Value) -> Vec<String> {
     lines
 }
 
-/// Everybody by name, what is wrong behind it, and the steps without anybody.
+/// Everybody by name, what is wrong behind it, and the steps and teams without anybody.
 fn readiness_lines(found: &Value) -> Vec<String> {
     let words = |of: &Value, key: &str| {
         let words: Vec<&str> = list(of, key).iter().filter_map(Value::as_str).collect();
@@ -250,8 +250,12 @@ fn readiness_lines(found: &Value) -> Vec<String> {
     let end = |of: &Value| {
         format!("the schedule {} has nobody any more from {} UTC on", text(of, "schedule"), minute(of, "at"))
     };
-    let ends = list(found, "ends").iter().map(end);
-    list(found, "people").iter().map(person).chain(list(found, "steps").iter().map(step)).chain(ends).collect()
+    let team = |of: &Value| {
+        format!("the team {}, which {} pages, {}", text(of, "team"), words(of, "policies"), text(of, "text"))
+    };
+    let (steps, ends) = (list(found, "steps").iter().map(step), list(found, "ends").iter().map(end));
+    let teams = list(found, "teams").iter().map(team);
+    list(found, "people").iter().map(person).chain(steps).chain(teams).chain(ends).collect()
 }
 
 impl Oncall {

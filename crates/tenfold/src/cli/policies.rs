@@ -133,7 +133,8 @@ mod tests {
     fn a_policy_is_told_step_by_step() {
         let policy = json!({"name": "photos", "repeat": 1, "deployer_first": {"within_ms": 1, "delay_ms": 1}, "steps": [
             {"delay_ms": 60_000, "round_robin": true, "targets": [{"kind": "schedule", "name": "primary", "offset": 1}]},
-            {"delay_ms": 120_000, "targets": [{"kind": "person", "name": "raj"}, {"kind": "person", "name": "mei"}]},
+            {"delay_ms": 120_000, "targets": [{"kind": "person", "name": "raj"}, {"kind": "person", "name": "mei"},
+                {"kind": "team", "name": "web"}]},
         ]});
         assert_eq!(
             steps(&policy),
@@ -141,7 +142,7 @@ mod tests {
                 "photos  2 steps, 1 more rounds",
                 "  first who deployed the service shortly before",
                 "  1 schedule primary (+1), one of them in turn; waits 1m",
-                "  2 person raj and person mei; waits 2m",
+                "  2 person raj and person mei and team web; waits 2m",
             ]
         );
         let played =

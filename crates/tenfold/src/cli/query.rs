@@ -178,10 +178,13 @@ fn plan(data: &Value) -> Vec<String> {
         format!("{}  {}", numbers.join("  "), row[5]).trim_end().to_owned()
     };
     let mut lines: Vec<String> = rows.iter().map(line).collect();
+    let place = match number(explain, "threads") {
+        0 => "in the cluster".to_owned(),
+        threads => format!("on {threads} thread(s)"),
+    };
     lines.push(format!(
-        "{:.2} ms on {} thread(s), {:.2} ms waiting; {} series, {} chunks, {} samples read, {} bytes held",
+        "{:.2} ms {place}, {:.2} ms waiting; {} series, {} chunks, {} samples read, {} bytes held",
         explain["elapsed_ms"].as_f64().unwrap_or(0.0),
-        number(explain, "threads"),
         explain["queued_ms"].as_f64().unwrap_or(0.0),
         number(explain, "series"),
         number(explain, "chunks"),
@@ -235,5 +238,8 @@ mod unit {
                 "2.50 ms on 2 thread(s), 0.00 ms waiting; 12 series, 1 chunks, 120 samples read, 64 bytes held",
             ]
         );
+        let of_cluster = json!({"explain": {"elapsed_ms": 2.5, "threads": 0, "nodes": []}});
+        let last = plan(&of_cluster).pop().unwrap_or_default();
+        assert!(last.starts_with("2.50 ms in the cluster, 0.00 ms waiting"), "{last}");
     }
 }

@@ -39,6 +39,16 @@ async fn a_server_that_slept_past_its_lease_is_refused_and_stops_what_it_began()
     assert!(!world.servers[0].log().contains("took the deploy over"), "it stands still");
     let hooks = || running_hooks("250123");
     assert_eq!(hooks(), 1, "the hook of the one that stands still runs on");
+    let next = world.ask_at(1, "POST", "/api/deploys", serde_json::json!({"service": "mail"})).await;
+    let path = format!("/api/deploys/{}/log", next["number"]);
+    until("the next deploy of that service to wait", PATIENCE, async || {
+        let log = world.ask_at(1, "GET", &path, Value::Null).await;
+        let waits = |line: &Value| line["text"].as_str().is_some_and(|text| text.contains("may still run"));
+        log["items"].as_array().unwrap().iter().any(waits).then_some(())
+    })
+    .await;
+    assert_eq!(world.look_at(1, next["number"].as_i64().unwrap()).await["state"], "queued");
+    assert_eq!(hooks(), 1, "two of them never run at once");
 
     signal(world.servers[0].pid(), "-CONT");
     until("the first to let go", BACK_WITHIN, async || {

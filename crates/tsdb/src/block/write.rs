@@ -18,7 +18,7 @@ use crate::{
     coarse::{Row, put_rows},
     codec::{put_str, put_varint, put_zigzag},
     column::{put_times, put_values},
-    error::TsdbError,
+    error::{FLUSH_NAMES, TsdbError},
     fs::{Fs, FsFile},
     histograms::{RUN_HISTOGRAMS_MAX, put_run, runs},
     postings::SeriesId,
@@ -304,7 +304,7 @@ impl<'a> BlockWriter<'a> {
             return Err(e);
         }
         self.fs.rename(&self.temporary, &self.path).map_err(TsdbError::io("rename", &self.temporary))?;
-        self.fs.sync_dir(self.dir).map_err(TsdbError::io("flush", self.dir))?;
+        self.fs.sync_dir(self.dir).map_err(TsdbError::io(FLUSH_NAMES, self.dir))?;
         Block::open(self.fs, &self.path).map(Some)
     }
 

@@ -7,6 +7,7 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 
+mod faults;
 mod mem_fs;
 mod promises;
 
@@ -75,6 +76,8 @@ enum Step {
     /// The disk is full from here on, or no longer.
     Full(bool),
     PowerCut(Left),
+    /// The process ends; what the kernel has stays.
+    Kill,
     /// The power goes that many operations on files from here.
     PowerCutWithin(usize, Left),
 }
@@ -97,6 +100,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => Just(Step::Full(true)),
         4 => Just(Step::Full(false)),
         2 => left.clone().prop_map(Step::PowerCut),
+        2 => Just(Step::Kill),
         2 => (0usize..60, left).prop_map(|(operations, left)| Step::PowerCutWithin(operations, left)),
     ];
     prop::collection::vec(step, 1..400)
@@ -165,6 +169,7 @@ impl Machine {
             Step::Busy(work, rounds) => self.work_while_writing(*work, *rounds),
             Step::Full(on) => self.fs.full.store(*on, Ordering::SeqCst),
             Step::PowerCut(left) => return self.power_cut(self.fs.after_power_cut(*left), *left),
+            Step::Kill => self.db = open(&self.fs),
             Step::PowerCutWithin(operations, left) => self.fs.cut_after(*operations, *left),
         }
         if let Some((image, left)) = self.fs.image() {
@@ -173,7 +178,7 @@ impl Machine {
         if synced {
             self.promises.flushed();
         }
-        if !self.lies && matches!(step, Step::Work(_) | Step::Busy(..)) {
+        if !self.lies && matches!(step, Step::Work(_) | Step::Busy(..) | Step::Kill) {
             self.promises.check_all(&self.db);
         }
     }

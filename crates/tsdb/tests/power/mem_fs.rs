@@ -44,6 +44,10 @@ pub struct MemFs {
     durable_names: Arc<Mutex<Names>>,
     pub full: Arc<AtomicBool>,
     pub flush_fails: Arc<AtomicBool>,
+    /// The same for directories.
+    pub names_fail: Arc<AtomicBool>,
+    /// Nothing can be read.
+    pub reads_fail: Arc<AtomicBool>,
     /// Flushing says that it is done and does nothing.
     pub lies: Arc<AtomicBool>,
     /// Held by each operation, so that a power cut falls between two.
@@ -120,6 +124,9 @@ impl FsFile for MemFile {
         Ok(())
     }
     fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        if self.fs.reads_fail.load(Ordering::SeqCst) {
+            return Err(io::Error::other("a sector cannot be read"));
+        }
         let c = self.content.lock().unwrap();
         let from = offset as usize;
         let bytes = c.bytes.get(from..from + buffer.len()).ok_or(io::ErrorKind::UnexpectedEof)?;
@@ -190,6 +197,9 @@ impl Fs for MemFs {
     }
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         let _operation = self.operation();
+        if self.names_fail.load(Ordering::SeqCst) {
+            return Err(io::Error::other("the disk is gone"));
+        }
         let names = self.names.lock().unwrap();
         let mut durable = self.durable_names.lock().unwrap();
         durable.retain(|p, _| p.parent() != Some(dir));

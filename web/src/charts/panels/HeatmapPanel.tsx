@@ -1,6 +1,7 @@
 import type uPlot from "uplot";
 import { useMemo, useRef, useState, type ReactElement } from "react";
 import { span, type Exemplar, type RangeResult } from "../../api/promql";
+import { firstLine } from "../../api/http";
 import type { Marker, Panel } from "../../api/types";
 import { clockWithSeconds } from "../../lib/time";
 import { format } from "../../lib/units";
@@ -82,7 +83,7 @@ function useHeat(panel: Panel, range: Range): { times: number[]; rows: HeatRow[]
   const rows = useMemo(() => heatRows(results), [results]);
   const some = results.some(({ series }) => series.length > 0);
   const note = query.error
-    ? `${query.error.message} ${query.error.advice}`
+    ? `${firstLine(query.error.message)} ${query.error.advice}`
     : rows.length > 0 || query.loading ? null
     : some ? "These series are no histograms: they have no label `le`, and are not native ones." : "No data in this range.";
   return { times: results[0]?.times ?? [wanted.from, wanted.to], rows, note, loading: query.loading };

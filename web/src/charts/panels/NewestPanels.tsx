@@ -3,9 +3,11 @@ import type { ReactElement, ReactNode } from "react";
 import type { Panel } from "../../api/types";
 import { absolute } from "../../lib/time";
 import { format } from "../../lib/units";
+import { Status } from "../../ui/basics";
 import { Loaded } from "../../ui/Section";
 import { ChartFrame } from "../ChartFrame";
 import { toCsv } from "../csv";
+import { reached, thresholdText } from "../look";
 import { saveFigures, type Figure } from "../png";
 import type { Range } from "../range";
 import { ROWS_MAX, useNewest, type Newest } from "./useNewest";
@@ -44,15 +46,29 @@ function topped(rows: Newest[]): { label: string; value: number; share: number }
   return sorted.map((row) => ({ ...row, share: Math.max(0, row.value) / most }));
 }
 
+/** What threshold a value reaches, in words. */
+function worst(value: number | null, { unit = "short", thresholds }: Panel): string | null {
+  const found = reached(value, thresholds);
+  return found && thresholdText(found, unit);
+}
+
+/** A value, in the look of the worst threshold that it reaches. */
+function Judged({ value, panel }: { value: number | null; panel: Panel }): ReactElement {
+  const text = format(value, panel.unit ?? "short");
+  const found = reached(value, panel.thresholds);
+  if (!found) return <>{text}</>;
+  return <span title={thresholdText(found, panel.unit ?? "short")}><Status look={found.level}>{text}<span className="sr-only"> ({found.level})</span></Status></span>;
+}
+
 export function StatPanel({ panel, range }: { panel: Panel; range: Range }): ReactElement {
-  const unit = panel.unit ?? "short";
   return (
     <Rows panel={panel} range={range} drawn={figures}>
       {(rows) => (
         <ul className="stats">
           {rows.slice(0, BARS_MAX).map(({ label, value }, index) => (
             <li key={`${label} ${index}`}>
-              <span className="stat-value">{format(value, unit)}</span>
+              <span className="stat-value"><Judged value={value} panel={panel} /></span>
+              {worst(value, panel) && <span className="small">{worst(value, panel)}</span>}
               {(rows.length > 1 || panel.queries[0]?.legend) && <span className="muted small">{label}</span>}
             </li>
           ))}
@@ -71,7 +87,7 @@ export function TablePanel({ panel, range }: { panel: Panel; range: Range }): Re
             <thead><tr><th scope="col">Series</th><th scope="col" className="number">Value</th></tr></thead>
             <tbody>
               {rows.slice(0, ROWS_MAX).map(({ label, value }, index) => (
-                <tr key={`${label} ${index}`}><td className="wrap-any">{label}</td><td className="number nowrap">{format(value, panel.unit ?? "short")}</td></tr>
+                <tr key={`${label} ${index}`}><td className="wrap-any">{label}</td><td className="number nowrap"><Judged value={value} panel={panel} /></td></tr>
               ))}
             </tbody>
           </table>
@@ -92,7 +108,7 @@ export function TopPanel({ panel, range }: { panel: Panel; range: Range }): Reac
             {sorted.slice(0, BARS_MAX).map(({ label, value, share }, index) => (
               <li key={`${label} ${index}`}>
                 <span className="bar-label" title={label}>{label}</span>
-                <span className="number nowrap">{format(value, panel.unit ?? "short")}</span>
+                <span className="number nowrap"><Judged value={value} panel={panel} /></span>
                 <meter min={0} max={1} value={share} aria-hidden="true" />
               </li>
             ))}

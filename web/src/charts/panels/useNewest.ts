@@ -1,6 +1,6 @@
 /** The newest value of every series of a panel's queries. */
 import { useMemo } from "react";
-import { legend, queryInstant, span, type Series } from "../../api/promql";
+import { legend, queryInstant, severalMetrics, span, type Series } from "../../api/promql";
 import type { PanelQuery } from "../../api/types";
 import { amend, useQuery } from "../../api/useQuery";
 import type { Range } from "../range";
@@ -16,6 +16,9 @@ type Sample = Pick<Series, "labels"> & { value: number | null };
 export const ROWS_MAX = 200;
 const ASK_MS = 15_000;
 
+/** What is no number has no height and no rank. */
+const finite = (value: number | null): number | null => (value !== null && Number.isFinite(value) ? value : null);
+
 /** Also those without a number there: a ratio of nothing to nothing is a row too. */
 const lastOf = (series: Series[]): Sample[] => series.map(({ labels, values }) => ({ labels, value: values.at(-1) ?? null }));
 
@@ -28,7 +31,7 @@ export function useNewest(queries: PanelQuery[], range: Range): ReturnType<typeo
   const key = `newest:${at ?? "now"}:${exprs.join("\n")}`;
   const query = useQuery<Sample[][]>(
     key,
-    () => Promise.all(exprs.map(async (expr) => (await queryInstant(expr, at)).map(({ labels, value }) => ({ labels, value })))),
+    () => Promise.all(exprs.map(async (expr) => (await queryInstant(expr, at)).map(({ labels, value }) => ({ labels, value: finite(value) })))),
     at === undefined ? { everyMs: pace(live, ASK_MS) } : {},
   );
   const { data, reload, ...state } = query;
@@ -38,7 +41,10 @@ export function useNewest(queries: PanelQuery[], range: Range): ReturnType<typeo
   }));
   const names = queries.map(({ legend: name }) => name ?? "").join("\n");
   const rows = useMemo(
-    () => data?.flatMap((samples, index) => samples.map(({ labels, value }) => ({ label: legend(queries[index]?.legend, labels), value }))),
+    () => {
+      const named = severalMetrics((data ?? []).flat().map(({ labels }) => labels));
+      return data?.flatMap((samples, index) => samples.map(({ labels, value }) => ({ label: legend(queries[index]?.legend, labels, named), value })));
+    },
     // The queries are named by the key.
     [data, key, names],
   );

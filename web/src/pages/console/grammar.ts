@@ -18,6 +18,7 @@ export const VERBS: Verb[] = [
   { verb: "note", form: 'note N "TEXT"', does: "add to an incident's timeline" },
   { verb: "who", form: "who [SCHEDULE|SERVICE]", does: "who is on call" },
   { verb: "take", form: "take SCHEDULE [--for 2h]", does: "take the on-call" },
+  { verb: "alerts", form: "alerts list|show [FINGERPRINT] [--state STATE] [--service S]", does: "what fires, or one of it" },
   { verb: "mute", form: 'mute MATCHERS --for 1h --reason ".."', does: "keep alerts from paging" },
   { verb: "mutes", form: "mutes [all]", does: "what is muted" },
   { verb: "unmute", form: "unmute N", does: "end a mute" },

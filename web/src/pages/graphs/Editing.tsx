@@ -1,4 +1,4 @@
-import { useState, type ReactElement } from "react";
+import { useEffect, useRef, useState, type KeyboardEvent, type ReactElement } from "react";
 import { graphs } from "../../api/endpoints";
 import type { Dashboard, Panel } from "../../api/types";
 import type { Range } from "../../charts/range";
@@ -10,6 +10,7 @@ import { navigate } from "../../router/router";
 import { ActionButton } from "../../ui/Action";
 import { Field } from "../../ui/Field";
 import { Clash } from "./Clash";
+import { moved } from "./order";
 import { NEW_PANEL, PanelForm } from "./PanelForm";
 import { VariableForm } from "./VariableForm";
 
@@ -25,12 +26,10 @@ interface Props {
   onDone: () => void;
 }
 
-function moved<T>(list: T[], from: number, to: number): T[] {
-  const next = [...list];
-  const [one] = next.splice(from, 1);
-  if (one !== undefined) next.splice(to, 0, one);
-  return next;
-}
+const WIDTH_MAX = 3;
+
+/** What a key does to a panel: its place moves, or with Shift its width. */
+const STEPS: Record<string, -1 | 1> = { ArrowLeft: -1, ArrowUp: -1, ArrowRight: 1, ArrowDown: 1 };
 
 /** A dashboard being changed; nothing is kept before Save. */
 export function Editing({ dashboard, gone = false, fresh, range, values, onDone }: Props): ReactElement {
@@ -41,6 +40,35 @@ export function Editing({ dashboard, gone = false, fresh, range, values, onDone 
   const markers = useMarkers(range, draft.service);
   const panels = draft.panels;
   const put = (next: Panel[]): void => setDraft({ ...draft, panels: next });
+  const grid = useRef<HTMLDivElement>(null);
+  const [dragged, setDragged] = useState<number | null>(null);
+  const [over, setOver] = useState<number | null>(null);
+  // A panel that moved is another element; who moves it by keys goes on doing so.
+  const [held, setHeld] = useState<number | null>(null);
+  useEffect(() => {
+    if (held === null) return;
+    grid.current?.querySelector<HTMLElement>(`[data-handle="${held}"]`)?.focus();
+    setHeld(null);
+  }, [held]);
+  const drop = (at: number): void => {
+    if (dragged !== null && dragged !== at) put(moved(panels, dragged, at));
+    setDragged(null);
+    setOver(null);
+  };
+  const press = (event: KeyboardEvent, at: number): void => {
+    const step = STEPS[event.key];
+    const panel = panels[at];
+    if (step === undefined || !panel) return;
+    event.preventDefault();
+    const to = at + step;
+    if (event.shiftKey) {
+      const width = Math.min(WIDTH_MAX, Math.max(1, (panel.width ?? 1) + step));
+      put(panels.map((one, index) => (index === at ? { ...one, width } : one)));
+    } else if (to >= 0 && to < panels.length) {
+      put(moved(panels, at, to));
+      setHeld(to);
+    }
+  };
   const theirs = gone ? null : dashboard;
   const clash = !fresh && (gone || theirs?.version !== base.version);
   /** Over the version that is given; as a new one where there is none. */
@@ -56,7 +84,7 @@ export function Editing({ dashboard, gone = false, fresh, range, values, onDone 
     onDone();
     navigate("/graphs");
   };
-  const drop = (): void => {
+  const giveUp = (): void => {
     if (!theirs) return onDone();
     setBase(theirs);
     setDraft(theirs);
@@ -66,7 +94,7 @@ export function Editing({ dashboard, gone = false, fresh, range, values, onDone 
   return (
     <section className="section stack" aria-label={`Editing ${draft.title || "a new dashboard"}`}>
       <h2 className="sr-only">Editing</h2>
-      {clash && !action.busy && <Clash base={base} theirs={theirs} busy={action.busy} onOver={() => void save(theirs?.version ?? undefined)} onDrop={drop} />}
+      {clash && !action.busy && <Clash base={base} theirs={theirs} busy={action.busy} onOver={() => void save(theirs?.version ?? undefined)} onDrop={giveUp} />}
       <div className="form-row">
         {fresh && <Field label="Name"><input value={draft.name} onChange={(event) => setDraft({ ...draft, name: event.target.value })} /></Field>}
         <Field label="Title"><input value={draft.title} onChange={(event) => setDraft({ ...draft, title: event.target.value })} /></Field>
@@ -76,11 +104,25 @@ export function Editing({ dashboard, gone = false, fresh, range, values, onDone 
         {!fresh && !base.generated && <ActionButton look="danger" busy={action.busy} why={clash && !action.busy ? "Somebody saved or deleted it meanwhile." : null} tight onClick={() => void remove()}>Delete the dashboard</ActionButton>}
       </div>
       <VariableForm variables={draft.variables ?? []} onChange={(variables) => setDraft({ ...draft, variables })} />
-      <div className="grid-3">
+      {panels.length > 1 && <p className="muted small">Drag a panel by its handle ⠿, or move it with the arrow keys; Shift and an arrow key change its width.</p>}
+      <div className="grid-3" ref={grid}>
         {panels.map((panel, at) => (
-          <div key={`${panel.title} ${at}`} className={`editing wide-${panel.width ?? 1}`}>
+          <div
+            key={`${panel.title} ${at}`}
+            className={`editing wide-${panel.width ?? 1}${over === at && dragged !== null && dragged !== at ? " drop-here" : ""}`}
+            onDragOver={(event) => { if (dragged !== null) { event.preventDefault(); setOver(at); } }}
+            onDrop={(event) => { event.preventDefault(); drop(at); }}
+          >
             <PanelChart panel={filled(panel, values, range)} range={range} markers={markers} sync="editing" />
             <div className="form-row">
+              <span
+                className="handle" role="button" tabIndex={0} draggable data-handle={at} aria-label={`Handle of ${panel.title}`}
+                onDragStart={(event) => { event.dataTransfer.effectAllowed = "move"; event.dataTransfer.setData("text/plain", panel.title); setDragged(at); }}
+                onDragEnd={() => { setDragged(null); setOver(null); }}
+                onKeyDown={(event) => press(event, at)}
+              >
+                ⠿
+              </span>
               <button type="button" className="button small" aria-label={`Change ${panel.title}`} onClick={() => setOpen(at)}>Change</button>
               <button type="button" className="button small" aria-label={`Move ${panel.title} forward`} aria-disabled={at === 0 || undefined} onClick={() => at > 0 && put(moved(panels, at, at - 1))}>Forward</button>
               <button type="button" className="button small" aria-label={`Move ${panel.title} back`} aria-disabled={at === panels.length - 1 || undefined} onClick={() => at < panels.length - 1 && put(moved(panels, at, at + 1))}>Back</button>
@@ -95,6 +137,7 @@ export function Editing({ dashboard, gone = false, fresh, range, values, onDone 
           range={range}
           values={values}
           markers={markers}
+          variables={draft.variables ?? []}
           onClose={() => setOpen(null)}
           onSave={(panel) => {
             put(open < panels.length ? panels.map((one, index) => (index === open ? panel : one)) : [...panels, panel]);

@@ -43,7 +43,7 @@ export function Explain({ expr, range }: { expr: string; range: Range }): ReactE
               </table>
             </TableWrap>
             <p className="muted">
-              {format(told.elapsed_ms / 1000, "seconds")} on {told.threads} {told.threads === 1 ? "thread" : "threads"}, {format(told.queued_ms / 1000, "seconds")} waiting; {format(told.samples, "short")} samples of {format(told.series, "short")} series read, {format(told.held_bytes, "bytes")} held.
+              {format(told.elapsed_ms / 1000, "seconds")} {told.threads === 0 ? "in the cluster" : `on ${told.threads} ${told.threads === 1 ? "thread" : "threads"}`}, {format(told.queued_ms / 1000, "seconds")} waiting; {format(told.samples, "short")} samples of {format(told.series, "short")} series read, {format(told.held_bytes, "bytes")} held.
             </p>
           </>
         )}

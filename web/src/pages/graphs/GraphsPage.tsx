@@ -3,11 +3,10 @@ import { graphs } from "../../api/endpoints";
 import type { Dashboard, Variable } from "../../api/types";
 import { useQuery } from "../../api/useQuery";
 import { MarkerKey } from "../../charts/MarkerKey";
-import { PanelChart } from "../../charts/PanelChart";
 import { RangePicker } from "../../charts/RangePicker";
 import { linkOf, useRange, type Range } from "../../charts/range";
 import { useMarkers } from "../../charts/useMarkers";
-import { filled, useChoices } from "../../charts/variables";
+import { useChoices } from "../../charts/variables";
 import { Link } from "../../router/Link";
 import { searchWith, useParams } from "../../router/router";
 import type { PageProps } from "../../shell/routes";
@@ -15,6 +14,7 @@ import { zone } from "../../lib/time";
 import { Copy, Empty } from "../../ui/basics";
 import { Loaded, PageFrame } from "../../ui/Section";
 import { Tabs } from "../../ui/Tabs";
+import { DashboardPanel } from "./DashboardPanel";
 import { Editing } from "./Editing";
 import { ImportDialog } from "./ImportDialog";
 import { Targets } from "./Targets";
@@ -44,9 +44,7 @@ function Panels({ dashboard, gone, range }: { dashboard: Dashboard; gone: boolea
       </div>
       <div className="grid-3">
         {dashboard.panels.map((panel, at) => (
-          <div key={`${panel.title} ${at}`} className={`wide-${panel.width ?? 1}`}>
-            <PanelChart panel={filled(panel, values, range)} range={range} markers={markers} sync="graphs" zoom />
-          </div>
+          <DashboardPanel key={`${panel.title} ${at}`} panel={panel} variables={variables} values={values} range={range} markers={markers} />
         ))}
       </div>
       <div className="section-head">

@@ -1,5 +1,6 @@
 import { lazy, Suspense, useState, type ReactElement } from "react";
-import type { Marker, Panel, PanelKind } from "../../api/types";
+import type { Marker, Panel, PanelKind, Variable } from "../../api/types";
+import { readThresholds, writeThresholds } from "../../charts/look";
 import { PanelChart } from "../../charts/PanelChart";
 import type { Range } from "../../charts/range";
 import { filled, type Values } from "../../charts/variables";
@@ -17,27 +18,40 @@ const EXEMPLARS: ReadonlySet<PanelKind> = new Set<PanelKind>(["graph", "heatmap"
 
 export const NEW_PANEL: Panel = { title: "", unit: "short", kind: "graph", width: 1, queries: [{ expr: "", legend: "" }] };
 
+/** An end of the axis as somebody types it; what is no number is left to the values. */
+function readEnd(text: string): number | null {
+  const value = Number(text);
+  return text.trim() !== "" && Number.isFinite(value) ? value : null;
+}
+
 interface Props {
   panel: Panel;
   range: Range;
   values: Values;
   markers: Marker[];
+  variables: Variable[];
   onSave: (panel: Panel) => void;
   onClose: () => void;
 }
 
 /** A panel's title, queries and look, with what it would show. */
-export function PanelForm({ panel, range, values, markers, onSave, onClose }: Props): ReactElement {
+export function PanelForm({ panel, range, values, markers, variables, onSave, onClose }: Props): ReactElement {
   const [draft, setDraft] = useState(panel);
   const [shown, setShown] = useState(panel);
+  const [limits, setLimits] = useState(writeThresholds(panel.thresholds));
   const change = (changes: Partial<Panel>): void => setDraft({ ...draft, ...changes });
   const query = (at: number, changes: Partial<Panel["queries"][number]>): void =>
     change({ queries: draft.queries.map((one, index) => (index === at ? { ...one, ...changes } : one)) });
   const asked = draft.queries.filter(({ expr }) => expr.trim());
-  const ready = draft.title.trim() !== "" && asked.length > 0;
+  const thresholds = readThresholds(limits);
+  const ends = typeof draft.min === "number" && typeof draft.max === "number" && draft.min >= draft.max ? "The axis ends below its beginning." : null;
+  const zero = draft.log && [draft.min, draft.max].some((end) => typeof end === "number" && end <= 0) ? "A logarithmic axis begins above 0." : null;
+  const wrong = draft.title.trim() === "" || asked.length === 0 ? "A panel has a title and a query." : thresholds === null ? "Write thresholds like: warning above 0.8, critical above 0.9." : (ends ?? zero);
+  const ready = wrong === null;
+  const made: Panel = { ...draft, queries: asked, thresholds: thresholds ?? [] };
   return (
     <Dialog open onClose={onClose} title={panel.title ? `Panel: ${panel.title}` : "A new panel"} wide>
-      <form className="stack" onSubmit={(event) => { event.preventDefault(); if (ready) onSave({ ...draft, queries: asked }); }}>
+      <form className="stack" onSubmit={(event) => { event.preventDefault(); if (ready) onSave(made); }}>
         <div className="form-row">
           <Field label="Title"><input value={draft.title} autoFocus onChange={(event) => change({ title: event.target.value })} /></Field>
           <Field label="Shown as">
@@ -59,10 +73,34 @@ export function PanelForm({ panel, range, values, markers, onSave, onClose }: Pr
             <label className="inline"><input type="checkbox" checked={draft.exemplars ?? false} onChange={(event) => change({ exemplars: event.target.checked })} /> Exemplars</label>
           )}
         </div>
+        <div className="form-row">
+          {(draft.kind ?? "graph") === "graph" && (
+            <>
+              <Field label="Lines">
+                <select value={draft.stacked ? "stacked" : draft.log ? "log" : ""} onChange={(event) => change({ stacked: event.target.value === "stacked", log: event.target.value === "log" })}>
+                  <option value="">beside each other</option>
+                  <option value="stacked">stacked</option>
+                  <option value="log">on a logarithmic axis</option>
+                </select>
+              </Field>
+              <Field label="Axis from"><input inputMode="decimal" size={6} defaultValue={draft.min ?? ""} onChange={(event) => change({ min: readEnd(event.target.value) })} /></Field>
+              <Field label="Axis to"><input inputMode="decimal" size={6} defaultValue={draft.max ?? ""} onChange={(event) => change({ max: readEnd(event.target.value) })} /></Field>
+            </>
+          )}
+          {variables.length > 0 && (
+            <Field label="Once for each">
+              <select value={draft.repeat ?? ""} onChange={(event) => change({ repeat: event.target.value || null })}>
+                <option value="">not repeated</option>
+                {variables.map(({ name }) => <option key={name} value={name}>value of {name}</option>)}
+              </select>
+            </Field>
+          )}
+          {draft.kind !== "heatmap" && <Field label="Thresholds" hint="warning above 0.8, critical above 0.9"><input value={limits} onChange={(event) => setLimits(event.target.value)} /></Field>}
+        </div>
         {draft.queries.map((one, at) => (
           <div key={at} className="stack">
             <Suspense fallback={<Loading />}>
-              <PromqlEditor label={`Query ${at + 1}`} value={one.expr} onChange={(expr) => query(at, { expr })} onRun={() => setShown({ ...draft, queries: asked })} />
+              <PromqlEditor label={`Query ${at + 1}`} value={one.expr} onChange={(expr) => query(at, { expr })} onRun={() => setShown(made)} />
             </Suspense>
             <div className="form-row">
               <Field label="Legend" hint="{{code}} stands for a label"><input value={one.legend ?? ""} onChange={(event) => query(at, { legend: event.target.value })} /></Field>
@@ -72,9 +110,9 @@ export function PanelForm({ panel, range, values, markers, onSave, onClose }: Pr
         ))}
         <div className="form-row">
           <button type="button" className="button" onClick={() => change({ queries: [...draft.queries, { expr: "", legend: "" }] })}>Add a query</button>
-          <button type="button" className="button" onClick={() => setShown({ ...draft, queries: asked })}>Preview</button>
+          <button type="button" className="button" onClick={() => setShown(made)}>Preview</button>
           <button type="submit" className="button primary" aria-disabled={!ready || undefined}>Keep</button>
-          {!ready && <span className="why">A panel has a title and a query.</span>}
+          {wrong && <span className="why">{wrong}</span>}
         </div>
       </form>
       {shown.queries.some(({ expr }) => expr.trim()) && <PanelChart panel={filled(shown, values, range)} range={range} markers={markers} height={180} />}

@@ -29,7 +29,7 @@ export function VariableForm({ variables, onChange }: Props): ReactElement {
         {variables.map((variable) => (
           <li key={variable.name} className="form-row">
             <code>${variable.name}</code>
-            <span className="muted">{variable.label ? `values of the label ${variable.label}${variable.of ? ` of ${variable.of}` : ""}` : (variable.values ?? []).join(", ")}{variable.multi ? ", several at once" : ""}</span>
+            <span className="muted">{variable.label ? `values of the label ${variable.label}${variable.of ? ` of ${variable.of}` : ""}` : (variable.values ?? []).join(", ")}{variable.regex ? ` that match ${variable.regex}` : ""}{variable.multi ? ", several at once" : ""}</span>
             <button type="button" className="button small" aria-label={`Remove the variable ${variable.name}`} onClick={() => onChange(variables.filter((one) => one !== variable))}>Remove</button>
           </li>
         ))}

@@ -11,6 +11,7 @@ import { PolicyDialog } from "./PolicyDialog";
 
 const words = ({ kind, name, offset }: EscalationPolicy["steps"][number]["targets"][number]): string => {
   if (kind === "person") return name;
+  if (kind === "team") return `everybody in ${name}`;
   return offset ? `number ${offset} behind whoever is on ${name}` : `whoever is on ${name}`;
 };
 

@@ -11,16 +11,18 @@ import { emptyPolicy, emptyStep, emptyTarget, formOf, policyOf, type PolicyForm,
 
 const OFFSETS = [["0", "on call"], ["1", "first behind"], ["2", "second behind"], ["3", "third behind"]] as const;
 
-function Target({ target, label, schedules, logins, onChange, onRemove }: {
-  target: TargetForm; label: string; schedules: string[]; logins: string[]; onChange: (part: Partial<TargetForm>) => void; onRemove?: (() => void) | undefined;
+function Target({ target, label, schedules, logins, teams, onChange, onRemove }: {
+  target: TargetForm; label: string; schedules: string[]; logins: string[]; teams: string[]; onChange: (part: Partial<TargetForm>) => void; onRemove?: (() => void) | undefined;
 }): ReactElement {
-  const known = target.who === "" || schedules.includes(target.who.slice(9)) || logins.includes(target.who.slice(7));
+  const offered = [...schedules.map((name) => `schedule:${name}`), ...logins.map((login) => `person:${login}`), ...teams.map((name) => `team:${name}`)];
+  const known = target.who === "" || offered.includes(target.who);
   return (
     <div className="buttons" role="group" aria-label={label}>
       <select aria-label={`${label}, who`} value={target.who} onChange={(event) => onChange({ who: event.target.value })}>
         {!known && <option value={target.who}>{target.who} (gone)</option>}
         <optgroup label="Whoever is on">{schedules.map((name) => <option key={name} value={`schedule:${name}`}>{name}</option>)}</optgroup>
         <optgroup label="A person">{logins.map((login) => <option key={login} value={`person:${login}`}>{login}</option>)}</optgroup>
+        {teams.length > 0 && <optgroup label="Everybody in a team">{teams.map((name) => <option key={name} value={`team:${name}`}>{name}</option>)}</optgroup>}
       </select>
       {target.who.startsWith("schedule:") && (
         <select aria-label={`${label}, place`} value={target.offset} onChange={(event) => onChange({ offset: event.target.value })}>
@@ -62,6 +64,7 @@ export function PolicyDialog({ policy, onClose }: { policy: EscalationPolicy | n
   const all = useQuery("schedules", oncall.schedules, { touches: ["schedule."] });
   const schedules = (all.data?.items ?? []).map(({ name }) => name);
   const logins = (everybody.data?.items ?? []).map(({ login }) => login);
+  const teams = [...new Set((everybody.data?.items ?? []).filter(({ disabled }) => !disabled).flatMap(({ teams: own }) => own ?? []))].sort();
   const first = schedules[0] ? `schedule:${schedules[0]}` : logins[0] ? `person:${logins[0]}` : "";
   const [form, setForm] = useState<PolicyForm>(() => (policy ? formOf(policy) : emptyPolicy(first)));
   const [shown, setShown] = useState<{ preview: PolicyPreview; key: string } | null>(null);
@@ -108,7 +111,7 @@ export function PolicyDialog({ policy, onClose }: { policy: EscalationPolicy | n
             <legend>Step {index + 1} of {form.steps.length}</legend>
             {step.targets.map((target, at) => (
               <Target
-                key={at} target={target} label={`Target ${at + 1} of step ${index + 1}`} schedules={schedules} logins={logins}
+                key={at} target={target} label={`Target ${at + 1} of step ${index + 1}`} schedules={schedules} logins={logins} teams={teams}
                 onChange={(part) => changeStep(index, { targets: step.targets.map((one, i) => (i === at ? { ...one, ...part } : one)) })}
                 onRemove={step.targets.length > 1 ? () => changeStep(index, { targets: step.targets.filter((_, i) => i !== at) }) : undefined}
               />

@@ -41,7 +41,7 @@ export default function ReadinessPage(): ReactElement {
     <PageFrame title="Readiness" sub={`Times are in ${zone}.`}>
       <OnCallTabs current="readiness" />
       <Loaded query={query}>
-        {(found) => (found.people.length === 0 && found.steps.length === 0 && found.ends.length === 0 ? (
+        {(found) => (found.people.length === 0 && found.steps.length === 0 && found.teams.length === 0 && found.ends.length === 0 ? (
           <Empty title="Nobody is on a schedule or a policy." command="tenfold oncall readiness">Whoever may be paged in the next two weeks is listed here, and what stands between them and a page.</Empty>
         ) : (
           <>
@@ -50,6 +50,15 @@ export default function ReadinessPage(): ReactElement {
                 <ul className="stack">
                   {found.steps.map((step) => (
                     <li key={`${step.policy}-${step.step}`}><Status look="critical">Step {step.step} of {step.policy} has nobody from <Time at={step.from} show="both" /> on</Status></li>
+                  ))}
+                </ul>
+              </Section>
+            )}
+            {found.teams.length > 0 && (
+              <Section title="Teams that cannot be paged as a whole">
+                <ul className="stack">
+                  {found.teams.map(({ team, policies, text }) => (
+                    <li key={team}><Status look="critical">{team}, which {policies.join(" and ")} pages, {text}</Status> <span className="muted">Teams stand in people&apos;s profiles.</span></li>
                   ))}
                 </ul>
               </Section>

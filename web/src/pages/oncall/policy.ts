@@ -3,7 +3,7 @@ import type { EscalationPolicy, PolicyBody, PolicyStep } from "../../api/types";
 import { MINUTE_MS } from "../../lib/time";
 
 export interface TargetForm {
-  /** `schedule:NAME` or `person:LOGIN`: names of both may be the same. */
+  /** `schedule:NAME`, `person:LOGIN` or `team:NAME`: names of them may be the same. */
   who: string;
   offset: string;
 }
@@ -59,7 +59,7 @@ export function policyOf(form: PolicyForm): PolicyBody {
     targets: step.targets.map(({ who, offset }) => {
       const [kind, name] = [who.slice(0, who.indexOf(":")), who.slice(who.indexOf(":") + 1)];
       if (!name) throw new Error(`Step ${index + 1} has a target without a name.`);
-      if (kind !== "schedule") return { kind: "person", name };
+      if (kind !== "schedule") return { kind: kind === "team" ? kind : "person", name };
       return { kind, name, ...(Number(offset) > 0 ? { offset: Number(offset) } : {}) };
     }),
     ...(step.turns && step.targets.length > 1 ? { round_robin: true } : {}),

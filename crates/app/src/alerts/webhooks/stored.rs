@@ -9,7 +9,7 @@ use tenfold_alerting::webhook::{Heard, OwedAlert};
 use tenfold_store::{Tx, alerts as store};
 use tenfold_types::{Fault, Labels, Timestamp};
 
-use super::{Slot, SlotId, SlotState, ended};
+use super::{Inner, Slot, SlotId, SlotState, ended};
 use crate::{
     App,
     alerts::{
@@ -91,16 +91,17 @@ fn read(body: &str) -> Result<(SlotId, Slot), Fault> {
     Ok((id, slot))
 }
 
+/// What this node has not stored is of no use once another may have gone on, and only then.
+fn reads_again(inner: &Inner, several: bool, goes_on: bool) -> bool {
+    !inner.loaded || (several && (!goes_on || inner.dirty.is_empty()))
+}
+
 /// Takes the ledgers out of the store, once, and whenever another node may have gone on from them. Answers with the alerts
 /// that ended while nobody could be told, so that their groups are looked at again.
 pub(in crate::alerts) async fn reload(app: &App, active: &[store::AlertRow]) -> Result<Vec<Known>, Fault> {
     let several = !app.settings.database_url.is_empty();
-    // What this node has not stored is of no use once another may have gone on.
-    let in_step = app.alerts.lease.lock().in_step();
-    let fresh = {
-        let inner = app.alerts.webhooks.inner.lock();
-        !inner.loaded || (several && (!in_step || inner.dirty.is_empty()))
-    };
+    let goes_on = app.alerts.lease.lock().goes_on();
+    let fresh = reads_again(&app.alerts.webhooks.inner.lock(), several, goes_on);
     if fresh {
         let rows = app.read(|tx| Ok(store::webhooks(tx)?)).await?;
         let slots = rows.iter().map(|(_, body)| read(body)).collect::<Result<Vec<_>, _>>()?;
@@ -142,4 +143,22 @@ pub(in crate::alerts) async fn reload(app: &App, active: &[store::AlertRow]) -> 
         Ok(out)
     })
     .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_stored_yet_is_dropped_only_when_another_node_may_have_gone_on() {
+        let mut inner = Inner::default();
+        assert!(reads_again(&inner, false, true), "nothing is read yet");
+        inner.loaded = true;
+        assert!(!reads_again(&inner, false, false), "nobody else has a store of one file");
+        assert!(reads_again(&inner, true, true), "all is stored");
+        let group = Arc::new(GroupId { route: "root".to_owned(), labels: Labels::default() });
+        inner.dirty.insert(Arc::new(SlotId { hook: ("programs".to_owned(), 0), group }));
+        assert!(!reads_again(&inner, true, true), "a step was refused, and the lease is still ours");
+        assert!(reads_again(&inner, true, false));
+    }
 }

@@ -1,5 +1,6 @@
 //! On duty: ack, resolve, incident, note, who, take, mutes.
 
+use tenfold_oncall::TargetKind;
 use tenfold_types::{Fault, Timestamp};
 
 use super::Reply;
@@ -73,7 +74,7 @@ async fn who_is(app: &App, of: Option<&str>) -> Result<Reply, Fault> {
             let policies = app.policies().await?;
             let targets =
                 policies.into_iter().filter(|p| p.name == policy).flat_map(|p| p.steps).flat_map(|s| s.targets);
-            wanted = targets.map(|t| t.name).collect();
+            wanted = targets.filter(|t| t.kind == TargetKind::Schedule).map(|t| t.name).collect();
         }
         all.retain(|o| wanted.contains(&o.schedule));
         if all.is_empty() {

@@ -1,5 +1,6 @@
 //! From a command to the use case behind it, and back to a few lines. Decides nothing: rights and rules are the use cases'.
 
+mod alerts;
 mod deploys;
 mod deploys_seen;
 mod duty;
@@ -117,6 +118,8 @@ impl App {
             Command::Why { .. } | Command::WhyNot { .. } | Command::Simulate { .. } | Command::Checks { .. } => {
                 why::execute(self, command).await
             }
+            Command::Alerts { state, service } => Box::pin(alerts::list(self, state, service)).await,
+            Command::AlertShow { fingerprint } => Box::pin(alerts::show(self, &fingerprint)).await,
             Command::OnCall(command) => oncall::execute(self, who, command).await,
         }
     }

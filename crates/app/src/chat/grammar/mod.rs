@@ -154,6 +154,14 @@ pub enum Command {
     Query {
         expr: String,
     },
+    /// Those that go on, or those of a state or service.
+    Alerts {
+        state: Option<String>,
+        service: Option<String>,
+    },
+    AlertShow {
+        fingerprint: String,
+    },
     /// One, or those that are not well.
     Checks {
         name: Option<String>,
@@ -341,6 +349,7 @@ impl Command {
             Self::WhyNot { .. } => "why-not",
             Self::Simulate { .. } => "simulate",
             Self::Query { .. } => "query",
+            Self::Alerts { .. } | Self::AlertShow { .. } => "alerts",
             Self::Checks { .. } => "checks",
             Self::Permit { .. } => "permit",
             Self::Acknowledge { .. } => "ack",
@@ -390,6 +399,8 @@ impl Command {
                 | Self::WhyNot { .. }
                 | Self::Simulate { .. }
                 | Self::IncidentScore { .. }
+                | Self::Alerts { .. }
+                | Self::AlertShow { .. }
                 | Self::Checks { .. }
                 | Self::Mutes { .. }
                 | Self::Who { .. }

@@ -98,6 +98,14 @@ impl Args {
             "why" => Command::Why { of: self.word("the incident's number, the alert's fingerprint or the page's id")? },
             "why-not" => Command::WhyNot { labels: self.rest("the labels")?, person: self.flag("for") },
             "simulate" => Command::Simulate { labels: self.rest("the labels")? },
+            "alerts" => match self.word("what to do")?.as_str() {
+                "list" => Command::Alerts { state: self.flag("state"), service: self.flag("service") },
+                "show" => Command::AlertShow { fingerprint: self.word("the alert's fingerprint")? },
+                other => {
+                    return Err(misuse(format!("`alerts {other}` is not known here"))
+                        .advice("say `alerts list` or `alerts show FINGERPRINT`"));
+                }
+            },
             "checks" => match self.word("what to do")?.as_str() {
                 "list" => Command::Checks { name: None },
                 "show" => Command::Checks { name: Some(self.word("the check")?) },

@@ -82,6 +82,8 @@ verbs! {
         oncall override SCHEDULE --undo N; oncall suggest SCHEDULE --at WHEN [--for DURATION]"
         "Previews a schedule, swaps and takes shifts, overrides, sums up the shift, says who may not be reached"
         "oncall preview photos-primary" ["for" "give" "take" "at" "as" "undo"];
+    "alerts" "alerts list [--state firing|unknown|pending|resolved] [--service SERVICE]; alerts show FINGERPRINT"
+        "Lists alerts that go on, or those of a state or service, or shows one" "alerts list --service photos" ["state" "service"];
     "mute" "mute MATCHERS --for DURATION|--until WHEN --reason TEXT [--kind silence|downtime|maintenance] [--from WHEN] [--recurs TIMES]"
         "Keeps alerts quiet, for a while or again and again"
         "mute service=photos --for 1h --reason \"load test\"" ["for" "until" "reason" "kind" "from" "recurs"];

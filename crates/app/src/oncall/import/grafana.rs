@@ -30,7 +30,11 @@ pub(super) fn take(draft: &mut Draft<'_>, export: &Export) -> Vec<(Vec<String>, 
         let names: Vec<&str> = export.teams.iter().map(|t| t.name.as_str()).collect();
         draft.note(
             "teams",
-            format!("{}: teams stand in the people's profiles and in rules' labels here", names.join(", ")),
+            format!(
+                "{}: teams stand in the people's profiles and in rules' labels here; where a chain paged one, its members \
+                 of now are paged, and a target of the kind `team` pages whoever is in it then",
+                names.join(", ")
+            ),
         );
     }
     export.integrations.iter().flat_map(|i| take_integration(draft, export, i)).collect()

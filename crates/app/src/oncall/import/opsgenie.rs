@@ -32,7 +32,9 @@ pub(super) fn take(draft: &mut Draft<'_>, export: &Export) -> Vec<(Vec<String>, 
         take_escalation(draft, export, escalation);
     }
     for team in &export.teams {
-        draft.note(&team.name, "a team stands in its people's profiles here (`teams`), and owns rules by their label");
+        let text = "a team stands in its people's profiles here (`teams`), and owns rules by their label; where a rule paged \
+                    it, its members of now are paged, and a target of the kind `team` pages whoever is in it then";
+        draft.note(&team.name, text);
     }
     for integration in &export.integrations {
         draft.note(&integration.name, format!("make a source for it; it was of the kind {}", integration.kind));

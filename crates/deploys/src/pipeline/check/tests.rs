@@ -40,6 +40,18 @@ fn reads_a_whole_file_and_fills_the_rest() {
 }
 
 #[test]
+fn patterns_are_few() {
+    let of = |count: usize| {
+        let all = vec!["\"a\""; count].join(", ");
+        Pipeline::parse(&GOOD.replacen("\"dist/**\", \"server.mjs\"", &all, 1))
+    };
+    assert!(of(256).is_ok());
+    let error = of(257).unwrap_err();
+    assert!(error.message.contains("`artifact.paths` has more than 256 patterns"), "{error}");
+    assert_eq!(error.line, 7);
+}
+
+#[test]
 fn errors_name_the_line_and_the_key() {
     let cases: &[(&str, &str, usize, &str)] = &[
         ("  timeout_s: 300", "  timeout_s: 0", 5, "`build.timeout_s` must be between 1 and 86400 seconds"),

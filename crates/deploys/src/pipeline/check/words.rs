@@ -6,6 +6,8 @@ use super::lines::item;
 /// Longest any time in the file may be: a day.
 const SECONDS_MAX: u32 = 86_400;
 const WORDS_MAX: usize = 256;
+/// Each file of a checkout, and of what a build left, is held against each of them.
+const PATTERNS_MAX: usize = 256;
 
 /// The keys from the top down, and what is wrong with what stands there.
 pub(super) type Checked = Result<(), (Vec<String>, String)>;
@@ -68,6 +70,9 @@ pub(super) fn env(map: &std::collections::BTreeMap<String, String>, at: &[&str])
 }
 
 pub(super) fn globs(patterns: &[String], at: &[&str]) -> Checked {
+    if patterns.len() > PATTERNS_MAX {
+        return Err((path(at), format!("has more than {PATTERNS_MAX} patterns; name folders, or use `**`")));
+    }
     for (index, pattern) in patterns.iter().enumerate() {
         if pattern.is_empty() || pattern.starts_with('/') || pattern.split('/').any(|p| p == "..") {
             return Err((

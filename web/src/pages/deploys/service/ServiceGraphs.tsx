@@ -8,7 +8,8 @@ import { useMarkers } from "../../../charts/useMarkers";
 import { Link } from "../../../router/Link";
 import { Section } from "../../../ui/Section";
 
-const PANELS_MAX = 3;
+/** Requests, errors and time, and what the service runs short of first. */
+const PANELS_MAX = 6;
 const RANGE = "1h";
 
 function Panels({ dashboard, service }: { dashboard: Dashboard; service: string }): ReactElement {

@@ -4,7 +4,12 @@
 //! over the same samples. The texts of errors are our own. The remarks (`infos`, `warnings`) came after 2.42: they
 //! follow the README of Prometheus' PromQL test scripts and were compared with no server.
 
+#[path = "../common/mod.rs"]
 mod common;
+mod federation;
+mod lists;
+mod newer;
+mod parameters;
 
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode, header};
@@ -132,7 +137,7 @@ async fn errors_have_prometheus_shape() {
             &[("query", "up"), ("start", "0"), ("end", "1800000000"), ("step", "1")],
             400,
             "bad_data",
-            "at most 11000",
+            "at most 11001",
         ),
         ("/api/v1/series", &[], 400, "bad_data", "match[]"),
         ("/api/v1/series", &[("match[]", "up +")], 400, "bad_data", "1:5"),
@@ -292,22 +297,6 @@ async fn programs_find_what_they_look_for() {
     }
     let (_, body) = asker.get("/api/v1/status/config", &[]).await;
     assert!(body["data"]["yaml"].as_str().unwrap().contains("scrape_interval: 15000ms"), "{body}");
-}
-
-#[tokio::test]
-async fn what_newer_versions_say_of_themselves() {
-    let asker = Asker::new().await;
-    assert_eq!(asker.get("/api/v1/notifications", &[]).await, data(json!([])));
-    asker.world.app.metrics.set_config_trouble(Some("line 3: no such key".to_owned()));
-    let (_, body) = asker.get("/api/v1/notifications", &[]).await;
-    assert_eq!(body["data"][0]["text"], json!("line 3: no such key"), "{body}");
-    assert_eq!(body["data"][0]["active"], json!(true), "{body}");
-    assert_eq!(asker.get("/api/v1/status/tsdb/blocks", &[]).await, data(json!({"blocks": []})), "all is in memory");
-    let (status, body) = asker.get("/api/v1/features", &[]).await;
-    assert_eq!(status, StatusCode::OK);
-    for (part, name) in [("promql_functions", "rate"), ("promql", "duration_expr"), ("api", "exclude_alerts")] {
-        assert_eq!(body["data"][part][name], json!(true), "{part}: {name}");
-    }
 }
 
 /// Grafana and people read there what bounds a query and the store: it must be what is obeyed.

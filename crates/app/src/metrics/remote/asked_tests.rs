@@ -1,0 +1,110 @@
+//! A cluster that answers as it is told, asked through the use cases.
+
+use parking_lot::Mutex;
+use serde_json::json;
+use tenfold_testkit::{TempDb, TestClock, TestEntropy, temp_db};
+
+use super::*;
+use crate::Settings;
+use crate::settings::Engine;
+
+/// An address, and what it was asked with.
+type Asked = (String, Vec<(String, String)>);
+
+#[derive(Default)]
+struct Scripted {
+    /// Memory that each answer takes.
+    bytes: u64,
+    asked: Mutex<Vec<Asked>>,
+}
+
+/// One series: its newest value, and for a range of samples those.
+fn scripted(query: &str) -> Json {
+    let metric = json!({"__name__": "up", "job": "web"});
+    let (kind, row) = if query.ends_with(']') {
+        ("matrix", json!({"metric": metric, "values": [[100.0, "1"], [115.5, "2"]]}))
+    } else {
+        ("vector", json!({"metric": metric, "value": [120.0, "2"]}))
+    };
+    json!({
+        "status": "success", "infos": ["PromQL info: odd (1:3)"],
+        "data": {"resultType": kind, "result": [row], "stats": {
+            "timings": {"evalTotalTime": 0.002, "execQueueTime": 0.001},
+            "samples": {"totalQueryableSamples": 12, "peakSamples": 3},
+        }},
+    })
+}
+
+#[async_trait]
+impl Cluster for Scripted {
+    async fn ask(
+        &self,
+        path: &str,
+        parameters: &[(String, String)],
+        mut memory: AnswerMemory,
+    ) -> Result<ClusterAnswer, Fault> {
+        memory.take(self.bytes)?;
+        self.asked.lock().push((path.to_owned(), parameters.to_vec()));
+        let query = parameters.iter().find(|(name, _)| name == "query").map_or("", |(_, query)| query.as_str());
+        Ok(ClusterAnswer { json: scripted(query), memory })
+    }
+}
+
+/// A server before such a cluster.
+struct World {
+    app: App,
+    cluster: Arc<Scripted>,
+    _db: TempDb,
+    _dir: tempfile::TempDir,
+}
+
+async fn world(bytes: u64) -> World {
+    let (dir, db) = (tempfile::tempdir().expect("a temporary directory"), temp_db().await);
+    let mut settings = Settings { data_dir: dir.path().to_owned(), ..Settings::default() };
+    settings.metrics.engine = Engine::Remote;
+    settings.metrics.query.bytes_max = 1 << 20;
+    let state = State::open(&settings).expect("an empty store opens");
+    let cluster = Arc::new(Scripted { bytes, ..Scripted::default() });
+    state.set_cluster(cluster.clone());
+    let entropy = Arc::new(TestEntropy::default());
+    let app = App::new((*db).clone(), Arc::new(TestClock::default()), entropy, settings, state);
+    World { app, cluster, _db: db, _dir: dir }
+}
+
+#[tokio::test]
+async fn an_explained_question_has_one_node_with_what_the_cluster_tells() {
+    let world = world(1_000).await;
+    let how = How { explain: true, lookback_ms: Some(60_000), ..How::default() };
+    let told = world.app.query_told("sum(up)", Timestamp(120_000), how).await.expect("an answer");
+    let [node] = &told.answer.plan[..] else { panic!("{:?}", told.answer.plan) };
+    assert_eq!((node.operation.as_str(), node.samples, node.rows, node.ms), ("cluster", 12, 1, 2.0));
+    assert_eq!((node.span.start, node.span.end, told.threads, told.queued_ms), (0, 7, 0, 1.0));
+    assert_eq!(told.answer.annotations[0].render("sum(up)"), "PromQL info: odd (1:3)");
+    assert_eq!(told.answer.bytes_held, 1_000);
+    let asked = world.cluster.asked.lock().clone();
+    for pair in [("stats", "all"), ("lookback_delta", "60.000"), ("query", "sum(up)")] {
+        assert!(asked[0].1.iter().any(|(name, value)| (name.as_str(), value.as_str()) == pair), "{asked:?}");
+    }
+    let plain = world.app.query_told("sum(up)", Timestamp(120_000), How::default()).await.expect("an answer");
+    assert!(plain.answer.plan.is_empty());
+    let asked = world.cluster.asked.lock().clone();
+    assert!(asked[1].1.iter().all(|(name, _)| name != "stats"), "{asked:?}");
+}
+
+#[tokio::test]
+async fn an_answer_that_takes_too_much_memory_names_the_limit() {
+    let world = world((1 << 20) + 1).await;
+    let fault = world.app.query("up", Timestamp(120_000)).await.expect_err("it is too long");
+    assert_eq!(fault.code, ErrorCode::Invalid);
+    assert!(fault.message.contains("1048576 bytes") && fault.message.contains("metrics.query.bytes_max"), "{fault:?}");
+    assert!(world.app.ask_cluster("/api/v1/labels", &[]).await.is_err(), "lists as well");
+}
+
+#[tokio::test]
+async fn newest_samples_are_those_of_the_cluster() {
+    let world = world(1_000).await;
+    let selectors = ["up".to_owned(), "{job=\"web\"}".to_owned()];
+    let found = world.app.newest_samples(&selectors).await.expect("an answer");
+    assert_eq!(found.rows.len(), 1, "each series once: {:?}", found.rows);
+    assert_eq!((found.rows[0].t_ms, found.rows[0].value.float()), (115_500, Some(2.0)));
+}

@@ -1,0 +1,112 @@
+//! How parameters are read: from the address and from forms, their bounds, and what stands for no bound.
+
+use axum::body::Body;
+use axum::http::{Request, StatusCode, header};
+use serde_json::json;
+use tenfold_tsdb::Sample;
+use tenfold_types::Labels;
+
+use super::{Asker, T, data};
+
+#[tokio::test]
+async fn a_post_needs_no_form_and_a_form_comes_first() {
+    let asker = Asker::new().await;
+    let one = json!({"resultType": "scalar", "result": [1_800_000_000.0, "1"]});
+    // As `curl -X POST` sends it: no body and no kind of one.
+    let path = "/api/v1/query?query=1&time=1800000000";
+    assert_eq!(asker.send(Request::post(path), Body::empty()).await, data(one.clone()));
+    let odd = Request::post(path).header(header::CONTENT_TYPE, "text/plain");
+    assert_eq!(asker.send(odd, Body::from("query=3")).await, data(one));
+    let two = json!({"resultType": "scalar", "result": [1_800_000_000.0, "2"]});
+    assert_eq!(asker.post(path, &[("query", "2")]).await, data(two));
+    assert_eq!(
+        asker.send(Request::post("/api/v1/labels?match[]=up"), Body::empty()).await,
+        data(json!(["__name__", "job"]))
+    );
+}
+
+#[tokio::test]
+async fn as_many_steps_as_prometheus_takes() {
+    let asker = Asker::new().await;
+    let range = |end: &'static str| [("query", "1"), ("start", "1800000000"), ("end", end), ("step", "1")];
+    let (status, body) = asker.get("/api/v1/query_range", &range("1800011000")).await;
+    assert_eq!(status, StatusCode::OK);
+    assert_eq!(body["data"]["result"][0]["values"].as_array().map(Vec::len), Some(11_001));
+    let (status, body) = asker.get("/api/v1/query_range", &range("1800011001")).await;
+    assert_eq!((status, &body["errorType"]), (StatusCode::BAD_REQUEST, &json!("bad_data")), "{body}");
+}
+
+#[tokio::test]
+async fn lists_are_asked_for_a_time_that_goes_forward() {
+    let asker = Asker::new().await;
+    let ever = [("start", "-292273086-05-16T16:47:06Z"), ("end", "292277025-08-18T07:12:54.999999999Z")];
+    let backward = [("match[]", "up"), ("start", "1800000060"), ("end", "1800000000")];
+    for path in ["/api/v1/series", "/api/v1/labels", "/api/v1/label/job/values"] {
+        let (status, body) = asker.get(path, &backward).await;
+        assert_eq!((status, &body["errorType"]), (StatusCode::BAD_REQUEST, &json!("bad_data")), "{path}: {body}");
+        let (status, body) = asker.get(path, &[("match[]", "up"), ever[0], ever[1]]).await;
+        assert_eq!((status, body["data"].as_array().map(Vec::len)), (StatusCode::OK, Some(2)), "{path}: {body}");
+    }
+}
+
+#[tokio::test]
+async fn names_of_labels_may_be_escaped() {
+    let asker = Asker::new().await;
+    let labels = Labels::from_pairs([("__name__", "hits"), ("http.status_code", "200")]);
+    asker.world.app.metrics.append(&[Sample::new(labels, T, 1.0)]).expect("the sample is taken");
+    for name in ["http.status_code", "U__http_2e_status__code"] {
+        assert_eq!(asker.get(&format!("/api/v1/label/{name}/values"), &[]).await, data(json!(["200"])), "{name}");
+    }
+    let (status, body) = asker.get("/api/v1/label/U__http_zz_/values", &[]).await;
+    assert_eq!((status, &body["errorType"]), (StatusCode::BAD_REQUEST, &json!("bad_data")), "{body}");
+}
+
+#[tokio::test]
+async fn kinds_of_rules_and_numbers_of_families_are_read_as_prometheus_reads_them() {
+    let asker = Asker::new().await;
+    assert_eq!(asker.get("/api/v1/rules", &[("type", "ALERT")]).await.0, StatusCode::OK);
+    assert_eq!(asker.get("/api/v1/rules", &[("type", "odd")]).await.0, StatusCode::BAD_REQUEST);
+    assert_eq!(asker.get("/api/v1/metadata", &[("limit", "-1")]).await.0, StatusCode::OK);
+    for path in ["/api/v1/metadata", "/api/v1/labels"] {
+        let (status, body) = asker.get(path, &[("limit", "many")]).await;
+        assert_eq!((status, &body["errorType"]), (StatusCode::BAD_REQUEST, &json!("bad_data")), "{path}: {body}");
+    }
+}
+
+/// By step a sample counts for each window that it lies in, as in Prometheus.
+#[tokio::test]
+async fn samples_are_told_by_step() {
+    let asker = Asker::new().await;
+    let ask = async |query: &str, stats: &str| {
+        let range = [("start", "1800000000"), ("end", "1800000060"), ("step", "30")];
+        let pairs = [("query", query), ("stats", stats), range[0], range[1], range[2]];
+        let (status, body) = asker.get("/api/v1/query_range", &pairs).await;
+        assert_eq!(status, StatusCode::OK, "{body}");
+        body["data"]["stats"]["samples"].clone()
+    };
+    let steps = |counts: [u64; 3]| {
+        json!([[1_800_000_000.0, counts[0]], [1_800_000_030.0, counts[1]], [1_800_000_060.0, counts[2]]])
+    };
+    // Two series with a sample each 15 seconds.
+    let newest = ask("sum(up)", "all").await;
+    assert_eq!(newest["totalQueryableSamplesPerStep"], steps([2, 2, 2]), "{newest}");
+    let windows = ask("count_over_time(up[31s])", "all").await;
+    assert_eq!(windows["totalQueryableSamplesPerStep"], steps([2, 6, 6]), "{windows}");
+    assert_eq!(windows["totalQueryableSamples"], json!(10), "each read once");
+    assert!(ask("sum(up)", "1").await.get("totalQueryableSamplesPerStep").is_none());
+    let instant = [("query", "up"), ("time", "1800000060"), ("stats", "all")];
+    let (_, body) = asker.get("/api/v1/query", &instant).await;
+    assert_eq!(body["data"]["stats"]["samples"]["totalQueryableSamplesPerStep"], json!([[1_800_000_060.0, 2]]));
+}
+
+/// Ten of each kind, and how many more there are.
+#[tokio::test]
+async fn remarks_are_bounded() {
+    let asker = Asker::new().await;
+    let query = (0..12).map(|n| format!("quantile({}, up)", 2 + n)).collect::<Vec<_>>().join(" or ");
+    let (status, body) = asker.get("/api/v1/query", &[("query", query.as_str()), ("time", "1800000060")]).await;
+    assert_eq!(status, StatusCode::OK, "{body}");
+    let warnings = body["warnings"].as_array().expect("warnings");
+    assert_eq!(warnings.len(), 11, "{body}");
+    assert_eq!(warnings[10], json!("2 more warning annotations omitted"));
+}

@@ -1,0 +1,182 @@
+//! Disks that fail in part: one flush, the names of a directory, what cannot be read any more, no room; and what is removed
+//! for good.
+
+use std::{
+    path::Path,
+    sync::{Arc, atomic::Ordering},
+};
+
+use tenfold_tsdb::{Options, Point, SeriesWrite, Tsdb, TsdbError};
+use tenfold_types::Matcher;
+
+use crate::mem_fs::{Left, MemFs};
+
+const MINUTE_MS: i64 = 60_000;
+const HOUR_MS: i64 = 60 * MINUTE_MS;
+/// Of what was not flushed.
+const NOTHING: Left = Left { permille: 0, torn: 0 };
+
+fn options() -> Options {
+    Options { block_ms: 2 * HOUR_MS, block_ms_max: 2 * HOUR_MS, segment_bytes_max: 2000, ..Options::default() }
+}
+
+fn open(fs: &MemFs, options: Options) -> Tsdb {
+    Tsdb::open_with(Arc::new(fs.clone()), Path::new("db"), options).unwrap().0
+}
+
+fn write(db: &Tsdb, t_ms: i64) -> Result<usize, TsdbError> {
+    let points = [Point::new(t_ms, t_ms as f64 + 0.5)];
+    let report = db.write(&[SeriesWrite { labels: &[("s", "a")], points: &points, ..SeriesWrite::default() }])?;
+    Ok(report.appended)
+}
+
+/// One sample a minute.
+fn write_minutes(db: &Tsdb, minutes: std::ops::Range<i64>) {
+    for minute in minutes {
+        assert_eq!(write(db, minute * MINUTE_MS).unwrap(), 1);
+    }
+}
+
+fn instants(db: &Tsdb) -> Vec<i64> {
+    let mut points = Vec::new();
+    for series in db.select(&[], i64::MIN, i64::MAX).unwrap() {
+        series.chunks.read(&mut points).unwrap();
+    }
+    assert!(points.iter().all(|p| p.value == p.t_ms as f64 + 0.5));
+    points.iter().map(|p| p.t_ms).collect()
+}
+
+#[test]
+fn a_flush_that_fails_when_a_segment_is_closed_fences_the_store() {
+    let fs = MemFs::default();
+    let db = open(&fs, options());
+    write(&db, 1).unwrap();
+    fs.flush_fails.store(true, Ordering::SeqCst);
+    let failed = (2..1000).find(|t| write(&db, *t).is_err()).unwrap();
+    assert!(failed > 10, "nothing is flushed before the segment is full");
+    // The disk says that all is well again, but not what became of the bytes it was to flush.
+    fs.flush_fails.store(false, Ordering::SeqCst);
+    assert!(matches!(write(&db, failed + 1), Err(TsdbError::Fenced)));
+    assert!(matches!(db.sync(), Err(TsdbError::Fenced)));
+    assert!(matches!(db.maintain(HOUR_MS), Err(TsdbError::Fenced)));
+    assert!(matches!(db.clean_tombstones(), Err(TsdbError::Fenced)));
+    // What was acknowledged is in memory, and a checkpoint brings it to a file of its own.
+    db.checkpoint().unwrap();
+    assert!(matches!(write(&db, failed + 2), Err(TsdbError::Fenced)));
+    let db = open(&fs.after_power_cut(NOTHING), options());
+    assert_eq!(instants(&db), (1..failed).collect::<Vec<_>>());
+}
+
+#[test]
+fn names_that_do_not_reach_the_disk_fence_the_store() {
+    let fs = MemFs::default();
+    let db = open(&fs, options());
+    write_minutes(&db, 0..400);
+    fs.names_fail.store(true, Ordering::SeqCst);
+    assert!(db.maintain(400 * MINUTE_MS).is_err());
+    fs.names_fail.store(false, Ordering::SeqCst);
+    assert!(matches!(write(&db, 400 * MINUTE_MS), Err(TsdbError::Fenced)));
+    drop(db);
+    let db = open(&fs, options());
+    assert_eq!(instants(&db).len(), 400);
+    assert_eq!(write(&db, 400 * MINUTE_MS).unwrap(), 1);
+}
+
+/// After a kill the kernel still has what was not flushed: the store that is started then builds on it.
+#[test]
+fn what_a_killed_store_left_to_the_kernel_survives_a_power_cut_later() {
+    let fs = MemFs::default();
+    write_minutes(&open(&fs, options()), 0..10);
+    let db = open(&fs, options());
+    write_minutes(&db, 10..20);
+    db.sync().unwrap();
+    let db = open(&fs.after_power_cut(NOTHING), options());
+    assert_eq!(instants(&db), (0..20).map(|minute| minute * MINUTE_MS).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_block_whose_name_the_kernel_alone_knew_survives_a_power_cut_later() {
+    let fs = MemFs::default();
+    let db = open(&fs, options());
+    write_minutes(&db, 0..200);
+    db.sync().unwrap();
+    // It is killed between the renaming of its block and the flush of the name.
+    fs.names_fail.store(true, Ordering::SeqCst);
+    assert!(db.maintain(200 * MINUTE_MS).is_err());
+    fs.names_fail.store(false, Ordering::SeqCst);
+    drop(db);
+    let db = open(&fs, options());
+    assert_eq!(db.stats().blocks, 1);
+    db.checkpoint().unwrap();
+    let db = open(&fs.after_power_cut(NOTHING), options());
+    assert_eq!(instants(&db).len(), 200);
+}
+
+#[test]
+fn a_store_on_a_full_disk_opens_and_is_read() {
+    let fs = MemFs::default();
+    write_minutes(&open(&fs, options()), 0..20);
+    fs.full.store(true, Ordering::SeqCst);
+    let db = open(&fs, options());
+    assert_eq!(instants(&db).len(), 20);
+    db.sync().unwrap();
+    assert!(write(&db, 20 * MINUTE_MS).unwrap_err().is_disk_full());
+    assert!(db.delete(&[], 0, 1).unwrap_err().is_disk_full());
+    assert!(db.checkpoint().unwrap_err().is_disk_full());
+    fs.full.store(false, Ordering::SeqCst);
+    write_minutes(&db, 20..30);
+    assert_eq!(instants(&db).len(), 30);
+    db.checkpoint().unwrap();
+    drop(db);
+    assert_eq!(instants(&open(&fs, options())).len(), 30);
+}
+
+#[test]
+fn what_was_deleted_whole_does_not_come_back_with_the_power() {
+    let fs = MemFs::default();
+    let db = open(&fs, options());
+    write_minutes(&db, 0..300);
+    assert_eq!(db.maintain(300 * MINUTE_MS).unwrap().blocks_written, 2);
+    assert_eq!(db.delete(&[Matcher::equal("s", "a")], 0, 4 * HOUR_MS - 1).unwrap(), 1);
+    assert_eq!(db.clean_tombstones().unwrap(), 2);
+    let stats = db.stats();
+    assert_eq!((stats.blocks, stats.tombstones), (0, 0), "nothing is left to remember it for");
+    let db = open(&fs.after_power_cut(NOTHING), options());
+    assert_eq!(instants(&db), (240..300).map(|minute| minute * MINUTE_MS).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_full_disk_gets_room_from_what_is_past_the_retention() {
+    let fs = MemFs::default();
+    let db = open(&fs, Options { retention_ms: 6 * HOUR_MS, ..options() });
+    write_minutes(&db, 0..300);
+    assert_eq!(db.maintain(300 * MINUTE_MS).unwrap().blocks_written, 2);
+    fs.full.store(true, Ordering::SeqCst);
+    let error = db.maintain(20 * HOUR_MS).unwrap_err();
+    assert!(error.is_disk_full(), "{error}");
+    assert_eq!(db.stats().blocks, 0);
+    fs.full.store(false, Ordering::SeqCst);
+    db.maintain(20 * HOUR_MS).unwrap();
+    assert_eq!(db.stats().head_samples, 0);
+}
+
+#[test]
+fn a_block_that_cannot_be_read_does_not_keep_the_log_from_being_shortened() {
+    let fs = MemFs::default();
+    let db = open(&fs, options());
+    write_minutes(&db, 0..600);
+    assert_eq!(db.maintain(600 * MINUTE_MS).unwrap().blocks_written, 4);
+    drop(db);
+    let db = open(&fs, Options { block_ms_max: 8 * HOUR_MS, ..options() });
+    write_minutes(&db, 600..640);
+    let before = db.stats().wal_segment_bytes;
+    fs.reads_fail.store(true, Ordering::SeqCst);
+    let error = db.maintain(640 * MINUTE_MS).unwrap_err();
+    assert!(error.to_string().contains("cannot read"), "{error}");
+    fs.reads_fail.store(false, Ordering::SeqCst);
+    let after = db.stats().wal_segment_bytes;
+    assert!(after < 100 && before > 500, "{before} bytes, then {after}");
+    assert_eq!(instants(&db).len(), 640);
+    assert_eq!(db.maintain(640 * MINUTE_MS).unwrap().blocks_merged, 4);
+    assert_eq!(instants(&db).len(), 640);
+}

@@ -1,0 +1,48 @@
+import type { ReactElement } from "react";
+import type { Marker, Panel, Variable } from "../../api/types";
+import { PanelChart } from "../../charts/PanelChart";
+import type { Range } from "../../charts/range";
+import { eachOf, filled, useOptions, type Values } from "../../charts/variables";
+
+/** More panels than this are no page any more. */
+const REPEATED_MAX = 24;
+
+interface Props {
+  panel: Panel;
+  variables: Variable[];
+  values: Values;
+  range: Range;
+  markers: Marker[];
+}
+
+function One({ panel, values, range, markers }: Omit<Props, "variables">): ReactElement {
+  return (
+    <div className={`wide-${panel.width ?? 1}`}>
+      <PanelChart panel={filled(panel, values, range)} range={range} markers={markers} sync="graphs" zoom />
+    </div>
+  );
+}
+
+/** The title says of which value it is, if it does not by itself. */
+export function titled(panel: Panel, name: string): Panel {
+  return new RegExp(`\\$(?:${name}\\b|\\{${name}\\})`).test(panel.title) ? panel : { ...panel, title: `${panel.title}: $\{${name}}` };
+}
+
+function Repeated({ variable, panel, values, range, markers }: Omit<Props, "variables"> & { variable: Variable }): ReactElement | null {
+  const { options, loading } = useOptions(variable, values, range);
+  const each = eachOf(values[variable.name], options);
+  const one = titled(panel, variable.name);
+  if (each.length === 0) return loading ? null : <One panel={panel} values={values} range={range} markers={markers} />;
+  return (
+    <>
+      {each.slice(0, REPEATED_MAX).map((value) => <One key={value} panel={one} values={{ ...values, [variable.name]: value }} range={range} markers={markers} />)}
+      {each.length > REPEATED_MAX && <p className="muted">{panel.title}: {each.length - REPEATED_MAX} more values of {variable.name}, choose fewer to see them.</p>}
+    </>
+  );
+}
+
+/** A panel of a dashboard, or one for each chosen value of the variable that it is repeated for. */
+export function DashboardPanel({ variables, ...rest }: Props): ReactElement {
+  const variable = variables.find(({ name }) => name === rest.panel.repeat);
+  return variable ? <Repeated variable={variable} {...rest} /> : <One {...rest} />;
+}

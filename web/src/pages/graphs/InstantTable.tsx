@@ -1,0 +1,94 @@
+import type { ReactElement } from "react";
+import { askInstant, legend, severalMetrics, type HistogramSample, type InstantSample } from "../../api/promql";
+import { useQuery } from "../../api/useQuery";
+import { isoTime, saveCsv, toCsv } from "../../charts/csv";
+import { Notes } from "../../charts/Notes";
+import type { Range } from "../../charts/range";
+import { count, exact, format, plural } from "../../lib/units";
+import { stamp } from "../../lib/time";
+import { Loaded, Section } from "../../ui/Section";
+import { TableWrap } from "../../ui/TableWrap";
+
+const ROWS_MAX = 200;
+/** Series with more labels are told in one column. */
+const COLUMNS_MAX = 8;
+const AGAIN_MS = 15_000;
+
+/** The labels that are columns, the metric's name first; null when there are too many of them. */
+export function columnsOf(samples: InstantSample[]): string[] | null {
+  const names = new Set(samples.flatMap(({ labels }) => Object.keys(labels)));
+  const metric = names.delete("__name__");
+  const sorted = [...names].sort();
+  return sorted.length > COLUMNS_MAX ? null : [...(metric ? ["__name__"] : []), ...sorted];
+}
+
+const ends = ({ lower, upper }: { lower: number; upper: number }, unit: string): string => `${exact(lower, unit)} to ${exact(upper, unit)}`;
+
+/** A native histogram: how much was observed, and in which buckets. */
+function Histogram({ sample: { count: observed, sum, buckets }, unit }: { sample: HistogramSample; unit: string }): ReactElement {
+  return (
+    <details>
+      <summary>{format(observed, "short")} observed, {exact(sum, unit)} in all</summary>
+      <table>
+        <thead><tr><th scope="col">Between</th><th scope="col" className="number">Observed</th></tr></thead>
+        <tbody>{buckets.map((bucket) => <tr key={`${bucket.lower} ${bucket.upper}`}><td className="nowrap">{ends(bucket, unit)}</td><td className="number">{format(bucket.count, "short")}</td></tr>)}</tbody>
+      </table>
+    </details>
+  );
+}
+
+function Value({ sample, unit }: { sample: InstantSample; unit: string }): ReactElement {
+  if (sample.text !== undefined) return <code>{sample.text}</code>;
+  const of = sample.samples === undefined ? "" : `, newest of ${plural(sample.samples, "sample")}`;
+  if (sample.histogram) return <><Histogram sample={sample.histogram} unit={unit} />{of}</>;
+  return <>{exact(sample.value, unit)}{of}</>;
+}
+
+const instantCsv = (samples: InstantSample[], columns: string[]): string =>
+  toCsv([[...columns, "value"], ...samples.map(({ labels, value, text, histogram }) => [...columns.map((name) => labels[name] ?? ""), text ?? histogram?.count ?? (value === null || Number.isFinite(value) ? value : exact(value, "short"))])]);
+
+/** The series of an expression at the end of a range, or now where it moves. */
+export function InstantTable({ expr, title, unit, range }: { expr: string; title?: string; unit: string; range: Range }): ReactElement {
+  const at = range.name ? undefined : range.toMs / 1000;
+  const answer = useQuery(`instant:${at ?? "now"}:${expr}`, () => askInstant(expr, at), at === undefined ? { everyMs: AGAIN_MS } : {});
+  const when = at === undefined ? "Now" : `At ${stamp(range.toMs, Date.now(), true)}`;
+  const found = answer.data?.samples ?? [];
+  const every = [...new Set(found.flatMap(({ labels }) => Object.keys(labels)))].sort();
+  const save = (): void => saveCsv(instantCsv(found, every), `${expr} ${isoTime(at ?? Math.floor(Date.now() / 1000))}`);
+  return (
+    <Section title={title ? `${when}: ${title}` : when} end={found.length > 0 && <button type="button" className="button small" onClick={save}>Save as csv</button>}>
+      <Loaded query={answer}>
+        {({ samples, notes }) => {
+          const columns = columnsOf(samples);
+          const named = severalMetrics(samples.map(({ labels }) => labels));
+          return (
+            <>
+              <Notes notes={notes} />
+              {samples.length === 0 ? <p className="muted">No series matches.</p> : (
+                <TableWrap>
+                  <table>
+                    <thead>
+                      <tr>
+                        {columns === null || columns.length === 0 ? <th scope="col">Series</th> : columns.map((name) => <th key={name} scope="col">{name === "__name__" ? "Metric" : name}</th>)}
+                        <th scope="col" className="number">Value</th>
+                      </tr>
+                    </thead>
+                    <tbody>
+                      {samples.slice(0, ROWS_MAX).map((sample) => (
+                        <tr key={JSON.stringify(sample.labels)}>
+                          {columns === null || columns.length === 0 ? <td className="mono wrap-any">{legend(null, sample.labels, named)}</td> : columns.map((name) => <td key={name} className="mono wrap-any">{sample.labels[name] ?? ""}</td>)}
+                          <td className="number"><Value sample={sample} unit={unit} /></td>
+                        </tr>
+                      ))}
+                    </tbody>
+                  </table>
+                </TableWrap>
+              )}
+              {samples.length > ROWS_MAX && <p className="muted small">and {count(samples.length - ROWS_MAX)} more series: the file has all of them.</p>}
+            </>
+          );
+        }}
+      </Loaded>
+    </Section>
+  );
+}

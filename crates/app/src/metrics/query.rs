@@ -478,13 +478,10 @@ impl App {
         let means = Means { threads, rows_max_ms: how.rows_max_ms, explain: how.explain, shared: !how.by_rule };
         let interrupt = Arc::new(Interrupt::default());
         let guard = Cancel(interrupt.clone());
+        let here = |run| catch_unwind(AssertUnwindSafe(|| self.metrics.evaluate(expr, &interrupt, means, run))).ok();
         let result = match place {
-            Place::AtOnce => {
-                catch_unwind(AssertUnwindSafe(|| self.metrics.evaluate(expr, &interrupt, means, run))).ok()
-            }
-            Place::Here => tokio::task::block_in_place(|| {
-                catch_unwind(AssertUnwindSafe(|| self.metrics.evaluate(expr, &interrupt, means, run))).ok()
-            }),
+            Place::AtOnce => here(run),
+            Place::Here => tokio::task::block_in_place(|| here(run)),
             Place::Apart => {
                 let (app, expr, seen) = (self.clone(), expr.to_owned(), interrupt.clone());
                 let mut work = tokio::task::spawn_blocking(move || app.metrics.evaluate(&expr, &seen, means, run));

@@ -18,6 +18,8 @@ export async function openAsAna(browser, server, options = {}) {
 /** The `look(page, name)` of one suite. With TENFOLD_PICTURES set, every look is also kept there, as a picture of the name with the prefix before it. */
 export function looking(prefix) {
   return async (page, name) => {
+    // The frame (a banner of a page, say) can stand with the words a test waited for before the page's own code is there.
+    await page.locator('h1').first().waitFor({ state: 'attached' });
     const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
     assert.ok(wide <= 0, `${name}: ${wide} px wider than the window`);
     if (PICTURES) {

@@ -29,6 +29,7 @@ const PAGES = [
   ['Alerts', '/alerts/mutes'],
   ['Alerts', '/alerts/checks'],
   ['Alerts', '/alerts/sources'],
+  ['Alerts', '/alerts/simulate'],
   ['Alerts', '/alerts/noise'],
   ['On-call', '/on-call'],
   ['On-call', '/on-call/me'],

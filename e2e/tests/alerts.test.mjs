@@ -62,6 +62,7 @@ test('empty pages teach the one next command', async () => {
   const page = await open();
   for (const [address, words] of [
     ['/alerts/mutes', 'Nothing is muted.'], ['/alerts/checks', 'There are no checks yet.'], ['/alerts/sources', 'Nobody else sends alerts here yet.'],
+    ['/alerts/simulate', 'Who would be told, when, how and why.'],
     ['/alerts/noise', 'No rule paged anybody in this time.'], ['/on-call', 'There is no schedule yet.'],
   ]) {
     await page.goto(address);
@@ -79,7 +80,14 @@ test('an alert says why people were told, and is muted by its own labels', async
   const why = page.getByRole('region', { name: 'Why' });
   await why.getByText('Route: Goes on').first().waitFor();
   await page.getByRole('region', { name: 'Facts' }).getByText('https://runbooks.example.org/uploads').waitFor();
+  // Whoever is woken sees who else was asked.
+  await page.getByRole('region', { name: 'Pages' }).getByRole('listitem').first().waitFor();
   await look(page, 'alert');
+  await page.getByRole('link', { name: 'What if…' }).click();
+  await page.getByRole('region', { name: 'Who is told within a day' }).getByText('has it already').waitFor();
+  await page.getByRole('region', { name: 'What is decided' }).getByText('Route: Goes on').first().waitFor();
+  await look(page, 'alert-what-if');
+  await page.goBack();
   await page.getByRole('button', { name: 'Mute…' }).click();
   const dialog = page.getByRole('dialog', { name: 'New mute' });
   assert.match(await dialog.getByLabel('Matchers').inputValue(), /alertname="SlowUploads".*service="photos"/);

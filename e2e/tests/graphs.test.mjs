@@ -217,6 +217,46 @@ test('several values of a variable are ticked, and only their series are drawn',
   await page.context().close();
 });
 
+test('a dashboard has words, rows that fold, marks by a query, links and tables that sort', async () => {
+  await server.ana.put('/api/dashboards/laid', {
+    name: 'laid', title: 'Laid out', range: '1h', folded: ['Sums'],
+    links: [{ title: 'The edge', to: '/graphs/edge', keeps_range: true }],
+    marks: [{ name: 'Long queues', expr: 'queue_length > 20', title: '{{queue}} is long' }],
+    panels: [
+      { title: 'Read me', kind: 'text', text: '# Queues\nAsk **ana**.' },
+      { title: 'Most', kind: 'stat', reduce: 'max', sparkline: true, words: [{ value: 40, text: 'full', level: 'critical' }], queries: [{ expr: 'max(queue_length)' }] },
+      { title: 'Each', kind: 'table', columns: [{ name: 'queue', title: 'Queue' }, { name: 'value', title: 'Waiting' }], sort: { by: 'value', descending: true }, queries: [{ expr: 'queue_length' }] },
+      { title: 'Lines', nulls: 'zero', queries: [{ expr: 'queue_length', legend: '{{queue}}' }] },
+      { title: 'All', row: 'Sums', kind: 'stat', queries: [{ expr: 'sum(queue_length)' }] },
+    ],
+  });
+  const page = await open();
+  await page.goto('/graphs/laid');
+  await page.getByRole('button', { name: '1 h', exact: true, pressed: true }).waitFor();
+  await page.getByRole('region', { name: 'Read me', exact: true }).getByRole('heading', { name: 'Queues' }).waitFor();
+  const most = page.getByRole('region', { name: 'Most', exact: true });
+  await most.getByText('full').waitFor();
+  await most.getByRole('img', { name: /highest 40/ }).waitFor();
+  await drawn(page, 'Lines', /Marked: .*mark(s)? by/);
+
+  const table = page.getByRole('region', { name: 'Each as a table' });
+  const first = async () => (await table.getByRole('row').nth(1).getByRole('cell').first().textContent()) ?? '';
+  await until('the longest comes first', async () => (await first()) === 'resizeyx');
+  await table.getByRole('button', { name: 'Waiting' }).click();
+  await until('the shortest comes first', async () => (await first()) === 'mail');
+  assert.match((await saved(page, 'Save Each as csv')).bytes.toString(), /^Queue,Waiting/);
+
+  await page.getByLabel('Long queues').uncheck();
+  assert.deepEqual(param(page, 'mark'), ['-']);
+  assert.equal(await page.getByRole('region', { name: 'All', exact: true }).count(), 0, 'what is folded is not there');
+  await page.getByRole('button', { name: 'Sums', expanded: false }).click();
+  await page.getByRole('region', { name: 'All', exact: true }).getByText(/^5[5-7]/).waitFor();
+  await page.getByRole('button', { name: '15 min', exact: true }).click();
+  assert.equal(await page.getByRole('link', { name: 'The edge' }).getAttribute('href'), '/graphs/edge?range=15m');
+  await look(page, 'laid');
+  await page.context().close();
+});
+
 test('a cursor over one graph stands in all, heatmaps among them', async () => {
   const page = await open();
   // A range that stands still: the clocks are read one after the other.
@@ -317,14 +357,14 @@ test('a dashboard of Grafana is looked at with its report before it is taken', a
     templating: { list: [{ name: 'queue', type: 'query', query: 'label_values(queue_length, queue)', multi: true, includeAll: true }] },
     panels: [
       { type: 'timeseries', title: 'Length', gridPos: { y: 1 }, targets: [{ expr: 'queue_length{queue=~"$queue"}', legendFormat: '{{queue}}', exemplar: true }] },
-      { type: 'text', title: 'Read me', gridPos: { y: 2 } },
+      { type: 'text', title: 'Read me', gridPos: { y: 2 }, options: { mode: 'markdown', content: '' } },
       { type: 'stat', title: 'Odd', gridPos: { y: 3 }, targets: [{ expr: 'sum(' }] },
     ],
   })));
   await dialog.getByText('becomes').waitFor();
   const report = await dialog.getByRole('listitem').allTextContents();
   assert.equal(report.length, 2, report.join('\n'));
-  assert.match(report[0], /`Read me` is left out: `text`/);
+  assert.match(report[0], /`Read me` is left out: it has no words/);
   assert.match(report[1], /`Odd`: `sum\(` is left out/);
   assert.ok(!(await server.ana.items('/api/dashboards')).some(({ name }) => name === 'mail-queue'), 'looking makes nothing');
   await look(page, 'import');

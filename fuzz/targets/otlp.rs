@@ -1,7 +1,7 @@
 //! OTLP requests in protobuf and JSON, translated and added up.
 #![no_main]
 use libfuzzer_sys::fuzz_target;
-use tenfold_protocols::otlp::{Deltas, Rules, from_json, from_proto, translate};
+use tenfold_protocols::otlp::{Deltas, Naming, Promoted, Rules, from_json, from_proto, translate};
 use tenfold_types::Timestamp;
 
 fuzz_target!(|bytes: &[u8]| {
@@ -9,8 +9,14 @@ fuzz_target!(|bytes: &[u8]| {
     let read = if choice & 1 == 0 { from_proto(body) } else { from_json(body) };
     let Ok(request) = read else { return };
     let rules = Rules {
-        suffixes: choice & 2 == 0,
-        promoted: vec!["a".into()],
+        naming: [
+            Naming::UnderscoreEscapingWithSuffixes,
+            Naming::UnderscoreEscapingWithoutSuffixes,
+            Naming::NoUtf8EscapingWithSuffixes,
+            Naming::NoTranslation,
+        ][usize::from(choice >> 4 & 3)],
+        promoted: if choice & 2 == 0 { Promoted::These(vec!["a".into()]) } else { Promoted::AllBut(vec!["a".into()]) },
+        keep_identifying: choice & 64 == 0,
         promote_scope: choice & 4 == 0,
         native_histograms: choice & 8 == 0,
     };

@@ -179,8 +179,11 @@ const panel = (title: string, unit: string, expr: string, legend = ""): Dashboar
 export const DASHBOARDS: Dashboard[] = [{ name: "photos", title: "photos", service: "photos", panels: [
   panel("Requests", "ops", "requests", "{{code}}"), panel("5xx ratio", "ratio", "errors"), panel("Latency p50 p95 p99", "seconds", "latency", "{{quantile}}"),
   panel("Uploads", "ops", "uploads"), panel("CPU by host", "ratio", "cpu", "{{host}}"), panel("Memory by host", "bytes", "memory", "{{host}}"),
-] }, { name: "edge", title: "Edge", variables: [{ name: "job", label: "job", multi: true, all: true }, { name: "window", values: ["5m", "1h"] }], panels: [
-  { ...panel("Errors now", "ratio", "errors"), kind: "stat" }, { ...panel("Memory of hosts", "bytes", "memory", "{{host}}"), kind: "top" }, { ...panel("CPU now", "ratio", "cpu", "{{host}}"), kind: "table" },
+] }, { name: "edge", title: "Edge", range: "1h", folded: ["Hosts"], links: [{ title: "Photos", to: "/graphs/photos?var-job=$job", keeps_range: true }, { title: "Runbook", to: "https://example.org/edge" }], marks: [{ name: "Many errors", expr: "marked", title: "More than 5 % fail", tags: ["code"] }], variables: [{ name: "job", label: "job", multi: true, all: true }, { name: "window", values: ["5m", "1h"] }], panels: [
+  { ...panel("Errors now", "ratio", "errors"), kind: "stat", reduce: "max", sparkline: true, words: [{ value: 0, text: "none" }, { nothing: true, text: "nobody asked" }] }, { ...panel("Memory of hosts", "bytes", "memory", "{{host}}"), kind: "top" }, { ...panel("CPU now", "ratio", "cpu", "{{host}}"), kind: "table" },
+  { ...panel("Read me", "short", ""), kind: "text", queries: [], text: "# Edge\nWhat answers first: **load balancers** and `thumbnails`.\n\n- [The runbook](https://example.org/edge)\n- ask in `#web`" },
+  { ...panel("Uploads without gaps", "ops", "gaps"), nulls: "connect", connect_max_ms: 120_000 },
+  { ...panel("Of each host", "ratio", "cpu"), kind: "table", row: "Hosts", queries: [{ expr: "cpu" }, { expr: "memory" }], columns: [{ name: "host", title: "Host" }, { name: "value 2", title: "Memory", unit: "bytes" }, { name: "value", title: "CPU" }], sort: { by: "value", descending: true } },
   { ...panel("Time to answer", "seconds", "buckets"), kind: "heatmap", width: 3 }, { ...panel("Time to answer, native", "seconds", "native"), kind: "heatmap", width: 2, exemplars: true }, { ...panel("Slowest", "seconds", "latency", "{{quantile}}"), exemplars: true }, { ...panel("Requests by code", "ops", "requests", "{{code}}"), width: 2 },
 ] }];
 

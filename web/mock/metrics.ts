@@ -12,6 +12,8 @@ const SHAPES: Record<string, (time: number, bad: boolean) => [Record<string, str
   requests: (t, bad) => [[{ code: "200" }, 118 * (1 + wobble(t, 1)) * (bad ? 0.93 : 1)], [{ code: "404" }, 3.1 * (1 + wobble(t, 2))], [{ code: "502" }, bad ? 8.4 * (1 + wobble(t, 3)) : 0.2]],
   errors: (t, bad) => [[{}, bad ? 0.061 * (1 + wobble(t, 4)) : 0.0019 * (1 + wobble(t, 5))]],
   latency: (t, bad) => [[{ quantile: "p50" }, 0.041 * (1 + wobble(t, 6))], [{ quantile: "p95" }, 0.11 * (1 + wobble(t, 7)) * (bad ? 2 : 1)], [{ quantile: "p99" }, 0.182 * (1 + wobble(t, 8)) * (bad ? 3.3 : 1)]],
+  marked: (_t, bad) => (bad ? [[{ code: "502" }, 1]] : []),
+  gaps: (t, bad) => (Math.floor(t / 60) % 5 === 0 ? [] : SHAPES.uploads!(t, bad)),
   uploads: (t, bad) => [[{}, 12.4 * (1 + wobble(t, 9)) * (bad ? 0.6 : 1)]],
   cpu: (t) => [1, 2, 3, 4, 5, 6].map((n) => [{ host: `host-${n}` }, 0.31 + n * 0.03 + wobble(t, n) * 0.6]),
   buckets: (t, bad) => ["0.005", "0.01", "0.025", "0.05", "0.1", "0.25", "0.5", "1", "+Inf"].map((le, n) => [{ le }, 120 / (1 + Math.exp((bad ? 5.5 : 3.6) + wobble(t, 11) * 4 - n))]),

@@ -4,7 +4,7 @@ import { goesForward, whyNotApprove, whyNotCancel, whyNotHold } from "../src/pag
 import { scoreWords, tickedWords } from "../src/pages/deploys/Expects";
 import { changed, isFiltered, older, PAGE, readFilters, ROWS_MAX, STATES, toQuery } from "../src/pages/deploys/log/filters";
 import { lockOf, NO_LOCK } from "../src/pages/deploys/lockForm";
-import { isFor, keepsOut } from "../src/pages/deploys/locks";
+import { isFor } from "../src/pages/deploys/locks";
 import { asText, filterLines, SERVER, speakers } from "../src/pages/deploys/run/lines";
 import { awayWords, filterHosts, hostLook, summary, troubles } from "../src/parts/deployHosts";
 import { groups } from "../src/pages/deploys/service/groups";
@@ -85,13 +85,6 @@ describe("the form of a lock", () => {
 });
 
 describe("whom a lock keeps out", () => {
-  it("is not its owner, not the pinned commit, and everybody of a freeze", () => {
-    const lock = { kind: "lock", owner: "raj", sha: null } as const;
-    expect([keepsOut(lock, "ana", "a"), keepsOut(lock, "raj", "a")]).toEqual([true, false]);
-    const pin = { kind: "pin", owner: "raj", sha: "a" } as const;
-    expect([keepsOut(pin, "ana", "a"), keepsOut(pin, "ana", "b")]).toEqual([false, true]);
-    expect(keepsOut({ kind: "freeze", owner: "raj", sha: null }, "raj", "a")).toBe(true);
-  });
   it("is asked of a place or of all in an environment", () => {
     expect(isFor({ service: "*", environment: "production" }, "photos", "production")).toBe(true);
     expect(isFor({ service: "*", environment: "staging" }, "photos", "production")).toBe(false);
@@ -142,13 +135,16 @@ describe("a host that does not answer", () => {
 describe("the button of a card", () => {
   const next = (change: object): NextDeploy => ({ next: { sha: "4f2c91a" }, added: [{}], removed: [], current: null, ...change }) as unknown as NextDeploy;
   it("says what the server says of the train", () => {
-    expect(whyNot(next({ train: "the train of Ana boards; join it" }), "mei")).toEqual({ why: "The train of Ana boards; join it.", passable: true });
+    expect(whyNot(next({ train: "the train of Ana boards; join it" }))).toEqual({ why: "The train of Ana boards; join it.", passable: true });
   });
   it("tells what an admin may pass over from what nobody may", () => {
-    expect(whyNot(next({}), "mei")).toBeNull();
-    expect(whyNot(next({ closed: { why: "the weekend", opens_at: null } }), "mei")).toEqual({ why: "Closed: the weekend", passable: true });
-    expect(whyNot(next({ running: { number: 7 }, train: "the train is under way; join the next" }), "mei")).toEqual({ why: "Deploy 7 is under way.", passable: false });
-    expect(whyNot(undefined, "mei")?.passable).toBe(false);
+    expect(whyNot(next({}))).toBeNull();
+    const locked = { kind: "lock", sha: null, owner: "raj", owner_name: "Raj", reason: "migrating" };
+    expect(whyNot(next({ locked })), "the own lock keeps nobody out").toBeNull();
+    expect(whyNot(next({ locked, locked_out: "locked by Raj" }))).toEqual({ why: "Locked by Raj: migrating", passable: true });
+    expect(whyNot(next({ closed: { why: "the weekend", opens_at: null } }))).toEqual({ why: "Closed: the weekend", passable: true });
+    expect(whyNot(next({ running: { number: 7 }, train: "the train is under way; join the next" }))).toEqual({ why: "Deploy 7 is under way.", passable: false });
+    expect(whyNot(undefined)?.passable).toBe(false);
   });
   it("takes along how much of the checklist was ticked", () => {
     expect([tickedWords(0, 4), tickedWords(3, 4)]).toEqual(["", "3 of 4 of the checklist ticked"]);

@@ -33,6 +33,7 @@ const ANSWERS: Record<string, unknown> = {
     steps: [{ policy: "photos", step: 2, from: "2026-11-30T08:00:00Z" }],
     teams: [{ team: "web", policies: ["photos"], text: "has nobody in it" }],
     ends: [{ schedule: "imported", at: "2026-12-01T08:00:00Z" }],
+    calendars: [{ schedule: "photos-primary", text: "cannot be read from calendar.example.org since 2026-11-23 08:00 UTC: it answers 500; what it said last holds" }],
   },
 };
 
@@ -78,6 +79,7 @@ test("readiness says by name what is to mend, and which steps have nobody", asyn
   expect(section("Steps with nobody")).toContain("Step 2 of photos has nobody from");
   expect(section("Teams that cannot be paged as a whole")).toContain("web, which photos pages, has nobody in it");
   expect(section("Schedules that end")).toContain("imported has nobody any more from");
+  expect(section("Calendars that are followed")).toContain("The calendar of photos-primary cannot be read from calendar.example.org since");
   const rows = [...box.querySelectorAll("tbody tr")].map((row) => row.textContent ?? "");
   expect(rows[0]).toContain("To mendAna Silva");
   expect(rows[0]).toContain(trouble.text);

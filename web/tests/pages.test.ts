@@ -19,6 +19,8 @@ test("matchers as people type them", () => {
   expect(parseMatchers("photos")).toBeNull();
   expect(parseMatchers("  ")).toBeNull();
   expect(showMatchers([{ name: "a", op: "=~", value: "b" }])).toBe('a=~"b"');
+  const odd = [{ name: "path", op: "=~" as const, value: 'C:\\\\x "y"' }];
+  expect(parseMatchers(showMatchers(odd))).toEqual(odd);
 });
 
 test("completion offers verbs, then the names that fit", () => {

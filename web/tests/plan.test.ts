@@ -20,6 +20,13 @@ test("one rotation becomes one layer of that name", () => {
   expect(planOf(formOf({ timezone: "UTC", rotation })).layers).toEqual([{ name: "rotation", rotation, restrictions: [] }]);
 });
 
+test("a calendar that is followed needs no layer", () => {
+  const plan: Plan = { timezone: "UTC", layers: [], calendar: { url: "https://calendar.example.org/hidden", refresh_s: 900 }, fallback: [], shadows: [], holidays: [] };
+  expect(planOf(formOf(plan))).toEqual(plan);
+  expect(formOf(plan).calendarMinutes).toBe("15");
+  expect(planOf({ ...formOf(plan), calendarUrl: " " })).not.toHaveProperty("calendar");
+});
+
 test("a window is read, and what is none is said", () => {
   expect(readRestrictions("Mon, tue 9:00-17:00\n22:00-06:00\n")).toEqual([{ days: ["mon", "tue"], from: "09:00", to: "17:00" }, { from: "22:00", to: "06:00" }]);
   expect(() => readRestrictions("monday 9-17")).toThrow("mon tue 09:00-17:00");

@@ -1,7 +1,8 @@
 //! Alertmanager's configuration file: what of it has an equal here is taken over, the rest is told line by line.
 //!
-//! It is also how this program's own routing is written, with three keys more in a receiver: `policy` names the escalation
-//! policy that is asked, `quiet: true` tells nobody, `pages: all` pages for alerts that are not critical as well.
+//! It is also how this program's own routing is written, with four keys more in a receiver: `policy` names the escalation
+//! policy that is asked, `quiet: true` tells nobody, `pages: all` pages for alerts that are not critical as well, and
+//! `messages` has the words of messages by channel. `template_texts` has what the files of `templates` hold.
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -10,7 +11,9 @@ use crate::{
     inhibit::InhibitSpec,
     routes::{RouteDefaults, RouteSpec, RoutingError, wrong},
     routing::{GlobalSpec, NamedIntervals, Pages, ReceiverSpec, Routing, RoutingSpec},
+    sealed::{self, KeptSecrets},
     webhook,
+    wording::{self, Wordings},
 };
 
 /// Bytes of one configuration file.
@@ -45,6 +48,8 @@ struct RawFile {
     receivers: Option<Vec<Map<String, Value>>>,
     #[serde(default)]
     templates: Option<Vec<String>>,
+    #[serde(default)]
+    template_texts: Option<Vec<String>>,
     #[serde(default)]
     mute_time_intervals: Option<Vec<NamedIntervals>>,
     #[serde(default)]
@@ -98,7 +103,7 @@ fn global_advice(key: &str) -> &'static str {
         | "mattermost_webhook_url_file"
         | "opsgenie_api_key"
         | "opsgenie_api_key_file" => "addresses and keys are each person's own, in their profile",
-        "http_config" => "proxies and certificates of channels are not set here",
+        "http_config" => "holds for webhooks; proxies and certificates of channels are not set here",
         _ => "has no equal",
     }
 }
@@ -108,10 +113,22 @@ fn global_advice(key: &str) -> &'static str {
 /// # Errors
 /// What makes Alertmanager refuse the file as well, with its place.
 pub fn import_alertmanager(yaml: &str) -> Result<Imported, RoutingError> {
+    import_sealed(yaml, &[])
+}
+
+/// The same with the secrets that were taken out of it when it was put ([`crate::seal`]).
+///
+/// # Errors
+/// As [`import_alertmanager`].
+pub fn import_sealed(yaml: &str, kept: &[KeptSecrets]) -> Result<Imported, RoutingError> {
     if yaml.len() > CONFIG_BYTES_MAX {
         return Err(wrong("file", format!("has at most {CONFIG_BYTES_MAX} bytes, this one has {}", yaml.len())));
     }
-    let raw: RawFile = read(yaml)?;
+    let mut raw: RawFile = read(yaml)?;
+    if let Some(receivers) = &mut raw.receivers {
+        sealed::give_defaults(raw.global.as_ref(), receivers);
+        sealed::fill(receivers, kept);
+    }
     let mut report = Vec::new();
     let mut route = raw.route.ok_or_else(|| wrong("route", "there is no route"))?;
     let mut receivers = Vec::new();
@@ -130,8 +147,9 @@ pub fn import_alertmanager(yaml: &str) -> Result<Imported, RoutingError> {
             }
         }
     }
-    if !raw.templates.unwrap_or_default().is_empty() {
-        report.push(note("templates", "messages are written by this program; files of templates are not read"));
+    if raw.template_texts.is_none() && !raw.templates.unwrap_or_default().is_empty() {
+        let message = "a server reads no files for a configuration; `tenfold routes put` sends their texts along";
+        report.push(note("templates", message));
     }
     for (key, given) in [("tracing", raw.tracing.is_some()), ("event_recorder", raw.event_recorder.is_some())] {
         if given {
@@ -141,15 +159,45 @@ pub fn import_alertmanager(yaml: &str) -> Result<Imported, RoutingError> {
     let mut time_intervals = raw.mute_time_intervals.unwrap_or_default();
     time_intervals.extend(raw.time_intervals.unwrap_or_default());
     write_out(&mut route);
-    let spec = RoutingSpec {
+    let mut spec = RoutingSpec {
         global: spec_global,
         route,
         inhibit_rules: raw.inhibit_rules.unwrap_or_default(),
         time_intervals,
         receivers,
+        template_texts: raw.template_texts.unwrap_or_default(),
     };
+    report.extend(wording::settle(&mut spec)?);
     let routing = Routing::compile(&spec, RouteDefaults::ALERTMANAGER)?;
     Ok(Imported { spec, routing, report })
+}
+
+/// The same of what is stored, which was taken by an older version perhaps: what is wrong with how a webhook is asked is told,
+/// and keeps no alert from its people. All webhooks are then asked without an `http_config`.
+///
+/// # Errors
+/// As [`import_alertmanager`], but for webhooks.
+pub fn import_stored(yaml: &str, kept: &[KeptSecrets]) -> Result<Imported, RoutingError> {
+    let refused = match import_sealed(yaml, kept) {
+        Ok(imported) => return Ok(imported),
+        Err(refused) if refused.path.contains("webhook_configs") => refused,
+        Err(refused) => return Err(refused),
+    };
+    let mut file: Map<String, Value> = read(yaml)?;
+    if let Some(global) = file.get_mut("global").and_then(Value::as_object_mut) {
+        global.remove("http_config");
+    }
+    let receivers = file.get_mut("receivers").and_then(Value::as_array_mut).into_iter().flatten();
+    for webhook in receivers.filter_map(Value::as_object_mut).flat_map(sealed::webhooks) {
+        webhook.remove("http_config");
+        if webhook.get("url").and_then(Value::as_str).is_some_and(|url| !url.is_empty()) {
+            webhook.remove("url_file");
+        }
+    }
+    let mut imported = import_sealed(&Value::Object(file).to_string(), &[])?;
+    let message = format!("{}; until that is mended, webhooks are asked without `http_config`", refused.message);
+    imported.report.push(note(refused.path, message));
+    Ok(imported)
 }
 
 /// The file as YAML, or the line at which it is none.
@@ -174,7 +222,7 @@ fn read_receiver(
         return Err(wrong(format!("{path}.name"), "a receiver has a name"));
     };
     let (mut channels, mut people, mut policy, mut quiet, mut pages) = (0, 0, None, None, None);
-    let mut webhook_configs = Vec::new();
+    let (mut webhook_configs, mut messages) = (Vec::new(), Wordings::new());
     for (kind, value) in receiver.iter().filter(|(kind, _)| *kind != "name") {
         match (kind.as_str(), value) {
             ("policy", Value::String(name)) => policy = Some(name.clone()),
@@ -190,13 +238,17 @@ fn read_receiver(
         if matches!(kind.as_str(), "policy" | "quiet" | "pages" | "labels") {
             continue;
         }
+        if kind == "messages" {
+            messages.extend(wording::read_own(value, &format!("{path}.{kind}"))?);
+            continue;
+        }
         let Some(product) = kind.strip_suffix("_configs") else {
             return Err(wrong(format!("{path}.{kind}"), "is not known"));
         };
         let count = value.as_array().map_or(0, Vec::len);
         channels += count;
         if kind == "webhook_configs" {
-            webhook_configs = webhook::read(value, &format!("{path}.{kind}"), report)?;
+            webhook_configs = webhook::read(value, &format!("{path}.{kind}"))?;
             continue;
         }
         if count == 0 {
@@ -204,6 +256,9 @@ fn read_receiver(
         }
         people += count;
         report.push(note(format!("{path}.{kind}"), advice(product)));
+        if let Some((channel, words)) = wording::words_of(product, value, &format!("{path}.{kind}"), report) {
+            messages.entry(channel).or_insert(words);
+        }
     }
     let quiet = quiet.unwrap_or(channels == 0 && policy.is_none());
     if people > 0 && !quiet && pages.is_none() {
@@ -211,7 +266,7 @@ fn read_receiver(
                        `pages: all` for the others as well";
         report.push(note(format!("{path}.pages"), message));
     }
-    Ok(ReceiverSpec { name: name.clone(), quiet, pages: pages.unwrap_or_default(), policy, webhook_configs })
+    Ok(ReceiverSpec { name: name.clone(), quiet, pages: pages.unwrap_or_default(), policy, webhook_configs, messages })
 }
 
 /// The defaults of Alertmanager's root route, written into it.
@@ -256,5 +311,27 @@ receivers:
         }
         assert_eq!(told("receivers[0].sns_configs"), "", "an empty list says nothing");
         assert!(report.iter().all(|n| !n.message.contains("secret")), "{report:?}");
+    }
+
+    #[test]
+    fn what_is_stored_pages_people_whatever_is_wrong_with_a_webhook() {
+        let file = "
+route: {receiver: r}
+receivers:
+- name: r
+  policy: web
+  webhook_configs: [{url: 'http://h', url_file: old, http_config: {colour: red}}, {url: 'http://i', http_config: {bearer_token: t}}]
+";
+        assert!(import_alertmanager(file).is_err());
+        let read = import_stored(file, &[]).unwrap();
+        let receiver = &read.routing.receivers["r"];
+        assert_eq!(receiver.policy.as_deref(), Some("web"));
+        let urls: Vec<_> = receiver.webhook_configs.iter().map(|w| (w.url.as_str(), w.http.is_some())).collect();
+        assert_eq!(urls, [("http://h", false), ("http://i", false)]);
+        assert!(read.report.iter().any(|n| n.path.contains("webhook_configs[0]") && n.message.contains("mended")));
+        assert!(
+            import_stored("{route: {receiver: x}, receivers: [{name: r}]}", &[]).is_err(),
+            "what is wrong otherwise"
+        );
     }
 }

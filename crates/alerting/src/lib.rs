@@ -23,13 +23,15 @@ mod routes;
 mod routing;
 mod rule_edit;
 mod rules;
+mod sealed;
 mod state;
 mod suspects;
 mod template;
 mod told;
 pub mod webhook;
+mod wording;
 
-pub use alertmanager::{Imported, Note, import_alertmanager};
+pub use alertmanager::{Imported, Note, import_alertmanager, import_sealed, import_stored};
 pub use arrival::{APART_MS, Arrivals, Due, Occasion, TOGETHER_MS, Watched};
 pub use backtest::{Evaluated, Fire, fires};
 pub use fingerprint::fingerprint;
@@ -48,6 +50,7 @@ pub use rules::{
     AlertRule, GROUPS_MAX, Group, INTERVAL_DEFAULT_MS, RECEIVED_GROUP, RULES_PER_GROUP_MAX, RecordingRule, Rule,
     RuleError, RuleFile, parse_rules, parse_rules_with, read_rules,
 };
+pub use sealed::{KeptSecrets, SECRET_SHOWN, Sealed, seal};
 pub use state::{
     Alert, AlertState, Answer, Present, RuleState, SERIES_PER_RULE_MAX, StepError, Transition, TransitionKind, arrive,
     close_all, step,
@@ -57,3 +60,4 @@ pub use template::{
     AskFn, Notification, NotificationAlert, RuleWorld, Template, TemplateContext, TemplateError, TemplateSet,
 };
 pub use told::{ReceiverTold, ToldBy, people_told, with_policies};
+pub use wording::{Messages, Wording, Wordings, is_channel, template_files, with_template_texts};

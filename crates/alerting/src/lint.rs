@@ -31,7 +31,7 @@ pub struct Finding {
     pub message: String,
 }
 
-/// The findings of a file, in its order. A label that is set to the empty text counts as missing.
+/// The findings of a file, in its order. What is set to blanks alone counts as missing.
 pub fn lint(file: &RuleFile) -> Vec<Finding> {
     let mut out = Vec::new();
     let mut seen = BTreeSet::new();
@@ -45,10 +45,11 @@ pub fn lint(file: &RuleFile) -> Vec<Finding> {
                 out.push(Finding { group, rule: index, alert, line, check: "duplicate", message });
             }
             let Rule::Alert(alert) = rule else { continue };
-            let label =
-                |names: &[&str]| names.iter().any(|n| alert.labels.get(*n).is_some_and(|t| !t.source().is_empty()));
+            let label = |names: &[&str]| {
+                names.iter().any(|n| alert.labels.get(*n).is_some_and(|t| !t.source().trim().is_empty()))
+            };
             let annotation = |names: &[&str]| {
-                names.iter().any(|n| alert.annotations.get(*n).is_some_and(|t| !t.source().is_empty()))
+                names.iter().any(|n| alert.annotations.get(*n).is_some_and(|t| !t.source().trim().is_empty()))
             };
             let mut missing = |check, message: String| {
                 out.push(Finding {
@@ -118,5 +119,7 @@ mod tests {
         assert_eq!(said, [("Bare", 6, "runbook"), ("Bare", 6, "severity")]);
         let without = lint(&crate::parse_rules(&yaml.replace("team: web", "team: ''")).unwrap());
         assert_eq!(without.iter().filter(|f| f.check == "owner").count(), 2);
+        let blank = lint(&crate::parse_rules(&yaml.replace("https://x", " ")).unwrap());
+        assert_eq!(blank.iter().filter(|f| f.check == "runbook").count(), 2, "nobody would be shown it");
     }
 }

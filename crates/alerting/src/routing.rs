@@ -1,6 +1,7 @@
 //! The whole of what decides where alerts go: the tree, inhibition, named time intervals, receivers.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use tenfold_types::{Timestamp, parse_duration_ms};
@@ -10,6 +11,7 @@ use crate::{
     intervals::TimeInterval,
     routes::{Names, RouteDefaults, RouteSpec, RouteTree, RoutingError, wrong},
     webhook::WebhookSpec,
+    wording::{Messages, Wordings},
 };
 
 pub const RECEIVERS_MAX: usize = 1_000;
@@ -27,6 +29,9 @@ pub struct RoutingSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub time_intervals: Vec<NamedIntervals>,
     pub receivers: Vec<ReceiverSpec>,
+    /// What the files of templates hold.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub template_texts: Vec<String>,
 }
 
 /// Named intervals; inside when one of them holds.
@@ -53,6 +58,9 @@ pub struct ReceiverSpec {
     /// Programs that are told of the receiver's groups, in Alertmanager's JSON.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub webhook_configs: Vec<WebhookSpec>,
+    /// The words of messages to its people, by channel.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub messages: Wordings,
 }
 
 /// Which of a receiver's alerts page its people.
@@ -127,6 +135,7 @@ impl RoutingSpec {
         for rule in &mut spec.inhibit_rules {
             rule.name = None;
         }
+        spec.template_texts.clear();
         serde_json::to_string_pretty(&spec)
     }
 }
@@ -140,6 +149,7 @@ pub struct Routing {
     intervals: BTreeMap<String, Vec<TimeInterval>>,
     /// How long an alert that was sent without an end is believed.
     pub resolve_timeout_ms: i64,
+    pub messages: Arc<Messages>,
 }
 
 /// Alertmanager's own.
@@ -170,7 +180,8 @@ impl Routing {
         if resolve_timeout_ms == 0 {
             return Err(wrong("global.resolve_timeout", "cannot be 0s"));
         }
-        Ok(Self { tree, inhibit_rules, receivers, intervals, resolve_timeout_ms })
+        let messages = Arc::new(Messages::compile(spec)?);
+        Ok(Self { tree, inhibit_rules, receivers, intervals, resolve_timeout_ms, messages })
     }
 
     /// The first of the named intervals that holds at `at`.

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use crate::{
     RoutingError,
     alertmanager::{CHANNELS, import_alertmanager, read},
+    wording::{TEXTS, Wordings},
 };
 
 /// One way by which a receiver's people were told.
@@ -48,25 +49,35 @@ pub fn people_told(yaml: &str) -> Result<Vec<ReceiverTold>, RoutingError> {
     Ok(out)
 }
 
-/// The file with a policy in each of these receivers, by their names. What tells their people there is left out, and so are
-/// secrets of services; each still hears of all that comes to it.
+/// The file with a policy in each of these receivers, by their names. What tells their people there is left out but for the
+/// words, and so are secrets of services; each still hears of all that comes to it.
 ///
 /// # Errors
 /// What makes the file no configuration of Alertmanager, with its place.
 pub fn with_policies(yaml: &str, policies: &BTreeMap<String, String>) -> Result<Value, RoutingError> {
+    let read_as = import_alertmanager(yaml)?.spec.receivers;
+    let words: BTreeMap<&str, &Wordings> = read_as.iter().map(|r| (r.name.as_str(), &r.messages)).collect();
     let mut file: Map<String, Value> = read(yaml)?;
+    if file.contains_key(TEXTS) {
+        file.remove("templates");
+    }
     if let Some(global) = file.get_mut("global").and_then(Value::as_object_mut) {
-        global.retain(|key, _| key == "resolve_timeout");
+        global.retain(|key, _| matches!(key.as_str(), "resolve_timeout" | "http_config"));
     }
     let receivers = file.get_mut("receivers").and_then(Value::as_array_mut);
     for receiver in receivers.into_iter().flatten().filter_map(Value::as_object_mut) {
-        let keys = receiver.len();
-        receiver.retain(|key, _| key == "webhook_configs" || !key.ends_with("_configs"));
-        let policy = receiver.get("name").and_then(Value::as_str).and_then(|name| policies.get(name));
-        if let Some(policy) = policy.cloned() {
+        let stays = |key: &str| key == "webhook_configs" || !key.ends_with("_configs");
+        let told_people = receiver.keys().any(|key| !stays(key));
+        receiver.retain(|key, _| stays(key));
+        let name = receiver.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
+        let words = words.get(name.as_str()).filter(|words| !words.is_empty());
+        if let Some(Ok(words)) = words.map(serde_json::to_value) {
+            receiver.insert("messages".to_owned(), words);
+        }
+        if let Some(policy) = policies.get(&name).cloned() {
             receiver.insert("policy".to_owned(), Value::String(policy));
             receiver.entry("pages").or_insert_with(|| Value::String("all".to_owned()));
-        } else if receiver.len() < keys {
+        } else if told_people {
             // One that told somebody is not quiet for what is left out here.
             receiver.entry("quiet").or_insert(Value::Bool(false));
         }
@@ -109,6 +120,23 @@ receivers:
 - {name: ours, policy: web, slack_configs: [{channel: '#x'}]}
 - {name: elsewhere, wechat_configs: [{to_user: x}]}
 ";
+
+    #[test]
+    fn the_words_of_messages_are_kept() {
+        let file = "
+route: {receiver: web}
+templates: ['*.tmpl']
+template_texts: ['{{ define \"t\" }}{{ .Status }}{{ end }}']
+receivers:
+- {name: web, slack_configs: [{channel: '#web', title: '{{ template \"t\" . }}'}]}
+";
+        let policies = BTreeMap::from([("web".to_owned(), "web".to_owned())]);
+        let read = import_alertmanager(&with_policies(file, &policies).expect("a configuration").to_string());
+        let read = read.expect("what is written is read again");
+        assert_eq!(read.report, Vec::new());
+        let title = read.routing.receivers["web"].messages["slack"].subject.as_deref();
+        assert_eq!(title, Some("{{ template \"t\" . }}"));
+    }
 
     #[test]
     fn who_tells_people_is_known_by_receiver_and_the_file_reads_with_policies_in_it() {

@@ -206,6 +206,54 @@ fn files_are_accepted_and_refused_alike() {
 }
 
 #[test]
+fn ways_to_ask_a_webhook_are_accepted_and_refused_alike() {
+    let Some(amtool) = amtool() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("alertmanager.yml");
+    for (http, accepted) in [
+        ("{}", true),
+        ("{basic_auth: {username: a, password: b}}", true),
+        ("{basic_auth: {username: a, password_file: b}}", true),
+        ("{basic_auth: {username: a}}", true),
+        ("{basic_auth: {username: a, password: b, password_file: c}}", false),
+        ("{authorization: {credentials: b}}", true),
+        ("{authorization: {type: Token, credentials_file: b}}", true),
+        ("{authorization: {type: Basic, credentials: b}}", false),
+        ("{authorization: {credentials: b, credentials_file: c}}", false),
+        ("{bearer_token: b}", true),
+        ("{bearer_token: b, bearer_token_file: c}", false),
+        ("{bearer_token: b, basic_auth: {username: a}}", false),
+        ("{authorization: {credentials: b}, basic_auth: {username: a}}", false),
+        ("{oauth2: {client_id: a, client_secret: b, token_url: 'http://t'}}", true),
+        (
+            "{oauth2: {client_id: a, client_secret_file: b, token_url: 'http://t', scopes: [x], endpoint_params: {a: b}}}",
+            true,
+        ),
+        ("{oauth2: {client_id: a, client_secret: b, client_secret_file: c, token_url: 'http://t'}}", false),
+        ("{oauth2: {client_id: a, client_secret: b}}", false),
+        ("{oauth2: {client_secret: b, token_url: 'http://t'}}", false),
+        ("{oauth2: {client_id: a, client_secret: b, token_url: 'http://t'}, basic_auth: {username: a}}", false),
+        ("{tls_config: {insecure_skip_verify: true, server_name: x}}", true),
+        ("{tls_config: {min_version: TLS12}}", true),
+        ("{tls_config: {min_version: TLS9}}", false),
+        ("{proxy_url: 'http://p:1'}", true),
+        ("{follow_redirects: true, enable_http2: false}", true),
+        ("{colour: red}", false),
+        ("x", false),
+    ] {
+        let yaml = format!(
+            "route: {{receiver: r}}\nreceivers: [{{name: r, webhook_configs: [{{url: 'http://h', http_config: {http}}}]}}]\n"
+        );
+        std::fs::write(&path, &yaml).unwrap();
+        let output = Command::new(&amtool).arg("check-config").arg(&path).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(output.status.success(), accepted, "amtool differs from the table: {said} in\n{yaml}");
+        let ours = import_alertmanager(&yaml);
+        assert_eq!(ours.is_ok(), accepted, "{:?} in\n{yaml}", ours.map(|_| ()));
+    }
+}
+
+#[test]
 fn what_is_shown_to_tools_is_a_file_of_theirs() {
     let Some(amtool) = amtool() else { return };
     let dir = tempfile::tempdir().unwrap();

@@ -224,19 +224,69 @@ fn the_message_is_alertmanagers() {
 
 #[test]
 fn what_is_wrong_in_a_webhook_is_named() {
+    const HTTP: &str = "receivers[0].webhook_configs[0].http_config";
     let read = |hook: &str| {
         let text = format!("{{route: {{receiver: r}}, receivers: [{{name: r, webhook_configs: [{hook}]}}]}}");
         import_alertmanager(&text).map(|i| i.report.iter().map(|n| n.path.clone()).collect::<Vec<_>>())
     };
-    assert_eq!(read("{url: 'http://h', http_config: {}}").unwrap(), ["receivers[0].webhook_configs[0].http_config"]);
+    for hook in [
+        "{url: 'http://h', http_config: {}}",
+        "{url: 'http://h', http_config: {basic_auth: {username: a, password: b}, follow_redirects: true}}",
+        "{url: 'http://h', http_config: {bearer_token_file: t, enable_http2: false, proxy_url: 'http://p'}}",
+        "{url: 'http://h', http_config: {tls_config: {ca_file: a, cert_file: b, key_file: c, min_version: TLS12}}}",
+        "{url: 'http://h', http_config: {oauth2: {client_id: a, client_secret: b, token_url: 'http://t'}}}",
+        "{url: 'http://h', http_config: {http_headers: {X-A: {values: [a], secrets: [b], files: [c]}}}}",
+        "{url_file: hook, timeout: 3s, max_alerts: 4}",
+    ] {
+        assert_eq!(read(hook).unwrap(), Vec::<String>::new(), "{hook}");
+    }
     for (hook, place) in [
         ("{url: 'ftp://h'}", "receivers[0].webhook_configs[0].url"),
         ("{send_resolved: true}", "receivers[0].webhook_configs[0].url"),
         ("{url: 'http://h', send_resolved: maybe}", "receivers[0].webhook_configs[0].send_resolved"),
         ("{url: 'http://h', timeout: 1h}", "receivers[0].webhook_configs[0].timeout"),
         ("{url: 'http://h', color: red}", "receivers[0].webhook_configs[0].color"),
+        ("{url: 'http://h', url_file: hook}", "receivers[0].webhook_configs[0]"),
+        ("{url_file: ../hook}", "receivers[0].webhook_configs[0]"),
+        ("{url: 'http://h', http_config: {bearer_token_file: a/../../b}}", "receivers[0].webhook_configs[0]"),
+        ("{url: 'http://h', http_config: x}", HTTP),
+        ("{url: 'http://h', http_config: {color: red}}", HTTP),
+        ("{url: 'http://h', http_config: {basic_auth: {password: a, password_file: b}}}", HTTP),
+        ("{url: 'http://h', http_config: {bearer_token: a, basic_auth: {username: a}}}", HTTP),
+        ("{url: 'http://h', http_config: {authorization: {type: Basic, credentials: a}}}", HTTP),
+        ("{url: 'http://h', http_config: {proxy_url: 'http://u:p@h'}}", HTTP),
+        ("{url: 'http://h', http_config: {tls_config: {cert_file: a}}}", HTTP),
+        ("{url: 'http://h', http_config: {http_headers: {Authorization: {values: [a]}}}}", HTTP),
         ("x", "receivers[0].webhook_configs[0]"),
     ] {
         assert_eq!(read(hook).unwrap_err().path, place);
+    }
+}
+
+#[test]
+fn how_a_webhook_is_asked_is_read_and_its_secrets_are_not_repeated() {
+    let read = |hook: &str| {
+        let text = format!("{{route: {{receiver: r}}, receivers: [{{name: r, webhook_configs: [{hook}]}}]}}");
+        import_alertmanager(&text).map(|mut i| i.spec.receivers.remove(0).webhook_configs.remove(0))
+    };
+    let spec = read(
+        "{url_file: hook, http_config: {authorization: {type: Token, credentials_file: t}, tls_config: {ca_file: ca.pem}}}",
+    )
+    .unwrap();
+    assert_eq!((spec.url.as_str(), spec.url_file.as_deref()), ("", Some("hook")));
+    assert_eq!(spec.files(), ["hook", "t", "ca.pem"]);
+    let followed = |said: &str| {
+        let spec = read(&format!("{{url: 'http://h', http_config: {{bearer_token: a{said}}}}}")).unwrap();
+        spec.http.unwrap().follow_redirects
+    };
+    assert_eq!([followed(""), followed(", follow_redirects: true")], [false, true], "only where it is written");
+    for hook in [
+        "{url: 'http://h', http_config: {basic_auth: {username: a, password: [very-secret]}}}",
+        "{url: 'http://h', http_config: {basic_auth: {username: a, password: very-secret, password_file: f}}}",
+        "{url: 'http://h', http_config: {proxy_url: 'http://u:very-secret@h'}}",
+        "{url: 'http://h', http_config: {http_headers: {X-A: {secrets: very-secret}}}}",
+    ] {
+        let refused = read(hook).unwrap_err();
+        assert!(!refused.to_string().contains("very-secret"), "{refused}");
     }
 }

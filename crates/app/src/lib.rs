@@ -76,6 +76,7 @@ pub fn start(app: &App, stop: &CancellationToken) -> TaskTracker {
     tasks.spawn(incidents::run(app.clone(), stop.clone()));
     tasks.spawn(digests::run(app.clone(), stop.clone()));
     tasks.spawn(checks::run(app.clone(), stop.clone()));
+    tasks.spawn(oncall::run(app.clone(), stop.clone()));
     tasks.spawn(weekly::run(app.clone(), stop.clone()));
     tasks.spawn(sources::run(app.clone(), stop.clone()));
     tasks.close();

@@ -36,6 +36,7 @@ pub struct Settings {
     pub statsd: Statsd,
     pub graphite: Graphite,
     pub ganglia: Ganglia,
+    pub collectd: Collectd,
     pub flags: Flags,
     pub alerts: Alerts,
     pub checks: Checks,
@@ -63,6 +64,7 @@ impl Default for Settings {
             statsd: Statsd::default(),
             graphite: Graphite::default(),
             ganglia: Ganglia::default(),
+            collectd: Collectd::default(),
             flags: Flags::default(),
             alerts: Alerts::default(),
             checks: Checks::default(),
@@ -321,6 +323,9 @@ pub struct Alerts {
     pub external_labels: std::collections::BTreeMap<String, String>,
     /// Other Alertmanagers to which the alerts of the server's own rules and checks are sent as well.
     pub forward: Vec<ForwardTo>,
+    /// The one folder out of which webhooks of receivers and checks read the secrets that they name as files. Whoever may change
+    /// where alerts go may send what is in it to any address. Without one no file is read.
+    pub secrets_dir: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
@@ -347,6 +352,7 @@ impl Default for Alerts {
             lint: RuleLint::default(),
             external_labels: std::collections::BTreeMap::new(),
             forward: Vec::new(),
+            secrets_dir: None,
         }
     }
 }

@@ -69,6 +69,92 @@ async fn told(app: &App) -> Vec<String> {
     events
 }
 
+/// Keeps what it is asked to look at.
+#[derive(Default)]
+struct Asked(Mutex<Vec<Run>>);
+
+#[async_trait]
+impl CheckRunner for Asked {
+    async fn run(&self, what: &Run, _: Duration) -> Ran {
+        self.0.lock().push(what.clone());
+        Ran { status: O, output: b"fine".to_vec() }
+    }
+}
+
+#[tokio::test]
+async fn outside_of_its_hours_a_check_stands_as_it_stood_unless_somebody_asks() {
+    let world = world().await;
+    let (app, asked) = (&world.app, Arc::new(Asked::default()));
+    app.set_check_runner(asked.clone());
+    let looks = || std::mem::take(&mut *asked.0.lock()).len();
+    // The hour that begins now, and the one after the next.
+    world.clock.set(tenfold_types::Timestamp::parse_rfc3339("2026-11-23T09:00:00Z").expect("an instant"));
+    let hours = serde_json::json!([{"times": [{"start_time": "09:00", "end_time": "10:00"}, {"start_time": "11:00", "end_time": "12:00"}]}]);
+    let check = serde_json::json!({"host": "db1", "run": {"plugin": ["x"]}, "interval": "10m", "active": hours});
+    app.check_put(&Caller::system(), "hours", spec(check.clone())).await.expect("put");
+    for (minutes, wanted) in [(60, 6), (60, 0), (60, 6), (60, 0)] {
+        for _ in 0..minutes / 5 {
+            pass(&world, 300_000).await;
+        }
+        let seen = looks();
+        assert!(seen.abs_diff(wanted) <= 1 && (wanted > 0 || seen <= 1), "{seen} looks, not {wanted}");
+    }
+    pass(&world, 300_000).await;
+    assert_eq!(looks(), 0);
+    app.check_now(&Caller::system(), "hours").await.expect("asked for");
+    pass(&world, 1_000).await;
+    assert_eq!(looks(), 1, "somebody wants it");
+    for _ in 0..6 {
+        pass(&world, 300_000).await;
+    }
+    assert_eq!(looks(), 0, "and once is enough");
+    let mut passive = check.clone();
+    passive["run"] = serde_json::json!({"passive": {}});
+    let mut fresh = check;
+    fresh["freshness"] = serde_json::json!("1h");
+    for wrong in [passive, fresh] {
+        assert!(app.check_put(&Caller::system(), "wrong", spec(wrong)).await.is_err());
+    }
+}
+
+#[tokio::test]
+async fn a_secret_of_a_request_comes_to_who_looks_and_is_shown_to_nobody() {
+    let world = world().await;
+    let (app, asked) = (&world.app, Arc::new(Asked::default()));
+    app.set_check_runner(asked.clone());
+    let http = |url: &str, secret: &str| {
+        let run = serde_json::json!({"http": {"url": url, "secret_headers": {"Authorization": secret}}});
+        spec(serde_json::json!({"host": "web", "run": run, "interval": "10s"}))
+    };
+    let secret_of =
+        |run: &Run| serde_json::to_value(run).expect("JSON")["http"]["secret_headers"]["Authorization"].clone();
+    app.check_put(&Caller::system(), "web", http("http://web/", "Bearer t0k3n")).await.expect("put");
+    pass(&world, 10_000).await;
+    assert_eq!(secret_of(&asked.0.lock()[0]), "Bearer t0k3n");
+
+    // What is exported is applied again, and nothing is changed by it.
+    let export = app.config_export(&Caller::system()).await.expect("exported");
+    let shown = serde_json::to_string(&export).expect("JSON");
+    let view = serde_json::to_string(&app.check("web").expect("there")).expect("JSON");
+    let query = EventQuery { limit: 100, include_admin: true, ..EventQuery::default() };
+    let record = serde_json::to_string(&app.events(query).await.expect("events")).expect("JSON");
+    for text in [&shown, &view, &record] {
+        assert!(!text.contains("t0k3n"), "{text}");
+    }
+    assert!(shown.contains("<secret>") && view.contains("<secret>"), "{view}");
+    let mut again = app.check("web").expect("there").spec;
+    again.attempts = 2;
+    app.check_put(&Caller::system(), "web", again).await.expect("the secret stays");
+    pass(&world, 10_000).await;
+    assert_eq!(secret_of(asked.0.lock().last().expect("a look")), "Bearer t0k3n");
+
+    let moved = app.check_put(&Caller::system(), "web", http("http://elsewhere/", "<secret>")).await;
+    assert!(moved.expect_err("it is for another place").message.contains("stands for a secret"));
+    let file = serde_json::json!({"http": {"url": "http://web/", "secret_headers": {"Cookie": {"file": "cookie"}}}});
+    let refused = app.check_put(&Caller::system(), "web", spec(serde_json::json!({"run": file}))).await;
+    assert!(refused.expect_err("there is no folder").advice.contains("`secrets_dir`"));
+}
+
 #[tokio::test]
 async fn a_problem_is_believed_after_its_attempts_and_becomes_an_alert() {
     let (world, script) = start().await;

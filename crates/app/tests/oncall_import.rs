@@ -151,7 +151,9 @@ fn shifts_of_grafana_oncall_are_who_is_on_call_here() {
     );
     assert!(told(&draft, "Pair", "pair, pair-2"), "{:?}", draft.report);
     assert!(told(&draft, "Pair/shift O6", "by_month and by_monthday have no equal"), "{:?}", draft.report);
-    assert!(told(&draft, "Feed", "tenfold oncall import"), "{:?}", draft.report);
+    assert!(told(&draft, "Feed", "is followed at its address"), "{:?}", draft.report);
+    let feed = draft.schedules.iter().find(|s| s.name == "feed").and_then(|s| s.plan.calendar.as_ref());
+    assert_eq!(feed.map(|calendar| calendar.url.as_str()), Some("https://example.com/secret.ics"));
     assert!(!format!("{:?}", draft.report).contains("secret.ics"), "an address may hold a secret");
 }
 
@@ -303,9 +305,11 @@ fn escalations_of_opsgenie_are_policies_and_routing_rules_a_draft() {
         json!({"repeat": 2, "steps": [
             {"delay_ms": 300_000, "targets": [{"kind": "schedule", "name": "us"}, {"kind": "schedule", "name": "us-2"}]},
             {"delay_ms": 300_000, "targets": [{"kind": "person", "name": "raj"}, {"kind": "schedule", "name": "eu", "offset": 1}]},
-            {"delay_ms": 600_000, "targets": [{"kind": "person", "name": "ana"}, {"kind": "person", "name": "mei"}]},
+            {"delay_ms": 600_000, "targets": [{"kind": "team", "name": "web"}]},
         ]})
     );
+    let teams: Vec<_> = draft.people.iter().map(|p| (p.login.as_str(), p.teams.join(","))).collect();
+    assert_eq!(teams, [("ana", "web".to_owned()), ("raj", String::new()), ("mei", "web".to_owned())]);
     assert!(told(&draft, "Web_escalation", "`previous` of the schedule US has no equal"), "{:?}", draft.report);
     assert!(told(&draft, "Web/tags", "no equal"), "{:?}", draft.report);
     let routing = draft.routing.expect("a draft");
@@ -315,9 +319,126 @@ fn escalations_of_opsgenie_are_policies_and_routing_rules_a_draft() {
     import_alertmanager(&routing.to_string()).expect("a routing");
 }
 
+fn account(login: &str, email: &str, teams: &[&str]) -> KnownPerson {
+    let teams = teams.iter().map(|team| (*team).to_owned()).collect();
+    KnownPerson { login: login.to_owned(), email: email.to_owned(), disabled: false, teams }
+}
+
+/// Of a policy, who its steps page.
+fn paged(draft: &ImportDraft, at: usize) -> Vec<String> {
+    let steps = draft.policies.iter().flat_map(|(_, policy)| &policy.steps).nth(at);
+    steps.into_iter().flat_map(|step| &step.targets).map(|t| format!("{:?} {}", t.kind, t.name)).collect()
+}
+
+#[test]
+fn who_paged_a_team_pages_whoever_is_in_it_and_nobody_is_lost_meanwhile() {
+    let mut chain = grafana();
+    chain["escalation_policies"] = json!([{"id": "E1", "escalation_chain_id": "F1", "position": 0,
+        "type": "notify_team_members", "team_to_notify": "T1"}]);
+    let chain = asked(ImportSource::GrafanaOncall, chain);
+    let of = |asked: &OncallImport, known: &[KnownPerson]| {
+        import_draft(asked, known, at("2026-10-01T00:00:00Z")).expect("an export")
+    };
+    let made = of(&chain, &[]);
+    assert_eq!(paged(&made, 0), ["Team web"], "their accounts are made with the team");
+    // Those whose profile names it, and those whose does not.
+    let known = [account("ana", "ana@example.org", &["web"]), account("mei", "mei@example.org", &["db"])];
+    let partly = of(&chain, &known);
+    assert_eq!(paged(&partly, 0), ["Team web", "Person mei"]);
+    assert!(told(&partly, "Web", "by name mei, whose profiles do not name it"), "{:?}", partly.report);
+    let all = of(&chain, &[account("ana", "ana@example.org", &["web"]), account("mei", "mei@example.org", &["web"])]);
+    assert_eq!(paged(&all, 0), ["Team web"]);
+    assert!(!told(&all, "Web", "by name"), "{:?}", all.report);
+    let mut nobody = asked(ImportSource::GrafanaOncall, chain.export.clone());
+    nobody.create_people = false;
+    let nobody = of(&nobody, &[]);
+    assert!(told(&nobody, "Web", "names nobody who was taken over"), "{:?}", nobody.report);
+
+    let team = |how: &str| {
+        let rule = json!({"condition": "if-not-acked", "notifyType": how, "delay": {"timeAmount": 0},
+            "recipient": {"type": "team", "id": "t1", "name": "Web"}});
+        let mut export = opsgenie();
+        export["escalations"] = json!([{"id": "e1", "name": "Web", "rules": [rule]}]);
+        paged(&of(&asked(ImportSource::Opsgenie, export), &[]), 0)
+    };
+    assert_eq!(team("all"), ["Team web"]);
+    assert_eq!(team("random"), ["Person ana", "Person mei"], "turns are of people");
+}
+
+#[test]
+fn a_rule_for_any_of_its_conditions_is_a_route_for_each() {
+    let mut export = opsgenie();
+    let property = |value: &str| json!({"field": "extra-properties", "key": "component", "operation": "equals", "expectedValue": value});
+    let tag = json!({"field": "tags", "operation": "contains", "expectedValue": "x"});
+    export["routing_rules"] = json!([{"_parent": {"name": "Web"}, "id": "r", "name": "some", "notify": {"type": "escalation", "id": "e1"},
+        "criteria": {"type": "match-any-condition", "conditions": [property("db"), tag, property("cache")]}}]);
+    let made = draft(ImportSource::Opsgenie, export);
+    assert!(told(&made, "Web/some", "`tags` contains `x` has no equal; its route is left out"), "{:?}", made.report);
+    let routing = made.routing.expect("a draft");
+    let matchers: Vec<_> =
+        routing["route"]["routes"].as_array().expect("routes").iter().map(|r| &r["matchers"]).collect();
+    assert_eq!(
+        matchers,
+        [&json!(["team=\"web\"", "component=\"db\""]), &json!(["team=\"web\"", "component=\"cache\""])]
+    );
+}
+
+#[test]
+fn what_sent_alerts_there_is_drafted_as_a_source() {
+    let sources = |draft: &ImportDraft| serde_json::to_value(&draft.sources).expect("JSON");
+    let grafana = draft(ImportSource::GrafanaOncall, grafana());
+    assert_eq!(
+        sources(&grafana),
+        json!([["grafana-web", {"kind": "grafana", "labels": {"integration": "grafana-web"}}]])
+    );
+    let mut export = opsgenie();
+    export["integrations"] = json!({"data": [{"name": "Mails", "type": "Email"}, {"name": "Prom", "type": "Prometheus"},
+        {"name": "Zabbix", "type": "Zabbix"}]});
+    export["heartbeats"] = json!({"data": {"heartbeats": [
+        {"name": "backup", "interval": 1, "intervalUnit": "days", "enabled": true},
+        {"name": "old", "interval": 5, "intervalUnit": "minutes", "enabled": false},
+        {"name": "rare", "interval": 90, "intervalUnit": "days", "enabled": true}]}});
+    let opsgenie = draft(ImportSource::Opsgenie, export);
+    assert_eq!(
+        sources(&opsgenie),
+        json!([["mails", {"kind": "mail"}], ["backup", {"kind": "heartbeat", "interval": "1d"}]])
+    );
+    for (about, part) in [
+        ("Mails", "a source of the kind mail is drafted"),
+        ("Prom", "needs no source"),
+        ("Zabbix", "make a source for it (it was of the kind Zabbix)"),
+        ("backup", "every 1d: a source is drafted"),
+        ("old", "is off there"),
+        ("rare", "it is left out"),
+    ] {
+        assert!(told(&opsgenie, about, part), "{about}: {:?}", opsgenie.report);
+    }
+}
+
+#[test]
+fn a_team_in_a_rotation_is_on_call_as_a_whole() {
+    let turn = |of: Value| {
+        let rotation = json!({"id": "r", "name": "week", "startDate": "2026-01-05T09:00:00Z", "type": "weekly",
+            "participants": [of, {"type": "user", "id": "u2"}]});
+        let mut export = opsgenie();
+        export["schedules"] = json!([{"id": "s1", "name": "All", "timezone": "UTC", "rotations": [rotation]}]);
+        export["overrides"] = json!([]);
+        draft(ImportSource::Opsgenie, export)
+    };
+    let made = turn(json!({"type": "team", "id": "t1", "name": "Web"}));
+    let on_call = |instant: &str| [on_call(&made, "all", instant), on_call(&made, "all-2", instant)].concat();
+    let (even, odd) = (on_call("2026-10-05T12:00:00Z"), on_call("2026-10-12T12:00:00Z"));
+    let mut both = [even, odd];
+    both.sort();
+    assert_eq!(both, [vec!["ana", "mei"], vec!["raj", "raj"]]);
+    assert!(told(&made, "All/week", "the team Web is in it"), "{:?}", made.report);
+    let other = turn(json!({"type": "escalation", "id": "e1", "name": "Web"}));
+    assert!(told(&other, "All/week", "has the escalation Web in it"), "{:?}", other.report);
+}
+
 #[test]
 fn people_are_found_by_what_was_said_then_by_address_then_by_login() {
-    let known = |login: &str, email: &str| KnownPerson { login: login.into(), email: email.into(), disabled: false };
+    let known = |login: &str, email: &str| account(login, email, &[]);
     let people =
         [known("al", "ANA@example.org"), known("raj", ""), known("mei", "mei@elsewhere.org"), known("boss", "")];
     let mut asked = asked(ImportSource::GrafanaOncall, grafana());
@@ -336,7 +457,7 @@ fn people_are_found_by_what_was_said_then_by_address_then_by_login() {
 
 #[test]
 fn a_disabled_account_is_nobody_elses_and_is_not_made_anew() {
-    let disabled = |login: &str, email: &str| KnownPerson { login: login.into(), email: email.into(), disabled: true };
+    let disabled = |login: &str, email: &str| KnownPerson { disabled: true, ..account(login, email, &[]) };
     let people = [disabled("ana", "ana@elsewhere.org"), disabled("former", "RAJ@example.org")];
     let asked = asked(ImportSource::GrafanaOncall, grafana());
     let draft = import_draft(&asked, &people, at("2026-10-01T00:00:00Z")).expect("an export");

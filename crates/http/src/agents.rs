@@ -5,7 +5,7 @@
 
 mod parcels;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -123,11 +123,11 @@ async fn connect(
     peer: Option<Extension<ConnectInfo<SocketAddr>>>,
     upgrade: WebSocketUpgrade,
 ) -> Result<Response, ApiError> {
+    let peer = peer.map(|Extension(ConnectInfo(peer))| peer.ip().to_canonical());
     let credential = match identity {
         Identity::Host(certificate) => Credential::Host(certificate),
         Identity::Token(token) => {
-            let loopback = peer.is_some_and(|Extension(ConnectInfo(peer))| peer.ip().to_canonical().is_loopback());
-            app.agent_token_allowed(loopback)?;
+            app.agent_token_allowed(peer.is_some_and(|peer| peer.is_loopback()))?;
             Credential::Token(token)
         }
         _ => return Err(ApiError(Fault::new(ErrorCode::Unauthenticated, "this address is for agents"))),
@@ -136,15 +136,20 @@ async fn connect(
         .read_buffer_size(READ_BYTES)
         .max_message_size(TEXT_FRAME_BYTES_MAX)
         .max_frame_size(TEXT_FRAME_BYTES_MAX)
-        .on_upgrade(move |socket| serve(app, credential, socket)))
+        .on_upgrade(move |socket| serve(app, credential, peer.filter(is_elsewhere), socket)))
+}
+
+/// Nobody can listen at the address of another machine.
+fn is_elsewhere(peer: &IpAddr) -> bool {
+    !peer.is_loopback() && UdpSocket::bind((*peer, 0)).is_err()
 }
 
 type Sink = SplitSink<WebSocket, Message>;
 
-async fn serve(app: App, credential: Credential, socket: WebSocket) {
+async fn serve(app: App, credential: Credential, peer: Option<IpAddr>, socket: WebSocket) {
     let (mut sink, mut stream) = socket.split();
     let Ok(Some(Ok(Message::Text(first)))) = tokio::time::timeout(HELLO, stream.next()).await else { return };
-    let (session, packs) = match take_in(&app, &credential, &first).await {
+    let (session, packs) = match take_in(&app, &credential, peer, &first).await {
         Ok(taken) => taken,
         Err(fault) => {
             tracing::warn!(%fault, "an agent was refused");
@@ -166,7 +171,12 @@ async fn serve(app: App, credential: Credential, socket: WebSocket) {
 }
 
 /// Also says whether the agent takes packs.
-async fn take_in(app: &App, credential: &Credential, first: &str) -> Result<(AgentSession, bool), Fault> {
+async fn take_in(
+    app: &App,
+    credential: &Credential,
+    peer: Option<IpAddr>,
+    first: &str,
+) -> Result<(AgentSession, bool), Fault> {
     let hello = decode_from_agent(first).map_err(|e| Fault::new(ErrorCode::BadRequest, e.to_string()))?;
     if let FromAgent::Hello { name, environment, .. } = &hello {
         match credential {
@@ -187,7 +197,7 @@ async fn take_in(app: &App, credential: &Credential, first: &str) -> Result<(Age
         }
     }
     let packs = matches!(hello, FromAgent::Hello { packs: true, .. });
-    Ok((app.agent_connect(hello).await?, packs))
+    Ok((app.agent_connect_from(hello, peer).await?, packs))
 }
 
 /// Until the line breaks; returns why.

@@ -46,7 +46,7 @@ struct AlertSourceDeleted {
     (status = 404, description = "No such source."),
     (status = 413, description = "The body is larger than 4 MiB."),
     (status = 422, description = "The signature fits and the body cannot be read."),
-    (status = 503, description = "Too many at once, or another node takes alerts; to be sent again."),
+    (status = 503, description = "Too many at once, or too many wait for a node that takes alerts; to be sent again."),
 ))]
 async fn hook(
     State(app): State<App>,

@@ -1,9 +1,10 @@
 //! Webhooks of the places where repositories live. The address is open to everybody; the signature is what lets a delivery in.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use axum::Json;
-use axum::extract::{Path, Request, State};
+use axum::extract::{ConnectInfo, Path, Request, State};
+use axum::{Extension, Json};
 use tenfold_app::forges::HookAnswer;
 use tenfold_app::{App, Role};
 use tenfold_protocols::{cdevents, forge::BODY_BYTES_MAX};
@@ -31,14 +32,16 @@ pub fn api() -> Api {
 ))]
 async fn hook(
     State(app): State<App>,
+    peer: Option<Extension<ConnectInfo<SocketAddr>>>,
     Path(name): Path<String>,
     request: Request,
 ) -> Result<Json<HookAnswer>, ApiError> {
     let headers = request.headers().clone();
-    // anybody may send here, so few are heard at a time and none for long
-    let _place = app.forges.place()?;
-    let body = push::whole_within(request, BODY_BYTES_MAX, BODY_TIMEOUT).await?;
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    app.forge_hears(&name, header)?;
+    // anybody may send here, so few are heard at a time and none for long
+    let _place = app.forges.place(peer.map(|Extension(ConnectInfo(peer))| peer.ip().to_canonical()))?;
+    let body = push::whole_within(request, BODY_BYTES_MAX, BODY_TIMEOUT).await?;
     Ok(Json(app.forge_hook(&name, header, &body).await?))
 }
 

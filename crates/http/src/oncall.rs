@@ -132,16 +132,17 @@ async fn preview(
     Ok(Json(app.schedule_preview(&name, ask, None).await?))
 }
 
-/// The same for a plan that is not saved; nothing is changed.
+/// The same for a plan that is not saved; nothing is changed. A calendar at a new address is read for it, for deployers only.
 #[utoipa::path(post, path = "/api/schedules/{name}/preview", params(("name" = String, Path), PreviewAsk), request_body = PreviewDraft, responses((status = 200, body = PreviewView)))]
 async fn preview_draft(
     State(app): State<App>,
+    Who(who): Who,
     PathOf(name): PathOf<String>,
     QueryOf(ask): QueryOf<PreviewAsk>,
     Body(draft): Body<PreviewDraft>,
 ) -> Result<Json<PreviewView>, ApiError> {
     let draft = Draft { plan: draft.plan, from: draft.from };
-    Ok(Json(app.schedule_preview(&name, ask, Some(draft)).await?))
+    Ok(Json(app.schedule_preview_draft(&who, &name, ask, draft).await?))
 }
 
 /// How much each of the schedule's people had, by their own clock; shown to them only and never ranked.

@@ -1,6 +1,7 @@
 //! Where metrics are pushed to. Each protocol's handler reads its body, hands a batch to `app.metrics.push` and answers in
 //! the words of its protocol; what may be sent and how much is decided there.
 
+mod collectd;
 mod influx;
 mod otlp;
 mod remote_write;
@@ -14,7 +15,7 @@ use axum::response::{IntoResponse, Response};
 use tenfold_app::App;
 use tenfold_app::metrics::{PushFault, Source};
 use tenfold_httpkit::body::{BodyError, whole as capped};
-use tenfold_protocols::inflate::{InflateError, gunzip};
+use tenfold_protocols::inflate::{InflateError, gunzip, unzstd};
 use tenfold_types::{ErrorCode, Fault};
 
 use crate::Api;
@@ -24,7 +25,7 @@ use crate::auth::Identity;
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 pub fn api() -> Api {
-    sources::add(influx::add(otlp::add(remote_write::add(Api::new("push")))))
+    sources::add(collectd::add(influx::add(otlp::add(remote_write::add(Api::new("push"))))))
 }
 
 /// Whose samples these are.
@@ -55,16 +56,17 @@ pub(crate) async fn whole(request: Request, max: usize) -> Result<Vec<u8>, Fault
     })
 }
 
-/// A whole body, in gzip or as it is, of at most `max` bytes either way.
+/// A whole body, in gzip, in zstd or as it is, of at most `max` bytes either way.
 async fn unpacked(app: &App, request: Request, max: usize) -> Result<Vec<u8>, Fault> {
     let packed = header_text(request.headers(), header::CONTENT_ENCODING).to_ascii_lowercase();
     let body = body(app, request, max).await?;
     match packed.as_str() {
         "" | "identity" => Ok(body),
         "gzip" => work(move || gunzip(&body, max)).await?.map_err(inflating),
+        "zstd" => work(move || unzstd(&body, max)).await?.map_err(inflating),
         other => Err(Fault::new(
             ErrorCode::UnsupportedMedia,
-            format!("the encoding `{other}` is not read here; send gzip or nothing"),
+            format!("the encoding `{other}` is not read here; send gzip, zstd or nothing"),
         )),
     }
 }
@@ -72,7 +74,7 @@ async fn unpacked(app: &App, request: Request, max: usize) -> Result<Vec<u8>, Fa
 fn inflating(error: InflateError) -> Fault {
     let code = match error {
         InflateError::TooLarge { .. } => ErrorCode::TooLarge,
-        InflateError::Broken(_) => ErrorCode::BadRequest,
+        InflateError::Broken(_) | InflateError::BrokenZstd(_) => ErrorCode::BadRequest,
     };
     Fault::new(code, error.to_string())
 }

@@ -54,7 +54,11 @@ impl Cluster for HttpCluster {
         mut memory: AnswerMemory,
     ) -> Result<ClusterAnswer, Fault> {
         let away = |e: reqwest::Error| {
-            Fault::unavailable(format!("the cluster at {} does not answer: {}", self.url, crate::client::plain(&e)))
+            Fault::unavailable(format!(
+                "the cluster at {} does not answer: {}",
+                self.url,
+                tenfold_httpkit::outgoing::plain(&e)
+            ))
         };
         let form = url::form_urlencoded::Serializer::new(String::new())
             .extend_pairs(parameters.iter().chain(&self.parameters))

@@ -1,5 +1,5 @@
-//! Debian's collectd sends what it measures on this machine: as Graphite's lines with tags over TCP, and without over UDP; and
-//! is scraped. Skipped in one line where it is not installed.
+//! Debian's collectd sends what it measures on this machine: as Graphite's lines with tags over TCP, and without over UDP; in
+//! its own protocol; and is scraped. Skipped in one line where it is not installed.
 
 mod common;
 
@@ -122,6 +122,34 @@ async fn collectd_is_heard() {
         let refused = [("protocol", "graphite"), ("source", source), ("reason", "bad_line")];
         assert_eq!(app.metrics.own.get("tenfold_push_refused_total", &refused), 0.0, "{source}");
     }
+    process.kill();
+    stop.cancel();
+}
+
+#[tokio::test]
+async fn collectd_is_heard_in_its_own_protocol() {
+    let Some(collectd) = collectd() else {
+        tenfold_testkit::peer_is_missing("collectd is not installed");
+        return;
+    };
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let port = free_port();
+    let plugin = "LoadPlugin network\n<Plugin network>\n Server \"127.0.0.1\"";
+    let config = written(dir.path(), &format!("{plugin} \"{port}\"\n</Plugin>\n"));
+    let World { app, stop, _db } =
+        world(dir.path(), |settings| settings.collectd.listen = format!("127.0.0.1:{port}")).await;
+    let mut process = started(collectd, &config);
+    let uptime = "collectd_uptime_uptime{host=\"db1.example\",plugin=\"uptime\",type=\"uptime\",ds_name=\"\"}";
+    let seconds = until("its datagrams", || number(&app, uptime, RealClock.now())).await;
+    assert!(seconds > 0.0, "{seconds}");
+    let user = "collectd_cpu_cpu{plugin_instance=\"0\",type_instance=\"user\"}";
+    let first = until("the time of a processor", || number(&app, user, RealClock.now())).await;
+    assert!(first > 0.0 && first.fract() == 0.0, "{first}");
+    let load = "collectd_load_load_shortterm{ds_name=\"shortterm\"}";
+    assert!(until("the load", || number(&app, load, RealClock.now())).await >= 0.0);
+    assert_eq!(app.metrics.metadata()["collectd_cpu_cpu"].kind, "counter");
+    let refused = [("protocol", "collectd"), ("source", "udp"), ("reason", "bad_packet")];
+    assert_eq!(app.metrics.own.get("tenfold_push_refused_total", &refused), 0.0);
     process.kill();
     stop.cancel();
 }

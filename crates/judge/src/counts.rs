@@ -18,6 +18,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::bursts::Bursts;
+use crate::hosts::Piece;
 use crate::math::{log_mean_exp, log_sum_exp};
 
 /// Requests of one side in one look.
@@ -80,7 +81,7 @@ impl Bin {
 }
 
 /// What one error is worth for the ratio `r` rather than `r0`, as logarithms: on the canary, on the control.
-fn worth(kappa: f64, r: f64, r0: f64) -> (f64, f64) {
+pub(crate) fn worth(kappa: f64, r: f64, r0: f64) -> (f64, f64) {
     // theta(r)/theta(r0) = (r/r0) * (r0+kappa)/(r+kappa), and (1-theta(r))/(1-theta(r0)) is the second factor alone.
     let control = ((r0 + kappa) / (r + kappa)).ln();
     ((r / r0).ln() + control, control)
@@ -93,9 +94,13 @@ struct Mixture {
     alternatives: Vec<f64>,
     /// One logarithm for each alternative.
     logs: Vec<f64>,
+    /// What was known for each alternative before the first look, as a logarithm; 0 for nothing.
+    known: Vec<f64>,
     bursts: Bursts,
     /// What one error on either side is worth to each alternative, tempered, at the traffic split of the look before.
     worths: Vec<(f64, f64)>,
+    /// The powers they were tempered with, near which those of the next split lie.
+    exponents: Vec<f64>,
     kappa: f64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     later: Option<Later>,
@@ -132,11 +137,12 @@ impl Later {
     }
 
     /// `ln` of the mean over the alternatives of the first test, the later ones, and those that have not begun, which
-    /// stand at 1.
-    fn with(&self, first: &[f64]) -> f64 {
-        let waiting = -(self.begun() as f64 + 1.0).ln() + (1.0 - FIRST_WEIGHT).ln();
-        let first = first.iter().map(|log| log + FIRST_WEIGHT.ln());
-        let later = self.logs.iter().map(|log| log + (1.0 - FIRST_WEIGHT).ln());
+    /// stand at what is known.
+    fn with(&self, first: &[f64], known: &[f64]) -> f64 {
+        let waiting =
+            -(self.begun() as f64 + 1.0).ln() + (1.0 - FIRST_WEIGHT).ln() + log_mean_exp(known.iter().copied());
+        let first = first.iter().zip(known).map(|(log, known)| log + known + FIRST_WEIGHT.ln());
+        let later = self.logs.iter().zip(known).map(|(log, known)| log + known + (1.0 - FIRST_WEIGHT).ln());
         // The mean of both halves is half of the sum that is meant.
         log_sum_exp(log_mean_exp(first.chain(later)) + 2f64.ln(), waiting)
     }
@@ -148,9 +154,11 @@ impl Mixture {
         Self {
             bound,
             logs: vec![0.0; alternatives.len()],
+            known: vec![0.0; alternatives.len()],
             alternatives,
             bursts: Bursts::of(dispersion),
             worths: Vec::new(),
+            exponents: Vec::new(),
             kappa: 0.0,
             later: None,
         }
@@ -182,56 +190,77 @@ impl Mixture {
 
     fn weigh(&mut self, kappa: f64) {
         let theta = self.bound / (self.bound + kappa);
-        let tempered = |r: &f64| {
-            let (canary, control) = worth(kappa, *r, self.bound);
-            let exponent = self.bursts.exponent(theta, canary, control);
-            (exponent * canary, exponent * control)
+        let single: Vec<(f64, f64)> = self.alternatives.iter().map(|r| worth(kappa, *r, self.bound)).collect();
+        let exponent = |(j, (canary, control)): (usize, &(f64, f64))| match self.exponents.get(j) {
+            Some(near) => self.bursts.exponent_near(*near, theta, *canary, *control),
+            None => self.bursts.exponent(theta, *canary, *control),
         };
-        self.worths = self.alternatives.iter().map(tempered).collect();
+        let exponents: Vec<f64> = single.iter().enumerate().map(exponent).collect();
+        self.worths = single.iter().zip(&exponents).map(|((canary, control), e)| (e * canary, e * control)).collect();
+        self.exponents = exponents;
         self.kappa = kappa;
     }
 
     fn log_evidence(&self) -> f64 {
         match &self.later {
-            None => log_mean_exp(self.logs.iter().copied()),
-            Some(later) => later.with(&self.logs),
+            None => log_mean_exp(self.logs.iter().zip(&self.known).map(|(log, known)| log + known)),
+            Some(later) => later.with(&self.logs, &self.known),
         }
     }
 }
 
 /// Alternatives of [`RollBack`], as multiples of `r0`: dense where releases are usually bad, up to "everything fails".
-const WORSE: [f64; 9] = [1.15, 1.4, 1.8, 2.5, 3.5, 5.0, 8.0, 16.0, 64.0];
+pub(crate) const WORSE: [f64; 9] = [1.15, 1.4, 1.8, 2.5, 3.5, 5.0, 8.0, 16.0, 64.0];
 
 /// Alternatives of [`Promote`], as multiples of `r1`: around "as good as the old one" for the usual margins.
 const BETTER: [f64; 8] = [0.9, 0.8, 0.7, 0.6, 0.5, 0.35, 0.2, 0.05];
 
 /// Evidence against "the canary fails at most `r0` times as often". Roll back when it reaches `1/alpha`.
+///
+/// Where the hosts' own ratio is not known, one test for each piece of what it may be; the least of them counts.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct RollBack(Mixture);
+pub struct RollBack(Vec<Mixture>);
 
 impl RollBack {
     /// The mixture of conditional binomial likelihood ratios (Lindon and Malek 2022) over ratios above `r0`, which is the
     /// tolerated one (1: none worse at all), finite and above 0; `dispersion` of the control's errors, 1 or more.
     pub fn new(r0: f64, dispersion: f64) -> Self {
-        Self(Mixture::new(r0, &WORSE, dispersion))
+        Self(vec![Mixture::new(r0, &WORSE, dispersion)])
+    }
+
+    /// The tests of all pieces of what the hosts' own ratio may be, with what their past says of each.
+    pub(crate) fn beside(pieces: Vec<Piece>, dispersion: f64) -> Self {
+        let mixture = |piece: Piece| Mixture { known: piece.known, ..Mixture::new(piece.bound, &WORSE, dispersion) };
+        Self(pieces.into_iter().map(mixture).collect())
     }
 
     /// The same for a long watch in which what was good may turn bad: begun anew every few looks, for a tenth of a nat. The
     /// mean over the beginnings is an e-process again, so the bound stays (Ville 1939).
     pub fn lasting(r0: f64, dispersion: f64) -> Self {
-        Self(Mixture::new(r0, &WORSE, dispersion).lasting())
+        Self::new(r0, dispersion).begun_anew()
+    }
+
+    /// Before the first look: see [`RollBack::lasting`].
+    pub(crate) fn begun_anew(self) -> Self {
+        Self(self.0.into_iter().map(Mixture::lasting).collect())
     }
 
     /// Takes one look: multiplies by its likelihood ratio, for each alternative `r_j`
     /// `(theta(r_j)/theta(r0))^k_c ((1-theta(r_j))/(1-theta(r0)))^k_b` (Lindon and Malek 2022).
     pub fn observe(&mut self, bin: Bin) {
-        self.0.observe(bin);
+        self.0.iter_mut().for_each(|mixture| mixture.observe(bin));
     }
 
-    /// `ln E_t`, the mean over the alternatives, in nats; 0 at the beginning. While `r <= r0`, it ever reaches
-    /// `ln(1/alpha)` with a chance of alpha at most (Ville 1939).
+    /// `ln E_t`, the mean over the alternatives, in nats; 0 at the beginning where no past is known. While `r <= r0`, it
+    /// ever reaches `ln(1/alpha)` with a chance of alpha at most (Ville 1939).
     pub fn log_evidence(&self) -> f64 {
-        self.0.log_evidence()
+        self.0.iter().map(Mixture::log_evidence).reduce(f64::min).unwrap_or(0.0)
+    }
+
+    /// The ratio that is tolerated: that of the piece which explains best what was seen.
+    pub(crate) fn tolerated(&self) -> f64 {
+        let least = self.0.iter().min_by(|a, b| a.log_evidence().total_cmp(&b.log_evidence()));
+        least.map_or(1.0, |mixture| mixture.bound)
     }
 }
 

@@ -17,14 +17,16 @@
 //!
 //! # What the past costs
 //!
-//! Where the hosts' own past is asked how unequal they are, its answer is wrong with a chance of a tenth of alpha, half of
-//! that for errors and half for latency, and the looks have nine tenths: together alpha, and for them a tenth of a nat.
+//! Where the hosts' own past is asked how unequal they are at most, its answer is wrong with a chance of a hundredth of alpha
+//! for errors and of a twentieth for latency, and the looks have the rest: together alpha. Up to there each ratio that the
+//! hosts may have is held against the past (see `hosts`), which costs the looks a tenth of a nat while they are equal.
 
 use serde::{Deserialize, Serialize};
 
 use crate::counts::{Bin, Count, Promote, RollBack, promote_nats_a_request};
 use crate::dispersion::dispersion;
 use crate::floor::Floor;
+use crate::hosts::{self, pieces};
 use crate::interval::RatioInterval;
 use crate::latency::{HistogramBin, Slower};
 use crate::report::{Evidence, Report, Series, Sides};
@@ -176,8 +178,7 @@ impl Verdict {
 pub struct Judge {
     settings: Settings,
     dispersion: f64,
-    tolerated: f64,
-    /// The ratio that has to be refuted: the setting, raised with what is tolerated.
+    /// The ratio that has to be refuted: the setting, raised with what is tolerated at most.
     prove_below: f64,
     /// What is left of alpha for the looks.
     alpha: f64,
@@ -206,14 +207,22 @@ impl Judge {
     pub fn new(settings: Settings, before: &Before) -> Result<Self, SettingsError> {
         settings.check()?;
         let dispersion = dispersion(&before.control).unwrap_or(1.0);
-        let unequal = errors_ratio_max(&before.hosts, settings.alpha * PAST_SHARE / 2.0, dispersion);
-        let tolerated = settings.tolerate * unequal.map_or(1.0, |ratio| ratio.max(1.0));
-        let prove_below = settings.prove_below.max(tolerated * 1.05);
+        let unequal = errors_ratio_max(&before.hosts, settings.alpha * ERRORS_PAST_SHARE, dispersion);
+        let tolerated_max = settings.tolerate * unequal.map_or(1.0, |ratio| ratio.max(1.0));
+        let prove_below = settings.prove_below.max(tolerated_max * 1.05);
+        let spent = unequal.map_or(0.0, |_| ERRORS_PAST_SHARE);
+        let alpha = settings.alpha * (1.0 - spent);
+        let roll_back = match unequal {
+            None => RollBack::new(settings.tolerate, dispersion),
+            Some(ratio_max) => {
+                let asked = hosts::Asked { ratio_max, tolerate: settings.tolerate, alpha, dispersion };
+                RollBack::beside(pieces(&before.hosts, asked), dispersion)
+            }
+        };
         Ok(Self {
             dispersion,
-            tolerated,
-            alpha: if unequal.is_some() { settings.alpha * (1.0 - PAST_SHARE) } else { settings.alpha },
-            roll_back: RollBack::new(tolerated, dispersion),
+            alpha,
+            roll_back,
             prove_below,
             promote: Promote::new(prove_below, dispersion),
             slower: None,
@@ -235,7 +244,7 @@ impl Judge {
     pub fn lasting(settings: Settings, before: &Before) -> Result<Self, SettingsError> {
         let mut judge = Self::new(settings, before)?;
         judge.lasting = true;
-        judge.roll_back = RollBack::lasting(judge.tolerated, judge.dispersion);
+        judge.roll_back = judge.roll_back.begun_anew();
         Ok(judge)
     }
 
@@ -244,9 +253,9 @@ impl Judge {
     #[must_use]
     pub fn with_latency(mut self, before: &Before) -> Self {
         let dispersion = dispersion(&before.control_slow).unwrap_or(1.0);
-        let past = tails_ratio_max(&before.hosts_latency, self.settings.alpha * PAST_SHARE / 2.0, dispersion);
+        let past = tails_ratio_max(&before.hosts_latency, self.settings.alpha * LATENCY_PAST_SHARE, dispersion);
         if past.is_some() {
-            self.alpha = self.settings.alpha * (1.0 - PAST_SHARE);
+            self.alpha -= self.settings.alpha * LATENCY_PAST_SHARE;
         }
         let unequal = past.unwrap_or_else(|| vec![1.0]);
         let tolerated: Vec<f64> = unequal.iter().map(|ratio| ratio * self.settings.tolerate).collect();
@@ -382,7 +391,7 @@ impl Judge {
             ratio: self.seen.ratio(),
             ratio_low,
             ratio_high,
-            tolerated: self.tolerated,
+            tolerated: self.roll_back.tolerated(),
             prove_below: self.prove_below,
             negligible: self.settings.negligible,
             dispersion: self.dispersion,
@@ -399,5 +408,6 @@ impl Judge {
 /// Evidence for "slower" with which nothing is promoted: three to one. It has to sink below before the end, or become
 /// enough to roll back.
 const MAYBE_SLOWER_NATS: f64 = 1.098_612_288_668_11;
-/// Part of alpha for what the hosts' past says of them.
-const PAST_SHARE: f64 = 0.1;
+/// Parts of alpha for how unequal the hosts' past says they are at most.
+const ERRORS_PAST_SHARE: f64 = 0.01;
+const LATENCY_PAST_SHARE: f64 = 0.05;

@@ -25,6 +25,7 @@ mod counts;
 mod cusum;
 mod dispersion;
 mod floor;
+mod hosts;
 mod interval;
 mod judge;
 mod latency;

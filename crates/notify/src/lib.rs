@@ -74,7 +74,9 @@ impl Channels {
         let mail = if settings.mail.host.is_empty() { None } else { Some(Mail::new(&settings.mail, clock.clone())?) };
         let services = services::Services::open(&settings.channels, &settings.public_url, clock.clone())?;
         let webpush = WebPush::open(settings, clock.clone())?;
-        Ok(Self { mail, webhook: Arc::new(Webhook::open(&settings.data_dir, clock, random)?), services, webpush })
+        let webhook = Webhook::open(&settings.data_dir, clock, random)?;
+        let webhook = Arc::new(webhook.with_secrets(settings.alerts.secrets_dir.as_deref()));
+        Ok(Self { mail, webhook, services, webpush })
     }
 }
 

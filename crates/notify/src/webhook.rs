@@ -1,5 +1,6 @@
 //! Webhooks, signed as Standard Webhooks (https://www.standardwebhooks.com) lay down: `webhook-id` is the idempotency key,
-//! `webhook-signature` an HMAC-SHA256 over id, time and body. Redirects are not followed.
+//! `webhook-signature` an HMAC-SHA256 over id, time and body. Redirects are not followed, but where an `http_config` of a
+//! receiver's webhook follows them within one place.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -10,11 +11,12 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, Mac};
 use parking_lot::Mutex;
-use reqwest::header::CONTENT_TYPE;
-use reqwest::{StatusCode, Url};
+use reqwest::header::{CONTENT_TYPE, HeaderMap};
+use reqwest::{Response, StatusCode, Url};
 use sha2::Sha256;
-use tenfold_app::alerts::{Notice, NotifyError, Update, WebhookPoster};
+use tenfold_app::alerts::{Notice, NotifyError, Update, WebhookPoster, WebhookSpec, check_url};
 use tenfold_app::private_file;
+use tenfold_httpkit::outgoing::{Client, Files, HttpClient, Redirects};
 use tenfold_types::Clock;
 
 use crate::{SetupError, chain, retry_after};
@@ -24,6 +26,9 @@ pub const SECRET_FILE: &str = "webhook-secret";
 const SECRET_BYTES: usize = 24;
 const PREFIX: &str = "whsec_";
 const TIMEOUT: Duration = Duration::from_secs(10);
+/// Clients of webhooks with an `http_config` that are kept, with their connections.
+const CLIENTS_MAX: usize = 256;
+const NO_FOLDER: &str = "set `secrets_dir` in `[alerts]` of tenfold.toml";
 
 /// Posts to the addresses of people and programs.
 pub struct Webhook {
@@ -32,6 +37,10 @@ pub struct Webhook {
     clock: Arc<dyn Clock>,
     /// The address that was posted to last, read: in a storm it is the next one as well.
     last: Mutex<Option<(String, Url)>>,
+    /// Where the files lie that webhooks of receivers name.
+    files: Arc<Files>,
+    /// The oldest first.
+    clients: Mutex<Vec<(Arc<HttpClient>, Arc<Client>)>>,
 }
 
 impl Webhook {
@@ -53,7 +62,14 @@ impl Webhook {
         let secret = text.trim().strip_prefix(PREFIX).and_then(|t| STANDARD.decode(t).ok());
         let secret = secret.filter(|s| s.len() >= 16).ok_or_else(|| SetupError::Secret(path.display().to_string()))?;
         let client = crate::client(TIMEOUT)?;
-        Ok(Self { client, secret, clock, last: Mutex::default() })
+        let files = Arc::new(Files::Nowhere(NO_FOLDER));
+        Ok(Self { client, secret, clock, last: Mutex::default(), files, clients: Mutex::default() })
+    }
+
+    /// With the folder out of which files are read that webhooks of receivers name; without one none is.
+    pub fn with_secrets(self, folder: Option<&Path>) -> Self {
+        let files = folder.map_or(Files::Nowhere(NO_FOLDER), |folder| Files::Within(folder.to_owned()));
+        Self { files: Arc::new(files), ..self }
     }
 
     fn address(&self, url: &str) -> Result<Url, NotifyError> {
@@ -68,7 +84,7 @@ impl Webhook {
 
     pub(crate) async fn send(&self, url: &str, notice: &Notice, key: &str) -> Result<(), NotifyError> {
         let body = serde_json::json!({"type": "page", "timestamp": notice.at, "data": notice}).to_string();
-        self.post(url, body, key, TIMEOUT).await
+        self.plainly(url, body, key, TIMEOUT).await
     }
 
     /// `page.grown`, `page.acknowledged` or `page.over`, about the page whose `webhook-id` is in `page`.
@@ -76,7 +92,106 @@ impl Webhook {
         let kind = format!("page.{}", update.kind.as_str());
         let data = serde_json::json!({"page": update.page_key, "news": update.news, "notice": update.notice});
         let body = serde_json::json!({"type": kind, "timestamp": self.clock.now(), "data": data}).to_string();
-        self.post(url, body, key, TIMEOUT).await
+        self.plainly(url, body, key, TIMEOUT).await
+    }
+
+    fn request(
+        &self,
+        client: &reqwest::Client,
+        url: Url,
+        body: String,
+        key: &str,
+        timeout: Duration,
+    ) -> reqwest::RequestBuilder {
+        let seconds = self.clock.now().millis() / 1_000;
+        client
+            .post(url)
+            .header(CONTENT_TYPE, "application/json")
+            .header("webhook-id", key)
+            .header("webhook-timestamp", seconds.to_string())
+            .header("webhook-signature", signature(&self.secret, key, seconds, &body))
+            .header("idempotency-key", key)
+            .timeout(timeout)
+            .body(body)
+    }
+
+    async fn plainly(&self, url: &str, body: String, key: &str, timeout: Duration) -> Result<(), NotifyError> {
+        let request = self.request(&self.client, self.address(url)?, body, key, timeout);
+        let request = request.build().map_err(|e| failed(true, chain(&e.without_url())))?;
+        let answer = self.client.execute(request).await.map_err(|e| failed(false, chain(&e.without_url())))?;
+        self.taken(&answer, "redirects are not followed")
+    }
+
+    /// As the webhook's `http_config` says.
+    async fn configured(
+        &self,
+        http: &Arc<HttpClient>,
+        url: &str,
+        body: String,
+        key: &str,
+        timeout: Duration,
+    ) -> Result<(), NotifyError> {
+        let (url, client) = (self.address(url)?, self.client_of(http));
+        let asked = async {
+            let outgoing = client.http().await?;
+            let mut headers = HeaderMap::new();
+            client.headers(&mut headers).await?;
+            let request = self.request(&outgoing.usual, url, body, key, timeout).headers(headers);
+            let answer = outgoing.send(request).await?;
+            client.answered(answer.status()).await;
+            Ok::<Response, String>(answer)
+        };
+        // Files and tokens take of its time as well.
+        let answer = tokio::time::timeout(timeout, asked).await;
+        let answer = answer.map_err(|_| failed(false, "the receiver did not answer in time".to_owned()))?;
+        let answer = answer.map_err(|said| failed(false, said))?;
+        let redirects = if http.follow_redirects {
+            "of redirects only 307 and 308 to the same host are followed"
+        } else {
+            "redirects are not followed"
+        };
+        self.taken(&answer, redirects)
+    }
+
+    fn client_of(&self, http: &Arc<HttpClient>) -> Arc<Client> {
+        let mut clients = self.clients.lock();
+        if let Some((_, client)) = clients.iter().find(|(known, _)| known == http) {
+            return client.clone();
+        }
+        let client = Arc::new(Client::new(http, self.files.clone(), Redirects::Same));
+        if clients.len() >= CLIENTS_MAX {
+            clients.remove(0);
+        }
+        clients.push((http.clone(), client.clone()));
+        client
+    }
+
+    /// The address that a file of the folder holds.
+    async fn url_in(&self, name: &str) -> Result<String, String> {
+        let (files, name) = (self.files.clone(), name.to_owned());
+        let read = tokio::task::spawn_blocking(move || {
+            let url = files.secret(&name)?;
+            check_url(&url).map_err(|said| format!("the address in {name} {said}"))?;
+            Ok(url)
+        });
+        read.await.map_err(|e| e.to_string())?
+    }
+
+    fn taken(&self, answer: &Response, redirects: &str) -> Result<(), NotifyError> {
+        let status = answer.status();
+        if status.is_success() {
+            return Ok(());
+        }
+        let retry_after_ms = retry_after::wait_ms(answer.headers(), self.clock.now());
+        let put_off = status.is_server_error()
+            || matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY);
+        let message = if status.is_redirection() {
+            format!("the receiver answers {status}, and {redirects}; set its final address")
+        } else {
+            format!("the receiver answers {status}")
+        };
+        let too_large = status == StatusCode::PAYLOAD_TOO_LARGE;
+        Err(NotifyError { too_large, permanent: !put_off, retry_after_ms, message })
     }
 }
 
@@ -86,35 +201,26 @@ const fn failed(permanent: bool, message: String) -> NotifyError {
 
 #[async_trait]
 impl WebhookPoster for Webhook {
-    async fn post(&self, url: &str, body: String, key: &str, timeout: Duration) -> Result<(), NotifyError> {
-        let seconds = self.clock.now().millis() / 1_000;
-        let request = self
-            .client
-            .post(self.address(url)?)
-            .header(CONTENT_TYPE, "application/json")
-            .header("webhook-id", key)
-            .header("webhook-timestamp", seconds.to_string())
-            .header("webhook-signature", signature(&self.secret, key, seconds, &body))
-            .header("idempotency-key", key)
-            .timeout(timeout)
-            .body(body)
-            .build()
-            .map_err(|e| failed(true, chain(&e.without_url())))?;
-        let answer = self.client.execute(request).await.map_err(|e| failed(false, chain(&e.without_url())))?;
-        let status = answer.status();
-        if status.is_success() {
-            return Ok(());
-        }
-        let retry_after_ms = retry_after::wait_ms(answer.headers(), self.clock.now());
-        let put_off = status.is_server_error()
-            || matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY);
-        let message = if status.is_redirection() {
-            format!("the receiver answers {status}, and redirects are not followed; set its final address")
-        } else {
-            format!("the receiver answers {status}")
+    async fn post(&self, to: &WebhookSpec, body: String, key: &str) -> Result<(), NotifyError> {
+        let timeout = Duration::from_millis(u64::try_from(to.timeout_ms).unwrap_or(0));
+        let from_file = match &to.url_file {
+            Some(name) => Some(self.url_in(name).await.map_err(|said| failed(false, said))?),
+            None => None,
         };
-        let too_large = status == StatusCode::PAYLOAD_TOO_LARGE;
-        Err(NotifyError { too_large, permanent: !put_off, retry_after_ms, message })
+        let url = from_file.as_deref().unwrap_or(&to.url);
+        match &to.http {
+            Some(http) => self.configured(http, url, body, key, timeout).await,
+            None => self.plainly(url, body, key, timeout).await,
+        }
+    }
+
+    async fn check(&self, to: &WebhookSpec) -> Result<(), String> {
+        if let Some(name) = &to.url_file {
+            self.url_in(name).await?;
+        }
+        let (files, names) = (self.files.clone(), to.files());
+        let looked = tokio::task::spawn_blocking(move || names.iter().try_for_each(|name| files.path(name).map(drop)));
+        looked.await.map_err(|e| e.to_string())?
     }
 }
 

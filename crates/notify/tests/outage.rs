@@ -6,11 +6,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
-use tenfold_app::alerts::{NotifyError, PostedAlert, WebhookPoster};
+use tenfold_app::alerts::{NotifyError, PostedAlert, WebhookPoster, WebhookSpec};
 use tenfold_app::{App, Caller, Settings, metrics};
 use tenfold_notify::Webhook;
 use tenfold_store::Db;
@@ -19,7 +18,7 @@ use tenfold_testkit::{Answer, FakeWebhook, TestClock, TestEntropy};
 use tenfold_types::Clock as _;
 
 /// Real time that a receiver which never answers costs for each try.
-const PATIENCE: Duration = Duration::from_millis(20);
+const PATIENCE_MS: i64 = 20;
 /// The clock is moved by so much: less than a node may go without its lease.
 const HOP_S: i64 = 5;
 /// Tries that are due are made at every so manieth hop.
@@ -34,9 +33,12 @@ struct Impatient {
 
 #[async_trait]
 impl WebhookPoster for Impatient {
-    async fn post(&self, url: &str, body: String, key: &str, timeout: Duration) -> Result<(), NotifyError> {
-        let timeout = if self.hangs.load(Ordering::Relaxed) { PATIENCE } else { timeout };
-        self.webhook.post(url, body, key, timeout).await
+    async fn post(&self, to: &WebhookSpec, body: String, key: &str) -> Result<(), NotifyError> {
+        let mut to = to.clone();
+        if self.hangs.load(Ordering::Relaxed) {
+            to.timeout_ms = PATIENCE_MS;
+        }
+        self.webhook.post(&to, body, key).await
     }
 }
 

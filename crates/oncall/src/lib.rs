@@ -5,6 +5,7 @@
 //! the schedule's time zone; a handoff at 09:00 stays at 09:00 over a change of clocks. Only a rotation of hours may say
 //! that its hours are counted as they pass.
 
+mod calendar;
 mod escalation;
 mod fairness;
 mod ical;
@@ -17,6 +18,10 @@ mod rest;
 mod rotation;
 mod schedule;
 
+pub use calendar::{
+    CALENDAR_AHEAD_MS, CALENDAR_LAYER, CALENDAR_SHIFTS_MAX, Calendar, REFRESH_S_DEFAULT, REFRESH_S_MAX, REFRESH_S_MIN,
+    ShiftChange, merged_shifts, shift_changes,
+};
 pub use escalation::{Answer, Effect, Escalation, Expiry, Input, Progress, step};
 pub use fairness::{Load, Profile, is_night, load};
 pub use ical::{EVENTS_READ_MAX, ICS_BYTES_MAX, IcsEvent, IcsShift, read_events, write_calendar};

@@ -29,6 +29,17 @@ pub struct FixedShift {
     pub end: Timestamp,
 }
 
+/// Who has one of these shifts at `at`, each once.
+pub(crate) fn on_shift(shifts: &[FixedShift], at: Timestamp) -> Vec<String> {
+    let mut people: Vec<String> = Vec::new();
+    for shift in shifts.iter().filter(|s| s.start <= at && at < s.end) {
+        if !people.contains(&shift.person) {
+            people.push(shift.person.clone());
+        }
+    }
+    people
+}
+
 /// They apply in the order in which they were made, so of two that meet the later made counts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Override {
@@ -132,12 +143,7 @@ impl Override {
                 return people.len() < before;
             }
             (OverrideKind::Temporary, _) => {
-                people.clear();
-                for shift in self.shifts.iter().filter(|s| s.start <= at && at < s.end) {
-                    if !people.contains(&shift.person) {
-                        people.push(shift.person.clone());
-                    }
-                }
+                *people = on_shift(&self.shifts, at);
             }
         }
         true

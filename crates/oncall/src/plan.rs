@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use tenfold_types::Timestamp;
 
 use crate::{
+    calendar::{CALENDAR_LAYER, Calendar},
     layer::{Layer, RESTRICTIONS_PER_LAYER_MAX},
     rotation::{Basis, PEOPLE_PER_ROTATION_MAX, Rotation, Unit},
 };
@@ -68,6 +69,8 @@ pub struct Plan {
     pub timezone: String,
     /// Of two that hold at once, the later one in the list covers the earlier.
     pub layers: Vec<Layer>,
+    /// Followed; whoever has a shift in it covers all layers. With one there may be no layer.
+    pub calendar: Option<Calendar>,
     /// On call when nobody else is.
     pub fallback: Vec<String>,
     pub shadows: Vec<Shadow>,
@@ -89,6 +92,8 @@ struct Form {
     rotation: Option<Rotation>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     layers: Vec<Layer>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    calendar: Option<Calendar>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     fallback: Vec<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -108,12 +113,13 @@ impl TryFrom<Form> for Plan {
     fn try_from(form: Form) -> Result<Self, String> {
         let layers = match (form.rotation, form.layers) {
             (Some(rotation), layers) if layers.is_empty() => vec![Layer::only(rotation)],
-            (None, layers) if !layers.is_empty() => layers,
-            _ => return Err("a schedule has either `rotation` or `layers`".to_owned()),
+            (None, layers) if !layers.is_empty() || form.calendar.is_some() => layers,
+            _ => return Err("a schedule has either `rotation` or `layers`, or a `calendar`".to_owned()),
         };
         Ok(Self {
             timezone: form.timezone,
             layers,
+            calendar: form.calendar,
             fallback: form.fallback,
             shadows: form.shadows,
             min_rest_hours: form.min_rest_hours,
@@ -133,6 +139,7 @@ impl From<Plan> for Form {
             timezone: plan.timezone,
             rotation,
             layers,
+            calendar: plan.calendar,
             fallback: plan.fallback,
             shadows: plan.shadows,
             min_rest_hours: plan.min_rest_hours,
@@ -152,11 +159,17 @@ impl Layer {
 }
 
 impl Plan {
+    /// The plan as it is kept and shown: see [`Calendar::hidden`].
+    pub fn hidden(&self) -> Self {
+        Self { calendar: self.calendar.as_ref().map(Calendar::hidden), ..self.clone() }
+    }
+
     /// A plan of one rotation.
     pub fn of_rotation(timezone: &str, rotation: Rotation) -> Self {
         Self {
             timezone: timezone.to_owned(),
             layers: vec![Layer::only(rotation)],
+            calendar: None,
             fallback: Vec::new(),
             shadows: Vec::new(),
             min_rest_hours: None,
@@ -166,7 +179,7 @@ impl Plan {
         }
     }
 
-    /// Everybody the plan names, each once.
+    /// Everybody the plan names, each once. Those of its calendar are known to the schedule.
     pub fn people(&self) -> BTreeSet<&str> {
         let rotations = self.layers.iter().flat_map(|l| &l.rotation.people);
         let shadows = self.shadows.iter().map(|s| &s.person);
@@ -181,9 +194,10 @@ impl Plan {
         at_most("shadows", self.shadows.len(), SHADOWS_MAX)?;
         at_most("people as fallback", self.fallback.len(), FALLBACK_PEOPLE_MAX)?;
         at_most("holidays", self.holidays.len(), HOLIDAYS_MAX)?;
-        if self.layers.is_empty() {
-            return Err("a schedule has at least one layer".to_owned());
+        if self.layers.is_empty() && self.calendar.is_none() {
+            return Err("a schedule has at least one layer, or a calendar".to_owned());
         }
+        self.calendar.as_ref().map_or(Ok(()), Calendar::check)?;
         if self.enforce_rest && self.min_rest_hours.is_none() {
             return Err("enforce_rest needs min_rest_hours: say how long people rest".to_owned());
         }
@@ -202,6 +216,9 @@ impl Plan {
             let count = name.chars().count();
             if !(1..=LAYER_NAME_CHARS_MAX).contains(&count) || name.chars().any(char::is_control) {
                 return Err(format!("the name of a layer has 1 to {LAYER_NAME_CHARS_MAX} characters, not {count}"));
+            }
+            if self.calendar.is_some() && name == CALENDAR_LAYER {
+                return Err(format!("a layer cannot be called `{name}` where a calendar is followed"));
             }
             if !names.insert(name) {
                 return Err(format!("two layers are called `{name}`; give each its own name"));

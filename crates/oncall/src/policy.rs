@@ -63,6 +63,10 @@ impl Target {
     pub fn person(login: &str) -> Self {
         Self { kind: TargetKind::Person, name: login.to_owned(), offset: 0 }
     }
+
+    pub fn team(name: &str) -> Self {
+        Self { kind: TargetKind::Team, name: name.to_owned(), offset: 0 }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

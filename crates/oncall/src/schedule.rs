@@ -2,11 +2,17 @@
 //!
 //! The answer for an instant is evaluated for that instant alone; spans are found by going from one edge to the next.
 
+use std::collections::BTreeSet;
+
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 use tenfold_types::Timestamp;
 
-use crate::{overrides::Override, plan::Plan};
+use crate::{
+    calendar::CALENDAR_LAYER,
+    overrides::{FixedShift, Override, on_shift},
+    plan::Plan,
+};
 
 /// Spans one preview lists.
 pub const PREVIEW_SPANS_MAX: usize = 5_000;
@@ -42,6 +48,8 @@ pub struct Schedule {
     versions: Vec<Version>,
     /// In the order they were made.
     pub overrides: Vec<Override>,
+    /// Of the calendar, for those versions that follow it.
+    calendar: Vec<FixedShift>,
 }
 
 /// Who stands where at one instant.
@@ -53,7 +61,7 @@ pub struct Duty {
     pub behind: Vec<String>,
     /// In copy of whoever is on call.
     pub shadows: Vec<String>,
-    /// The layer that covers, and its turn.
+    /// The layer that covers, and its turn; of a calendar always 0.
     pub layer: Option<(String, i64)>,
     /// The overrides that took part.
     pub overrides: Vec<i64>,
@@ -96,7 +104,7 @@ impl Schedule {
         if versions.is_empty() {
             return Err(format!("the schedule {name} has no version"));
         }
-        Ok(Self { name: name.to_owned(), versions, overrides })
+        Ok(Self { name: name.to_owned(), versions, overrides, calendar: Vec::new() })
     }
 
     /// A schedule whose plan always held.
@@ -105,6 +113,31 @@ impl Schedule {
     /// What [`Plan::check`] says.
     pub fn of_plan(name: &str, plan: Plan, overrides: Vec<Override>) -> Result<Self, String> {
         Self::new(name, vec![Version::new(1, Timestamp(i64::MIN), plan)?], overrides)
+    }
+
+    /// The same schedule with these shifts of its calendar, what was and what comes.
+    pub fn with_calendar(mut self, shifts: Vec<FixedShift>) -> Self {
+        self.calendar = shifts;
+        self
+    }
+
+    pub fn calendar(&self) -> &[FixedShift] {
+        &self.calendar
+    }
+
+    /// The address is asked: the version that holds at `now` follows a calendar, or one that is still to begin.
+    pub fn follows_from(&self, now: Timestamp) -> bool {
+        let follows = |version: &Version| version.plan.calendar.is_some();
+        self.version_at(now).is_some_and(follows) || self.versions.iter().any(|v| v.from > now && follows(v))
+    }
+
+    /// Everybody whom a version names, and its calendar.
+    pub fn people_of<'a>(&'a self, version: &'a Version) -> BTreeSet<&'a str> {
+        let mut all = version.plan.people();
+        if version.plan.calendar.is_some() {
+            all.extend(self.calendar.iter().map(|s| s.person.as_str()));
+        }
+        all
     }
 
     pub fn versions(&self) -> &[Version] {
@@ -139,7 +172,11 @@ impl Schedule {
         if let Some(version) = version {
             let held = version.plan.layers.iter().zip(&version.zones).rev();
             let covering = held.into_iter().find_map(|(layer, zone)| Some((layer, layer.turn_at(zone, at)?)));
-            if let Some((layer, turn)) = covering {
+            let by_calendar = if version.plan.calendar.is_some() { on_shift(&self.calendar, at) } else { Vec::new() };
+            if !by_calendar.is_empty() {
+                duty.people = by_calendar;
+                duty.layer = Some((CALENDAR_LAYER.to_owned(), 0));
+            } else if let Some((layer, turn)) = covering {
                 let n = i64::try_from(layer.rotation.people.len()).unwrap_or(0);
                 behind = (turn..turn + n).filter_map(|k| layer.rotation.person(k)).collect();
                 duty.people.extend(layer.rotation.person(turn).map(str::to_owned));
@@ -236,13 +273,17 @@ impl Schedule {
 
     /// The spans of one layer alone, without overrides and fallback: what is under the result.
     pub fn layer_spans(&self, layer: &str, from: Timestamp, to: Timestamp) -> Vec<Span> {
-        let mut alone = Self { name: self.name.clone(), versions: self.versions.clone(), overrides: Vec::new() };
+        let mut alone = self.clone();
+        alone.overrides.clear();
         for version in &mut alone.versions {
             let keep: Vec<bool> = version.plan.layers.iter().map(|l| l.name == layer).collect();
             let mut kept = keep.iter();
             version.plan.layers.retain(|_| kept.next().copied().unwrap_or(false));
             let mut kept = keep.iter();
             version.zones.retain(|_| kept.next().copied().unwrap_or(false));
+            if layer != CALENDAR_LAYER {
+                version.plan.calendar = None;
+            }
             version.plan.fallback.clear();
             version.plan.shadows.clear();
         }
@@ -267,6 +308,8 @@ impl Schedule {
     fn fixed_edges<'a>(&'a self, version: Option<&'a Version>) -> impl Iterator<Item = Timestamp> + 'a {
         let begun = self.versions.iter().map(|v| v.from).filter(|from| from.millis() != i64::MIN);
         let shadows = version.into_iter().flat_map(|v| &v.plan.shadows).flat_map(|s| [s.start, s.end]).flatten();
-        begun.chain(self.overrides.iter().flat_map(Override::edges)).chain(shadows)
+        let follows = version.is_some_and(|v| v.plan.calendar.is_some());
+        let calendar = self.calendar.iter().filter(move |_| follows).flat_map(|s| [s.start, s.end]);
+        begun.chain(self.overrides.iter().flat_map(Override::edges)).chain(shadows).chain(calendar)
     }
 }

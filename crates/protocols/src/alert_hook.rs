@@ -30,7 +30,7 @@ pub const TEXT_CHARS_MAX: usize = 1_024;
 const ID_BYTES_MAX: usize = 128;
 
 /// What a sender says of an alert.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SaidState {
     Firing,
@@ -40,7 +40,7 @@ pub enum SaidState {
 }
 
 /// An alert that its sender knows by a key.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct KeyedAlert {
     pub key: String,
     pub state: SaidState,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tenfold_types::histogram::short_float;
 use tenfold_types::{Histogram, Labels};
 
-use crate::{ganglia, prom_proto, prom_text};
+use crate::{ganglia, nhcb, prom_proto, prom_text};
 
 /// Samples one page may hold.
 pub const SAMPLES_MAX: usize = 200_000;
@@ -94,11 +94,13 @@ pub struct Histograms {
     pub native: bool,
     /// Whether the classic buckets of a native histogram are kept as well.
     pub classic_too: bool,
+    /// Whether classic histograms become native ones with custom buckets; with `classic_too` they stay as well.
+    pub convert: bool,
 }
 
 impl Default for Histograms {
     fn default() -> Self {
-        Self { native: true, classic_too: true }
+        Self { native: true, classic_too: true, convert: false }
     }
 }
 
@@ -128,14 +130,18 @@ impl ExpositionError {
 /// Reads a whole page. One thing that cannot be read fails all of it, as in Prometheus: half a page would look like series
 /// that vanished.
 pub fn read(body: &[u8], format: Format, histograms: Histograms) -> Result<Page, ExpositionError> {
-    match format {
-        Format::Protobuf => Ok(prom_proto::parse(body, histograms)?),
-        Format::Ganglia => Ok(ganglia::parse_xml(body)?),
+    let mut page = match format {
+        Format::Protobuf => prom_proto::parse(body, histograms)?,
+        Format::Ganglia => return Ok(ganglia::parse_xml(body)?),
         Format::Prometheus | Format::OpenMetrics => {
             let text = std::str::from_utf8(body).map_err(|_| ExpositionError::Text)?;
-            Ok(prom_text::parse(text, format)?)
+            prom_text::parse(text, format)?
         }
+    };
+    if histograms.convert {
+        nhcb::convert(&mut page, histograms.classic_too);
     }
+    Ok(page)
 }
 
 /// A number as OpenMetrics writes it in the labels `le` and `quantile`: `1.0`, `0.25`, `1e+06`. Prometheus 3 writes it so

@@ -69,6 +69,17 @@ pub struct Delivery {
     pub event: ForgeEvent,
 }
 
+/// Whether a delivery has what would prove who sends it: what has nothing is refused before its body is read. Whether it
+/// fits, only [`receive`] says.
+pub fn is_signed<'a>(forge: Forge, header: impl Fn(&str) -> Option<&'a str>) -> Result<(), WebhookError> {
+    let (given, wanted) = match forge {
+        Forge::Github => (header("x-hub-signature-256"), "X-Hub-Signature-256"),
+        Forge::Gitea => (header("x-gitea-signature").or_else(|| header("x-forgejo-signature")), "X-Gitea-Signature"),
+        Forge::Gitlab => (header("webhook-signature").or_else(|| header("x-gitlab-token")), "X-Gitlab-Token"),
+    };
+    given.map(|_| ()).ok_or(WebhookError::NoHeader(wanted))
+}
+
 /// Checks a delivery and reads it. `header` looks a header up by its lower-case name.
 pub fn receive<'a>(
     forge: Forge,

@@ -1,23 +1,37 @@
-//! Reads dashboards as Grafana exports them (JSON, schema versions 16 to 41; also inside the `dashboard` of its API), and
+//! Reads dashboards as Grafana exports them (JSON, schema versions up to 41; also inside the `dashboard` of its API), and
 //! reports what has no equal here.
 //!
-//! What is taken: panels that query Prometheus, in the order of the page, with rows as a prefix of their titles, those of the
-//! library among them when the file has them; units; widths; stacking, axes and thresholds; template variables from label
-//! values, names of metrics, lists and constants. The source of the fields is Grafana's `kinds/dashboard` schema.
+//! What is taken: panels that query Prometheus and panels of text, in the order of the page, with their rows, those of the
+//! library among them when the file has them; units; widths; stacking, axes, gaps and thresholds; which value is told; columns
+//! of tables; links; annotations that query Prometheus; template variables from label values, names of metrics, lists and
+//! constants. The source of the fields is Grafana's `kinds/dashboard` schema.
 
 mod look;
+mod marks;
+mod rows;
+mod templating;
 #[cfg(test)]
 mod tests;
+mod units;
+mod values;
 
 use std::collections::HashMap;
 
 use serde::Deserialize;
 use serde_json::Value;
 
-pub use look::{Bound, Level, Look};
+pub use look::{Bound, Level, Look, Nulls};
+pub use marks::{Link, Mark};
+pub use values::{Column, Reduce, Word};
+
+use rows::RawRow;
+use templating::RawVariable;
+use units::unit;
 
 /// Panels of a file, those in rows among them.
 pub const PANELS_MAX: usize = 500;
+/// As much of a row's title as is kept.
+const ROW_CHARS_MAX: usize = 60;
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum GrafanaError {
@@ -35,14 +49,18 @@ pub enum Shown {
     Table,
     Heatmap,
     Top,
+    Text,
 }
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Panel {
     pub title: String,
+    /// The title of the row that it stands in.
+    pub row: Option<String>,
     pub description: Option<String>,
     pub shown: Shown,
-    /// `ops`, `ratio`, `seconds`, `bytes`, `bytes_per_second`, `celsius`, `hertz` or `short`.
+    /// `ops`, `ratio`, `seconds`, `bytes`, `bytes_per_second`, `celsius`, `hertz`, `watt`, `volt`, `ampere`, `date`
+    /// or `short`.
     pub unit: &'static str,
     /// Columns of three.
     pub width: u8,
@@ -51,6 +69,19 @@ pub struct Panel {
     /// One of its queries at least asks for exemplars.
     pub exemplars: bool,
     pub look: Look,
+    /// Which value of a series is told.
+    pub reduce: Reduce,
+    /// A line below the value.
+    pub sparkline: bool,
+    /// Of a table.
+    pub columns: Vec<Column>,
+    /// Of a table: a column, and whether the largest comes first.
+    pub sort: Option<(String, bool)>,
+    /// What is told instead of numbers.
+    pub words: Vec<Word>,
+    pub links: Vec<Link>,
+    /// Of a panel of text, as Markdown.
+    pub text: Option<String>,
     /// The variable for each of whose values it stands.
     pub repeat: Option<String>,
 }
@@ -63,6 +94,10 @@ pub struct Variable {
     pub label: Option<String>,
     /// ...of these series; all when empty.
     pub of: String,
+    /// Its values are the series of this query, as text.
+    pub query: Option<String>,
+    /// Anything may be typed.
+    pub free: bool,
     /// Of the values, those in which this finds something, and of them what its first group finds.
     pub regex: Option<String>,
     pub values: Vec<String>,
@@ -76,6 +111,15 @@ pub struct Imported {
     pub title: String,
     pub variables: Vec<Variable>,
     pub panels: Vec<Panel>,
+    /// Titles of rows that are folded.
+    pub folded: Vec<String>,
+    /// Annotations that query Prometheus.
+    pub marks: Vec<Mark>,
+    pub links: Vec<Link>,
+    /// How far back the page opens: `5m`, `15m`, `1h`, `6h`, `24h`, `7d` or `30d`.
+    pub range: Option<&'static str>,
+    /// The two instants that it opens with instead, as they are written.
+    pub fixed: Option<(String, String)>,
     /// What was left out or changed, each in a sentence.
     pub report: Vec<String>,
 }
@@ -86,13 +130,17 @@ struct File {
     title: String,
     panels: Option<Vec<RawPanel>>,
     /// How it was before version 16.
-    rows: Option<Vec<Value>>,
+    rows: Option<Vec<RawRow>>,
     #[serde(default)]
     templating: Templating,
     #[serde(default)]
     annotations: Value,
     #[serde(default)]
     links: Vec<Value>,
+    #[serde(default)]
+    time: Value,
+    #[serde(default)]
+    timezone: Value,
     /// What an export for others asks for: data sources by name.
     #[serde(default, rename = "__inputs")]
     inputs: Value,
@@ -107,26 +155,7 @@ struct Templating {
     list: Vec<RawVariable>,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct RawVariable {
-    #[serde(default)]
-    name: String,
-    #[serde(default, rename = "type")]
-    kind: String,
-    #[serde(default)]
-    query: Value,
-    #[serde(default)]
-    include_all: bool,
-    #[serde(default)]
-    multi: bool,
-    /// What all of them stands as, instead of each.
-    all_value: Option<String>,
-    #[serde(default)]
-    regex: String,
-}
-
-#[derive(Deserialize)]
+#[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase")]
 struct RawPanel {
     #[serde(default)]
@@ -162,6 +191,39 @@ struct RawPanel {
     /// Of the old graph.
     #[serde(default)]
     stack: Value,
+    #[serde(default)]
+    null_point_mode: Value,
+    #[serde(default)]
+    options: Value,
+    #[serde(default)]
+    links: Value,
+    /// Of a row.
+    #[serde(default)]
+    collapsed: Value,
+    /// Of the old single stat.
+    #[serde(default)]
+    value_name: Value,
+    #[serde(default)]
+    sparkline: Value,
+    /// Before version 16, how many twelfths of the page it takes.
+    #[serde(default)]
+    span: Value,
+    /// Of the old heatmap.
+    #[serde(default)]
+    data_format: Value,
+    /// Of the old text.
+    #[serde(default)]
+    mode: Value,
+    #[serde(default)]
+    content: Value,
+}
+
+impl RawPanel {
+    /// A heatmap whose queries are no histograms.
+    fn counts_lines(&self) -> bool {
+        let calculates = self.options.get("calculate").and_then(Value::as_bool);
+        calculates == Some(true) || self.data_format.as_str() == Some("timeseries")
+    }
 }
 
 #[derive(Deserialize)]
@@ -174,6 +236,11 @@ struct RawTarget {
     #[serde(default)]
     hide: bool,
     exemplar: Option<bool>,
+    /// It asks for one instant.
+    #[serde(default)]
+    instant: Value,
+    #[serde(default)]
+    ref_id: String,
     #[serde(default)]
     datasource: Value,
 }
@@ -198,109 +265,29 @@ pub fn read(mut value: Value) -> Result<Imported, GrafanaError> {
         value = inner.take();
     }
     let file: File = serde_json::from_value(value).map_err(not_one)?;
-    let Some(panels) = file.panels else {
-        let why = if file.rows.is_some() {
-            "its panels lie in `rows`, as before Grafana 5; open and save it in a newer one"
-        } else {
-            "it has no `panels`"
-        };
-        return Err(GrafanaError::NotOne(why.to_owned()));
+    let panels = match (file.panels, file.rows.unwrap_or_default()) {
+        (Some(panels), _) => panels,
+        (None, rows) if rows.is_empty() => return Err(GrafanaError::NotOne("it has no `panels`".to_owned())),
+        (None, rows) => rows::panels(rows),
     };
     let mut out = Imported { title: file.title, ..Imported::default() };
     let sources = sources(&file.inputs, &file.templating.list);
     for raw in file.templating.list {
-        variable(raw, &mut out);
+        templating::variable(raw, &mut out);
     }
     let mut read = Reader { out, count: 0, sources, library: library(&file.elements) };
-    read.panels(panels, "")?;
+    read.panels(panels, None)?;
+    read.annotations(&file.annotations);
     let mut out = read.out;
-    let queries = |a: &Value| {
-        a.get("list").and_then(Value::as_array).map_or(0, |l| l.iter().filter(|a| a.get("builtIn").is_none()).count())
-    };
-    if queries(&file.annotations) > 0 {
-        out.report
-            .push("annotations are left out: deploys, flips and notes are drawn on every graph anyway".to_owned());
+    out.links = marks::links(&file.links, &mut out.report);
+    out.fixed = marks::fixed(&file.time);
+    if out.fixed.is_none() {
+        out.range = marks::range(&file.time, &mut out.report);
     }
-    if !file.links.is_empty() {
-        out.report.push("links to other dashboards are left out".to_owned());
+    if let Some(zone) = file.timezone.as_str().filter(|zone| !matches!(*zone, "" | "browser")) {
+        out.report.push(format!("times are told in the browser's zone, not in `{zone:.40}`"));
     }
     Ok(out)
-}
-
-fn variable(raw: RawVariable, out: &mut Imported) {
-    let name = raw.name;
-    let mut report = |text: String| out.report.push(format!("variable {name}: {text}"));
-    if !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') || name.is_empty() {
-        report("it is left out, its name is not made of letters, digits and `_`".to_owned());
-        return;
-    }
-    if let Some(all) = raw.all_value.filter(|all| raw.include_all && !matches!(all.as_str(), "" | ".*")) {
-        report(format!("all of its values stand as `.*`, not as `{all:.100}`"));
-    }
-    let text = match &raw.query {
-        Value::Object(query) => query.get("query").and_then(Value::as_str).unwrap_or_default(),
-        other => other.as_str().unwrap_or_default(),
-    };
-    let list = || text.split(',').map(str::trim).filter(|v| !v.is_empty()).map(str::to_owned).collect::<Vec<_>>();
-    let mut made = Variable { name: name.clone(), all: raw.include_all, multi: raw.multi, ..Variable::default() };
-    match raw.kind.as_str() {
-        "query" => {
-            if let Some((of, label)) = label_values(text) {
-                (made.of, made.label) = (of.to_owned(), Some(label.to_owned()));
-            } else if let Some(names) = metrics(text) {
-                (made.of, made.label) = (names, Some("__name__".to_owned()));
-            } else {
-                report(format!(
-                    "it is left out; `{text:.200}` is neither `label_values(SERIES, LABEL)` nor `metrics(NAMES)`"
-                ));
-                return;
-            }
-        }
-        "custom" | "interval" => {
-            made.values = list().into_iter().filter(|v| v != "auto" && !v.starts_with("$__")).collect();
-        }
-        "constant" | "textbox" => made.values = vec![text.to_owned()],
-        "datasource" => return,
-        other => {
-            report(format!("it is left out; a variable of the kind `{other:.40}` has no equal here"));
-            return;
-        }
-    }
-    match bare_regex(raw.regex.trim()) {
-        _ if raw.regex.trim().is_empty() => {}
-        Some(regex) if made.label.is_some() => made.regex = Some(regex.to_owned()),
-        _ => report(format!("its filter `{:.100}` is left out", raw.regex)),
-    }
-    if made.label.is_none() && made.values.is_empty() {
-        report("it is left out, it has no values".to_owned());
-        return;
-    }
-    out.variables.push(made);
-}
-
-/// Series and label of `label_values(up{job="x"}, instance)` and `label_values(instance)`.
-fn label_values(text: &str) -> Option<(&str, &str)> {
-    let inside = text.trim().strip_prefix("label_values(")?.strip_suffix(')')?;
-    let (of, label) = inside.rsplit_once(',').filter(|(_, l)| !l.contains(['}', '"'])).unwrap_or(("", inside));
-    let label = label.trim();
-    let plain = !label.is_empty() && label.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-    plain.then_some((of.trim(), label))
-}
-
-/// What stands between the slashes of `/.../`; also without them. What has flags or names its groups has no equal here.
-fn bare_regex(text: &str) -> Option<&str> {
-    let bare = match text.strip_prefix('/') {
-        Some(inside) => inside.strip_suffix('/')?,
-        None => text,
-    };
-    (!bare.contains("(?<text>") && !bare.contains("(?<value>")).then_some(bare)
-}
-
-/// The selector of `metrics(NAMES)`, a regular expression.
-fn metrics(text: &str) -> Option<String> {
-    let names = text.trim().strip_prefix("metrics(")?.strip_suffix(')')?.trim();
-    let plain = names.trim_matches(['"', '\'']).replace('\\', "\\\\").replace('"', "\\\"");
-    Some(if plain.is_empty() { String::new() } else { format!("{{__name__=~\".*({plain}).*\"}}") })
 }
 
 /// The kinds of data sources that have a name in the file.
@@ -335,30 +322,47 @@ struct Reader {
 }
 
 impl Reader {
-    fn panels(&mut self, mut panels: Vec<RawPanel>, row: &str) -> Result<(), GrafanaError> {
+    /// Annotations that query Prometheus; those that Grafana brings are the record's marks here.
+    fn annotations(&mut self, annotations: &Value) {
+        let list = annotations.get("list").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        for raw in list.iter().filter(|raw| raw.get("builtIn").is_none_or(|built_in| built_in.as_i64() == Some(0))) {
+            let other = raw.get("datasource").and_then(|source| self.kind(source)).filter(|kind| !is_prometheus(kind));
+            let other = other.map(str::to_owned);
+            if let Some(mark) = marks::mark(raw, other.as_deref(), &mut self.out.report) {
+                self.out.marks.push(mark);
+            }
+        }
+    }
+
+    fn panels(&mut self, mut panels: Vec<RawPanel>, row: Option<&str>) -> Result<(), GrafanaError> {
         self.count += panels.len();
         if self.count > PANELS_MAX {
             return Err(GrafanaError::TooMany);
         }
         panels.sort_by(|a, b| a.grid_pos.y.total_cmp(&b.grid_pos.y).then(a.grid_pos.x.total_cmp(&b.grid_pos.x)));
-        let mut row = row.to_owned();
+        let mut row = row.map(str::to_owned);
         let mut repeat: Option<String> = None;
         for mut panel in panels {
             if panel.kind == "row" {
-                panel.title.trim().clone_into(&mut row);
+                let title: String = variables(panel.title.trim()).chars().take(ROW_CHARS_MAX).collect();
                 repeat = panel.repeat.take().filter(|name| !name.is_empty());
                 if repeat.is_some() {
-                    self.out.report.push(format!("row `{row}`: each of its panels is repeated, instead of the row"));
+                    self.out.report.push(format!("row `{title}`: each of its panels is repeated, instead of the row"));
+                }
+                row = Some(title).filter(|title| !title.is_empty());
+                let folded = panel.collapsed.as_bool() == Some(true);
+                if let Some(title) = row.as_ref().filter(|title| folded && !self.out.folded.contains(title)) {
+                    self.out.folded.push(title.clone());
                 }
                 let mut inside = std::mem::take(&mut panel.panels);
                 for panel in &mut inside {
                     repeated(panel, repeat.as_ref());
                 }
                 // Rows do not lie in rows, so that this goes no deeper.
-                self.panels(inside.into_iter().filter(|p| p.kind != "row").collect(), &row)?;
+                self.panels(inside.into_iter().filter(|p| p.kind != "row").collect(), row.as_deref())?;
             } else {
                 repeated(&mut panel, repeat.as_ref());
-                self.panel(panel, &row);
+                self.panel(panel, row.as_deref());
             }
         }
         Ok(())
@@ -417,20 +421,29 @@ impl Reader {
         }
     }
 
-    fn panel(&mut self, raw: RawPanel, row: &str) {
+    fn panel(&mut self, raw: RawPanel, row: Option<&str>) {
         let raw = self.resolved(raw);
-        let name = match raw.title.trim() {
-            "" => format!("panel {}", self.out.panels.len() + 1),
-            title => title.to_owned(),
+        let title = match variables(raw.title.trim()) {
+            title if title.is_empty() && raw.kind == "text" => "Notes".to_owned(),
+            title if title.is_empty() => format!("panel {}", self.out.panels.len() + 1),
+            title => title,
         };
-        let title = if row.is_empty() { name } else { format!("{row}: {name}") };
         let mut notes = Vec::new();
         let shown = match raw.kind.as_str() {
             "timeseries" | "graph" | "" => Shown::Graph,
+            "state-timeline" | "status-history" => {
+                notes.push("its states are drawn as lines".to_owned());
+                Shown::Graph
+            }
             "stat" | "singlestat" | "gauge" => Shown::Stat,
             "bargauge" | "barchart" | "piechart" | "grafana-piechart-panel" => Shown::Top,
             "table" | "table-old" => Shown::Table,
+            "heatmap" if raw.counts_lines() => {
+                notes.push("it counts values of lines in buckets of its own; here its lines are drawn".to_owned());
+                Shown::Graph
+            }
             "heatmap" => Shown::Heatmap,
+            "text" => Shown::Text,
             other => {
                 self.out.report.push(format!("panel `{title}` is left out: `{other:.40}` has no equal here"));
                 return;
@@ -442,13 +455,24 @@ impl Reader {
                 .push(format!("panel `{title}` is left out: it is kept in Grafana's library, not in the file"));
             return;
         }
-        for (there, what) in [
-            (raw.alert.is_object(), "its alert is left out: write a rule"),
-            (!raw.transformations.is_empty(), "its transformations are left out: queries are shown as they answer"),
-        ] {
-            if there {
-                notes.push(what.to_owned());
-            }
+        let made = self.made(raw, shown, title, row, &mut notes);
+        let title = &made.title;
+        self.out.report.extend(notes.into_iter().map(|note| format!("panel `{title}`: {note}")));
+        let nothing = match &made.text {
+            Some(text) if text.is_empty() => Some("it has no words"),
+            None if made.queries.is_empty() => Some("it has no query that is taken"),
+            _ => None,
+        };
+        match nothing {
+            Some(why) => self.out.report.push(format!("panel `{title}` is left out: {why}")),
+            None => self.out.panels.push(made),
+        }
+    }
+
+    /// The panel that is made of one, with what is lost in `notes`.
+    fn made(&self, raw: RawPanel, shown: Shown, title: String, row: Option<&str>, notes: &mut Vec<String>) -> Panel {
+        if raw.alert.is_object() {
+            notes.push("its alert is left out: write a rule".to_owned());
         }
         let told =
             raw.field_config.pointer("/defaults/unit").or_else(|| raw.yaxes.first().and_then(|y| y.get("format")));
@@ -457,30 +481,60 @@ impl Reader {
         if unit == "short" && !matches!(told, "" | "short" | "none" | "locale") {
             notes.push(format!("its unit `{told:.40}` is not known here"));
         }
-        let old = look::Old { stack: raw.stack.as_bool().unwrap_or(false), axis: raw.yaxes.first() };
-        let look = look::read(&raw.field_config, &old, shown == Shown::Graph, factor, &mut notes);
-        let mut queries = Vec::new();
-        let mut exemplars = false;
-        for target in raw.targets {
-            if let Some(why) = self.refusal(&target, &raw.datasource) {
-                notes.push(format!("a query is left out: {why}"));
-                continue;
-            }
-            exemplars |= target.exemplar == Some(true);
+        let old = look::Old {
+            stack: raw.stack.as_bool().unwrap_or(false),
+            axis: raw.yaxes.first(),
+            nulls: raw.null_point_mode.as_str().unwrap_or_default(),
+        };
+        let look = if shown == Shown::Text {
+            Look::default()
+        } else {
+            look::read(&raw.field_config, &old, shown == Shown::Graph, factor, notes)
+        };
+        let taken: Vec<&RawTarget> = raw
+            .targets
+            .iter()
+            .filter(|target| {
+                let refusal = self.refusal(target, &raw.datasource);
+                notes.extend(refusal.iter().map(|why| format!("a query is left out: {why}")));
+                refusal.is_none()
+            })
+            .collect();
+        let tells = matches!(shown, Shown::Stat | Shown::Top | Shown::Table);
+        let refs: Vec<&str> = taken.iter().map(|target| target.ref_id.as_str()).collect();
+        let table = if shown == Shown::Table { values::table(&raw, &refs, notes) } else { values::Table::default() };
+        if shown != Shown::Table && shown != Shown::Text {
+            values::tell_lost(&raw, tells, notes);
+        }
+        let at_once = !taken.is_empty() && taken.iter().all(|target| target.instant.as_bool() == Some(true));
+        let value = values::value(&raw, shown, at_once, notes);
+        let queries = taken.iter().enumerate().map(|(at, target)| {
             let expr = variables(target.expr.trim());
+            let factor = table.factors.get(at).copied().flatten().unwrap_or(factor);
             let expr = if factor.is_empty() { expr } else { format!("({expr}){factor}") };
-            let legend = if target.legend_format == "__auto" { String::new() } else { target.legend_format };
-            queries.push((expr, legend));
+            let legend = if target.legend_format == "__auto" { String::new() } else { target.legend_format.clone() };
+            (expr, legend)
+        });
+        let queries = if shown == Shown::Text { Vec::new() } else { queries.collect() };
+        Panel {
+            row: row.map(str::to_owned),
+            description: Some(raw.description.trim().to_owned()).filter(|d| !d.is_empty()),
+            shown,
+            unit,
+            width: if raw.grid_pos.w > 16.0 { 3 } else { u8::from(raw.grid_pos.w > 8.0) + 1 },
+            queries,
+            exemplars: taken.iter().any(|target| target.exemplar == Some(true)),
+            look,
+            reduce: value.reduce,
+            sparkline: value.sparkline,
+            columns: table.columns,
+            sort: table.sort,
+            words: if tells { values::words(&raw.field_config, factor, notes) } else { Vec::new() },
+            links: marks::links(raw.links.as_array().map(Vec::as_slice).unwrap_or_default(), notes),
+            text: (shown == Shown::Text).then(|| values::text(&raw, notes)),
+            repeat: raw.repeat.filter(|name| !name.is_empty()),
+            title,
         }
-        self.out.report.extend(notes.into_iter().map(|note| format!("panel `{title}`: {note}")));
-        if queries.is_empty() {
-            self.out.report.push(format!("panel `{title}` is left out: it has no query that is taken"));
-            return;
-        }
-        let width = if raw.grid_pos.w > 16.0 { 3 } else { u8::from(raw.grid_pos.w > 8.0) + 1 };
-        let description = Some(raw.description.trim().to_owned()).filter(|d| !d.is_empty());
-        let repeat = raw.repeat.filter(|name| !name.is_empty());
-        self.out.panels.push(Panel { title, description, shown, unit, width, queries, exemplars, look, repeat });
     }
 }
 
@@ -488,42 +542,6 @@ impl Reader {
 fn repeated(panel: &mut RawPanel, of_row: Option<&String>) {
     if panel.repeat.as_ref().is_none_or(String::is_empty) {
         panel.repeat = of_row.cloned();
-    }
-}
-
-/// The unit here, and what brings a value into it.
-fn unit(told: &str) -> (&'static str, &'static str) {
-    match told {
-        "ops" | "reqps" | "rps" | "wps" | "iops" | "cps" | "pps" | "eps" | "mps" | "recps" => ("ops", ""),
-        "opm" | "rpm" | "wpm" => ("ops", " / 60"),
-        "percentunit" => ("ratio", ""),
-        "percent" => ("ratio", " / 100"),
-        "s" | "dtdurations" | "clocks" => ("seconds", ""),
-        "ms" | "dtdurationms" => ("seconds", " / 1000"),
-        "µs" | "us" => ("seconds", " / 1e6"),
-        "ns" => ("seconds", " / 1e9"),
-        "m" => ("seconds", " * 60"),
-        "h" => ("seconds", " * 3600"),
-        "bytes" | "decbytes" => ("bytes", ""),
-        "bits" | "decbits" => ("bytes", " / 8"),
-        "kbytes" => ("bytes", " * 1024"),
-        "deckbytes" => ("bytes", " * 1000"),
-        "mbytes" => ("bytes", " * 1048576"),
-        "decmbytes" => ("bytes", " * 1e6"),
-        "gbytes" => ("bytes", " * 1073741824"),
-        "decgbytes" => ("bytes", " * 1e9"),
-        "Bps" | "binBps" => ("bytes_per_second", ""),
-        "bps" | "binbps" => ("bytes_per_second", " / 8"),
-        "KBs" => ("bytes_per_second", " * 1000"),
-        "KiBs" => ("bytes_per_second", " * 1024"),
-        "MBs" => ("bytes_per_second", " * 1e6"),
-        "MiBs" => ("bytes_per_second", " * 1048576"),
-        "Kbits" => ("bytes_per_second", " * 125"),
-        "Mbits" => ("bytes_per_second", " * 125000"),
-        "celsius" => ("celsius", ""),
-        "hertz" | "rothz" => ("hertz", ""),
-        "rotkhz" => ("hertz", " * 1000"),
-        _ => ("short", ""),
     }
 }
 

@@ -64,10 +64,11 @@ pub fn line(line: &[u8]) -> Result<GraphitePoint, LineError> {
 
 /// carbon takes `-1` and `N` for "now".
 fn seconds(text: &str) -> Result<Option<i64>, LineError> {
-    if matches!(text, "-1" | "N") {
+    if text == "N" {
         return Ok(None);
     }
-    millis(text.parse().map_err(|_| LineError::Timestamp)?).map(Some)
+    let seconds: f64 = text.parse().map_err(|_| LineError::Timestamp)?;
+    if seconds == -1.0 { Ok(None) } else { millis(seconds).map(Some) }
 }
 
 fn millis(seconds: f64) -> Result<i64, LineError> {
@@ -113,6 +114,7 @@ mod tests {
                 Ok(point("local.random.diceroll", &[], 4.0, Some(1_400_000_000_000))),
             ),
             ("a.b -1.5e3 -1", Ok(point("a.b", &[], -1_500.0, None))),
+            ("a.b 1 -1.0", Ok(point("a.b", &[], 1.0, None))),
             ("a.b 1 N", Ok(point("a.b", &[], 1.0, None))),
             ("a.b 1", Ok(point("a.b", &[], 1.0, None))),
             ("a.b 1 1400000000.25\r", Ok(point("a.b", &[], 1.0, Some(1_400_000_000_250)))),

@@ -15,8 +15,8 @@ mod translate;
 pub use answer::{answer_json, answer_proto, status_json, status_proto};
 pub use delta::{Deltas, STREAMS_MAX};
 pub use messages::Request;
-pub use names::{label_name, metric_name};
-pub use translate::{Rules, Translated, translate};
+pub use names::{Naming, label_name};
+pub use translate::{Promoted, Rules, Translated, translate};
 
 use prost::Message;
 

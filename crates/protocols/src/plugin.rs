@@ -21,7 +21,8 @@ pub struct PerfValue {
     pub value: f64,
     /// As the plugin writes it: `s`, `%`, `MB`, `c` for a counter, or nothing.
     pub unit: String,
-    /// Upper ends of the plain ranges (`10`, `0:10`); others are not kept.
+    /// Upper ends of the ranges (`10`, `0:10`, `~:10`); one without an upper end (`10:`) and one that is turned round
+    /// (`@0:10`) have none.
     pub warning: Option<f64>,
     pub critical: Option<f64>,
     pub min: Option<f64>,
@@ -80,7 +81,8 @@ fn read_perfdata(text: &str, out: &mut PluginOutput) {
         let (value, next) = after.split_at(end);
         rest = next.trim_start();
         match label.and_then(|label| perf_value(label, value)) {
-            Some(value) if out.values.len() < PERFDATA_MAX => out.values.push(value),
+            Some(Perf::Value(value)) if out.values.len() < PERFDATA_MAX => out.values.push(value),
+            Some(Perf::Unknown) => {}
             _ => out.unread += 1,
         }
     }
@@ -116,19 +118,30 @@ fn label(text: &str) -> (Option<String>, &str) {
     }
 }
 
-fn perf_value(label: String, text: &str) -> Option<PerfValue> {
+enum Perf {
+    Value(PerfValue),
+    /// `U`: the plugin could not tell.
+    Unknown,
+}
+
+fn perf_value(label: String, text: &str) -> Option<Perf> {
     if label.is_empty() || label.len() > LABEL_BYTES_MAX {
         return None;
     }
     let mut parts = text.split(';');
-    let (value, unit) = number(parts.next()?)?;
+    let first = parts.next()?;
+    if first == "U" {
+        return Some(Perf::Unknown);
+    }
+    let (value, unit) = number(first)?;
     let mut limit = || {
-        let range = parts.next()?.trim_start_matches('@');
+        // Where a range is turned round (`@10:20`) its upper end is no limit.
+        let range = parts.next().filter(|range| !range.starts_with('@'))?;
         let upper = range.rsplit_once(':').map_or(range, |(_, upper)| upper);
         number(upper).map(|(n, _)| n)
     };
     let (warning, critical, min, max) = (limit(), limit(), limit(), limit());
-    Some(PerfValue { label, value, unit: unit.to_owned(), warning, critical, min, max })
+    Some(Perf::Value(PerfValue { label, value, unit: unit.to_owned(), warning, critical, min, max }))
 }
 
 /// The number a text starts with, and its unit. Some plugins follow the locale and write a comma.
@@ -175,7 +188,6 @@ mod tests {
             ("a=1e3", Some(("a", 1000.0, ""))),
             ("a=-1.5e-3ms", Some(("a", -0.0015, "ms"))),
             ("a=1,5s", Some(("a", 1.5, "s"))),
-            ("a=U", None),
             ("a=", None),
             ("=5", None),
             ("a", None),
@@ -189,7 +201,13 @@ mod tests {
             assert_eq!(out.unread, usize::from(expected.is_none()), "{text}");
         }
         let limits = read_output(b"X|a=1;~:5;@1:9;0;10");
-        assert_eq!((limits.values[0].warning, limits.values[0].critical), (Some(5.0), Some(9.0)));
+        assert_eq!((limits.values[0].warning, limits.values[0].critical), (Some(5.0), None));
+        let limits = read_output(b"X|a=1;5:;10:20;;");
+        let of = &limits.values[0];
+        assert_eq!((of.warning, of.critical, of.min, of.max), (None, Some(20.0), None, None));
+        let unknown = read_output(b"X|'a b'=U;1;2 c=2KB free space=5%");
+        let labels: Vec<_> = unknown.values.iter().map(|v| v.label.as_str()).collect();
+        assert_eq!((labels, unknown.unread), (vec!["c", "space"], 1), "a label with a blank stands in quotes");
     }
 
     #[test]

@@ -1,10 +1,13 @@
-//! StatsD datagrams: Etsy's lines (counters, gauges, timers, sets), DogStatsD's tags, types and packed values, and the
-//! bare `category:value` that Flickr's first counter sent. Bytes in, metrics out; a line that cannot be read is counted.
+//! StatsD datagrams: Etsy's lines (counters, gauges, timers, sets, several values in one line), DogStatsD's protocol up to
+//! its version 1.3 (tags, types, packed values, containers, times; events and service checks are told apart and counted), and
+//! the bare `category:value` that Flickr's first counter sent. Bytes in, metrics out; a line that cannot be read is counted.
 
 /// Metrics one datagram may hold; more short lines do not fit into the largest.
 pub const METRICS_MAX: usize = 16_384;
 const NAME_BYTES_MAX: usize = 256;
 const TAGS_MAX: usize = 32;
+/// Bytes of all tags of a line: each of its values has them.
+const TAGS_BYTES_MAX: usize = 4_096;
 
 #[derive(Debug, Clone, PartialEq)]
 pub enum Observation {
@@ -32,6 +35,16 @@ pub struct Metric {
     /// In the order in which they stood.
     pub tags: Vec<(String, String)>,
     pub observation: Observation,
+    /// When it was observed, where the client says so: such a value was put together before, and stands for itself.
+    pub t_ms: Option<i64>,
+    /// The id of the container that it came from.
+    pub container: Option<String>,
+}
+
+impl Metric {
+    fn new(name: &str, tags: &[(String, String)], observation: Observation) -> Self {
+        Self { name: name.to_owned(), tags: tags.to_vec(), observation, t_ms: None, container: None }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -39,7 +52,7 @@ pub struct Packet {
     pub metrics: Vec<Metric>,
     /// Lines that could not be read.
     pub bad_lines: usize,
-    /// DogStatsD's events and service checks, which are no metrics.
+    /// DogStatsD's events and service checks, whole ones, which are no metrics.
     pub events: usize,
     pub service_checks: usize,
 }
@@ -47,26 +60,51 @@ pub struct Packet {
 /// Reads a datagram.
 pub fn parse(packet: &[u8]) -> Packet {
     let mut out = Packet::default();
-    for line in packet.split(|b| *b == b'\n') {
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
-        if line.is_empty() {
-            continue;
-        }
-        if line.starts_with(b"_e{") {
+    let mut rest = packet;
+    while !rest.is_empty() {
+        // The text of an event may hold line ends, its lengths say how far it goes.
+        let event = event_bytes(rest);
+        let from = event.unwrap_or(0);
+        let end = rest[from..].iter().position(|b| *b == b'\n').map_or(rest.len(), |at| from + at);
+        let line = rest[..end].strip_suffix(b"\r").unwrap_or(&rest[..end]);
+        rest = rest.get(end + 1..).unwrap_or_default();
+        if event.is_some() {
             out.events += 1;
-            continue;
-        }
-        if line.starts_with(b"_sc|") {
-            out.service_checks += 1;
-            continue;
-        }
-        let read = std::str::from_utf8(line).ok().and_then(|line| metrics(line, &mut out.metrics));
-        if read.is_none() || out.metrics.len() > METRICS_MAX {
+        } else if line.starts_with(b"_e{") {
             out.bad_lines += 1;
-            out.metrics.truncate(METRICS_MAX);
+        } else if line.starts_with(b"_sc|") {
+            let is_check = is_service_check(line);
+            out.service_checks += usize::from(is_check);
+            out.bad_lines += usize::from(!is_check);
+        } else if !line.is_empty() {
+            let read = std::str::from_utf8(line).ok().and_then(|line| metrics(line, &mut out.metrics));
+            if read.is_none() || out.metrics.len() > METRICS_MAX {
+                out.bad_lines += 1;
+                out.metrics.truncate(METRICS_MAX);
+            }
         }
     }
     out
+}
+
+/// How many bytes the title and text of an event take with their head, `_e{TITLE_BYTES,TEXT_BYTES}:`; `None` for what is none.
+fn event_bytes(rest: &[u8]) -> Option<usize> {
+    let inside = rest.strip_prefix(b"_e{")?;
+    let head = inside.iter().take(24).position(|b| *b == b'}')?;
+    let (title, text) = std::str::from_utf8(&inside[..head]).ok()?.split_once(',')?;
+    let (title, text): (usize, usize) = (title.parse().ok()?, text.parse().ok()?);
+    // `_e{`, `}` and `:` besides.
+    let from = head + 5;
+    let between = from.checked_add(title)?;
+    let end = between.checked_add(1)?.checked_add(text)?;
+    let is_whole = rest.get(from - 1) == Some(&b':') && rest.get(between) == Some(&b'|') && end <= rest.len();
+    (is_whole && title > 0).then_some(end)
+}
+
+/// `_sc|NAME|STATUS`, and more.
+fn is_service_check(line: &[u8]) -> bool {
+    let mut parts = line.split(|b| *b == b'|').skip(1);
+    parts.next().is_some_and(|name| !name.is_empty()) && matches!(parts.next(), Some(b"0" | b"1" | b"2" | b"3"))
 }
 
 /// Reads one line into `out`; all of its values or none.
@@ -74,33 +112,72 @@ fn metrics(line: &str, out: &mut Vec<Metric>) -> Option<()> {
     let (head, tail) = line.split_once('|').map_or((line, None), |(h, t)| (h, Some(t)));
     // The last colon-separated part is the value; DogStatsD packs several: `name:1:2:3|d`.
     let (name, values) = head.split_once(':')?;
-    let (name, inline_tags) = split_name_tags(name);
-    if name.is_empty() || name.len() > NAME_BYTES_MAX {
+    let rest = line.get(name.len() + 1..)?;
+    let (name, mut tags) = split_name_tags(name);
+    if name.is_empty() || name.len() > NAME_BYTES_MAX || !are_few(&tags) {
         return None;
     }
-    let mut tags = inline_tags;
-    let mut rate = 1.0;
     let mut sections = tail.map(|t| t.split('|')).into_iter().flatten();
     let kind = sections.next();
+    let mut found = Vec::new();
+    if is_several(kind, sections.clone()) {
+        for bit in rest.split(':') {
+            let mut parts = bit.split('|');
+            let (value, kind) = (parts.next()?, parts.next()?);
+            let rate = parts.next().map_or(Some(1.0), |part| sample_rate(part.strip_prefix('@')?))?;
+            found.push(observation(Some(kind), value, 1.0 / rate)?);
+        }
+        if found.len() > METRICS_MAX {
+            return None;
+        }
+        out.extend(found.into_iter().map(|observation| Metric::new(name, &tags, observation)));
+        return Some(());
+    }
+    let (mut rate, mut t_ms, mut container) = (1.0, None, None);
     for section in sections {
         if let Some(text) = section.strip_prefix('@') {
-            rate = text.parse::<f64>().ok().filter(|r| *r > 0.0 && *r <= 1.0)?;
+            rate = sample_rate(text)?;
         } else if let Some(text) = section.strip_prefix('#') {
             tags.extend(tag_list(text));
+        } else if let Some(text) = section.strip_prefix("c:") {
+            container = Some(text).filter(|text| (1..=NAME_BYTES_MAX).contains(&text.len()));
+        } else if let Some(text) = section.strip_prefix('T') {
+            let seconds = text.parse::<i64>().ok().filter(|seconds| *seconds > 0)?;
+            t_ms = Some(seconds.checked_mul(1_000)?);
         }
-        // Other sections (container ids, timestamps) say nothing that is kept.
+        // What later versions add (external data, the cardinality of tags) says nothing of the value.
     }
-    if tags.len() > TAGS_MAX {
+    if !are_few(&tags) {
         return None;
     }
-    let weight = 1.0 / rate;
     let packed = kind != Some("s");
-    let mut found = Vec::new();
     for text in values.split(|c| packed && c == ':') {
-        found.push(Metric { name: name.to_owned(), tags: tags.clone(), observation: observation(kind, text, weight)? });
+        found.push(observation(kind, text, 1.0 / rate)?);
     }
-    out.extend(found);
+    if found.len() > METRICS_MAX {
+        return None;
+    }
+    out.extend(found.into_iter().map(|observation| Metric {
+        t_ms,
+        container: container.map(str::to_owned),
+        ..Metric::new(name, &tags, observation)
+    }));
     Some(())
+}
+
+/// Whether a line is Etsy's `name:1|c:2|c`, each value with a type and a rate of its own.
+fn is_several<'l>(kind: Option<&str>, mut sections: impl Iterator<Item = &'l str>) -> bool {
+    kind.is_some_and(|kind| kind.contains(':'))
+        || sections.next().is_some_and(|first| first.starts_with('@') && first.contains(':'))
+}
+
+fn are_few(tags: &[(String, String)]) -> bool {
+    let bytes: usize = tags.iter().map(|(name, value)| name.len() + value.len()).sum();
+    tags.len() <= TAGS_MAX && bytes <= TAGS_BYTES_MAX
+}
+
+fn sample_rate(text: &str) -> Option<f64> {
+    text.parse::<f64>().ok().filter(|rate| *rate > 0.0 && *rate <= 1.0)
 }
 
 fn observation(kind: Option<&str>, text: &str, weight: f64) -> Option<Observation> {
@@ -133,6 +210,7 @@ fn tag_list(text: &str) -> Vec<(String, String)> {
             Some((n, v)) => (n.to_owned(), v.to_owned()),
             None => (t.to_owned(), "true".to_owned()),
         })
+        .filter(|(name, _)| !name.is_empty())
         .collect()
 }
 
@@ -177,6 +255,16 @@ mod tests {
             ("gorets:NaN|c", None),
             ("gorets:1|c|@0", None),
             ("gorets:1|c|@2", None),
+            ("gorets:1|c|T1656581400", Some(Count(1.0))),
+            ("gorets:1|c|Tsoon", None),
+            ("gorets:1|c|T0", None),
+            ("gorets:1|c|T9223372036854775807", None),
+            ("gorets:1|x:2|c", None),
+            ("_e{5,4}:tit|text", None),
+            ("_e{5}:1|c", None),
+            ("_e{18446744073709551615,1}:a|b", None),
+            ("_sc|redis|4", None),
+            ("_sc||0", None),
         ];
         for (line, expected) in cases {
             assert_eq!(one(line), expected, "{line}");
@@ -187,6 +275,8 @@ mod tests {
     fn many_lines_tags_and_packed_values() {
         let others = parse(b"_e{5,4}:title|text|#a:b\n_sc|redis|0|m:up\nx:1|c");
         assert_eq!((others.events, others.service_checks, others.bad_lines, others.metrics.len()), (1, 1, 0, 1));
+        let others = parse(b"_e{5,9}:a:1|c|b:2|c\nd:3|t:error\nx:1|c\n_e{1,1}:a|bc\n_sc|redis|up\n_e{a,1}:a|b");
+        assert_eq!((others.events, others.service_checks, others.bad_lines, others.metrics.len()), (2, 0, 2, 1));
         let packet = parse(b"a.b:1|c|#env:prod,canary\nbroken\nsize:1:2:3|d|@0.5|#x:y|c:123\nm,region=eu:4|g\n");
         assert_eq!(packet.bad_lines, 1);
         assert_eq!(packet.metrics.len(), 5);
@@ -197,13 +287,37 @@ mod tests {
         assert_eq!(metric_name("5xx"), "_5xx");
     }
 
+    #[test]
+    fn times_containers_and_what_later_versions_add() {
+        assert!(parse(b"a:1|g|#:y,,").metrics[0].tags.is_empty(), "a tag has a name");
+        for (long, lines) in [(TAGS_BYTES_MAX - 1, 1), (TAGS_BYTES_MAX, 0)] {
+            let line = format!("a:1|g|#x:{}", "y".repeat(long));
+            assert_eq!(parse(line.as_bytes()).metrics.len(), lines, "each value has all tags");
+        }
+        let packet = parse(b"a:1:2|g|#x:y|c:ci-83c0a99c|T1656581400|e:it-false|card:low|zz");
+        let [one, two] = packet.metrics.as_slice() else { panic!("{packet:?}") };
+        assert_eq!((one.t_ms, one.container.as_deref()), (Some(1_656_581_400_000), Some("ci-83c0a99c")));
+        assert_eq!((two.t_ms, &two.observation), (one.t_ms, &Observation::GaugeSet(2.0)));
+        assert_eq!(two.tags, [("x".into(), "y".into())]);
+    }
+
+    #[test]
+    fn several_values_as_etsy_writes_them() {
+        use Observation::{Count, Timing};
+        let read = |line: &str| parse(line.as_bytes()).metrics.into_iter().map(|m| m.observation).collect::<Vec<_>>();
+        assert_eq!(read("a:1|c:2|c|@0.5:-1|c"), [Count(1.0), Count(4.0), Count(-1.0)]);
+        assert_eq!(read("a:1|c|@0.5:3|ms"), [Count(2.0), Timing { ms: 3.0, weight: 1.0 }]);
+        assert!(read("a:1|c:x|c").is_empty(), "all or none");
+        assert!(read("a:1|c:2|c|#x:y").is_empty(), "tags do not go with it");
+    }
+
     proptest! {
         #[test]
         fn never_panics_and_stays_bounded(packet in proptest::collection::vec(any::<u8>(), 0..2048)) {
             prop_assert!(parse(&packet).metrics.len() <= METRICS_MAX);
         }
         #[test]
-        fn never_panics_on_near_misses(line in "[a-z:|@#,.+-]{0,20}[0-9:|cgms#@]{0,20}") {
+        fn never_panics_on_near_misses(line in "[a-z:|@#,.+-]{0,20}[0-9:|cgms#@T]{0,20}|_e[{0-9,}:|a]{0,20}") {
             parse(line.as_bytes());
         }
     }

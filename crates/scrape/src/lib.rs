@@ -13,7 +13,7 @@ mod units;
 
 pub use config::{
     Auth, ConfigError, DnsSd, Escaping, FileSd, Header, HttpClient, HttpSd, Job, Limits, Oauth2, Protocol, Proxy,
-    RecordType, ScrapeConfigs, Secret, Tls, TlsVersion, parse_config,
+    RecordType, ScrapeConfigs, Secret, Tls, TlsVersion, parse_config, parse_http_config,
 };
 pub use groups::{GROUPS_BYTES_MAX, Group, GroupError, parse_groups};
 pub use relabel::{Action, Rule, RuleShown, RuleSpec, Step, apply, steps};

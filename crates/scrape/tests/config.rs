@@ -1,8 +1,8 @@
 //! Configuration files of Prometheus: what they become, and how it is said what is wrong with one.
 
 use tenfold_scrape::{
-    Auth, DnsSd, FileSd, Header, HttpSd, Job, Oauth2, Protocol, Proxy, RecordType, ScrapeConfigs, Secret, Tls,
-    TlsVersion, parse_config,
+    Auth, DnsSd, Escaping, FileSd, Header, HttpSd, Job, Oauth2, Protocol, Proxy, RecordType, ScrapeConfigs, Secret,
+    Tls, TlsVersion, parse_config,
 };
 
 const WHOLE: &str = r#"
@@ -38,7 +38,7 @@ scrape_configs:
     target_limit: 7
     keep_dropped_targets: 3
     basic_auth: {username: ana, password_file: /etc/secret}
-    tls_config: {ca_file: ca.pem, insecure_skip_verify: true}
+    tls_config: {ca_file: ca.pem, server_name: inside, insecure_skip_verify: true}
     follow_redirects: false
     file_sd_configs: [{files: [targets/*.json, more.yml], refresh_interval: 10s}]
     http_sd_configs: [{url: "http://sd/targets", authorization: {credentials: token}}]
@@ -82,6 +82,7 @@ fn a_whole_file_is_read() {
     assert_eq!(all.keep_dropped_max, 3);
     let (username, password) = (Secret::Text("ana".into()), Secret::File("/etc/secret".into()));
     assert_eq!(all.client.auth, Some(Auth::Basic { username, password }));
+    assert_eq!(all.client.tls.server_name.as_deref(), Some("inside"));
     assert!(all.client.tls.insecure_skip_verify && !all.client.follow_redirects);
     let files = vec!["targets/*.json".to_owned(), "more.yml".to_owned()];
     assert_eq!(all.file_sd, [FileSd { files, refresh_ms: 10_000 }]);
@@ -183,6 +184,44 @@ fn inline_certificates_and_headers_are_read() {
 }
 
 #[test]
+fn names_follow_both_schemes_in_every_combination() {
+    let legacy = "metric_name_validation_scheme: legacy";
+    let utf8 = "metric_name_validation_scheme: utf8";
+    let dots = "metric_name_escaping_scheme: dots";
+    let all = "metric_name_escaping_scheme: allow-utf-8";
+    for (global, own, wanted) in [
+        ("{}", "", Ok((false, Escaping::None))),
+        ("{}", legacy, Ok((true, Escaping::Underscores))),
+        ("{}", dots, Ok((false, Escaping::Dots))),
+        (dots, "", Ok((false, Escaping::Dots))),
+        (dots, legacy, Ok((true, Escaping::Underscores))),
+        (dots, utf8, Ok((false, Escaping::None))),
+        (dots, all, Ok((false, Escaping::None))),
+        (all, legacy, Ok((true, Escaping::Underscores))),
+        (legacy, "", Ok((true, Escaping::Underscores))),
+        (legacy, dots, Ok((true, Escaping::Dots))),
+        (legacy, utf8, Ok((false, Escaping::None))),
+        (legacy, all, Err(5)),
+    ] {
+        let text = format!("global:\n  {global}\nscrape_configs:\n- job_name: a\n  {own}\n");
+        let read = parse_config(&text).map(|config| (config.jobs[0].legacy_names, config.jobs[0].escaping));
+        assert_eq!(read.map_err(|e| e.line), wanted, "{text}");
+    }
+    let both = "global:\n  metric_name_validation_scheme: legacy\n  metric_name_escaping_scheme: allow-utf-8\n";
+    assert_eq!(parse_config(both).unwrap_err().line, 3);
+}
+
+#[test]
+fn histograms_are_converted_where_a_job_or_all_say_so() {
+    let convert = |global: &str, own: &str| {
+        let text = format!("global:\n  {global}\nscrape_configs:\n- job_name: a\n  {own}\n");
+        parse_config(&text).unwrap().jobs[0].convert_histograms
+    };
+    let (on, off) = ("convert_classic_histograms_to_nhcb: true", "convert_classic_histograms_to_nhcb: false");
+    assert_eq!([convert("{}", ""), convert("{}", on), convert(on, ""), convert(on, off)], [false, true, true, false]);
+}
+
+#[test]
 fn names_are_asked_for_as_the_job_wants_them() {
     let usual = "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.9,\
                  application/openmetrics-text;version=0.0.1;q=0.8,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.7,\
@@ -272,8 +311,17 @@ fn what_is_wrong_has_its_line() {
         ),
         ("  http_sd_configs: [{url: a}]", "line 3: `url` starts with http:// or https://, not `a`"),
         (
-            "  metric_name_validation_scheme: legacy",
-            "line 3: `metric_name_validation_scheme: legacy` is not supported; names are UTF-8",
+            "  metric_name_validation_scheme: ascii",
+            "line 3: `metric_name_validation_scheme` is utf8 or legacy, not `ascii`",
+        ),
+        (
+            "  metric_name_validation_scheme: legacy\n  metric_name_escaping_scheme: allow-utf-8",
+            "line 4: `metric_name_escaping_scheme: allow-utf-8` asks for names that `metric_name_validation_scheme: legacy` \
+             refuses",
+        ),
+        (
+            "  metric_name_validation_scheme: legacy\n  relabel_configs:\n  - {target_label: a.b}",
+            "line 5: `target_label: a.b` is no name of the scheme legacy: letters, digits and _",
         ),
         ("- job_name: a", "line 3: the job `a` is there twice"),
         ("- scheme: http", "line 3: a scrape configuration has a `job_name`"),

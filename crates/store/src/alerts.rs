@@ -13,6 +13,21 @@ pub struct RuleFileRow {
     pub updated_by: String,
 }
 
+/// The routing as it was put.
+#[derive(Clone, PartialEq, Eq)]
+pub struct RoutingRow {
+    /// Without its secrets.
+    pub yaml: String,
+    /// The secrets of webhooks, which are shown to nobody: JSON, empty for none.
+    pub secrets: String,
+}
+
+impl std::fmt::Debug for RoutingRow {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RoutingRow").field("yaml", &self.yaml).finish_non_exhaustive()
+    }
+}
+
 /// One alert, the latest episode of its fingerprint.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AlertRow {
@@ -80,17 +95,17 @@ pub fn rule_file_delete(tx: &mut dyn Tx, name: &str) -> Result<bool, StoreError>
 }
 
 /// The routing as it was put; nothing when there is none.
-pub fn routing(tx: &mut dyn Tx) -> Result<Option<String>, StoreError> {
-    let row = tx.query_opt("SELECT yaml FROM alert_routing WHERE name = 'routing'", &[])?;
-    row.map(|r| r.string(0)).transpose()
+pub fn routing(tx: &mut dyn Tx) -> Result<Option<RoutingRow>, StoreError> {
+    let row = tx.query_opt("SELECT yaml, secrets FROM alert_routing WHERE name = 'routing'", &[])?;
+    row.map(|r| Ok(RoutingRow { yaml: r.string(0)?, secrets: r.string(1)? })).transpose()
 }
 
-pub fn routing_put(tx: &mut dyn Tx, yaml: &str, at: Timestamp, by: &str) -> Result<(), StoreError> {
+pub fn routing_put(tx: &mut dyn Tx, row: &RoutingRow, at: Timestamp, by: &str) -> Result<(), StoreError> {
     tx.execute(
-        "INSERT INTO alert_routing (name, yaml, updated_at, updated_by) VALUES ('routing', $1, $2, $3)
-         ON CONFLICT (name) DO UPDATE SET yaml = excluded.yaml, updated_at = excluded.updated_at,
-           updated_by = excluded.updated_by",
-        params![yaml, at, by],
+        "INSERT INTO alert_routing (name, yaml, secrets, updated_at, updated_by) VALUES ('routing', $1, $2, $3, $4)
+         ON CONFLICT (name) DO UPDATE SET yaml = excluded.yaml, secrets = excluded.secrets,
+           updated_at = excluded.updated_at, updated_by = excluded.updated_by",
+        params![&row.yaml, &row.secrets, at, by],
     )?;
     Ok(())
 }

@@ -5,6 +5,7 @@
 //! use case. Whatever [`Db::write`] has answered with `Ok` survives a kill and a power cut.
 
 pub mod agents;
+pub mod alert_inbox;
 pub mod alert_sources;
 pub mod alerts;
 pub mod chat;
@@ -28,6 +29,7 @@ pub mod page_updates;
 pub mod people;
 pub mod permits;
 pub mod push_browsers;
+pub mod schedule_calendars;
 
 mod db;
 mod engine;

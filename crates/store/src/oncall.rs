@@ -34,10 +34,11 @@ pub fn schedule_put(tx: &mut dyn Tx, name: &str, body: &str) -> Result<(), Store
     Ok(())
 }
 
-/// True when it was there. Its overrides, versions and swaps go with it.
+/// True when it was there. Its overrides, versions, swaps and what is known of its calendar go with it.
 pub fn schedule_delete(tx: &mut dyn Tx, name: &str) -> Result<bool, StoreError> {
     tx.execute("DELETE FROM schedule_versions WHERE schedule = $1", params![name])?;
     tx.execute("DELETE FROM schedule_swaps WHERE schedule = $1", params![name])?;
+    tx.execute("DELETE FROM schedule_calendars WHERE schedule = $1", params![name])?;
     tx.execute("DELETE FROM schedule_overrides WHERE schedule = $1", params![name])?;
     Ok(tx.execute("DELETE FROM schedules WHERE name = $1", params![name])? > 0)
 }

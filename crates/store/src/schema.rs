@@ -61,6 +61,9 @@ const MIGRATIONS: &[Migration] = migrations![
     "0090_outbox_parts",
     "0093_pages_by_time",
     "0097_deploy_asks",
+    "0100_schedule_calendars",
+    "0101_routing_secrets",
+    "0103_alert_inbox",
 ];
 
 /// Applies what is missing, all of it in one transaction.

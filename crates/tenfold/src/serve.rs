@@ -197,7 +197,8 @@ fn connect_ports(app: &App, config: Option<PathBuf>) -> anyhow::Result<()> {
     app.deploys.set_runner(Arc::new(tenfold_runner::GitRunner::new(data, builds, Some(parent))));
     let (plugins, starter) = (app.settings.checks.plugin_dirs.clone(), "/proc/self/exe".into());
     let looker = tenfold_runner::Looker::new(plugins, starter, app.clock.clone());
-    app.set_check_runner(Arc::new(looker.context("checks cannot be looked at")?));
+    let looker = looker.context("checks cannot be looked at")?.with_secrets(app.settings.alerts.secrets_dir.clone());
+    app.set_check_runner(Arc::new(looker));
     Ok(())
 }
 

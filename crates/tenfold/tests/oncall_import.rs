@@ -51,6 +51,12 @@ fn the_example_of_the_guide_is_taken_over() {
     let spans = preview["spans"].to_string();
     assert!(spans.contains("ana") && spans.contains("raj"), "{preview}");
 
+    let drafts = bench.dir.path().join("drafts");
+    assert_eq!(code(&bench.run(&import(file, &["--dry-run", "--sources", drafts.to_str().unwrap()]))), 0);
+    let heartbeat: Value =
+        serde_json::from_str(&std::fs::read_to_string(drafts.join("alert-sources/backup.yaml")).unwrap()).unwrap();
+    assert_eq!(heartbeat, serde_json::json!({"kind": "heartbeat", "interval": "1d"}));
+
     // The same again makes nothing twice.
     let again = json(&bench, &import(file, &["--create-people"]));
     assert_eq!(again["people"][1]["found"], "known", "{again}");
@@ -65,7 +71,7 @@ fn the_example_of_the_guide_is_taken_over() {
 
     // Each command of the guide is one the program has.
     let help = text(&bench.run(&["oncall", "import-from", "--help"]));
-    for flag in ["--dry-run", "--create-people", "--routes", "--person"] {
+    for flag in ["--dry-run", "--create-people", "--routes", "--sources", "--person"] {
         assert!(help.contains(flag) && guide.contains(flag), "{flag}: {help}");
     }
     std::fs::write(file, "{\"schedules\": [{}]}").unwrap();

@@ -34,7 +34,7 @@ use crate::{
     matcher::CompiledMatcher,
     postings::SeriesId,
     record::Tombstone,
-    select::{Settle, readers, settle},
+    select::{Settle, drop_from, readers, settle},
 };
 
 /// Milliseconds that one row covers, and the directory its blocks lie in.
@@ -78,16 +78,14 @@ impl CoarseSeries {
     pub fn read(&self, out: &mut Vec<Row>) -> Result<(), TsdbError> {
         let from = out.len();
         for reader in self.readers.iter() {
+            let begin = out.len();
             reader.rows(self.id, self.span, out)?;
+            // A row cannot be taken apart: one that holds anything deleted goes as a whole. One that was made since does not.
+            let number = reader.block.meta.number;
+            let holds = |d: &Tombstone, r: &Row| d.start <= r.t_ms && d.end > r.t_ms - self.resolution_ms;
+            drop_from(out, begin, |r| self.deleted.iter().any(|d| number < d.block && holds(d, r)));
         }
         settle(out, from, from, |r| r.t_ms, &[]);
-        // A row cannot be taken apart: one that holds anything deleted goes as a whole.
-        let gone = |r: &Row| self.deleted.iter().any(|d| d.start <= r.t_ms && d.end > r.t_ms - self.resolution_ms);
-        let mut i = 0;
-        out.retain(|r| {
-            i += 1;
-            i <= from || !gone(r)
-        });
         Ok(())
     }
 
@@ -306,6 +304,8 @@ impl Tsdb {
         let longest = RESOLUTIONS[RESOLUTIONS.len() - 1].0;
         // Rows are open at the left end; and the sample before the first is wanted for the increase.
         let (start, end) = (day + 1, day + DAY_MS);
+        // Before it is known what was deleted: what is deleted from now on is not gone from blocks with these numbers.
+        let numbers = RESOLUTIONS.map(|_| self.next_block.fetch_add(1, Ordering::Relaxed));
         let (readers, olds, order, deleted) = {
             let state = self.state.read();
             let olds: Vec<_> =
@@ -319,9 +319,8 @@ impl Tsdb {
         };
         let mut written = 0;
         for (i, (resolution, dir)) in RESOLUTIONS.iter().enumerate() {
-            let number = self.next_block.fetch_add(1, Ordering::Relaxed);
             let dir = self.dir.join(dir);
-            let mut writer = BlockWriter::create(&*self.fs, &dir, (day, end), number, 8)?;
+            let mut writer = BlockWriter::create(&*self.fs, &dir, (day, end), numbers[i], 8)?;
             for part in order.chunks(LOCKED_SERIES_MAX) {
                 for (_, id) in part {
                     let (mut points, mut histograms, mut settle) = (Vec::new(), Vec::new(), Settle::default());
@@ -339,14 +338,17 @@ impl Tsdb {
                     let mut made = rows(before, &points[first..], *resolution);
                     let mut old = Vec::new();
                     for reader in &olds[i] {
+                        let begin = old.len();
                         if let Err(e) = reader.rows(*id, (start, end), &mut old) {
                             writer.abandon()?;
                             return Err(e);
                         }
+                        // What was deleted must not come back under the number of a block written after it.
+                        let number = reader.block.meta.number;
+                        let holds = |d: &Tombstone, r: &Row| d.start <= r.t_ms && d.end > r.t_ms - resolution;
+                        let list = deleted.get(id).map_or(&[][..], Vec::as_slice);
+                        drop_from(&mut old, begin, |r| list.iter().any(|d| number < d.block && holds(d, r)));
                     }
-                    // What was deleted must not come back under the number of a block written after it.
-                    let gone = |d: &Tombstone, r: &Row| d.start <= r.t_ms && d.end > r.t_ms - resolution;
-                    old.retain(|r| !deleted.get(id).is_some_and(|list| list.iter().any(|d| gone(d, r))));
                     if !old.is_empty() {
                         // Of two the one that saw more samples stands: they may be gone by now.
                         made.append(&mut old);

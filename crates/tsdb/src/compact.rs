@@ -95,7 +95,9 @@ impl Tsdb {
             return Err(e);
         }
         self.put_labels(&mut writer);
-        let sources: Vec<u64> = inputs.iter().map(|b| b.meta.number).collect();
+        let mut sources: Vec<u64> = inputs.iter().map(|b| b.meta.number).collect();
+        let first = inputs.iter().map(|b| b.rank()).min().filter(|first| !sources.contains(first));
+        sources.extend(first);
         let output = writer.finish(&sources)?;
         {
             let mut state = self.state.write();

@@ -1,7 +1,7 @@
 //! The store as its owner sees it: open, flush, count.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -14,6 +14,7 @@ use serde::Serialize;
 
 use crate::{
     block::Block,
+    checkpoint::Base,
     coarse::{RESOLUTIONS, read_again},
     created::Created,
     error::{FLUSH_NAMES, TsdbError},
@@ -39,6 +40,13 @@ pub struct Tsdb {
     /// The set of blocks or of series changed since the last checkpoint.
     pub(crate) checkpoint_due: AtomicBool,
     pub(crate) checkpoint_bytes: AtomicU64,
+    /// Of the addition beside it; 0 without one.
+    pub(crate) addition_bytes: AtomicU64,
+    /// What the last checkpoint holds, when additions to it can be written. Held by whatever changes memory otherwise than by
+    /// appending, and by whoever writes it down; taken after `maintenance`.
+    pub(crate) base: Mutex<Option<Base>>,
+    /// Runs in memory that made no sense and were dropped.
+    pub(crate) damaged_runs: AtomicU64,
     /// The number of the next block.
     pub(crate) next_block: AtomicU64,
     /// A flush failed: what is on the disk is unknown, and nothing more is taken.
@@ -70,9 +78,15 @@ pub(crate) struct State {
     pub exemplars: usize,
     /// Series whose labels the log does not hold yet.
     pub unlogged: Vec<SeriesId>,
+    /// While the log is read: numbers of series whose labels are known under another one.
+    pub renumbered: HashMap<SeriesId, SeriesId>,
     pub staged: Staged,
     pub frames: Vec<u8>,
     pub batch: u32,
+    /// How often anything but appending changed what is in memory.
+    pub shrunk: u64,
+    /// Somebody met a run that makes no sense.
+    pub suspect: Arc<AtomicBool>,
 }
 
 /// What was found at the start.
@@ -103,7 +117,7 @@ pub struct BlockStatus {
     pub samples: u64,
     pub series: u64,
     pub bytes: u64,
-    /// Numbers of the blocks it was merged from.
+    /// Numbers of the blocks it was merged from, and of the first that is in it.
     pub sources: Vec<u64>,
 }
 
@@ -123,7 +137,7 @@ pub struct Stats {
     /// Of the blocks of rows.
     pub coarse_bytes: u64,
     pub wal_segment_bytes: u64,
-    /// The whole log: every segment since the last checkpoint, and that checkpoint.
+    /// The whole log: the last checkpoint, the addition to it, and every segment since.
     pub wal_bytes: u64,
     pub tombstones: usize,
     pub appended_total: u64,
@@ -148,7 +162,8 @@ impl Tsdb {
             std::io::ErrorKind::WouldBlock => TsdbError::Locked { path: dir.into() },
             _ => TsdbError::io("lock", dir)(e),
         })?;
-        let Opened { state, report, next_block, checkpoint_bytes, damaged_checkpoint, known } = open_parts(&fs, dir)?;
+        let opened = open_parts(&fs, dir)?;
+        let Opened { state, report, next_block, checkpoint_bytes, addition_bytes, damaged_checkpoint, known } = opened;
         let fenced = state.wal.fenced();
         let store = Self {
             options,
@@ -158,6 +173,9 @@ impl Tsdb {
             maintenance: Mutex::new(()),
             checkpoint_due: AtomicBool::new(!known || damaged_checkpoint),
             checkpoint_bytes: AtomicU64::new(checkpoint_bytes),
+            addition_bytes: AtomicU64::new(addition_bytes),
+            base: Mutex::new(None),
+            damaged_runs: AtomicU64::new(0),
             next_block: AtomicU64::new(next_block),
             fenced,
             appended: AtomicU64::new(0),
@@ -209,6 +227,22 @@ impl Tsdb {
             self.fs.sync_dir(dir).map_err(TsdbError::io(FLUSH_NAMES, dir))?;
         }
         done
+    }
+
+    /// Removes files of blocks that are none of the store's: their names did not reach the disk for sure, and whatever is in them
+    /// is in memory or in other blocks. Has all names flushed, as a start does.
+    pub(crate) fn remove_strangers(&self) -> Result<(), TsdbError> {
+        let known: HashSet<PathBuf> = self.state.read().all_blocks().map(|b| b.path.clone()).collect();
+        let [fine, hours] = RESOLUTIONS.map(|(_, name)| self.dir.join(name));
+        for dir in [self.dir.join("blocks"), fine, hours, self.dir.join("wal"), self.dir.clone()] {
+            for path in self.fs.list(&dir).map_err(TsdbError::io("list", &dir))? {
+                if path.extension().is_some_and(|e| e == "blk") && !known.contains(&path) {
+                    self.fs.remove(&path).map_err(TsdbError::io("remove", &path))?;
+                }
+            }
+            self.fs.sync_dir(&dir).map_err(TsdbError::io(FLUSH_NAMES, &dir))?;
+        }
+        Ok(())
     }
 
     /// What the series in memory and the index take, roughly, in bytes. Walks over all of them: not for every scrape.

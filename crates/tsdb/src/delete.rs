@@ -62,8 +62,9 @@ impl Tsdb {
             count += 1;
         }
         if count > 0 {
+            let mut base = self.base.lock();
             self.forget_series();
-            self.write_checkpoint()?;
+            self.write_checkpoint(&mut base)?;
         }
         Ok(count)
     }

@@ -7,10 +7,14 @@ use crate::{
     gorilla::{Appender, Chunk},
     histograms::{HistogramChunk, RUN_HISTOGRAMS_MAX, forget_hint, runs},
     postings::SeriesId,
+    record::Kept,
 };
 
 /// A run is closed at this many samples: short queries need not decode more, and a run's fixed bytes stay few.
 const RUN_SAMPLES_MAX: u32 = 120;
+/// Of [`HeadSeries::reached`]: a run that is not closed has fewer samples than these bits count.
+const REACHED_SAMPLES_BITS: u32 = 8;
+const REACHED_RUNS_BITS: u32 = 32 - REACHED_SAMPLES_BITS;
 /// So many samples of one series that came late are put in place together.
 const LATE_AT_ONCE: usize = 8;
 
@@ -70,20 +74,31 @@ impl HeadSlice {
             && self.late.is_empty()
             && self.late_histograms.is_empty()
     }
-    /// Appends the samples in order of the time, both kinds.
+    /// Appends the samples in order of the time, both kinds. How many runs make no sense and were left out: for those that
+    /// came from a checkpoint only its checksum speaks.
     pub fn read_in_order(
         &self,
         (start, end): (i64, i64),
         floats: &mut Vec<Point>,
         histograms: &mut Vec<HistogramPoint>,
-    ) {
+    ) -> usize {
+        let mut damaged = 0;
         for chunk in &self.chunks {
-            chunk.decode_range(start, end, floats).expect("runs in memory were encoded by this process");
+            let from = floats.len();
+            if chunk.decode_range(start, end, floats).is_none() {
+                floats.truncate(from);
+                damaged += 1;
+            }
         }
         for chunk in &self.histograms {
-            chunk.decode_range(start, end, histograms).expect("runs in memory were encoded by this process");
+            let from = histograms.len();
+            if chunk.decode_range(start, end, histograms).is_none() {
+                histograms.truncate(from);
+                damaged += 1;
+            }
         }
         histograms.extend_from_slice(&self.open_histograms);
+        damaged
     }
     /// Appends the samples that came late, both kinds.
     pub fn read_late(&self, floats: &mut Vec<Point>, histograms: &mut Vec<HistogramPoint>) {
@@ -128,6 +143,42 @@ impl HeadSeries {
     }
     pub fn restore_last(&mut self, last: Option<Point>) {
         self.last = last;
+    }
+    /// Closed runs behind the first so many, and the one that still grows.
+    pub fn runs_behind(&self, kept: usize) -> (&[Chunk], Option<Chunk>) {
+        (self.sealed.get(kept..).unwrap_or_default(), self.open.chunk())
+    }
+    /// How far its floats have come: closed runs and samples behind them, which only grow while nothing is dropped. The upper
+    /// bits are the runs; too many for them count as none.
+    pub fn reached(&self) -> u32 {
+        match u32::try_from(self.sealed.len()) {
+            Ok(runs) if runs < 1 << REACHED_RUNS_BITS => runs << REACHED_SAMPLES_BITS | self.open.count,
+            _ => 0,
+        }
+    }
+    /// The closed runs of what was [`Self::reached`].
+    pub fn reached_runs(reached: u32) -> usize {
+        (reached >> REACHED_SAMPLES_BITS) as usize
+    }
+    /// Takes over what an addition has: the runs behind those that stay, and all that is not in closed runs.
+    pub fn replace_behind(&mut self, kept: Kept, since: Self) {
+        self.open = Appender::default();
+        self.sealed.truncate(kept.floats);
+        // After damage there may be a run that was still open in the checkpoint and is part of one here.
+        match self.sealed.last().map(|c| c.max_t) {
+            None => self.sealed = since.sealed,
+            Some(end) => self.sealed.extend(since.sealed.into_iter().filter(|c| c.min_t > end)),
+        }
+        self.last = since.last.or(self.last);
+        let Some(mut since) = since.extra else { return };
+        if let Some(known) = self.extra.take() {
+            let mut histograms = known.histograms;
+            histograms.truncate(kept.histograms);
+            let end = histograms.last().map(|c| c.max_t);
+            histograms.extend(since.histograms.into_iter().filter(|c| end.is_none_or(|end| c.min_t > end)));
+            since.histograms = histograms;
+        }
+        self.extra = Some(since);
     }
     /// Keeps a sample that came late. One that has the instant of an earlier one is dropped: the first stands.
     pub fn push_late(&mut self, point: Point) {
@@ -260,42 +311,78 @@ impl HeadSeries {
         all.iter().filter(move |e| (start..=end).contains(&e.t_ms))
     }
     /// Drops every sample in order before `t_ms`, and of the late ones those that were `written` to a block.
-    pub fn drop_before(&mut self, t_ms: i64, written: &LateTimes) {
+    /// How many runs went as a whole, since they make no sense.
+    pub fn drop_before(&mut self, t_ms: i64, written: &LateTimes) -> usize {
+        let mut damaged = 0;
         if self.min_t().is_some_and(|t| t < t_ms) {
-            self.drop_floats_before(t_ms);
+            damaged += self.drop_floats_before(t_ms);
         }
-        let Some(extra) = &mut self.extra else { return };
+        let Some(extra) = &mut self.extra else { return damaged };
         extra.late.retain(|p| written.floats.binary_search(&p.t_ms).is_err());
         extra.late_histograms.retain(|h| written.histograms.binary_search(&h.t_ms).is_err());
         let kept = extra.histograms.partition_point(|c| c.max_t < t_ms);
         extra.histograms.drain(..kept);
         if let Some(first) = extra.histograms.first_mut().filter(|c| c.min_t < t_ms) {
             let mut points = Vec::new();
-            first.decode_range(t_ms, i64::MAX, &mut points).expect("runs in memory were encoded by this process");
-            first.clone_from(&HistogramChunk::encode(&points).expect("its newest sample stays"));
+            let whole = first.decode_range(t_ms, i64::MAX, &mut points);
+            match whole.and_then(|()| HistogramChunk::encode(&points)) {
+                Some(left) => *first = left,
+                None => {
+                    extra.histograms.remove(0);
+                    damaged += 1;
+                }
+            }
         }
         extra.open_histograms.retain(|p| p.t_ms >= t_ms);
         extra.exemplars.retain(|e| e.t_ms >= t_ms);
+        damaged
     }
-    fn drop_floats_before(&mut self, t_ms: i64) {
+    /// Drops the runs that make no sense; how many those were.
+    pub fn drop_damaged(&mut self) -> usize {
+        let (mut points, mut histograms) = (Vec::new(), Vec::new());
+        let before = self.sealed.len();
+        self.sealed.retain(|c| {
+            points.clear();
+            c.decode_range(i64::MIN, i64::MAX, &mut points).is_some()
+        });
+        let mut dropped = before - self.sealed.len();
+        if let Some(extra) = &mut self.extra {
+            let before = extra.histograms.len();
+            extra.histograms.retain(|c| {
+                histograms.clear();
+                c.decode_range(i64::MIN, i64::MAX, &mut histograms).is_some()
+            });
+            dropped += before - extra.histograms.len();
+        }
+        dropped
+    }
+    fn drop_floats_before(&mut self, t_ms: i64) -> usize {
+        let mut damaged = 0;
         let gone = self.sealed.partition_point(|c| c.max_t < t_ms);
         self.sealed.drain(..gone);
         self.sealed.shrink_to_fit();
         if let Some(first) = self.sealed.first_mut().filter(|c| c.min_t < t_ms) {
             let mut points = Vec::new();
-            first.decode_range(t_ms, i64::MAX, &mut points).expect("runs in memory were encoded by this process");
-            first.clone_from(&Chunk::encode(&points).expect("its newest sample stays"));
+            let whole = first.decode_range(t_ms, i64::MAX, &mut points);
+            match whole.and_then(|()| Chunk::encode(&points)) {
+                Some(left) => *first = left,
+                None => {
+                    self.sealed.remove(0);
+                    damaged += 1;
+                }
+            }
         }
         if self.open.first_t().is_some_and(|t| t < t_ms) {
             let open = std::mem::take(&mut self.open);
             let mut points = Vec::new();
             if let Some(chunk) = open.chunk() {
-                chunk.decode_range(t_ms, i64::MAX, &mut points).expect("runs in memory were encoded by this process");
+                chunk.decode_range(t_ms, i64::MAX, &mut points).expect("a run that grows was encoded by this process");
             }
             for point in points {
                 self.open.push(point);
             }
         }
+        damaged
     }
 }
 
@@ -328,6 +415,10 @@ impl Head {
     pub fn get_mut(&mut self, slot: u32) -> &mut HeadSeries {
         &mut self.series[slot as usize]
     }
+    /// All of them, by place.
+    pub fn all_mut(&mut self) -> &mut [HeadSeries] {
+        &mut self.series
+    }
     /// One more than the highest place.
     pub fn end(&self) -> u32 {
         self.series.len() as u32
@@ -351,6 +442,61 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+
+    /// A run of a checkpoint that says nothing, though its checksum fits.
+    fn senseless(min_t: i64, max_t: i64) -> Chunk {
+        Chunk { min_t, max_t, count: 90, bytes: vec![0xff; 20].into() }
+    }
+
+    #[test]
+    fn a_run_that_makes_no_sense_is_left_out_and_dropped() {
+        let mut series = HeadSeries::new(1);
+        series.restore(senseless(0, 90));
+        (100..400).for_each(|t| series.push(Point::new(t, 1.0)));
+        let bytes: std::sync::Arc<[u8]> = vec![0xff; 20].into();
+        series.extra_mut().histograms.push(HistogramChunk { min_t: 0, max_t: 90, count: 90, bytes });
+        let (mut floats, mut histograms) = (Vec::new(), Vec::new());
+        let slice = series.slice(i64::MIN, i64::MAX);
+        assert_eq!(slice.read_in_order((i64::MIN, i64::MAX), &mut floats, &mut histograms), 2);
+        assert_eq!((floats.len(), histograms.len()), (300, 0));
+        // What is before an instant goes, though the run cannot be taken apart.
+        let mut cut = HeadSeries::new(1);
+        cut.restore(senseless(0, 90));
+        cut.extra_mut().histograms.clone_from(&series.extra.as_ref().unwrap().histograms);
+        assert_eq!(cut.drop_before(50, &LateTimes::default()), 2);
+        assert!(cut.is_empty());
+        assert_eq!((series.drop_damaged(), series.drop_damaged()), (2, 0));
+        assert_eq!(series.sample_count(), 300);
+    }
+
+    #[test]
+    fn what_an_addition_has_stands_behind_what_its_checkpoint_has() {
+        let mut series = HeadSeries::new(1);
+        (0..300).for_each(|t| series.push(Point::new(t, t as f64)));
+        let read = |put: &dyn Fn(&mut Vec<u8>)| {
+            let (mut bytes, mut found) = (Vec::new(), HeadSeries::new(1));
+            put(&mut bytes);
+            crate::record::read_head(&bytes, |series| found = series).unwrap();
+            found
+        };
+        let (reached, before) = (series.reached(), read(&|out| crate::record::put_head(out, &series)));
+        let kept = Kept { floats: HeadSeries::reached_runs(reached), histograms: 0 };
+        assert_eq!(kept.floats, 2);
+        (300..700).for_each(|t| series.push(Point::new(t, t as f64)));
+        assert!(series.reached() > reached);
+        let mut bytes = Vec::new();
+        crate::record::put_since(&mut bytes, &series, kept);
+        let mut restored = HeadSeries::new(1);
+        restored.replace_behind(Kept::default(), before);
+        crate::record::read_since(&bytes, |kept, since| restored.replace_behind(kept, since)).unwrap();
+        let points = |series: &HeadSeries| {
+            let mut points = Vec::new();
+            series.slice(i64::MIN, i64::MAX).read_in_order((i64::MIN, i64::MAX), &mut points, &mut Vec::new());
+            points
+        };
+        assert_eq!(points(&restored), points(&series));
+        assert_eq!((points(&restored).len(), restored.last()), (700, series.last()));
+    }
 
     #[test]
     fn many_late_samples_at_once_are_kept_as_one_by_one() {

@@ -70,6 +70,7 @@ impl Tsdb {
     fn import_all(&self, batch: &[SeriesWrite<'_>], now_ms: i64) -> Result<AppendReport, TsdbError> {
         // Neither blocks nor series change hands meanwhile.
         let one_at_a_time = self.maintenance.lock();
+        let base = self.base.lock();
         let closed = self.close_old_time(now_ms)?;
         let mut report = AppendReport::default();
         let mut newer = Vec::new();
@@ -80,7 +81,7 @@ impl Tsdb {
             self.write_imported((start, (start + self.options.block_ms).min(closed)), parts)?;
         }
         self.checkpoint_due.store(true, Ordering::Relaxed);
-        drop(one_at_a_time);
+        drop((base, one_at_a_time));
         if !newer.is_empty() {
             let writes: Vec<_> = newer
                 .iter()

@@ -14,26 +14,15 @@ use roaring::RoaringBitmap;
 use tenfold_types::{Labels, Matcher, MatcherOp};
 
 use crate::{
+    entries::{Entries, Entry, NO_SLOT},
     matcher::CompiledMatcher,
     patterns::{Matched, Patterns, WORTH_KEEPING},
     postings::{Postings, SeriesId},
     symbols::{Symbol, Symbols},
 };
 
-/// No place in the head.
-pub(crate) const NO_SLOT: u32 = u32::MAX;
-
-#[derive(Clone, Copy)]
-struct Entry {
-    /// The first of its labels in `pairs`.
-    at: u32,
-    /// How many; 0 for a number that no longer stands for a series.
-    len: u32,
-    /// Its place in the head.
-    slot: u32,
-}
-
-const GONE: Entry = Entry { at: 0, len: 0, slot: NO_SLOT };
+/// The first number that no series gets: places in the head that are free have the last of all.
+pub(crate) const ID_END_MAX: SeriesId = SeriesId::MAX - 1;
 
 #[derive(Default)]
 pub(crate) struct LabelEntry {
@@ -49,7 +38,7 @@ const ONE_BY_ONE: u64 = 4;
 #[derive(Default)]
 pub(crate) struct Index {
     pub symbols: Symbols,
-    entries: Vec<Entry>,
+    entries: Entries,
     pairs: Vec<(Symbol, Symbol)>,
     /// Labels in `pairs` that no series uses any more.
     dead_pairs: usize,
@@ -66,13 +55,11 @@ impl Index {
     }
     /// One more than the highest number ever given.
     pub fn id_end(&self) -> u32 {
-        self.entries.len() as u32
+        self.entries.end()
     }
     /// Numbers below this are taken, whether their series are known or not.
     pub fn reserve_ids(&mut self, end: u32) {
-        if end as usize > self.entries.len() {
-            self.entries.resize(end as usize, GONE);
-        }
+        self.entries.reserve(end.min(ID_END_MAX));
     }
     /// Heap bytes, roughly.
     pub fn bytes(&self) -> usize {
@@ -83,7 +70,7 @@ impl Index {
             .sum();
         let sets: usize = self.labels.values().flat_map(|l| l.values.values()).map(Postings::heap_bytes).sum();
         self.symbols.bytes()
-            + self.entries.capacity() * size_of::<Entry>()
+            + self.entries.bytes()
             + self.pairs.capacity() * 8
             + self.table.allocation_size()
             + values
@@ -123,7 +110,7 @@ impl Index {
                 .all(|((n, v), (name, value))| self.symbols.get(*v) == *value && self.symbols.get(*n) == *name)
     }
     pub fn pairs(&self, id: SeriesId) -> &[(Symbol, Symbol)] {
-        let e = self.entries.get(id as usize).copied().unwrap_or(GONE);
+        let e = self.entries.get(id);
         &self.pairs[e.at as usize..(e.at + e.len) as usize]
     }
     pub fn texts(&self, id: SeriesId) -> impl Iterator<Item = (&str, &str)> {
@@ -133,13 +120,13 @@ impl Index {
         Labels::from_pairs(self.texts(id))
     }
     pub fn is_live(&self, id: SeriesId) -> bool {
-        self.entries.get(id as usize).is_some_and(|e| e.len > 0)
+        self.entries.get(id).len > 0
     }
     pub fn slot(&self, id: SeriesId) -> Option<u32> {
-        self.entries.get(id as usize).map(|e| e.slot).filter(|s| *s != NO_SLOT)
+        Some(self.entries.get(id).slot).filter(|s| *s != NO_SLOT)
     }
     pub fn set_slot(&mut self, id: SeriesId, slot: u32) {
-        self.entries[id as usize].slot = slot;
+        self.entries.set_slot(id, slot);
     }
     /// Series of one metric stand together in a block, in the order they came.
     pub fn block_order(&self, id: SeriesId) -> (Symbol, SeriesId) {
@@ -164,7 +151,7 @@ impl Index {
         if let Some(known) = self.table.find(hash, |known| self.pairs(*known) == labels) {
             return if *known == id { Ok(()) } else { Err(Some(*known)) };
         }
-        if self.is_live(id) {
+        if self.is_live(id) || id >= ID_END_MAX {
             return Err(None);
         }
         let at = self.pairs.len();
@@ -173,9 +160,8 @@ impl Index {
         Ok(())
     }
     fn enter(&mut self, id: SeriesId, at: usize, hash: u64) {
-        self.reserve_ids(id + 1);
         let len = self.pairs.len() - at;
-        self.entries[id as usize] = Entry { at: at as u32, len: len as u32, slot: NO_SLOT };
+        self.entries.set(id, Entry { at: at as u32, len: len as u32, slot: NO_SLOT });
         for (name, value) in &self.pairs[at..] {
             let label = self.labels.entry(*name).or_default();
             label.all.insert(id);
@@ -203,9 +189,10 @@ impl Index {
             if let Ok(entry) = self.table.find_entry(hash, |other| *other == id) {
                 entry.remove();
             }
-            self.dead_pairs += self.entries[id as usize].len as usize;
-            self.entries[id as usize] = GONE;
+            self.dead_pairs += self.entries.get(id).len as usize;
+            self.entries.clear(id);
         }
+        self.entries.give_back();
         self.live -= &gone;
         let live = &self.live;
         self.labels.retain(|_, label| {
@@ -234,7 +221,7 @@ impl Index {
             }
             let hash = fresh.hash(texts.iter().copied());
             fresh.enter(id, at, hash);
-            fresh.entries[id as usize].slot = self.entries[id as usize].slot;
+            fresh.entries.set_slot(id, self.entries.get(id).slot);
         }
         *self = fresh;
     }

@@ -5,7 +5,8 @@
 //! that a killed process loses nothing; [`Tsdb::sync`] makes them survive a power cut. Recent samples live in memory
 //! (the head) as coded runs; [`Tsdb::maintain`] cuts the older ones into immutable block files, merges those into larger
 //! ones, and drops what is past the retention. One index, in memory, leads from labels to series for head and blocks
-//! alike; a checkpoint file keeps it, so that a start reads neither the log before it nor the blocks.
+//! alike; a checkpoint file keeps it, so that a start reads neither the log before it nor the blocks, and additions to the
+//! checkpoint keep the log short in between ([`Tsdb::shorten_log`]).
 //!
 //! This crate never asks for the time (instants come in as arguments), never evaluates a query and never talks to a
 //! network. A damaged file is set aside in `quarantine/` and reported, and what can be read of it is kept; it is never a
@@ -22,6 +23,7 @@ mod compact;
 mod created;
 mod db;
 mod delete;
+mod entries;
 mod error;
 mod fs;
 mod gorilla;
@@ -33,9 +35,11 @@ mod maintain;
 mod matcher;
 mod open;
 mod options;
+mod packed;
 mod patterns;
 mod postings;
 mod record;
+mod replay;
 mod retention;
 mod select;
 mod symbols;
@@ -71,6 +75,7 @@ pub fn decode_anything(bytes: &[u8]) {
     let _ = record::read_tombstones(rest, |_, _| {});
     let _ = record::read_symbol_series(rest, |_, _| Some(()));
     let _ = record::read_head(rest, |_| {});
+    let _ = record::read_since(rest, |_, _| {});
     let _ = created::read_marks(rest, |_| {});
 }
 
@@ -92,7 +97,7 @@ mod tests {
         series.push_late_histogram(HistogramPoint { t_ms: 9, histogram });
         let exemplar = Exemplar { labels: Labels::from_pairs([("a", "b")]), value: 1.0, t_ms: 5 };
         series.extra_mut().exemplars.push(exemplar.clone());
-        let mut out = vec![Vec::new(); 5];
+        let mut out = vec![Vec::new(); 6];
         crate::record::put_head(&mut out[0], &series);
         crate::record::put_exemplar(&mut out[1], 3, &exemplar);
         crate::record::put_series(&mut out[2], 3, [("a", "b")].into_iter());
@@ -100,6 +105,7 @@ mod tests {
         crate::coarse::put_rows(&mut out[3], &rows, 4);
         let values: Vec<f64> = (0..200).map(|i| f64::from(i).sin()).collect();
         crate::column::put_values(&mut out[4], &values, 4);
+        crate::record::put_since(&mut out[5], &series, crate::record::Kept::default());
         out
     }
 
@@ -107,7 +113,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(2000))]
         #[test]
         fn decoders_stand_anything(
-            which in 0usize..5,
+            which in 0usize..6,
             flips in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..6),
             rows in any::<u8>(),
             noise in prop::collection::vec(any::<u8>(), 0..40),

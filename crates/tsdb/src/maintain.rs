@@ -35,6 +35,8 @@ pub struct MaintainReport {
     pub checkpointed: bool,
     /// Damaged blocks, moved aside; what could still be read of them was written anew.
     pub quarantined: Vec<PathBuf>,
+    /// Runs of samples in memory that made no sense, dropped: a checkpoint's bytes are vouched for by a checksum alone.
+    pub damaged_runs: u64,
 }
 
 /// What one series gives to a block.
@@ -60,25 +62,33 @@ impl Tsdb {
         self.drop_too_large(&mut report)?;
         self.drop_too_old(now_ms, &mut report)?;
         self.mark_created(now_ms)?;
-        let cut = self.cut_closed(now_ms, &mut report)?;
+        let damaged_before = self.damaged_runs.load(Ordering::Relaxed);
+        let cut = {
+            let _base = self.base.lock();
+            self.drop_damaged_runs();
+            self.cut_closed(now_ms, &mut report)
+        };
+        report.damaged_runs = self.damaged_runs.load(Ordering::Relaxed) - damaged_before;
+        let cut = cut?;
         self.drop_blocks(now_ms, &mut report)?;
-        // A block that the disk cannot read any more must not keep the log from being shortened.
+        // Merging takes minutes: others may shorten the log meanwhile. A block that the disk cannot read any more must not
+        // keep it from being shortened here.
         let rewritten = self.rewrite_blocks(now_ms, &mut report);
         if rewritten.as_ref().is_err_and(TsdbError::is_names_lost) {
             // A block that was to go may come back with the power: what was deleted of it is not forgotten.
             return rewritten.map(|()| report);
         }
+        let mut base = self.base.lock();
         let changed = report.blocks_written + report.blocks_merged + report.blocks_dropped > 0;
         if cut || changed {
             report.series_forgotten = self.forget_series();
             self.checkpoint_due.store(true, Ordering::Relaxed);
         }
-        let replay = self.state.read().wal.replay_bytes();
         let half = self.checkpoint_bytes.load(Ordering::Relaxed) / 2;
-        // Where it fails each time there is not a checkpoint each time.
-        let allowed = if rewritten.is_err() { half } else { self.options.replay_bytes_max.max(half) };
-        if self.checkpoint_due.load(Ordering::Relaxed) || replay > allowed {
-            self.write_checkpoint()?;
+        // Where it fails each time nothing is written each time.
+        let failed_and_long = rewritten.is_err() && self.state.read().wal.replay_bytes() > half;
+        if self.checkpoint_due.load(Ordering::Relaxed) || failed_and_long || self.is_log_long() {
+            self.write_down(&mut base)?;
             report.checkpointed = true;
         }
         rewritten.map(|()| report)
@@ -106,6 +116,23 @@ impl Tsdb {
             report.blocks_written += self.cut_late()?;
         }
         Ok(cut)
+    }
+
+    /// Drops runs in memory that make no sense, when somebody met one.
+    fn drop_damaged_runs(&self) {
+        let suspect = self.state.read().suspect.clone();
+        if !suspect.swap(false, Ordering::Relaxed) {
+            return;
+        }
+        let end = self.state.read().head.end();
+        for from in (0..end).step_by(LOCKED_SERIES_MAX) {
+            let mut state = self.state.write();
+            state.shrunk += 1;
+            let slots = from..end.min(from + LOCKED_SERIES_MAX as u32);
+            let dropped: usize = slots.map(|slot| state.head.get_mut(slot).drop_damaged()).sum();
+            self.damaged_runs.fetch_add(dropped as u64, Ordering::Relaxed);
+        }
+        self.checkpoint_due.store(true, Ordering::Relaxed);
     }
 
     fn next_cut(&self, now_ms: i64) -> Option<(i64, i64)> {
@@ -183,7 +210,8 @@ impl Tsdb {
             histograms.clear();
             let mut settle = Settle::default();
             if order {
-                slice.read_in_order((start, end), &mut floats, &mut histograms);
+                let damaged = slice.read_in_order((start, end), &mut floats, &mut histograms);
+                self.damaged_runs.fetch_add(damaged as u64, Ordering::Relaxed);
                 settle.source(&mut floats, &mut histograms);
             }
             slice.read_late(&mut floats, &mut histograms);
@@ -250,6 +278,7 @@ impl Tsdb {
     pub(crate) fn forget_series(&self) -> usize {
         let mut state = self.state.write();
         let state = &mut *state;
+        state.shrunk += 1;
         let mut keep = RoaringBitmap::new();
         for slot in 0..state.head.end() {
             let series = state.head.get(slot);
@@ -257,7 +286,7 @@ impl Tsdb {
                 continue;
             }
             if series.is_empty() {
-                state.index.set_slot(series.id, crate::index::NO_SLOT);
+                state.index.set_slot(series.id, crate::entries::NO_SLOT);
                 state.head.remove(slot);
             } else {
                 keep.insert(series.id);
@@ -276,10 +305,12 @@ impl Tsdb {
 
 impl State {
     fn drop_before(&mut self, slot: u32, t_ms: i64, written: &LateTimes) {
+        self.shrunk += 1;
         let series = self.head.get_mut(slot);
         let exemplars = |s: &crate::head::HeadSeries| s.extra.as_ref().map_or(0, |e| e.exemplars.len());
         let before = exemplars(series);
-        series.drop_before(t_ms, written);
+        // Runs that make no sense were counted when they were to be written.
+        let _counted = series.drop_before(t_ms, written);
         let after = exemplars(series);
         self.exemplars = self.exemplars.saturating_sub(before - after);
     }

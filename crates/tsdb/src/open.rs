@@ -1,4 +1,4 @@
-//! Opening a directory: blocks, the checkpoint, then the log since.
+//! Opening a directory: blocks, the checkpoint and the addition to it, then the log since.
 
 use std::{
     collections::HashMap,
@@ -14,15 +14,13 @@ use crate::{
     db::{OpenReport, State, quarantine},
     error::{FLUSH_NAMES, TsdbError},
     fs::Fs,
-    head::{Head, LateTimes},
+    head::{Head, HeadSeries, LateTimes},
     index::Index,
-    record::{
-        Kind, read_exemplars, read_head, read_histograms, read_samples, read_series, read_symbol_series,
-        read_tombstones,
-    },
+    record::{Kept, Kind, read_head, read_series, read_since, read_symbol_series, read_tombstones},
+    replay::{Replay, joined, know_series, know_tombstone, threads},
     symbols::Symbol,
-    wal::{Part, Wal, read_part, replay_order},
-    write::{Replay, Staged},
+    wal::{Part, PartKind, Payload, Wal, read_part, replay_order},
+    write::Staged,
 };
 
 pub(crate) struct Opened {
@@ -30,6 +28,7 @@ pub(crate) struct Opened {
     pub report: OpenReport,
     pub next_block: u64,
     pub checkpoint_bytes: u64,
+    pub addition_bytes: u64,
     pub damaged_checkpoint: bool,
     /// The checkpoint knew every block.
     pub known: bool,
@@ -75,19 +74,28 @@ pub(crate) fn open_parts(fs: &Arc<dyn Fs>, dir: &Path) -> Result<Opened, TsdbErr
         wal,
         exemplars: 0,
         unlogged: Vec::new(),
+        renumbered: HashMap::new(),
         staged: Staged::default(),
         frames: Vec::new(),
         batch: 0,
+        shrunk: 0,
+        suspect: Arc::default(),
     };
     let mut checkpoint = Checkpoint::default();
-    let (mut checkpoint_bytes, mut damaged_checkpoint) = (0, false);
-    if let Some(part) = parts.first().filter(|p| p.checkpoint) {
-        checkpoint_bytes = checkpoint.read(&**fs, part, &mut state)?;
-        damaged_checkpoint = !checkpoint.whole;
-        if damaged_checkpoint {
+    let (mut checkpoint_bytes, mut addition_bytes, mut damaged_checkpoint) = (0, 0, false);
+    for part in parts.iter().filter(|p| p.kind != PartKind::Segment) {
+        let (bytes, whole) = checkpoint.read(&**fs, part, &mut state)?;
+        if part.kind == PartKind::Checkpoint {
+            (checkpoint_bytes, checkpoint.whole) = (bytes, whole);
+        } else {
+            addition_bytes = bytes;
+        }
+        if !whole {
+            damaged_checkpoint = true;
             report.quarantined.push(copy_aside(&**fs, dir, &part.path)?);
         }
     }
+    report.orphan_samples += checkpoint.orphans;
     let known = blocks.iter().chain(coarse.iter().flatten()).all(|b| checkpoint.blocks.contains(&b.meta.number));
     for (i, blocks) in [blocks].into_iter().chain(coarse).enumerate() {
         for block in blocks {
@@ -103,15 +111,27 @@ pub(crate) fn open_parts(fs: &Arc<dyn Fs>, dir: &Path) -> Result<Opened, TsdbErr
     }
     state.blocks.sort_by_key(|b| (b.meta.min_t, b.meta.number));
     report.blocks = state.blocks.len();
-    checkpoint.leave_to_blocks(&mut state);
+    if checkpoint.leave_to_blocks(&mut state) > 0 {
+        damaged_checkpoint = true;
+        for part in parts.iter().filter(|p| p.kind != PartKind::Segment) {
+            report.quarantined.push(copy_aside(&**fs, dir, &part.path)?);
+        }
+    }
     // The newest blocks are asked first after a start; while the log is read, the disk brings what that begins with.
     let ahead = |left: u64, block: &Arc<Block>| Some(left - block.read_ahead(left)?);
     let _left = state.blocks.iter().rev().try_fold(READ_AHEAD_BYTES_MAX, ahead);
     let mut bytes = 0;
-    for part in parts.iter().filter(|p| !p.checkpoint) {
-        bytes += read_segment(&**fs, part, &mut state, &mut report)?;
+    for part in parts.iter().filter(|p| p.kind == PartKind::Segment) {
+        let (more, readable) = read_segment(&**fs, part, &mut state, &mut report)?;
+        bytes += more;
+        if !readable {
+            // What could be read goes into a checkpoint, which removes the segment.
+            damaged_checkpoint = true;
+            report.quarantined.push(copy_aside(&**fs, dir, &part.path)?);
+        }
     }
-    state.wal.set_closed_bytes(bytes);
+    state.renumbered = HashMap::new();
+    state.wal.set_closed(bytes, report.replayed_samples);
     report.series = state.index.len();
     state.created.begin(state.index.id_end());
     // A number stands for one block for ever, also for one that is gone: the checkpoint tells by it whose series it knows,
@@ -119,7 +139,7 @@ pub(crate) fn open_parts(fs: &Arc<dyn Fs>, dir: &Path) -> Result<Opened, TsdbErr
     let named = checkpoint.blocks.iter().map(|number| number.saturating_add(1));
     let named = named.chain(state.tombstones.values().flatten().map(|t| t.block));
     next_block = next_block.max(named.max().unwrap_or(0));
-    Ok(Opened { state, report, next_block, checkpoint_bytes, damaged_checkpoint, known })
+    Ok(Opened { state, report, next_block, checkpoint_bytes, addition_bytes, damaged_checkpoint, known })
 }
 
 /// The blocks that can be used, without those another one replaces, and the number of the next.
@@ -132,6 +152,7 @@ fn open_blocks(
     let mut paths = fs.list(block_dir).map_err(TsdbError::io("list", block_dir))?;
     paths.sort();
     let mut blocks = Vec::new();
+    let mut unreadable = Vec::new();
     let mut next = 0;
     for path in paths {
         match path.extension().and_then(|e| e.to_str()) {
@@ -141,11 +162,19 @@ fn open_blocks(
                 match Block::open(fs, &path) {
                     Ok(block) => blocks.push(block),
                     Err(TsdbError::Damaged { .. }) => report.quarantined.push(quarantine(fs, dir, &path)?),
+                    Err(e) if e.is_unreadable() => unreadable.push((path.clone(), e)),
                     Err(e) => return Err(e),
                 }
             }
             _ => {}
         }
+    }
+    // Where the disk gives some blocks and not others, the store goes on with those. One that gives none at all may be back soon.
+    if blocks.is_empty() && unreadable.len() > 1 {
+        return Err(unreadable.remove(0).1);
+    }
+    for (path, _) in unreadable {
+        report.quarantined.push(quarantine(fs, dir, &path)?);
     }
     let replaced: Vec<u64> = blocks.iter().flat_map(|b| b.sources.iter().copied()).collect();
     let (gone, kept): (Vec<_>, Vec<_>) = blocks.into_iter().partition(|b| replaced.contains(&b.meta.number));
@@ -189,7 +218,7 @@ fn copy_aside(fs: &dyn Fs, dir: &Path, path: &Path) -> Result<PathBuf, TsdbError
     }
 }
 
-/// Reads a checkpoint into an empty state.
+/// Reads a checkpoint into an empty state, then the addition to it.
 #[derive(Default)]
 struct Checkpoint {
     symbols: Vec<Option<Symbol>>,
@@ -197,30 +226,83 @@ struct Checkpoint {
     min_valid_t: Option<i64>,
     whole: bool,
     ended: bool,
+    /// The addition is read.
+    adding: bool,
+    /// Samples of the addition whose series could not be told.
+    orphans: u64,
 }
 
+/// What one series has in memory, behind what is there of it already; the number stands in it.
+type Taken = (Kept, HeadSeries);
+
 impl Checkpoint {
-    fn read(&mut self, fs: &dyn Fs, part: &Part, state: &mut State) -> Result<u64, TsdbError> {
-        let end = read_part(fs, part, |kind, payload| self.frame(kind, payload, state))?;
+    /// The size of the file, and whether all of it could be read.
+    fn read(&mut self, fs: &dyn Fs, part: &Part, state: &mut State) -> Result<(u64, bool), TsdbError> {
+        (self.ended, self.adding) = (false, part.kind == PartKind::Addition);
+        let end = read_part(fs, part, |frames| self.frames(frames, state))?;
         if end.foreign {
             return Err(TsdbError::Format { path: part.path.clone() });
         }
-        self.whole = self.ended && end.torn_bytes == 0 && end.damaged_bytes == 0;
-        Ok(end.bytes)
+        let whole = self.ended && end.torn_bytes == 0 && end.damaged_bytes == 0;
+        Ok((end.bytes, whole && !end.unreadable))
+    }
+
+    /// How many bytes of them make no sense. While this thread makes the index, others take the runs over.
+    fn frames(&mut self, frames: &[Payload<'_>], state: &mut State) -> u64 {
+        let is_series = |kind: Kind| matches!(kind, Kind::Head | Kind::Since);
+        let series: Vec<Payload<'_>> = frames.iter().filter(|(kind, _)| is_series(*kind)).copied().collect();
+        let share = series.len().div_ceil(threads().saturating_sub(1).max(1)).max(1);
+        let mut malformed = 0;
+        let taken: Vec<(Vec<Taken>, u64)> = std::thread::scope(|scope| {
+            let others: Vec<_> = series.chunks(share).map(|part| scope.spawn(move || take_series(part))).collect();
+            for (kind, payload) in frames.iter().filter(|(kind, _)| !is_series(*kind)) {
+                malformed += self.frame(*kind, payload, state).map_or(payload.len() as u64, |()| 0);
+            }
+            others.into_iter().map(joined).collect()
+        });
+        for (list, damaged) in taken {
+            malformed += damaged;
+            for (kept, series) in list {
+                self.put(kept, series, state);
+            }
+        }
+        malformed
+    }
+
+    fn put(&mut self, kept: Kept, series: HeadSeries, state: &mut State) {
+        let id = series.id;
+        if !state.index.is_live(id) {
+            // Checkpoints may have the first samples of series that came while they were written: those are in the log.
+            self.orphans += if self.adding { series.sample_count() as u64 } else { 0 };
+            return;
+        }
+        let late = series.extra.as_ref().and_then(|e| {
+            let (float, histogram) = (e.late.last(), e.late_histograms.last());
+            float.map(|p| p.t_ms).max(histogram.map(|h| h.t_ms))
+        });
+        state.max_t = state.max_t.max(series.last_t().max(late).unwrap_or(i64::MIN));
+        let slot = state.index.slot(id).unwrap_or_else(|| {
+            let slot = state.head.add(id);
+            state.index.set_slot(id, slot);
+            slot
+        });
+        state.head.get_mut(slot).replace_behind(kept, series);
     }
 
     /// What blocks have that were cut after the checkpoint was written goes from memory. To be called when it is known which
-    /// blocks can be used: of the others the checkpoint and the log are all there is.
-    fn leave_to_blocks(&self, state: &mut State) {
+    /// blocks can be used: of the others the checkpoint and the log are all there is. How many runs made no sense.
+    fn leave_to_blocks(&self, state: &mut State) -> usize {
+        let mut damaged = 0;
         let closed = state.blocks.iter().map(|b| b.meta.end_t).max().unwrap_or(i64::MIN);
         if self.min_valid_t.is_none_or(|t| t < closed) {
             for slot in 0..state.head.end() {
-                state.head.get_mut(slot).drop_before(closed, &LateTimes::default());
+                damaged += state.head.get_mut(slot).drop_before(closed, &LateTimes::default());
             }
         }
         state.min_valid_t = state.min_valid_t.max(closed);
         state.max_t = state.blocks.iter().map(|b| b.meta.max_t).fold(state.max_t, i64::max);
         state.exemplars = state.head.iter().filter_map(|s| s.extra.as_ref()).map(|e| e.exemplars.len()).sum();
+        damaged
     }
 
     fn frame(&mut self, kind: Kind, payload: &[u8], state: &mut State) -> Option<()> {
@@ -252,16 +334,8 @@ impl Checkpoint {
                     Some(())
                 })
             }
-            Kind::Head => read_head(payload, |series| {
-                if state.index.is_live(series.id) && state.index.slot(series.id).is_none() {
-                    state.max_t = state.max_t.max(series.last_t().unwrap_or(i64::MIN));
-                    let id = series.id;
-                    let slot = state.head.add(id);
-                    *state.head.get_mut(slot) = series;
-                    state.index.set_slot(id, slot);
-                }
-            }),
-            Kind::Tombstones => read_tombstones(payload, |id, t| state.tombstones.entry(id).or_default().push(t)),
+            Kind::Series => read_series(payload, |id, labels| know_series(state, id, labels)),
+            Kind::Tombstones => read_tombstones(payload, |id, t| know_tombstone(state, id, t)),
             Kind::Created => read_marks(payload, |mark| state.created.push(mark)),
             Kind::End => {
                 self.ended = true;
@@ -289,24 +363,29 @@ impl Checkpoint {
     }
 }
 
-fn read_segment(fs: &dyn Fs, part: &Part, state: &mut State, report: &mut OpenReport) -> Result<u64, TsdbError> {
-    let mut replay = Replay { state, samples: 0, orphans: 0 };
-    let end = read_part(fs, part, |kind, payload| match kind {
-        Kind::Series => read_series(payload, |id, labels| replay.series(id, labels)),
-        Kind::Samples => read_samples(payload, |id, point| replay.float(id, point)),
-        Kind::Late => read_samples(payload, |id, point| replay.late(id, point)),
-        Kind::Histograms => read_histograms(payload, |id, point| replay.histogram(id, point)),
-        Kind::LateHistograms => read_histograms(payload, |id, point| replay.late_histogram(id, point)),
-        Kind::Exemplars => read_exemplars(payload, |id, exemplar| replay.exemplar(id, exemplar)),
-        Kind::Tombstones => read_tombstones(payload, |id, t| {
-            let known = replay.state.tombstones.entry(id).or_default();
-            if !known.contains(&t) {
-                known.push(t);
-            }
-        }),
-        Kind::Created => read_marks(payload, |mark| replay.state.created.push(mark)),
-        _ => Some(()),
-    })?;
+/// What a thread takes of series in memory, and how many bytes made no sense.
+fn take_series(frames: &[Payload<'_>]) -> (Vec<Taken>, u64) {
+    let (mut taken, mut malformed) = (Vec::new(), 0);
+    for (kind, payload) in frames {
+        let read = if *kind == Kind::Head {
+            read_head(payload, |series| taken.push((Kept::default(), series)))
+        } else {
+            read_since(payload, |kept, series| taken.push((kept, series)))
+        };
+        malformed += read.map_or(payload.len() as u64, |()| 0);
+    }
+    (taken, malformed)
+}
+
+/// The size of the file, and whether the disk could give all of it.
+fn read_segment(
+    fs: &dyn Fs,
+    part: &Part,
+    state: &mut State,
+    report: &mut OpenReport,
+) -> Result<(u64, bool), TsdbError> {
+    let mut replay = Replay::new(state);
+    let end = read_part(fs, part, |frames| replay.segment(frames))?;
     if end.foreign {
         return Err(TsdbError::Format { path: part.path.clone() });
     }
@@ -314,5 +393,5 @@ fn read_segment(fs: &dyn Fs, part: &Part, state: &mut State, report: &mut OpenRe
     report.orphan_samples += replay.orphans;
     report.torn_bytes += end.torn_bytes;
     report.damaged_bytes += end.damaged_bytes;
-    Ok(end.bytes)
+    Ok((end.bytes, !end.unreadable))
 }

@@ -15,8 +15,10 @@ pub struct Options {
     pub block_ms: i64,
     /// A write-ahead log segment is closed when it has grown to this size.
     pub segment_bytes_max: u64,
-    /// The log since the last checkpoint is folded into a new one at this size: it bounds the time a start takes.
+    /// What is in memory is written down when the log since the last time has grown to this size, or has so many samples: it
+    /// bounds the time a start takes.
     pub replay_bytes_max: u64,
+    pub replay_samples_max: u64,
     /// A sample older than the newest of its series is taken when it is older by at most this; 0 takes none.
     pub out_of_order_ms: i64,
     /// Blocks are merged up to this time, and never over more than an eighth of the retention.
@@ -42,6 +44,7 @@ impl Default for Options {
             block_ms: 2 * 3_600_000,
             segment_bytes_max: 64 << 20,
             replay_bytes_max: 64 << 20,
+            replay_samples_max: 8_000_000,
             out_of_order_ms: 30 * 60_000,
             block_ms_max: 3 * 24 * 3_600_000,
             coarse_retention_ms: None,

@@ -44,6 +44,9 @@ pub(crate) enum Kind {
     Head = 19,
     /// Nothing is missing.
     End = 20,
+    // In additions only:
+    /// What one series has in memory behind what the checkpoint has of it.
+    Since = 21,
 }
 
 impl Kind {
@@ -62,6 +65,7 @@ impl Kind {
             18 => Self::SymbolSeries,
             19 => Self::Head,
             20 => Self::End,
+            21 => Self::Since,
             _ => return None,
         })
     }
@@ -250,18 +254,37 @@ fn take_chunk(r: &mut Reader<'_>) -> Option<(i64, i64, u32, Arc<[u8]>)> {
     Some((min_t, max_t, count, r.bytes(len)?.into()))
 }
 
+/// How many closed runs of a series a checkpoint has. What it has behind them had not been closed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Kept {
+    pub floats: usize,
+    pub histograms: usize,
+}
+
 /// All that a series has in memory.
 pub(crate) fn put_head(out: &mut Vec<u8>, series: &HeadSeries) {
     put_varint(out, u64::from(series.id));
+    put_runs(out, series, Kept::default());
+}
+
+/// What it has behind those runs, and all that is not in closed runs.
+pub(crate) fn put_since(out: &mut Vec<u8>, series: &HeadSeries, kept: Kept) {
+    put_varint(out, u64::from(series.id));
+    put_varint(out, kept.floats as u64);
+    put_varint(out, kept.histograms as u64);
+    put_runs(out, series, kept);
+}
+
+fn put_runs(out: &mut Vec<u8>, series: &HeadSeries, kept: Kept) {
     let last = series.last();
     out.push(u8::from(last.is_some()));
     if let Some(last) = last {
         put_zigzag(out, last.t_ms);
         out.extend_from_slice(&last.value.to_bits().to_le_bytes());
     }
-    let all = series.slice(i64::MIN, i64::MAX);
-    put_varint(out, all.chunks.len() as u64);
-    for c in &all.chunks {
+    let (closed, open) = series.runs_behind(kept.floats);
+    put_varint(out, (closed.len() + usize::from(open.is_some())) as u64);
+    for c in closed.iter().chain(&open) {
         put_chunk(out, c.min_t, c.max_t, c.count, &c.bytes);
     }
     let Some(extra) = &series.extra else { return out.push(0) };
@@ -272,8 +295,9 @@ pub(crate) fn put_head(out: &mut Vec<u8>, series: &HeadSeries) {
         out.extend_from_slice(&point.value.to_bits().to_le_bytes());
     }
     let open: Vec<_> = runs(&extra.open_histograms, usize::MAX).filter_map(HistogramChunk::encode).collect();
-    put_varint(out, (extra.histograms.len() + open.len()) as u64);
-    for c in extra.histograms.iter().chain(&open) {
+    let closed = extra.histograms.get(kept.histograms..).unwrap_or_default();
+    put_varint(out, (closed.len() + open.len()) as u64);
+    for c in closed.iter().chain(&open) {
         put_chunk(out, c.min_t, c.max_t, c.count, &c.bytes);
     }
     out.push(u8::from(extra.last_histogram.is_some()));
@@ -298,29 +322,45 @@ pub(crate) fn put_head(out: &mut Vec<u8>, series: &HeadSeries) {
 pub(crate) fn read_head(payload: &[u8], mut each: impl FnMut(HeadSeries)) -> Option<()> {
     let mut r = Reader::new(payload);
     while !r.is_empty() {
-        let mut series = HeadSeries::new(id_of(r.varint()?)?);
-        if r.byte()? == 1 {
-            series.restore_last(Some(Point::new(r.zigzag()?, f64::from_bits(r.u64()?))));
-        }
-        for _ in 0..r.usize()? {
-            let (min_t, max_t, count, bytes) = take_chunk(&mut r)?;
-            series.restore(Chunk { min_t, max_t, count, bytes });
-        }
-        match r.byte()? {
-            0 => {}
-            1 => take_extra(&mut r, &mut series)?,
-            2 => {
-                take_extra(&mut r, &mut series)?;
-                let late = &mut series.extra_mut().late_histograms;
-                for _ in 0..r.usize()? {
-                    late.push(HistogramPoint { t_ms: r.zigzag()?, histogram: Arc::new(take_histogram(&mut r)?) });
-                }
-            }
-            _ => return None,
-        }
-        each(series);
+        let id = id_of(r.varint()?)?;
+        each(take_runs(&mut r, id)?);
     }
     Some(())
+}
+
+/// The same for what stands behind the runs of a checkpoint.
+pub(crate) fn read_since(payload: &[u8], mut each: impl FnMut(Kept, HeadSeries)) -> Option<()> {
+    let mut r = Reader::new(payload);
+    while !r.is_empty() {
+        let id = id_of(r.varint()?)?;
+        let kept = Kept { floats: r.usize()?, histograms: r.usize()? };
+        each(kept, take_runs(&mut r, id)?);
+    }
+    Some(())
+}
+
+fn take_runs(r: &mut Reader<'_>, id: SeriesId) -> Option<HeadSeries> {
+    let mut series = HeadSeries::new(id);
+    if r.byte()? == 1 {
+        series.restore_last(Some(Point::new(r.zigzag()?, f64::from_bits(r.u64()?))));
+    }
+    for _ in 0..r.usize()? {
+        let (min_t, max_t, count, bytes) = take_chunk(r)?;
+        series.restore(Chunk { min_t, max_t, count, bytes });
+    }
+    match r.byte()? {
+        0 => {}
+        1 => take_extra(r, &mut series)?,
+        2 => {
+            take_extra(r, &mut series)?;
+            let late = &mut series.extra_mut().late_histograms;
+            for _ in 0..r.usize()? {
+                late.push(HistogramPoint { t_ms: r.zigzag()?, histogram: Arc::new(take_histogram(r)?) });
+            }
+        }
+        _ => return None,
+    }
+    Some(series)
 }
 
 fn take_extra(r: &mut Reader<'_>, series: &mut HeadSeries) -> Option<()> {

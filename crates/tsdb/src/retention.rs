@@ -73,6 +73,7 @@ impl Tsdb {
 
     /// What the log takes on the disk.
     pub(crate) fn wal_bytes(&self, state: &State) -> u64 {
-        state.wal.replay_bytes() + self.checkpoint_bytes.load(Ordering::Relaxed)
+        let written = &self.checkpoint_bytes;
+        state.wal.replay_bytes() + written.load(Ordering::Relaxed) + self.addition_bytes.load(Ordering::Relaxed)
     }
 }

@@ -2,7 +2,10 @@
 
 use std::{
     collections::{BTreeSet, HashSet},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use roaring::RoaringBitmap;
@@ -34,6 +37,8 @@ pub struct SeriesChunks {
     blocks: Vec<Arc<BlockReader>>,
     head: HeadSlice,
     deleted: Vec<Tombstone>,
+    /// Told when what is in memory makes no sense.
+    suspect: Arc<AtomicBool>,
 }
 
 impl SeriesChunks {
@@ -61,7 +66,10 @@ impl SeriesChunks {
         if ordered {
             settle.ordered_so_far(floats);
         }
-        self.head.read_in_order(span, floats, histograms);
+        if self.head.read_in_order(span, floats, histograms) > 0 {
+            self.suspect.store(true, Ordering::Relaxed);
+            return Err(TsdbError::DamagedRun);
+        }
         settle.source(floats, histograms);
         self.head.read_late(floats, histograms);
         settle.source(floats, histograms);
@@ -216,7 +224,8 @@ impl Tsdb {
                 continue;
             }
             let deleted = state.tombstones.get(&id).cloned().unwrap_or_default();
-            let chunks = SeriesChunks { id, start: start_ms, end: end_ms, blocks, head, deleted };
+            let suspect = state.suspect.clone();
+            let chunks = SeriesChunks { id, start: start_ms, end: end_ms, blocks, head, deleted, suspect };
             out.push(SelectedSeries { labels: Arc::new(state.index.labels(id)), chunks });
         }
         drop(state);
@@ -366,10 +375,11 @@ impl Tsdb {
 
 pub(crate) fn readers<'a>(blocks: impl Iterator<Item = &'a Arc<Block>>) -> Vec<Arc<BlockReader>> {
     let mut blocks: Vec<_> = blocks.cloned().collect();
-    // In the order of time, so that what is read need not be sorted; where blocks overlap, in the order of their making.
+    // In the order of time, so that what is read need not be sorted; where blocks overlap, in the order in which what they have
+    // came.
     blocks.sort_by_key(|b| b.meta.min_t);
     if blocks.windows(2).any(|pair| pair[0].meta.max_t >= pair[1].meta.min_t) {
-        blocks.sort_by_key(|b| b.meta.number);
+        blocks.sort_by_key(|b| (b.rank(), b.meta.number));
     }
     blocks.into_iter().map(|b| Arc::new(BlockReader::new(b))).collect()
 }

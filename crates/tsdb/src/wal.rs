@@ -1,6 +1,8 @@
-//! The write-ahead log: numbered segments of framed records (`length, CRC-32, kind, payload`) and checkpoints.
+//! The write-ahead log: numbered segments of framed records (`length, CRC-32, kind, payload`), checkpoints and additions.
 //!
-//! Checkpoint `N` holds all that was in memory when segment `N` was closed, so it replaces the segments up to `N`. A
+//! Checkpoint `N` holds all that was in memory when segment `N` was closed, so it replaces the segments up to `N`. Addition
+//! `M` holds what came to memory between checkpoint `N` and the end of segment `M`: the two together replace the segments up
+//! to `M`, and the addition replaces those before it. Each is written aside, flushed, and counts from its renaming on. A
 //! torn end (the process or the power went away in mid-write) is cut off at the last whole frame; a damaged frame in the
 //! middle is passed over and what stands after it is read.
 
@@ -14,13 +16,20 @@ use std::{
 
 use crate::{
     error::{FLUSH_NAMES, TsdbError},
-    fs::{Fs, FsFile, read_all},
+    fs::{Fs, FsFile},
     record::Kind,
+    replay::{joined, threads},
 };
 
 const MAGIC: &[u8; 8] = b"TFWAL\x02\0\0";
+/// Of additions, and of the segment behind one: a version that knows no additions must not read past them.
+const MAGIC_ADDED: &[u8; 8] = b"TFWAL\x03\0\0";
 /// What every version of the format begins with.
 const MAGIC_ANY: &[u8] = b"TFWAL";
+/// Versions are counted up from one, and there will not be so many: such a byte has rotted.
+const VERSION_NEVER: u8 = 16;
+/// At one file a second this takes 68 years: such a name is none of the store's, and the next number would have no room.
+const NUMBER_NEVER: u32 = 1 << 31;
 const FRAME_HEADER_BYTES: usize = 8;
 /// A frame's kind and payload; a reader takes longer ones for damage. The writer keeps far below it.
 const FRAME_BYTES_MAX: usize = 1 << 30;
@@ -69,6 +78,8 @@ pub(crate) struct Wal {
     bytes: u64,
     /// Of the segments closed since the last checkpoint.
     closed_bytes: u64,
+    /// Samples in all segments since the last checkpoint.
+    samples: u64,
     /// The file may end in part of a frame that could not be taken back.
     torn: bool,
     /// A flush failed: what of the log is on the disk is unknown from then on, whatever later flushes say.
@@ -79,10 +90,10 @@ fn segment_path(dir: &Path, number: u32) -> PathBuf {
     dir.join(format!("{number:08}.seg"))
 }
 
-fn create_segment(fs: &dyn Fs, dir: &Path, number: u32) -> Result<(Arc<dyn FsFile>, PathBuf), TsdbError> {
+fn create_segment(fs: &dyn Fs, dir: &Path, number: u32, magic: &[u8]) -> Result<(Arc<dyn FsFile>, PathBuf), TsdbError> {
     let path = segment_path(dir, number);
     let file = fs.create(&path).map_err(TsdbError::io("create", &path))?;
-    file.append(MAGIC).map_err(TsdbError::io("write", &path))?;
+    file.append(magic).map_err(TsdbError::io("write", &path))?;
     fs.sync_dir(dir).map_err(TsdbError::io(FLUSH_NAMES, dir))?;
     Ok((file, path))
 }
@@ -98,6 +109,7 @@ impl Wal {
             path: dir.into(),
             bytes: 0,
             closed_bytes: 0,
+            samples: 0,
             torn: false,
             fenced: Arc::default(),
         };
@@ -122,12 +134,21 @@ impl Wal {
     pub fn closed_bytes(&self) -> u64 {
         self.closed_bytes
     }
-    pub fn set_closed_bytes(&mut self, bytes: u64) {
-        self.closed_bytes = bytes;
+    /// What was found in closed segments at a start.
+    pub fn set_closed(&mut self, bytes: u64, samples: u64) {
+        (self.closed_bytes, self.samples) = (bytes, samples);
+    }
+    pub fn samples(&self) -> u64 {
+        self.samples
+    }
+    /// The frames written last had that many samples.
+    pub fn add_samples(&mut self, samples: usize) {
+        self.samples += samples as u64;
     }
     /// That much of the closed segments stands in a checkpoint now.
-    pub fn subtract_closed_bytes(&mut self, bytes: u64) {
+    pub fn subtract(&mut self, bytes: u64, samples: u64) {
         self.closed_bytes = self.closed_bytes.saturating_sub(bytes);
+        self.samples = self.samples.saturating_sub(samples);
     }
     /// What is to be flushed.
     pub fn file(&self) -> Option<(Arc<dyn FsFile>, PathBuf)> {
@@ -152,13 +173,20 @@ impl Wal {
     }
     /// Closes the segment (flushed) and starts the next one. A failed flush fences: the kernel tells of it once.
     pub fn rotate(&mut self) -> Result<(), TsdbError> {
+        self.rotate_to(MAGIC)
+    }
+    /// The same, where an addition is to stand before the next one.
+    pub fn rotate_behind_addition(&mut self) -> Result<(), TsdbError> {
+        self.rotate_to(MAGIC_ADDED)
+    }
+    fn rotate_to(&mut self, magic: &[u8]) -> Result<(), TsdbError> {
         if let Some(file) = self.file.as_ref().filter(|_| !self.fenced.load(Ordering::Acquire)) {
             file.sync().map_err(|e| {
                 self.fenced.store(true, Ordering::Release);
                 TsdbError::io("flush", &self.path)(e)
             })?;
         }
-        let created = create_segment(&*self.fs, &self.dir, self.number + 1);
+        let created = create_segment(&*self.fs, &self.dir, self.number + 1, magic);
         if created.as_ref().is_err_and(TsdbError::is_names_lost) {
             self.fenced.store(true, Ordering::Release);
         }
@@ -167,20 +195,22 @@ impl Wal {
         self.number += 1;
         self.file = Some(file);
         self.path = path;
-        self.bytes = MAGIC.len() as u64;
+        self.bytes = magic.len() as u64;
         self.torn = false;
         Ok(())
     }
 }
 
-/// Writes checkpoint `number` from frames produced by `fill`, then removes what it replaces. Its size.
-pub(crate) fn write_checkpoint(
+/// Writes checkpoint or addition `number` from frames produced by `fill`, then removes what it replaces. Its size.
+pub(crate) fn write_part(
     fs: &dyn Fs,
     dir: &Path,
-    number: u32,
+    (number, kind): (u32, PartKind),
     fill: impl FnOnce(&mut dyn FnMut(&[u8]) -> Result<(), TsdbError>) -> Result<(), TsdbError>,
 ) -> Result<u64, TsdbError> {
-    let path = dir.join(format!("{number:08}.ckpt"));
+    let is_checkpoint = kind == PartKind::Checkpoint;
+    let (extension, magic) = if is_checkpoint { ("ckpt", MAGIC) } else { ("add", MAGIC_ADDED) };
+    let path = dir.join(format!("{number:08}.{extension}"));
     let temporary = path.with_extension("tmp");
     let file = fs.create(&temporary).map_err(TsdbError::io("create", &temporary))?;
     let mut size = 0;
@@ -188,7 +218,7 @@ pub(crate) fn write_checkpoint(
         size += bytes.len() as u64;
         file.append(bytes).map_err(TsdbError::io("write", &temporary))
     };
-    let written = append(MAGIC)
+    let written = append(magic)
         .and_then(|()| fill(&mut append))
         .and_then(|()| file.sync().map_err(TsdbError::io("flush", &temporary)));
     if let Err(e) = written {
@@ -199,42 +229,54 @@ pub(crate) fn write_checkpoint(
     fs.rename(&temporary, &path).map_err(TsdbError::io("rename", &temporary))?;
     fs.sync_dir(dir).map_err(TsdbError::io(FLUSH_NAMES, dir))?;
     for part in list(fs, dir)? {
-        if part.number < number || (part.number == number && !part.checkpoint) {
+        let before = part.number < number || (part.number == number && part.kind == PartKind::Segment);
+        // An addition stands beside its checkpoint.
+        if before && (is_checkpoint || part.kind != PartKind::Checkpoint) {
             fs.remove(&part.path).map_err(TsdbError::io("remove", &part.path))?;
         }
     }
     Ok(size)
 }
 
+/// What a file of the log is; in this order they are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum PartKind {
+    Checkpoint,
+    Addition,
+    Segment,
+}
+
 /// A file of the log.
 #[derive(Debug, Clone)]
 pub(crate) struct Part {
     pub number: u32,
-    pub checkpoint: bool,
+    pub kind: PartKind,
     pub path: PathBuf,
 }
 
-/// Every segment and checkpoint, oldest first, a checkpoint before the segment of the same number.
+/// Every file of the log, oldest first.
 fn list(fs: &dyn Fs, dir: &Path) -> Result<Vec<Part>, TsdbError> {
     let mut parts: Vec<Part> = fs
         .list(dir)
         .map_err(TsdbError::io("list", dir))?
         .into_iter()
         .filter_map(|path| {
-            let checkpoint = match path.extension()?.to_str()? {
-                "seg" => false,
-                "ckpt" => true,
+            let kind = match path.extension()?.to_str()? {
+                "seg" => PartKind::Segment,
+                "add" => PartKind::Addition,
+                "ckpt" => PartKind::Checkpoint,
                 _ => return None,
             };
-            let number = path.file_stem()?.to_str()?.parse().ok()?;
-            Some(Part { number, checkpoint, path })
+            let number = path.file_stem()?.to_str()?.parse::<u32>().ok().filter(|number| *number < NUMBER_NEVER)?;
+            Some(Part { number, kind, path })
         })
         .collect();
-    parts.sort_by_key(|p| (p.number, !p.checkpoint));
+    parts.sort_by_key(|p| (p.number, p.kind));
     Ok(parts)
 }
 
-/// What is to be replayed, in order, and the highest number ever used.
+/// What is to be read, in order, and the highest number ever used: the newest checkpoint, the newest addition behind it, and
+/// the segments behind both.
 pub(crate) fn replay_order(fs: &dyn Fs, dir: &Path) -> Result<(Vec<Part>, u32), TsdbError> {
     for path in fs.list(dir).map_err(TsdbError::io("list", dir))? {
         if path.extension().is_some_and(|e| e == "tmp") {
@@ -243,9 +285,13 @@ pub(crate) fn replay_order(fs: &dyn Fs, dir: &Path) -> Result<(Vec<Part>, u32), 
     }
     let parts = list(fs, dir)?;
     let last = parts.last().map_or(0, |p| p.number);
-    let from = parts.iter().rposition(|p| p.checkpoint).unwrap_or(0);
-    let checkpoint = parts.get(from).filter(|p| p.checkpoint).map(|p| p.number);
-    let parts = parts[from..].iter().filter(|p| p.checkpoint || Some(p.number) != checkpoint).cloned().collect();
+    let newest = |kind| parts.iter().rev().find(|p| p.kind == kind).cloned();
+    let checkpoint = newest(PartKind::Checkpoint);
+    let covered = checkpoint.as_ref().map(|p| p.number);
+    let addition = newest(PartKind::Addition).filter(|p| Some(p.number) > covered);
+    let covered = addition.as_ref().map(|p| p.number).or(covered);
+    let segments = parts.iter().filter(|p| p.kind == PartKind::Segment && Some(p.number) > covered).cloned();
+    let parts = checkpoint.into_iter().chain(addition).chain(segments).collect();
     Ok((parts, last))
 }
 
@@ -260,45 +306,87 @@ pub(crate) struct ReadEnd {
     pub foreign: bool,
     /// What was read.
     pub bytes: u64,
+    /// The disk could not give all of it.
+    pub unreadable: bool,
 }
 
-/// Calls `each` with every whole frame of a part, also where its beginning is damaged. Cuts a torn end off a segment that has
-/// no other damage; what is damaged otherwise is left as it is until a checkpoint replaces it.
+/// Longer files are read by several threads: most of the time goes into the memory that takes them.
+const READ_ALONE_BYTES: usize = 16 << 20;
+/// What is read by itself where a file cannot be read as a whole.
+const READ_PIECE_BYTES: usize = 4096;
+
+/// The bytes of a file, and whether the disk could give all of them: the others are zeros, which are no frame. A disk that
+/// gives nothing at all is an error.
+fn read_bytes(file: &dyn FsFile, path: &Path) -> Result<(Vec<u8>, bool), TsdbError> {
+    let len = file.len().map_err(TsdbError::io("read", path))?;
+    let too_large = |_| TsdbError::io("read", path)(std::io::ErrorKind::FileTooLarge.into());
+    let mut bytes = vec![0; usize::try_from(len).map_err(too_large)?];
+    let share = bytes.len().div_ceil(threads()).max(READ_ALONE_BYTES);
+    let read = std::thread::scope(|scope| {
+        let mut parts = bytes.chunks_mut(share).enumerate();
+        let own = parts.next();
+        let others: Vec<_> =
+            parts.map(|(i, part)| scope.spawn(move || file.read_exact_at(part, (i * share) as u64))).collect();
+        let own = own.map_or(Ok(()), |(_, part)| file.read_exact_at(part, 0));
+        others.into_iter().map(joined).fold(own, Result::and)
+    });
+    let Err(error) = read.map_err(TsdbError::io("read", path)) else { return Ok((bytes, true)) };
+    let mut any = false;
+    if error.is_unreadable() {
+        for (i, piece) in bytes.chunks_mut(READ_PIECE_BYTES).enumerate() {
+            match file.read_exact_at(piece, (i * READ_PIECE_BYTES) as u64) {
+                Ok(()) => any = true,
+                Err(_) => piece.fill(0),
+            }
+        }
+    }
+    if any { Ok((bytes, false)) } else { Err(error) }
+}
+
+/// A frame's payload, or part of one.
+pub(crate) type Payload<'b> = (Kind, &'b [u8]);
+
+/// Gives `take` every whole frame of a part, also where its beginning is damaged; it tells how many bytes of them made no
+/// sense. Cuts a torn end off a segment that has no other damage; what is damaged otherwise is left as it is until a checkpoint
+/// replaces it.
 pub(crate) fn read_part(
     fs: &dyn Fs,
     part: &Part,
-    mut each: impl FnMut(Kind, &[u8]) -> Option<()>,
+    take: impl FnOnce(&[Payload<'_>]) -> u64,
 ) -> Result<ReadEnd, TsdbError> {
     let file = fs.open(&part.path).map_err(TsdbError::io("open", &part.path))?;
-    let bytes = read_all(&*file).map_err(TsdbError::io("read", &part.path))?;
-    let mut end = ReadEnd { bytes: bytes.len() as u64, ..ReadEnd::default() };
-    let begins = bytes.starts_with(MAGIC);
+    let (bytes, readable) = read_bytes(&*file, &part.path)?;
+    let mut end = ReadEnd { bytes: bytes.len() as u64, unreadable: !readable, ..ReadEnd::default() };
+    let begins = bytes.starts_with(MAGIC) || bytes.starts_with(MAGIC_ADDED);
     end.foreign = !begins
         && bytes.len() >= MAGIC.len()
         && bytes.starts_with(MAGIC_ANY)
+        && bytes[MAGIC_ANY.len()] < VERSION_NEVER
         && bytes[MAGIC_ANY.len() + 1..MAGIC.len()] == [0, 0];
     if end.foreign {
         return Ok(end);
     }
     let (mut good, mut at) = (if begins { MAGIC.len() } else { 0 }, MAGIC.len());
     let mut checked_bytes_left = RESYNC_CHECKED_BYTES_MAX;
+    let mut frames = Vec::new();
     while at < bytes.len() {
-        let whole = frame(&bytes, at).filter(|f| Kind::from_byte(f.kind).is_none_or(|k| each(k, f.payload).is_some()));
-        match whole {
-            Some(f) => {
-                end.damaged_bytes += (at - good) as u64;
-                at = f.next;
-                good = at;
-            }
-            // Looks on for the next frame: a checksum that fits does not happen by chance.
-            None => at = resume(&bytes, at, &mut checked_bytes_left),
-        }
+        // Looks on for the next frame where there is none: a checksum that fits does not happen by chance.
+        let Some(found) = frame(&bytes, at) else {
+            at = resume(&bytes, at, &mut checked_bytes_left);
+            continue;
+        };
+        end.damaged_bytes += (at - good) as u64;
+        frames.extend(Kind::from_byte(found.kind).map(|kind| (kind, found.payload)));
+        at = found.next;
+        good = at;
     }
+    end.damaged_bytes += take(&frames);
     end.torn_bytes = (bytes.len() - good) as u64;
-    if end.torn_bytes > 0 && end.damaged_bytes == 0 && !part.checkpoint {
+    let is_segment = part.kind == PartKind::Segment;
+    if end.torn_bytes > 0 && end.damaged_bytes == 0 && readable && is_segment {
         file.truncate(good as u64).map_err(TsdbError::io("repair", &part.path))?;
     }
-    if !part.checkpoint {
+    if is_segment {
         // After a kill the kernel alone may have the end of it. What is written from now on builds on it, above all on its
         // series, and is flushed without it.
         file.sync().map_err(TsdbError::io("flush", &part.path))?;
@@ -364,12 +452,12 @@ mod tests {
     /// Reads a segment with these bytes: the length of each payload, and what was said of the end.
     fn read(bytes: &[u8]) -> (Vec<usize>, ReadEnd, u64) {
         let dir = tempfile::tempdir().unwrap();
-        let part = Part { number: 1, checkpoint: false, path: segment_path(dir.path(), 1) };
+        let part = Part { number: 1, kind: PartKind::Segment, path: segment_path(dir.path(), 1) };
         std::fs::write(&part.path, bytes).unwrap();
         let mut found = Vec::new();
-        let end = read_part(&OsFs, &part, |_, payload| {
-            found.push(payload.len());
-            Some(())
+        let end = read_part(&OsFs, &part, |frames| {
+            found.extend(frames.iter().map(|(_, payload)| payload.len()));
+            0
         });
         (found, end.unwrap(), std::fs::metadata(&part.path).unwrap().len())
     }
@@ -409,6 +497,34 @@ mod tests {
         // Nothing whole is behind it: torn.
         let (found, end, left) = read(&bytes[..12]);
         assert_eq!((found, end.damaged_bytes, end.torn_bytes, left), (vec![], 0, 12, 0));
+    }
+
+    #[test]
+    fn a_version_that_rotted_is_no_other_version() {
+        let mut bytes = segment(&[10, 20]);
+        for (version, foreign) in [(2, false), (3, false), (1, true), (4, true), (0x42, false)] {
+            bytes[MAGIC_ANY.len()] = version;
+            let (found, end, _) = read(&bytes);
+            assert_eq!((end.foreign, found.len()), (foreign, if foreign { 0 } else { 2 }), "version {version}");
+        }
+    }
+
+    #[test]
+    fn an_addition_is_read_behind_its_checkpoint_and_before_what_came_since() {
+        let dir = tempfile::tempdir().unwrap();
+        let order = |names: &[&str]| {
+            for name in names {
+                std::fs::write(dir.path().join(name), b"").unwrap();
+            }
+            let (parts, last) = replay_order(&OsFs, dir.path()).unwrap();
+            let name = |p: &Part| p.path.file_name().unwrap().to_str().unwrap().to_owned();
+            (parts.iter().map(name).collect::<Vec<_>>().join(" "), last)
+        };
+        assert_eq!(order(&["00000001.seg", "00000002.seg"]).0, "00000001.seg 00000002.seg");
+        assert_eq!(order(&["00000001.ckpt"]).0, "00000001.ckpt 00000002.seg");
+        assert_eq!(order(&["00000002.add", "00000003.seg"]), ("00000001.ckpt 00000002.add 00000003.seg".into(), 3));
+        assert_eq!(order(&["00000004.add", "00000003.tmp"]), ("00000001.ckpt 00000004.add".into(), 4));
+        assert_eq!(order(&["00000005.seg", "00000004.ckpt"]), ("00000004.ckpt 00000005.seg".into(), 5));
     }
 
     #[test]

@@ -1,15 +1,13 @@
 //! Taking a batch in: find the series, judge each sample, write the log, then put into memory what the log holds.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, atomic::Ordering},
-};
+use std::{collections::HashMap, sync::atomic::Ordering};
 
 use tenfold_types::{Exemplar, HistogramPoint, Point};
 
 use crate::{
     db::{State, Tsdb},
     error::TsdbError,
+    index::ID_END_MAX,
     options::{AppendReport, EXEMPLAR_BYTES_MAX, INSTANT_MS_MAX, Options, Reason, Sample, SeriesWrite, exemplar_fits},
     postings::SeriesId,
     record::{Kind, SampleCoder, put_exemplar, put_histogram_sample, put_series},
@@ -18,11 +16,6 @@ use crate::{
 
 /// Samples that go into one log frame: a few hundred kilobytes of them at most.
 const FRAME_SAMPLES_MAX: usize = 16_384;
-
-/// A number farther than this past the known ones is taken for damage.
-const IDS_SKIPPED_MAX: u32 = 50_000_000;
-/// A checkpoint may hold exemplars that stand in the log again: so many of a series are compared.
-const EXEMPLARS_COMPARED: usize = 1000;
 
 /// Accepted by the batch at hand and not yet in memory, by place in the head. Kept between batches for its memory.
 #[derive(Default)]
@@ -157,7 +150,9 @@ pub(crate) fn id_of(
     if let Some(id) = state.index.find(hash, labels) {
         return Ok(id);
     }
-    check_new(state.index.len(), o, labels)?;
+    // Numbers are never given twice: where there are no more of them, there is no room for a series either.
+    let known = if state.index.id_end() < ID_END_MAX { state.index.len() } else { usize::MAX };
+    check_new(known, o, labels)?;
     report.new_series += 1;
     let id = state.index.insert(hash, labels);
     state.unlogged.push(id);
@@ -329,6 +324,8 @@ fn log(state: &mut State, staged: &Staged, segment_bytes_max: u64) -> Result<(),
     });
     let written = state.wal.write(&frames);
     if written.is_ok() {
+        let late = staged.late.len() + staged.late_histograms.len();
+        state.wal.add_samples(staged.floats.len() + staged.histograms.len() + late);
         state.unlogged.clear();
     }
     state.frames = frames;
@@ -402,87 +399,5 @@ pub(crate) fn explain(reason: Reason, labels: &[(&str, &str)], t: i64, o: &Optio
             "the labels of an exemplar of {} are longer than {EXEMPLAR_BYTES_MAX} bytes; send the trace's id alone",
             shown(labels)
         ),
-    }
-}
-
-/// Puts into memory what the log holds; everything in it was judged when it was written.
-pub(crate) struct Replay<'a> {
-    pub state: &'a mut State,
-    pub samples: u64,
-    pub orphans: u64,
-}
-
-impl Replay<'_> {
-    fn slot(&mut self, id: SeriesId) -> Option<u32> {
-        if let Some(slot) = self.state.index.slot(id) {
-            return Some(slot);
-        }
-        if !self.state.index.is_live(id) {
-            self.orphans += 1;
-            // Its labels are lost, but the number must not be given to another series: this log may be read again.
-            if id < self.state.index.id_end().saturating_add(IDS_SKIPPED_MAX) {
-                self.state.index.reserve_ids(id + 1);
-            }
-            return None;
-        }
-        let slot = self.state.head.add(id);
-        self.state.index.set_slot(id, slot);
-        Some(slot)
-    }
-    pub fn series(&mut self, id: SeriesId, labels: &[(&str, &str)]) {
-        let symbols = &mut self.state.index.symbols;
-        let pairs: Vec<_> = labels.iter().map(|(n, v)| (symbols.intern(n), symbols.intern(v))).collect();
-        // A number or a label set that is known already can only be this one: numbers are never given twice.
-        let _known = self.state.index.restore(id, &pairs);
-    }
-    pub fn float(&mut self, id: SeriesId, point: Point) {
-        if point.t_ms < self.state.min_valid_t {
-            return;
-        }
-        let Some(slot) = self.slot(id) else { return };
-        let series = self.state.head.get_mut(slot);
-        // A checkpoint may hold more than the log before it.
-        if series.last_t().is_some_and(|t| t >= point.t_ms) {
-            return;
-        }
-        series.push(point);
-        self.state.max_t = self.state.max_t.max(point.t_ms);
-        self.samples += 1;
-    }
-    pub fn late(&mut self, id: SeriesId, point: Point) {
-        let Some(slot) = self.slot(id) else { return };
-        self.state.head.get_mut(slot).push_late(point);
-        self.state.max_t = self.state.max_t.max(point.t_ms);
-        self.samples += 1;
-    }
-    pub fn histogram(&mut self, id: SeriesId, point: HistogramPoint) {
-        if point.t_ms < self.state.min_valid_t {
-            return;
-        }
-        let Some(slot) = self.slot(id) else { return };
-        let series = self.state.head.get_mut(slot);
-        if series.last_t().is_some_and(|t| t >= point.t_ms) {
-            return;
-        }
-        self.state.max_t = self.state.max_t.max(point.t_ms);
-        series.push_histogram(HistogramPoint { t_ms: point.t_ms, histogram: Arc::clone(&point.histogram) });
-        self.samples += 1;
-    }
-    pub fn late_histogram(&mut self, id: SeriesId, point: HistogramPoint) {
-        let Some(slot) = self.slot(id) else { return };
-        self.state.max_t = self.state.max_t.max(point.t_ms);
-        self.state.head.get_mut(slot).push_late_histogram(point);
-        self.samples += 1;
-    }
-    pub fn exemplar(&mut self, id: SeriesId, exemplar: Exemplar) {
-        if exemplar.t_ms < self.state.min_valid_t {
-            return;
-        }
-        let Some(slot) = self.slot(id) else { return };
-        let kept = &mut self.state.head.get_mut(slot).extra_mut().exemplars;
-        if !kept.iter().rev().take(EXEMPLARS_COMPARED).any(|e| *e == exemplar) {
-            kept.push(exemplar);
-            self.state.exemplars += 1;
-        }
     }
 }

@@ -301,6 +301,54 @@ fn every_four_kilobytes_of_every_file() {
     assert!(tried > 100, "only {tried} places");
 }
 
+/// What stands beside a checkpoint takes no more along than what came since the checkpoint, and that is said.
+#[test]
+fn an_addition_that_rots_takes_nothing_of_its_checkpoint_along() {
+    let home = tempfile::tempdir().unwrap();
+    let (checkpoint, addition, last) = (60, 75, 80);
+    let wanted = {
+        let (db, _) = Tsdb::open(home.path(), Options { replay_samples_max: 10, ..options() }).unwrap();
+        for round in 1..=last {
+            write(&db, 0..SERIES, round * STEP_MS);
+            if round == checkpoint {
+                db.checkpoint().unwrap();
+            } else if round == addition {
+                write(&db, [1, SERIES - 1].into_iter(), round * STEP_MS - STEP_MS - LATE_MS);
+                assert!(db.shorten_log().unwrap());
+            }
+        }
+        read(&db).unwrap()
+    };
+    let file = files(&home.path().join("wal")).into_iter().find(|f| f.extension().unwrap() == "add").unwrap();
+    let name = file.strip_prefix(home.path()).unwrap();
+    let whole = fs::read(&file).unwrap();
+    for (at, flip) in (0..whole.len()).step_by(97).flat_map(|at| [(at, true), (at, false)]) {
+        let place = format!("{at}, flip {flip}");
+        let dir = tempfile::tempdir().unwrap();
+        copy(home.path(), dir.path());
+        let mut bytes = whole.clone();
+        if flip {
+            bytes[at] ^= 0x55;
+        } else {
+            bytes.truncate(at);
+        }
+        fs::write(dir.path().join(name), bytes).unwrap();
+        let (db, report) = Tsdb::open(dir.path(), options()).unwrap_or_else(|e| panic!("{place}: {e}"));
+        assert_eq!(report.quarantined.len(), 1, "{place}: {report:?}");
+        let found = read(&db).unwrap();
+        let mut missing = wanted.samples.difference(&found.samples);
+        let between = checkpoint * STEP_MS + 1..=addition * STEP_MS;
+        assert!(missing.all(|(_, t)| between.contains(t)), "{place}: not of the addition");
+        assert!(found.samples.is_subset(&wanted.samples), "{place}");
+        write(&db, 0..SERIES, (last + 1) * STEP_MS);
+        let before = read(&db).unwrap();
+        drop(db);
+        let (db, report) = Tsdb::open(dir.path(), options()).unwrap();
+        assert!(report.quarantined.is_empty(), "{place}: {report:?}");
+        assert!(read(&db).unwrap() == before, "{place}: another answer after the restart");
+    }
+}
+
 /// A block that was cut right before a crash, and whose labels rot: what it had stands in the checkpoint and the log still.
 #[test]
 fn a_block_that_cannot_be_used_takes_nothing_from_checkpoint_and_log() {

@@ -15,7 +15,13 @@ const SERIES: usize = 20;
 const NAME: &str = "kill_9_loses_nothing_acknowledged";
 
 fn options() -> Options {
-    Options { segment_bytes_max: 20_000, replay_bytes_max: 60_000, block_ms: 400, ..Options::default() }
+    Options {
+        segment_bytes_max: 20_000,
+        replay_bytes_max: 60_000,
+        replay_samples_max: 300,
+        block_ms: 400,
+        ..Options::default()
+    }
 }
 
 fn histogram(i: i64) -> Histogram {
@@ -53,6 +59,9 @@ fn child(dir: &str, from: i64) {
         write(&db, i);
         if i % 50 == 0 {
             db.maintain(i + 200).expect("the child maintains");
+        }
+        if i % 7 == 0 {
+            db.shorten_log().expect("the child shortens the log");
         }
         writeln!(out, "{i}").expect("the parent reads");
     }

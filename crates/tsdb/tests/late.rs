@@ -7,7 +7,7 @@ mod common;
 use tenfold_tsdb::{HistogramPoint, Options, Point, Reason, SeriesWrite, Tsdb};
 use tenfold_types::{Matcher, ResetHint};
 
-use common::{HOUR, all, histogram, sample, strict};
+use common::{HOUR, all, histogram, read, sample, strict};
 
 #[test]
 fn late_samples_are_merged_within_the_window() {
@@ -164,4 +164,38 @@ fn late_histograms_are_merged_as_late_floats_are() {
         ..SeriesWrite::default()
     }];
     assert_eq!(db.write(&batch).unwrap().rejected[0].reason, Reason::OutOfOrder);
+}
+
+/// A block that is written anew has a higher number than one that came after it and has samples of the same instants.
+#[test]
+fn of_two_samples_at_one_instant_the_first_stands_however_often_its_block_is_written_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = Options { block_ms_max: 2 * HOUR, ..Options::default() };
+    let db = Tsdb::open(dir.path(), options.clone()).unwrap().0;
+    for i in 0..240 {
+        db.append(&[sample("a", i * 60_000, 1.0), sample("b", i * 60_000, 1.0)]).unwrap();
+    }
+    assert_eq!(db.maintain(4 * HOUR).unwrap().blocks_written, 1);
+    let labels = [("__name__", "m"), ("instance", "a")];
+    let points: Vec<Point> = (100..110).map(|i| Point::new(i * 60_000, 2.0)).collect();
+    let batch = [SeriesWrite { labels: &labels, points: &points, ..SeriesWrite::default() }];
+    assert_eq!(db.import(&batch, 4 * HOUR).unwrap().appended, 10);
+    assert_eq!(db.stats().blocks, 2);
+    let values = |db: &Tsdb| {
+        let found = read(db, &[Matcher::equal("instance", "a")], 0, 2 * HOUR - 1).remove(0).1;
+        assert_eq!(found.len(), 120);
+        found.iter().map(|p| p.value).sum::<f64>()
+    };
+    assert_eq!(values(&db), 120.0);
+    for minute in [10, 30] {
+        let (from, to) = (minute * 60_000, minute * 60_000 + 60_000);
+        assert_eq!(db.delete(&[Matcher::equal("instance", "b")], from, to).unwrap(), 1);
+        assert_eq!(db.clean_tombstones().unwrap(), 1);
+        assert_eq!(values(&db), 120.0);
+    }
+    drop(db);
+    let db = Tsdb::open(dir.path(), options).unwrap().0;
+    assert_eq!(values(&db), 120.0);
+    assert_eq!(db.maintain(4 * HOUR).unwrap().blocks_merged, 2);
+    assert_eq!(values(&db), 120.0);
 }

@@ -22,6 +22,7 @@ fn options() -> Options {
         block_ms_max: 12 * BLOCK_MS,
         segment_bytes_max: 4000,
         replay_bytes_max: 20_000,
+        replay_samples_max: 100,
         out_of_order_ms: WINDOW_MS,
         ..Options::default()
     }
@@ -44,6 +45,8 @@ enum Step {
     },
     Maintain,
     Checkpoint,
+    /// Writes down what came since the checkpoint, when that is much.
+    Shorten,
     Reopen,
     /// Series, from and to, counted back from now.
     Delete {
@@ -64,6 +67,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
             .prop_map(|(series, back, histogram, between)| Step::Late { series, back, histogram, between }),
         3 => Just(Step::Maintain),
         1 => Just(Step::Checkpoint),
+        3 => Just(Step::Shorten),
         2 => Just(Step::Reopen),
         1 => (0u8..5, 0i64..4000, 0i64..4000).prop_map(|(series, from, to)| Step::Delete { series, from, to }),
         3 => (0i64..8000, 0i64..8000).prop_map(|(from, to)| Step::Read { from, to }),
@@ -244,6 +248,9 @@ fn run(steps: Vec<Step>) {
             }
             Step::Maintain => drop(db.maintain(model.now).unwrap()),
             Step::Checkpoint => db.checkpoint().unwrap(),
+            Step::Shorten => {
+                db.shorten_log().unwrap();
+            }
             Step::Reopen => {
                 drop(db);
                 db = open();

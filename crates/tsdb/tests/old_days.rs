@@ -68,6 +68,40 @@ fn old_days_get_rows_and_the_step_chooses_them() {
 }
 
 #[test]
+fn rows_that_are_made_after_a_deletion_say_what_is_left() {
+    let dir = tempfile::tempdir().unwrap();
+    let (day, minute) = (24 * HOUR, 60_000);
+    let options = Options {
+        coarse_retention_ms: Some([100 * day; 2]),
+        coarse_after_ms: day,
+        block_ms_max: 2 * HOUR,
+        ..Options::default()
+    };
+    let db = Tsdb::open(dir.path(), options).unwrap().0;
+    let write = |from: i64, to: i64| {
+        for t in (from..to).step_by(10 * minute as usize) {
+            db.append(&[sample("a", t, 1.0)]).unwrap();
+        }
+    };
+    write(0, day + 5 * HOUR);
+    db.maintain(day + 5 * HOUR).unwrap();
+    // Of two blocks, of which the next maintenance writes one anew: the mark stays.
+    let all = [Matcher::equal("__name__", "m")];
+    db.delete(&all, 90 * minute, 150 * minute).unwrap();
+    write(day + 5 * HOUR, 3 * day);
+    db.maintain(3 * day).unwrap();
+    assert_eq!(db.stats().tombstones, 1);
+    let counts = |db: &Tsdb| {
+        let found = db.select_coarse(&all, HOUR, 4 * HOUR, HOUR).unwrap().unwrap();
+        rows_of(&found).iter().map(|r| (r.t_ms / HOUR, r.count)).collect::<Vec<_>>()
+    };
+    assert_eq!(counts(&db), [(1, 6.0), (2, 2.0), (3, 3.0), (4, 6.0)]);
+    // What is deleted afterwards is in them.
+    db.delete(&all, 210 * minute, 220 * minute).unwrap();
+    assert_eq!(counts(&db), [(1, 6.0), (2, 2.0), (3, 3.0)]);
+}
+
+#[test]
 fn a_time_whose_samples_are_all_deleted_is_cut_like_any_other() {
     let dir = tempfile::tempdir().unwrap();
     let db = Tsdb::open(dir.path(), Options { block_ms_max: 2 * HOUR, ..Options::default() }).unwrap().0;

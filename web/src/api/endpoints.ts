@@ -163,7 +163,9 @@ export const alerts = {
   list: (query: AlertQuery) => unwrap(GET("/api/alerts", { params: { query } })),
   one: (fingerprint: string) => unwrap(GET("/api/alerts/{fingerprint}", { params: { path: { fingerprint } } })),
   why: (fingerprint: string) => unwrap(GET("/api/alerts/{fingerprint}/why", { params: { path: { fingerprint } } })),
-  whyNot: (labels: Record<string, string>, person: string) => unwrap(POST("/api/alerts/why-not", { body: { labels, for: person } })),
+  /** `labels` as people write them: `alertname="Down", service="photos"`. */
+  whyNot: (labels: string, person: string) => unwrap(POST("/api/alerts/why-not", { body: { labels: labels as unknown as Record<string, unknown>, for: person } })),
+  simulate: (labels: string, at: string) => unwrap(POST("/api/alerts/simulate", { body: { labels: labels as unknown as Record<string, unknown>, ...given({ at }) } })),
   rules: (query: { state?: string; q?: string; limit?: number; after?: number } = {}) => unwrap(GET("/api/rules", { params: { query } })),
   mutes: (all: boolean) => unwrap(GET("/api/mutes", { params: { query: all ? { all } : {} } })) as unknown as Promise<T.Items<T.Mute>>,
   mute: (body: T.NewMute) => unwrap(POST("/api/mutes", { body })),
@@ -216,7 +218,7 @@ export const oncall = {
   removeOverride: (name: string, id: number) =>
     unwrap(DELETE("/api/schedules/{name}/overrides/{id}", { params: { path: { name, id } } })),
   take: (name: string, for_ms: number) => unwrap(POST("/api/schedules/{name}/take", { params: { path: { name } }, body: { for_ms } })),
-  readiness: () => unwrap(GET("/api/readiness")),
+  readiness: () => unwrap(GET("/api/readiness")) as unknown as Promise<T.Readiness>,
   policies: () => unwrap(GET("/api/policies")) as unknown as Promise<T.Items<T.EscalationPolicy>>,
   previewPolicy: (policy: T.PolicyBody) => unwrap(POST("/api/policies/preview", { body: policy as unknown as T.PolicyUpdate })),
   savePolicy: (name: string, policy: T.PolicyBody) =>

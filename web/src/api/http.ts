@@ -63,10 +63,23 @@ export function failure(response: Response, body: unknown): ApiError {
 }
 
 /** Reads JSON from a path outside the described API. */
-export async function get<T>(path: string, query?: Query): Promise<T> {
+export const get = <T>(path: string, query?: Query): Promise<T> => read<T>(withQuery(path, query), { credentials: "same-origin" });
+
+/** Longer addresses are refused by some proxies. */
+const ADDRESS_CHARS_MAX = 4_000;
+
+/** The same of a path that takes its question as a form as well, where it is long. */
+export function ask<T>(path: string, query: Query): Promise<T> {
+  const address = withQuery(path, query);
+  if (address.length <= ADDRESS_CHARS_MAX) return read<T>(address, { credentials: "same-origin" });
+  const body = new URLSearchParams(address.slice(path.length + 1));
+  return read<T>(path, { credentials: "same-origin", method: "POST", body });
+}
+
+async function read<T>(address: string, how: RequestInit): Promise<T> {
   let response: Response;
   try {
-    response = await fetch(withQuery(path, query), { credentials: "same-origin" });
+    response = await fetch(address, how);
   } catch {
     throw unreachable();
   }

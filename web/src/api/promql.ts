@@ -1,5 +1,5 @@
 /** Range queries in the Prometheus shape, laid on one time grid so that charts can share an axis. */
-import { get } from "./http";
+import { ask, get } from "./http";
 
 type Labels = Record<string, string>;
 
@@ -125,7 +125,7 @@ export function laidOut(result: RawSeries[], { from, to, step }: TimeSpan): Rang
 }
 
 export async function queryRange(expr: string, asked: TimeSpan): Promise<RangeResult> {
-  const answer = await get<Matrix>("/api/v1/query_range", { query: expr, start: asked.from, end: asked.to, step: asked.step });
+  const answer = await ask<Matrix>("/api/v1/query_range", { query: expr, start: asked.from, end: asked.to, step: asked.step });
   const notes = notesOf(answer);
   return { ...laidOut(answer.data.result, asked), ...(notes.length > 0 ? { notes } : {}) };
 }
@@ -156,7 +156,7 @@ export interface Explanation {
 
 /** Runs the query once more for what it costs. */
 export async function explainRange(expr: string, { from, to, step }: TimeSpan): Promise<Explanation> {
-  const answer = await get<{ data: { explain: Explanation } }>("/api/v1/query_range", { query: expr, start: from, end: to, step, explain: 1 });
+  const answer = await ask<{ data: { explain: Explanation } }>("/api/v1/query_range", { query: expr, start: from, end: to, step, explain: 1 });
   return answer.data.explain;
 }
 
@@ -185,7 +185,7 @@ function sampleOf({ metric, value, values, histogram, histograms }: RawSeries): 
 
 /** `at` in seconds since the epoch; now when it is left out. A number or a text alone is a sample without labels. */
 export async function askInstant(expr: string, at?: number): Promise<InstantResult> {
-  const answer = await get<Instant>("/api/v1/query", { query: expr, time: at });
+  const answer = await ask<Instant>("/api/v1/query", { query: expr, time: at });
   const { data } = answer;
   const notes = notesOf(answer);
   if (data.resultType === "scalar") return { samples: [{ labels: {}, value: parsed(data.result[1]) }], notes };
@@ -208,7 +208,7 @@ export interface Exemplar {
 
 /** The exemplars of every series that the expression reads. */
 export async function queryExemplars(expr: string, { from, to }: TimeSpan): Promise<Exemplar[]> {
-  const answer = await get<{ data: { seriesLabels: Labels; exemplars: { labels: Labels; value: string; timestamp: number }[] }[] }>("/api/v1/query_exemplars", { query: expr, start: from, end: to });
+  const answer = await ask<{ data: { seriesLabels: Labels; exemplars: { labels: Labels; value: string; timestamp: number }[] }[] }>("/api/v1/query_exemplars", { query: expr, start: from, end: to });
   return answer.data.flatMap(({ seriesLabels, exemplars }) =>
     exemplars.map(({ labels, value, timestamp }) => ({ series: seriesLabels, labels, value: parsed(value), time: timestamp })));
 }

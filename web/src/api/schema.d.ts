@@ -7132,7 +7132,7 @@ export interface paths {
             };
         };
         put?: never;
-        /** The same for a plan that is not saved; nothing is changed. */
+        /** The same for a plan that is not saved; nothing is changed. A calendar at a new address is read for it, for deployers only. */
         post: {
             parameters: {
                 query?: {
@@ -10252,6 +10252,65 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/collectd": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Takes the lists of values that collectd's plugin `write_http` posts with `Format "JSON"`, plain, in gzip or in zstd. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": string;
+                };
+            };
+            responses: {
+                /** @description Everything is kept. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                /** @description The body cannot be read, or some values will never be taken; the rest is kept. */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                /** @description The source sends too fast. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                /** @description Nothing is kept. */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/edge/metrics": {
         parameters: {
             query?: never;
@@ -10457,6 +10516,39 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/health": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Says to clients of InfluxDB that lines are taken. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/healthz": {
         parameters: {
             query?: never;
@@ -10554,7 +10646,7 @@ export interface paths {
                     };
                     content?: never;
                 };
-                /** @description Too many at once, or another node takes alerts; to be sent again. */
+                /** @description Too many at once, or too many wait for a node that takes alerts; to be sent again. */
                 503: {
                     headers: {
                         [name: string]: unknown;
@@ -11154,6 +11246,116 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/ping": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Says to clients of InfluxDB that somebody is there; with `verbose` in a body as well. */
+        get: {
+            parameters: {
+                query?: {
+                    verbose?: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                204: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/query": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The same, as some clients ask. */
+        get: {
+            parameters: {
+                query?: {
+                    q?: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+            };
+        };
+        put?: never;
+        /**
+         * The statements that clients of InfluxDB 1 begin with: a database need not be made, so that making one is done. Samples are
+         *     asked for in PromQL elsewhere.
+         */
+        post: {
+            parameters: {
+                query?: {
+                    q?: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/readyz": {
         parameters: {
             query?: never;
@@ -11206,7 +11408,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Takes OTLP metrics in protobuf or JSON, plain or in gzip. */
+        /** Takes OTLP metrics in protobuf or JSON, plain, in gzip or in zstd. */
         post: {
             parameters: {
                 query?: never;
@@ -11663,6 +11865,12 @@ export interface components {
             /** @description RFC 5545. */
             ics: string;
         };
+        /** @description What is to be mended of a calendar that a schedule follows. */
+        CalendarTrouble: {
+            schedule: string;
+            /** @description As a sentence goes on after the calendar: it cannot be read, or an event of it puts nobody on call. */
+            text: string;
+        };
         /** @description Where the series are; each list has the greatest first. */
         CardinalityView: {
             series: number;
@@ -11722,6 +11930,11 @@ export interface components {
             /** @description Between two looks while a problem is not yet sure. */
             retry_interval?: string;
             timeout?: string;
+            /**
+             * @description When it is looked at, as Alertmanager's `time_intervals` say it; always when nothing is said. Outside it stands as it
+             *     stood.
+             */
+            active?: Record<string, unknown>[];
             /**
              * Format: int32
              * @description Problems in a row before it is believed.
@@ -11941,6 +12154,17 @@ export interface components {
             /** @description What is chosen on the page, and stands as `$name` or `${name}` in queries. */
             variables?: components["schemas"]["Variable"][];
             panels: components["schemas"]["Panel"][];
+            /** @description Rows that are folded until somebody opens them. */
+            folded?: string[];
+            /** @description What its queries mark on the graphs, beside what the record has. */
+            marks?: components["schemas"]["DashboardMark"][];
+            links?: components["schemas"]["DashboardLink"][];
+            /** @description What it opens with where the address says nothing: `5m`, `15m`, `1h`, `6h`, `24h`, `7d` or `30d`. */
+            range?: string | null;
+            /** @description It opens with what was from here... */
+            from?: string | null;
+            /** @description ...to here, instead of a range that moves. */
+            to?: string | null;
             /** @description Made up from the service's metrics because nobody wrote one. */
             generated?: boolean;
             /** @description Of one that was made up: what was looked for, where little or nothing was found. */
@@ -11963,8 +12187,37 @@ export interface components {
             /** @description Says what would be made and makes nothing. */
             dry_run?: boolean;
         };
+        /** @description Where a dashboard or a panel leads. */
+        DashboardLink: {
+            title: string;
+            /** @description A path of this server (`/graphs/nodes?var-job=$job`) or an address with `https://` or `http://`; variables stand in it. */
+            to: string;
+            /** @description A path takes the range and the chosen values of the page along. */
+            keeps_range?: boolean;
+        };
         DashboardList: {
             items: components["schemas"]["Dashboard"][];
+        };
+        /** @description Marks on the graphs of a dashboard, where a query has a value other than 0: one for each series and stretch of such values. */
+        DashboardMark: {
+            name: string;
+            /** @description PromQL; the dashboard's variables stand in it. */
+            expr: string;
+            /** @description What a mark is called; `{{label}}` stands for a label's value, and the name of the marks where it is left out. */
+            title?: string | null;
+            /** @description What is told behind it, written like the title. */
+            text?: string | null;
+            /** @description Labels whose values are told as well. */
+            tags?: string[];
+            /**
+             * Format: int64
+             * @description How far apart the query is asked; otherwise as a graph of the range is.
+             */
+            step_ms?: number | null;
+            /** @description The value is the instant of the mark, in milliseconds since 1970. */
+            value_is_time?: boolean;
+            /** @description It is not drawn until somebody ticks it on the page. */
+            off?: boolean;
         };
         /** @description What was decided of an alert. */
         Decided: {
@@ -13288,6 +13541,25 @@ export interface components {
             /** Format: double */
             high: number;
         };
+        /** @description How it stands with the calendar that a schedule follows. */
+        FollowedView: {
+            /** @description All that is shown of its address. */
+            host: string;
+            /** Format: int64 */
+            refresh_s: number;
+            /** @description When it was read last; null before the first time. */
+            read_at?: string | null;
+            /** @description How far ahead it was read: what comes behind is not known yet. */
+            until?: string | null;
+            /** @description It cannot be read since then, and what it said last holds. */
+            failing_since?: string | null;
+            /** @description Why. */
+            failure?: string | null;
+            /** @description Its shifts that are not over. */
+            shifts: number;
+            /** @description Events that put nobody on call, each in a sentence. */
+            unnamed: string[];
+        };
         /** @description One page of a policy that is played. */
         ForeseenStepView: {
             /** @description From 1. */
@@ -13361,6 +13633,8 @@ export interface components {
              */
             round: number;
             at: string;
+            /** @description It is due then, and waits while all alerts of the incident are muted. */
+            held_since?: string | null;
             /** @description Nobody when it is empty: the step is passed over without waiting. */
             pages: components["schemas"]["ForetoldPage"][];
         };
@@ -13648,10 +13922,15 @@ export interface components {
             url: string;
             /** @description `GET`, `HEAD`, `OPTIONS`, `POST` or `PUT`. */
             method?: string;
-            /** @description Headers of the request, such as `Host`. Who may see the check sees them, so those that are there for a secret are refused. */
+            /** @description Headers of the request, such as `Host`. Who may see the check sees them; those that are there for a secret are refused. */
             headers?: {
                 [key: string]: string;
             };
+            /**
+             * @description Headers that hold secrets, such as `Authorization`: a text, or `{file: NAME}` for a file in the folder of secrets. A text
+             *     is shown as `<secret>`, which stands for it when it comes back.
+             */
+            secret_headers?: Record<string, unknown>;
             /** @description What a `POST` or `PUT` brings. */
             body?: string;
             /** @description Goes where the answer points to, five times at most. With `false` the first answer counts. */
@@ -13705,6 +13984,8 @@ export interface components {
             name: string;
             email: string;
             timezone: string;
+            /** @description Those of the source that they are in; an account that the import makes is in them. */
+            teams: string[];
             found: components["schemas"]["PersonFound"];
         };
         ImportedPolicy: components["schemas"]["PolicyView"] & {
@@ -13717,6 +13998,11 @@ export interface components {
             changes: boolean;
             plan: Record<string, unknown>;
             overrides: components["schemas"]["ImportedOverride"][];
+        };
+        /** @description A sender of alerts, to be looked through and put by hand. */
+        ImportedSource: {
+            name: string;
+            spec: components["schemas"]["AlertSourceSpec"];
         };
         IncidentList: {
             items: components["schemas"]["IncidentView"][];
@@ -14268,6 +14554,8 @@ export interface components {
             /** @description Sentences for people: what would go wrong or needs a look. */
             warnings: string[];
             locked?: components["schemas"]["Lock"] | null;
+            /** @description Why a lock, freeze or pin keeps whoever asks from it: an owner passes the own lock, a pinned commit its pin. */
+            locked_out?: string | null;
             /** @description Why a train keeps whoever asks from it. */
             train?: string | null;
             running?: components["schemas"]["Deploy"] | null;
@@ -14362,6 +14650,9 @@ export interface components {
             arguments?: string[];
             /** @description A file with the authority that signed the daemon's certificate. Without it the connection is plain (`nrpe -n`). */
             ca_file?: string | null;
+            /** @description Our certificate and its key, files in the folder of secrets, for daemons that ask who we are (`ssl_client_certs`). */
+            cert_file?: string | null;
+            key_file?: string | null;
             /** @description The name in the daemon's certificate, when it is not that of the address. */
             server_name?: string;
             /** @description For daemons before NRPE 3. */
@@ -14445,6 +14736,8 @@ export interface components {
             policies: components["schemas"]["ImportedPolicy"][];
             /** @description A routing to be looked through and put by hand; nothing puts it. */
             routing?: Record<string, unknown> | null;
+            /** @description Drafts as well: each gets a secret when it is put, which what sends there is to have. */
+            sources: components["schemas"]["ImportedSource"][];
             report: components["schemas"]["OncallImportNote"][];
         };
         OverrideView: {
@@ -14519,7 +14812,10 @@ export interface components {
         };
         Panel: {
             title: string;
-            /** @description `ops` (per second), `ratio` (0 to 1), `seconds`, `bytes`, `bytes_per_second`, `celsius`, `hertz` or `short`. */
+            /**
+             * @description `ops` (per second), `ratio` (0 to 1), `seconds`, `bytes`, `bytes_per_second`, `celsius`, `hertz`, `watt`, `volt`,
+             *     `ampere`, `date` (seconds since 1970) or `short`.
+             */
             unit?: string;
             kind?: components["schemas"]["PanelKind"];
             /**
@@ -14527,8 +14823,14 @@ export interface components {
              * @description Columns it takes, of three.
              */
             width?: number;
+            /** @description None in a panel of text. */
             queries: components["schemas"]["PanelQuery"][];
             description?: string | null;
+            /** @description Panels that follow each other and have the same row stand together below its title, which folds them. */
+            row?: string | null;
+            links?: components["schemas"]["DashboardLink"][];
+            /** @description Markdown, of a panel of the kind `text`. */
+            text?: string | null;
             /** @description Draws exemplars of its queries, where their series have some: of a `graph` and a `heatmap`. */
             exemplars?: boolean;
             /** @description Lines of a `graph` lie on top of each other, with what is below them filled. */
@@ -14545,20 +14847,81 @@ export interface components {
              * @description Where the axis of a `graph` ends.
              */
             max?: number | null;
+            /** @description What stands where a series of a `graph` has no value, or of a `stat` that draws a line. */
+            nulls?: components["schemas"]["PanelNulls"];
+            /**
+             * Format: int64
+             * @description With `nulls: connect`, the longest time between two values that are joined.
+             */
+            connect_max_ms?: number | null;
+            /** @description Which value of a series is told in a `stat`, a `top` and a `table`. */
+            reduce?: components["schemas"]["PanelReduce"];
+            /** @description A `stat` draws the line over the range below its value. */
+            sparkline?: boolean;
+            /**
+             * @description Columns of a `table` in their order: with any, or with `sort`, it has a column for each label and each query; those not
+             *     named here follow.
+             */
+            columns?: components["schemas"]["PanelColumn"][];
+            sort?: components["schemas"]["PanelSort"] | null;
+            /** @description What is told instead of numbers; the first that fits. */
+            words?: components["schemas"]["PanelWord"][];
             /** @description A variable: the panel stands once for each of its values that are chosen, which is the value of `$name` in it. */
             repeat?: string | null;
             /** @description From where on values are bad: lines across a `graph`, and the look of a value elsewhere. */
             thresholds?: components["schemas"]["Threshold"][];
         };
+        /** @description A column of a `table`: a label by its name, or the value of a query: `value` of the first, `value 2` of the second. */
+        PanelColumn: {
+            name: string;
+            /** @description What stands above it instead. */
+            title?: string | null;
+            /** @description Of a value, where it is not that of the panel. */
+            unit?: string | null;
+            hidden?: boolean;
+        };
         /**
          * @description How a panel shows its queries.
          * @enum {string}
          */
-        PanelKind: "graph" | "stat" | "table" | "heatmap" | "top";
+        PanelKind: "graph" | "stat" | "table" | "heatmap" | "top" | "text";
+        /**
+         * @description What stands where a series has no value: nothing is made up for the instants before its first value and behind its last, except
+         *     by `zero`.
+         * @enum {string}
+         */
+        PanelNulls: "gap" | "connect" | "zero";
         PanelQuery: {
             expr: string;
             /** @description Name of the line; `{{label}}` stands for a label's value. */
             legend?: string;
+        };
+        /**
+         * @description The one value that a series has in a `stat`, a `top` and a `table`.
+         * @enum {string}
+         */
+        PanelReduce: "last" | "min" | "max" | "mean" | "sum" | "count" | "range";
+        /** @description What rows of a `table` are sorted by. */
+        PanelSort: {
+            /** @description A column by its `name`. */
+            by: string;
+            /** @description The largest first. */
+            descending?: boolean;
+        };
+        /**
+         * @description What is told instead of a number in a `stat`, a `top` and a `table`: of one `value`, of all between `from` and `to` (either may
+         *     be left out), or where there is `nothing`.
+         */
+        PanelWord: {
+            /** Format: double */
+            value?: number | null;
+            /** Format: double */
+            from?: number | null;
+            /** Format: double */
+            to?: number | null;
+            nothing?: boolean;
+            text: string;
+            level?: components["schemas"]["ThresholdLevel"] | null;
         };
         Passive: Record<string, unknown>;
         /** @description A result somebody sends. */
@@ -14843,6 +15206,7 @@ export interface components {
             short_rests: components["schemas"]["RestView"][];
             /** @description There are more spans than one preview lists. */
             truncated: boolean;
+            calendar?: components["schemas"]["FollowedView"] | null;
         };
         /** @description How many processes have a name (`/proc/PID/comm`). */
         Process: {
@@ -15139,6 +15503,8 @@ export interface components {
             teams: components["schemas"]["TeamTrouble"][];
             /** @description Those whose last shift ends within two weeks, the first to end first. */
             ends: components["schemas"]["ScheduleEnd"][];
+            /** @description Of calendars that are followed. */
+            calendars: components["schemas"]["CalendarTrouble"][];
         };
         Ready: {
             status: string;
@@ -15276,7 +15642,7 @@ export interface components {
         };
         /** @description The routing that holds. */
         RoutingView: {
-            /** @description As it was put; null while the plain routing holds. */
+            /** @description As it was put, with `<secret>` in place of secrets; null while the plain routing holds. */
             yaml?: string | null;
             /** @description What it comes down to, as Alertmanager writes it. */
             routing: Record<string, unknown>;
@@ -15471,7 +15837,8 @@ export interface components {
         };
         /**
          * @description What is said when a schedule is made or changed: `timezone` with either `rotation` or `layers`, and if wanted
-         *     `fallback`, `shadows`, `min_rest_hours`, `enforce_rest`, `holidays`, `handoff`.
+         *     `fallback`, `shadows`, `min_rest_hours`, `enforce_rest`, `holidays`, `handoff`. A `calendar` with its `url` is followed; with it
+         *     there may be no layers.
          */
         ScheduleUpdate: Record<string, unknown>;
         ScheduleView: {
@@ -15495,6 +15862,7 @@ export interface components {
             on_call?: components["schemas"]["OnCallView"] | null;
             /** @description The shifts of the next 14 days. */
             next: components["schemas"]["OnCallView"][];
+            calendar?: components["schemas"]["FollowedView"] | null;
         };
         /** @description How the looking goes. */
         SchedulerView: {
@@ -16046,18 +16414,22 @@ export interface components {
         };
         /** @enum {string} */
         ValueType: "bool" | "string" | "int" | "float" | "object";
-        /** @description A variable of a dashboard: its values are those of a label, or a list. */
+        /** @description A variable of a dashboard: its values are those of a label, of a query, a list, or what somebody types. */
         Variable: {
             name: string;
             /** @description The label whose values are offered. */
             label?: string | null;
             /** @description The series whose label it is, as a selector; all series when it is left out. */
             of?: string | null;
+            /** @description A query whose series are offered, each as `name{label="value"} 42`: for use with a `regex`. */
+            query?: string | null;
             /**
-             * @description Of the values of the label, those in which this regular expression (JavaScript's) finds something; what its first group
+             * @description Of the values of the label or the query, those in which this regular expression (JavaScript's) finds something; what its first group
              *     finds is offered instead of the whole value.
              */
             regex?: string | null;
+            /** @description Anything may be typed; a value is what stands there at first. */
+            free?: boolean;
             /** @description What is offered where there is no label. */
             values?: string[];
             /** @description Offers all values at once, which stands as `.*` in queries: for use with `=~`. */

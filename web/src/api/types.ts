@@ -75,6 +75,8 @@ export type RuleDrafts = S["RuleDrafts"];
 export type DraftPut = S["DraftPut"];
 export type RuleFileChanged = S["RuleFileChanged"];
 export type WhyNot = S["WhyNotView"];
+export type Foretold = S["Foretold"];
+export type ForetoldIncident = S["ForetoldIncident"];
 export type CheckList = S["CheckList"];
 /** What a stage said of an alert. */
 export type Decision = { stage: string; verdict: string; because: string };
@@ -98,11 +100,13 @@ export interface PlanLayer {
   start?: string;
   end?: string;
 }
-/** A schedule's plan as it is written: one rotation, or layers. */
+/** A schedule's plan as it is written: one rotation, or layers, or a calendar. */
 export interface Plan {
   timezone: string;
   rotation?: PlanLayer["rotation"];
   layers?: PlanLayer[];
+  /** Followed; whoever has a shift in it covers the layers. Of an address that is kept only the host is shown. */
+  calendar?: { url: string; refresh_s?: number };
   fallback?: string[];
   shadows?: { person: string; start?: string; end?: string }[];
   min_rest_hours?: number;
@@ -111,6 +115,7 @@ export interface Plan {
   /** Who is told at a handover; left out, whoever comes on call. */
   handoff?: { digest?: boolean; channel?: string | null };
 }
+export type FollowedCalendar = S["FollowedView"];
 export type Schedule = Omit<S["ScheduleView"], "plan"> & { plan: Plan };
 export type SchedulePreview = S["PreviewView"];
 export type ScheduleSpan = S["SpanView"];
@@ -187,9 +192,17 @@ export type Threshold = S["Threshold"];
 export type Panel = S["Panel"];
 export type PanelQuery = S["PanelQuery"];
 export type PanelKind = S["PanelKind"];
+export type PanelNulls = S["PanelNulls"];
+export type PanelReduce = S["PanelReduce"];
+export type PanelColumn = S["PanelColumn"];
+export type PanelSort = S["PanelSort"];
+export type PanelWord = S["PanelWord"];
+export type DashboardLink = S["DashboardLink"];
+export type DashboardMark = S["DashboardMark"];
 export type Variable = S["Variable"];
 export type ImportedDashboard = S["ImportedDashboard"];
-export type Marker = S["Marker"];
+/** What the record marks, and what a query of a dashboard does. */
+export type Marker = Omit<S["Marker"], "kind"> & { kind: S["Marker"]["kind"] | "mark" };
 export type Target = S["Target"];
 export type CountedSeries = S["CountedSeries"];
 export type CountedLabel = S["CountedLabel"];

@@ -1,4 +1,4 @@
-import { useMemo, useRef, useState, type ReactElement } from "react";
+import { useMemo, useRef, useState, type ReactElement, type ReactNode } from "react";
 import type { Exemplar, Note } from "../api/promql";
 import type { Marker } from "../api/types";
 import { clockWithSeconds } from "../lib/time";
@@ -26,6 +26,8 @@ export interface ChartProps {
   exemplarsNote?: string | null | undefined;
   rangeText: string;
   description?: string | null | undefined;
+  /** More beside the title's buttons. */
+  tools?: ReactNode;
   height?: number | undefined;
   sync?: string | undefined;
   /** Why there is nothing to draw. */
@@ -44,7 +46,7 @@ const NO_EXEMPLARS: Exemplar[] = [];
 const NO_NOTES: Note[] = [];
 
 /** A graph with its title, its newest value, its legend, its words and its table. */
-export function Chart({ title, unit, times, lines, markers, exemplars = NO_EXEMPLARS, exemplarsNote, rangeText, description, height = 150, sync, note, loading, axis, cut = 0, notes = NO_NOTES, detailed = false, onZoom }: ChartProps): ReactElement {
+export function Chart({ title, unit, times, lines, markers, exemplars = NO_EXEMPLARS, exemplarsNote, rangeText, description, tools, height = 150, sync, note, loading, axis, cut = 0, notes = NO_NOTES, detailed = false, onZoom }: ChartProps): ReactElement {
   const [asTable, setAsTable] = useState(false);
   const [picked, setPicked] = useState<Exemplar | null>(null);
   const points = useMemo(() => exemplars.map((exemplar) => ({ y: exemplar.value, exemplar })), [exemplars]);
@@ -74,7 +76,7 @@ export function Chart({ title, unit, times, lines, markers, exemplars = NO_EXEMP
 
   return (
     <ChartFrame
-      title={title} description={description} words={words} busy={loading}
+      title={title} description={description} words={words} busy={loading} tools={tools}
       now={<span className="now" ref={head}>{newest}</span>}
       onPng={!asTable && lines.length > 0 ? (figure) => savePng(figure, title, rangeText) : undefined}
       csv={asTable ? () => linesCsv(times, lines) : undefined}

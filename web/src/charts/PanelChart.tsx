@@ -3,9 +3,12 @@ import type { Marker, Panel } from "../api/types";
 import { useParams } from "../router/router";
 import { Chart } from "./Chart";
 import { useExemplars } from "./exemplars";
-import { withThresholds } from "./look";
+import { withThresholds, zeroed } from "./look";
 import { HeatmapPanel } from "./panels/HeatmapPanel";
-import { StatPanel, TablePanel, TopPanel } from "./panels/NewestPanels";
+import { StatPanel, TopPanel } from "./panels/NewestPanels";
+import { TablePanel } from "./panels/TablePanel";
+import { TextPanel } from "./panels/TextPanel";
+import { PanelLinks } from "./PanelLinks";
 import type { Range } from "./range";
 import { useLines } from "./useLines";
 
@@ -34,6 +37,8 @@ export function PanelChart({ panel, range, markers, sync, height, zoom, detailed
       return <TablePanel panel={panel} range={range} />;
     case "top":
       return <TopPanel panel={panel} range={range} />;
+    case "text":
+      return <TextPanel panel={panel} />;
     case "heatmap":
       return <HeatmapPanel panel={panel} range={range} markers={markers} sync={sync} height={height} onZoom={onZoom} />;
     default:
@@ -51,10 +56,12 @@ type GraphProps = Omit<Props, "zoom" | "sync" | "height" | "detailed" | "onDrawn
 
 function GraphPanel({ panel, range, markers, sync, height, onZoom, detailed, onDrawn }: GraphProps): ReactElement {
   const { times, lines, note, loading, cut, notes } = useLines(panel.queries, range);
-  const { unit = "short", thresholds, stacked, log, min, max } = panel;
-  const drawn = useMemo(() => withThresholds(lines, times.length, unit, thresholds), [lines, times.length, unit, thresholds]);
+  const { unit = "short", thresholds, stacked, log, min, max, nulls, connect_max_ms } = panel;
+  const moving = range.name !== null;
+  const told = useMemo(() => (nulls === "zero" ? zeroed(lines, moving) : lines), [lines, nulls, moving]);
+  const drawn = useMemo(() => withThresholds(told, times.length, unit, thresholds), [told, times.length, unit, thresholds]);
   const said = useMemo(() => (detailed ? notes : notes.filter(({ level }) => level === "warning")), [notes, detailed]);
-  const axis = useMemo(() => ({ stacked, log, min, max }), [stacked, log, min, max]);
+  const axis = useMemo(() => ({ stacked, log, min, max, nulls, connect_max_ms }), [stacked, log, min, max, nulls, connect_max_ms]);
   const exemplars = useExemplars(panel.queries, range, panel.exemplars ?? false);
   useEffect(() => {
     if (!loading) onDrawn?.();
@@ -63,6 +70,7 @@ function GraphPanel({ panel, range, markers, sync, height, onZoom, detailed, onD
   return (
     <Chart
       title={panel.title}
+      tools={<PanelLinks panel={panel} />}
       unit={unit}
       description={panel.description}
       times={times}

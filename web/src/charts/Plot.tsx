@@ -1,6 +1,6 @@
 import type uPlot from "uplot";
 import { useMemo, type ReactElement } from "react";
-import { heights, type Axis } from "./look";
+import { bridged, heights, type Axis } from "./look";
 import { Canvas, type CanvasProps } from "./Canvas";
 import { chartOptions } from "./options";
 import type { Line } from "./summary";
@@ -15,8 +15,11 @@ const PLAIN: Axis = {};
 
 /** Lines on a canvas; other lines are another canvas, other numbers are not. */
 export function Plot({ times, lines, axis = PLAIN, ...rest }: PlotProps): ReactElement {
-  const { stacked, log, min, max } = axis;
-  const data = useMemo(() => [times, ...heights(lines, { stacked, log })] as uPlot.AlignedData, [times, lines, stacked, log]);
+  const { stacked, log, min, max, nulls, connect_max_ms } = axis;
+  const data = useMemo(
+    () => [times, ...heights(bridged(times, lines, { log, nulls, connect_max_ms }), { stacked, log })] as uPlot.AlignedData,
+    [times, lines, stacked, log, nulls, connect_max_ms],
+  );
   return (
     <Canvas
       {...rest}

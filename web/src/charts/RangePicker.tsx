@@ -9,7 +9,7 @@ import { RANGES, readRange, shifted, widened, writeInstant, type Range } from ".
 export function RangePicker({ range }: { range: Range }): ReactElement {
   const params = useParams();
   const [open, setOpen] = useState(false);
-  const show = ({ fromMs, toMs }: { fromMs: number; toMs: number }): void => params.set({ from: String(fromMs), to: String(toMs), range: null }, false);
+  const show = ({ fromMs, toMs }: { fromMs: number; toMs: number }): void => params.set({ from: String(Math.round(fromMs)), to: String(Math.round(toMs)), range: null }, false);
   return (
     <div className="chips" role="group" aria-label="Range of time">
       {RANGES.map(({ name, text }) => (
@@ -26,6 +26,7 @@ export function RangePicker({ range }: { range: Range }): ReactElement {
       <button type="button" className="chip" aria-pressed={range.name === null} aria-haspopup="dialog" onClick={() => setOpen(true)}>
         {range.name === null ? range.text : "From … to"}
       </button>
+      {range.name !== null && <button type="button" className="chip" aria-label="Hold it still" title="Hold it still: nothing moves until a range is chosen again" onClick={() => show(range)}>❚❚</button>}
       <button type="button" className="chip" aria-label="Half a range earlier" title="Half a range earlier" onClick={() => show(shifted(range, "earlier"))}>‹</button>
       <button type="button" className="chip" aria-label="Twice as long" title="Twice as long" onClick={() => show(widened(range, Date.now()))}>⟷</button>
       <button type="button" className="chip" aria-label="Half a range later" title="Half a range later" onClick={() => show(shifted(range, "later"))}>›</button>

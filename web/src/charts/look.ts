@@ -1,10 +1,10 @@
-/** How a panel's values are drawn: on top of each other, on which axis, and from where on they are bad. */
+/** How a panel's values are drawn: on top of each other, on which axis, over gaps or not, and from where on they are bad. */
 import type { Panel, Threshold } from "../api/types";
 import { format } from "../lib/units";
 import type { Line } from "./summary";
 
 /** What of a panel's look the canvas of a graph needs; the rest are lines. */
-export type Axis = Pick<Panel, "stacked" | "log" | "min" | "max">;
+export type Axis = Pick<Panel, "stacked" | "log" | "min" | "max" | "nulls" | "connect_max_ms">;
 
 /** Whole powers of ten around what there is. */
 export function logRange(low: number | null, high: number | null): [number, number] {
@@ -32,6 +32,49 @@ export function heights(lines: Line[], { stacked, log }: Axis): (number | null)[
     return log ? values.map((value) => (value !== null && value > 0 ? value : null)) : values;
   });
 }
+
+type Values = (number | null)[];
+
+/** Steps at the end of a moving range that may not have their values yet. */
+const NOT_YET = 2;
+
+/**
+ * 0 where a line has no value, its ends among them. While the range moves, the newest steps are left open as long as no line has
+ * a value there: it may only not have come yet.
+ */
+export function zeroed(lines: Line[], moving: boolean): Line[] {
+  const points = lines[0]?.values.length ?? 0;
+  let known = points;
+  while (moving && known > points - NOT_YET && known > 0 && lines.every(({ values }) => values[known - 1] === null)) known -= 1;
+  return lines.map((line) => (line.limit || line.edge ? line : { ...line, values: line.values.map((value, at) => (value === null && at < known ? 0 : value)) }));
+}
+
+/**
+ * A straight line over each gap between two values that are at most so far apart, as it looks on the axis; nothing before the
+ * first value and behind the last. `times` are seconds.
+ */
+export function connected(times: number[], values: Values, { log, connect_max_ms }: Axis): Values {
+  const most = connect_max_ms ?? Infinity;
+  const drawn = [...values];
+  let before = -1;
+  values.forEach((value, at) => {
+    if (value === null || (log && value <= 0)) return;
+    const from = before < 0 ? null : (values[before] ?? null);
+    const [start, end] = [times[before] ?? 0, times[at] ?? 0];
+    if (from !== null && at - before > 1 && (end - start) * 1000 <= most) {
+      for (let between = before + 1; between < at; between += 1) {
+        const share = ((times[between] ?? start) - start) / (end - start);
+        drawn[between] = log ? from * (value / from) ** share : from + (value - from) * share;
+      }
+    }
+    before = at;
+  });
+  return drawn;
+}
+
+/** What is drawn of lines; their numbers stay what they are. */
+export const bridged = (times: number[], lines: Line[], axis: Axis): Line[] =>
+  axis.nulls === "connect" ? lines.map((line) => (line.limit || line.edge ? line : { ...line, values: connected(times, line.values, axis) })) : lines;
 
 /** The worst level that a value reaches; null when it is good, or none. */
 export function reached(value: number | null, thresholds: Threshold[] = []): Threshold | null {

@@ -1,6 +1,6 @@
 /**
  * The record drawn onto a graph: ▾ dashed for a deploy, × for a rollback, a band for a canary, ⚑ for a flip, a ring for a note,
- * ▴ with a bar along the top for an alert, ■ with a band for an incident.
+ * ▴ with a bar along the top for an alert, ■ with a band for an incident; ▸ for what a dashboard's own query marks.
  */
 import type uPlot from "uplot";
 import type { Marker } from "../api/types";
@@ -17,10 +17,14 @@ export const KINDS: Record<Kind, { sign: string; one: string; many: string; look
   note: { sign: "○", one: "note", many: "notes" },
   alert: { sign: "▴", one: "alert", many: "alerts", look: "warning" },
   incident: { sign: "■", one: "incident", many: "incidents", look: "critical" },
+  mark: { sign: "▸", one: "mark by a query", many: "marks by queries" },
 };
 
 /** Those that last: without an end they reach to the right edge. */
 export const LASTING: ReadonlySet<Kind> = new Set<Kind>(["canary", "alert", "incident"]);
+
+/** A mark by a query lasts where it has an end. */
+const lasts = ({ kind, end_at }: Marker): boolean => LASTING.has(kind) || (kind === "mark" && Boolean(end_at));
 
 function colourOf(kind: Kind, ink: Ink): string {
   switch (kind) {
@@ -32,6 +36,8 @@ function colourOf(kind: Kind, ink: Ink): string {
     case "flip":
     case "canary":
       return ink.accent;
+    case "mark":
+      return ink.strong;
     default:
       return ink.text;
   }
@@ -46,7 +52,7 @@ const BAND_ALPHA = 0.14;
 const INCIDENT_ALPHA = 0.08;
 const BAR_PX = 3;
 /** Bars of different kinds lie under each other. */
-const BAR_ROW: Partial<Record<Kind, number>> = { incident: 1, canary: 2 };
+const BAR_ROW: Partial<Record<Kind, number>> = { incident: 1, canary: 2, mark: 3 };
 const seconds = (instant: string): number => Date.parse(instant) / 1000;
 
 /** Bands under the lines: what lasted, from its beginning to its end; `bars` alone where the plot is filled with colour itself. */
@@ -54,7 +60,7 @@ export function drawBands(u: uPlot, markers: Marker[], ink: Ink, bars: boolean):
   const { ctx, bbox } = u;
   const ratio = devicePixelRatio || 1;
   for (const marker of markers) {
-    if (!LASTING.has(marker.kind)) continue;
+    if (!lasts(marker)) continue;
     const left = Math.max(bbox.left, u.valToPos(seconds(marker.at), "x", true));
     const end = marker.end_at ? u.valToPos(seconds(marker.end_at), "x", true) : bbox.left + bbox.width;
     const right = Math.min(bbox.left + bbox.width, end);
@@ -62,10 +68,10 @@ export function drawBands(u: uPlot, markers: Marker[], ink: Ink, bars: boolean):
     ctx.save();
     ctx.fillStyle = bars && marker.kind === "canary" ? ink.strong : colourOf(marker.kind, ink);
     // Many alerts fire at once: bars do not add up to a wall of colour as bands would.
-    const bar = bars || marker.kind === "alert";
+    const bar = bars || marker.kind === "alert" || marker.kind === "mark";
     const height = bar ? BAR_PX * ratio : bbox.height;
     if (!bar) ctx.globalAlpha = marker.kind === "incident" ? INCIDENT_ALPHA : BAND_ALPHA;
-    const top = bbox.top + (bars ? (BAR_ROW[marker.kind] ?? 0) * BAR_PX * ratio : 0);
+    const top = bbox.top + (bars || marker.kind === "mark" ? (BAR_ROW[marker.kind] ?? 0) * BAR_PX * ratio : 0);
     ctx.fillRect(left, top, Math.max(2, right - left), height);
     ctx.restore();
   }
@@ -102,6 +108,12 @@ function head(ctx: CanvasRenderingContext2D, kind: Kind, x: number, y: number, r
     ctx.moveTo(x - size, y - 0.4 * size);
     ctx.lineTo(x + size, y - 0.4 * size);
     ctx.lineTo(x, y - 2 * size);
+    ctx.closePath();
+    ctx.fill();
+  } else if (kind === "mark") {
+    ctx.moveTo(x, y - 2.2 * size);
+    ctx.lineTo(x + 1.6 * size, y - 1.3 * size);
+    ctx.lineTo(x, y - 0.4 * size);
     ctx.closePath();
     ctx.fill();
   } else if (kind === "incident") {
@@ -145,7 +157,7 @@ export function marksAt(u: uPlot, markers: Marker[], left: number): Marker[] {
   const near = markers.filter(({ kind, at }) => kind !== "canary" && Math.abs(u.valToPos(seconds(at), "x") - left) <= NEAR_PX);
   if (near.length > 0) return near;
   return markers.filter(
-    ({ kind, at, end_at }) =>
-      LASTING.has(kind) && left >= u.valToPos(seconds(at), "x") && left <= (end_at ? u.valToPos(seconds(end_at), "x") : Infinity),
+    (marker) =>
+      lasts(marker) && left >= u.valToPos(seconds(marker.at), "x") && left <= (marker.end_at ? u.valToPos(seconds(marker.end_at), "x") : Infinity),
   );
 }

@@ -107,12 +107,13 @@ export function writeInstant(ms: number): string {
 /** Short enough to see the deploy of a minute ago. */
 const RANGE_DEFAULT = "15m";
 
-/** The range of the address. */
-export function useRange(otherwise = RANGE_DEFAULT): Range {
+/** The range of the address; `fixed` is what stands where it says nothing, in milliseconds. */
+export function useRange(otherwise = RANGE_DEFAULT, fixed?: { from: number; to: number }): Range {
   const params = useParams();
   const moving = useMovingRange(params.get("range", otherwise));
-  const from = Number(params.get("from"));
-  const to = Number(params.get("to"));
+  const silent = fixed && !params.get("range") && !params.get("from");
+  const from = silent ? fixed.from : Number(params.get("from"));
+  const to = silent ? fixed.to : Number(params.get("to"));
   return useMemo(() => {
     if (!(from > 0 && to > from)) return moving;
     return { fromMs: from, toMs: to, name: null, text: `${stamp(from, Date.now())} to ${stamp(to, Date.now())}` };

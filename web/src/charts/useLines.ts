@@ -42,7 +42,7 @@ export function joined(lines: Line[]): Line[] {
 export const HISTOGRAMS = "These are native histograms: show them as a heatmap, or ask for histogram_quantile(0.9, …) of them.";
 
 /** A series of histograms alone is no line. */
-const isDrawn = ({ values, histograms }: Series): boolean => !histograms || values.some((value) => value !== null);
+export const isDrawn = ({ values, histograms }: Series): boolean => !histograms || values.some((value) => value !== null);
 
 /** Of several queries the same may be said. */
 export function notesOf(results: RangeResult[]): Note[] {
@@ -69,7 +69,7 @@ const NONE: RangeResult[] = [];
 const ASK_MS_MIN = 5_000;
 
 /** The range answers of queries. A moving range is followed live; while that is not possible it is asked again and again. */
-export function useRanges(kind: string, queries: PanelQuery[], range: Range): QueryState<RangeResult[]> {
+export function useRanges(kind: string, queries: PanelQuery[], range: Range): QueryState<RangeResult[]> & { reload: () => void } {
   const wanted = span(range.fromMs, range.toMs, range.step);
   const exprs = queries.map(({ expr }) => expr);
   // A moving range keeps one key, so that the last answer stays in place while the next is asked.

@@ -3,8 +3,8 @@
  * each of several.
  */
 import { useMemo } from "react";
-import { labelValues, niceStep } from "../api/promql";
-import type { Panel, Variable } from "../api/types";
+import { labelValues, niceStep, queryInstant, type InstantSample } from "../api/promql";
+import type { DashboardLink, Panel, Variable } from "../api/types";
 import { useQuery } from "../api/useQuery";
 import { useParams } from "../router/router";
 import type { Range } from "./range";
@@ -55,7 +55,7 @@ const SCRAPE_S = 15;
 /** The query as it is asked: what is not known stays as it is, so that the server says what is wrong. */
 export function fill(query: string, values: Values, range: Range): string {
   const length = (range.toMs - range.fromMs) / 1000;
-  const step = niceStep(length);
+  const step = range.step ?? niceStep(length);
   const builtIn: Record<string, string> = {
     __interval: `${step}s`, __interval_ms: String(step * 1000), __rate_interval: `${Math.max(step + SCRAPE_S, 4 * SCRAPE_S)}s`,
     __range: `${Math.round(length)}s`, __range_s: String(Math.round(length)), __range_ms: String(Math.round(length * 1000)),
@@ -91,11 +91,43 @@ export function named(words: string, values: Values): string {
   });
 }
 
-export function filled(panel: Panel, values: Values, range: Range): Panel {
-  const queries = panel.queries.map((query) => ({ ...query, expr: fill(query.expr, values, range), ...(query.legend ? { legend: named(query.legend, values) } : {}) }));
-  return { ...panel, title: named(panel.title, values), queries };
+/** Values stand in an address as one part of it; of several each, where the name is that of a choice. */
+function inAddress(to: string, values: Values): string {
+  const [path = "", query] = to.split("?");
+  const fillIn = (words: string): string => words.replace(NAMES, (whole, braced: string | undefined, plain: string | undefined) => {
+    const chosen = listed(values[braced ?? plain ?? ""] ?? []);
+    return chosen.length === 0 ? whole : encodeURIComponent(chosen.join(","));
+  });
+  if (query === undefined) return fillIn(path);
+  const parts = query.split("&").flatMap((part) => {
+    const [, name, braced, plain] = /^(var-\w+)=\$(?:\{(\w+)\}|([A-Za-z_]\w*))$/.exec(part) ?? [];
+    const chosen = name ? listed(values[braced ?? plain ?? ""] ?? []) : [];
+    return chosen.length > 0 ? chosen.map((value) => `${name}=${encodeURIComponent(value)}`) : [fillIn(part)];
+  });
+  return `${fillIn(path)}?${parts.join("&")}`;
 }
 
+export const filledLinks = (links: DashboardLink[] | undefined, values: Values): DashboardLink[] =>
+  (links ?? []).map((link) => ({ ...link, title: named(link.title, values), to: inAddress(link.to, values) }));
+
+export function filled(panel: Panel, values: Values, range: Range): Panel {
+  const queries = panel.queries.map((query) => ({ ...query, expr: fill(query.expr, values, range), ...(query.legend ? { legend: named(query.legend, values) } : {}) }));
+  return {
+    ...panel, title: named(panel.title, values), queries,
+    ...(panel.text ? { text: named(panel.text, values) } : {}),
+    ...(panel.links ? { links: filledLinks(panel.links, values) } : {}),
+  };
+}
+
+/** What stands where nobody chooses: all values of a label, the first of a list. */
+export function overview(variables: Variable[] = []): Values {
+  const values: Values = {};
+  for (const { name, label, free, values: list } of variables) {
+    const first = label ? ALL : (list?.[0] ?? (free ? "" : undefined));
+    if (first !== undefined) values[name] = first;
+  }
+  return values;
+}
 
 /** Those in which a regular expression finds something, or what its first group finds, each once; all when it is none. */
 export function matching(values: string[], regex: string | null | undefined): string[] {
@@ -113,15 +145,26 @@ export function matching(values: string[], regex: string | null | undefined): st
   return [...new Set(kept)];
 }
 
-/** The values on offer; of a label they are asked from the server. */
+/** A series as text, for a regular expression to find something in. */
+export function sampleText({ labels: { __name__ = "", ...labels }, value }: InstantSample): string {
+  const pairs = Object.entries(labels).map(([name, of]) => `${name}="${of}"`);
+  return `${__name__}{${pairs.join(",")}} ${value ?? ""}`.trim();
+}
+
+/** The values on offer; of a label and a query they are asked from the server. */
 export function useOptions(variable: Variable, values: Values, range: Range): { options: string[]; loading: boolean; error: string | null } {
   const { label } = variable;
   const of = variable.of ? fill(variable.of, values, range) : "";
-  const asked = useQuery(label ? `label-values:${label}:${of}` : null, () => labelValues(label ?? "", of));
+  const query = variable.query ? fill(variable.query, values, range) : "";
+  const asked = useQuery(
+    label ? `label-values:${label}:${of}` : query ? `series-values:${query}` : null,
+    async () => (label ? labelValues(label, of) : (await queryInstant(query)).map(sampleText)),
+  );
+  const isAsked = Boolean(label) || query !== "";
   return useMemo(() => {
-    const options = label ? matching(asked.data ?? [], variable.regex) : (variable.values ?? []);
-    return { options: variable.all ? [ALL, ...options] : options, loading: Boolean(label) && asked.loading, error: asked.error?.message ?? null };
-  }, [label, asked.data, asked.loading, asked.error, variable.values, variable.regex, variable.all]);
+    const options = isAsked ? matching(asked.data ?? [], variable.regex) : (variable.values ?? []);
+    return { options: variable.all ? [ALL, ...options] : options, loading: isAsked && asked.loading, error: asked.error?.message ?? null };
+  }, [isAsked, asked.data, asked.loading, asked.error, variable.values, variable.regex, variable.all]);
 }
 
 /** What the address says, or what comes first. */
@@ -130,9 +173,9 @@ export function useChoices(variables: Variable[]): [Values, (name: string, value
   const key = variables.map(({ name }) => params.all(`var-${name}`).join("\t")).join("\n");
   const values = useMemo(() => {
     const chosen: Values = {};
-    for (const { name, multi, all, values: list } of variables) {
+    for (const { name, multi, all, free, values: list } of variables) {
       const told = params.all(`var-${name}`).filter(Boolean);
-      const known = told.length > 0 ? told : [all ? ALL : list?.[0]].filter((one) => one !== undefined);
+      const known = told.length > 0 ? told : [all ? ALL : (list?.[0] ?? (free ? "" : undefined))].filter((one) => one !== undefined);
       const [first] = known;
       if (first !== undefined) chosen[name] = multi ? known : first;
     }

@@ -1,10 +1,10 @@
 /** Numbers with their unit: three figures that matter, never a bare number. */
-import { duration } from "./time";
+import { duration, stamp } from "./time";
 
-export type Unit = "ops" | "ratio" | "seconds" | "bytes" | "bytes_per_second" | "celsius" | "hertz" | "short" | "ms" | "percent";
+export type Unit = "ops" | "ratio" | "seconds" | "bytes" | "bytes_per_second" | "celsius" | "hertz" | "watt" | "volt" | "ampere" | "date" | "short" | "ms" | "percent";
 
 /** Those that a panel may have. */
-export const UNITS = ["short", "ops", "ratio", "seconds", "bytes", "bytes_per_second", "celsius", "hertz"];
+export const UNITS = ["short", "ops", "ratio", "seconds", "bytes", "bytes_per_second", "celsius", "hertz", "watt", "volt", "ampere", "date"];
 
 function figures(value: number): string {
   const abs = Math.abs(value);
@@ -14,6 +14,10 @@ function figures(value: number): string {
   if (abs >= 1) return value.toFixed(2).replace(/\.?0+$/, "");
   return String(Number(value.toPrecision(2)));
 }
+
+/** Of a size that is small as often as it is large. */
+const small = (value: number, unit: string): string =>
+  value !== 0 && Math.abs(value) < 1 ? `${figures(value * 1e3)} m${unit}` : scaled(value, 1000, [unit, `k${unit}`, `M${unit}`, `G${unit}`]);
 
 function scaled(value: number, base: number, names: string[]): string {
   let index = 0;
@@ -25,6 +29,11 @@ function scaled(value: number, base: number, names: string[]): string {
   const name = names[index] ?? "";
   return name ? `${figures(rest)} ${name}` : figures(rest);
 }
+
+/** The instants that can be written, in seconds since 1970. */
+const DATE_S_MAX = 8.64e12;
+
+const date = (value: number): string => (Math.abs(value) > DATE_S_MAX ? figures(value) : stamp(value * 1000, Date.now(), true));
 
 function seconds(value: number): string {
   const abs = Math.abs(value);
@@ -58,6 +67,14 @@ export function format(value: number | null | undefined, unit: string): string {
       return `${figures(value)} °C`;
     case "hertz":
       return scaled(value, 1000, ["Hz", "kHz", "MHz", "GHz"]);
+    case "watt":
+      return small(value, "W");
+    case "volt":
+      return small(value, "V");
+    case "ampere":
+      return small(value, "A");
+    case "date":
+      return date(value);
     default:
       return scaled(value, 1000, ["", "k", "M", "G", "T"]);
   }

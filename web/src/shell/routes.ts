@@ -25,6 +25,7 @@ const checks = lazy(() => import("../pages/alerts/ChecksPage"));
 const check = lazy(() => import("../pages/alerts/CheckPage"));
 const sources = lazy(() => import("../pages/alerts/SourcesPage"));
 const mutes = lazy(() => import("../pages/alerts/MutesPage"));
+const simulate = lazy(() => import("../pages/alerts/SimulatePage"));
 const noise = lazy(() => import("../pages/alerts/NoisePage"));
 const alert = lazy(() => import("../pages/alerts/AlertPage"));
 const onCall = lazy(() => import("../pages/oncall/OnCallPage"));
@@ -58,6 +59,7 @@ export const ROUTES: { pattern: string; page: LazyPage }[] = [
   { pattern: "/alerts/checks/:name", page: check },
   { pattern: "/alerts/sources", page: sources },
   { pattern: "/alerts/mutes", page: mutes },
+  { pattern: "/alerts/simulate", page: simulate },
   { pattern: "/alerts/noise", page: noise },
   { pattern: "/alerts/:fingerprint", page: alert },
   { pattern: "/on-call", page: onCall },

@@ -4,14 +4,18 @@
 //! They are programs, not people: no incident, no escalation, no acknowledgement. What one was told is kept in a
 //! [`Ledger`] of its own, so that one that is out of order neither hears twice nor keeps another waiting.
 
+mod http;
 mod ledger;
 mod message;
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use tenfold_scrape::HttpClient;
 use tenfold_types::{format_duration_ms, parse_duration_ms};
 
-use crate::{Note, RoutingError, alertmanager::note, routes::wrong};
+use crate::{RoutingError, routes::wrong};
 
 pub use ledger::{Heard, Ledger, Owed, OwedAlert};
 pub use message::message;
@@ -19,26 +23,54 @@ pub use message::message;
 /// Webhooks of one receiver.
 const WEBHOOKS_MAX: usize = 20;
 const URL_BYTES_MAX: usize = 2_048;
+const FILE_NAME_BYTES_MAX: usize = 1_024;
 const TIMEOUT_MS_MAX: i64 = 60_000;
 
 /// Where a receiver's notifications are posted to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WebhookSpec {
+    /// Empty where a file holds it.
     pub url: String,
+    /// A file that holds the address, which is then a secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url_file: Option<String>,
     /// It is told of alerts that are over as well.
     pub send_resolved: bool,
     /// Alerts in one message; 0 is any number.
     pub max_alerts: usize,
     /// How long it has for its answer.
     pub timeout_ms: i64,
+    /// How it is asked, where the configuration says so. It may hold secrets, and is written nowhere.
+    #[serde(skip)]
+    pub http: Option<Arc<HttpClient>>,
+}
+
+impl WebhookSpec {
+    /// Every file of the server that is named.
+    pub fn files(&self) -> Vec<String> {
+        let mut files: Vec<String> = self.url_file.iter().cloned().collect();
+        files.extend(self.http.iter().flat_map(|http| http.files()));
+        files
+    }
+}
+
+/// Whether an address can be posted to.
+///
+/// # Errors
+/// What it has to be; the address is not repeated.
+pub fn check_url(url: &str) -> Result<(), String> {
+    if (url.starts_with("http://") || url.starts_with("https://")) && url.len() <= URL_BYTES_MAX {
+        return Ok(());
+    }
+    Err(format!("starts with http:// or https:// and has at most {URL_BYTES_MAX} bytes"))
 }
 
 /// What an answer may take when the configuration says nothing.
 pub const TIMEOUT_MS: i64 = 10_000;
 
 /// Reads `webhook_configs`.
-pub(crate) fn read(value: &Value, path: &str, report: &mut Vec<Note>) -> Result<Vec<WebhookSpec>, RoutingError> {
+pub(crate) fn read(value: &Value, path: &str) -> Result<Vec<WebhookSpec>, RoutingError> {
     let list = match value {
         Value::Null => return Ok(Vec::new()),
         Value::Array(list) => list,
@@ -51,7 +83,7 @@ pub(crate) fn read(value: &Value, path: &str, report: &mut Vec<Note>) -> Result<
     for (i, item) in list.iter().enumerate() {
         let path = format!("{path}[{i}]");
         let Some(map) = item.as_object() else { return Err(wrong(path, "is a map with a `url`")) };
-        out.extend(read_one(map, &path, report)?);
+        out.push(read_one(map, &path)?);
     }
     Ok(out)
 }
@@ -87,13 +119,23 @@ pub fn masked(text: &str) -> String {
     out
 }
 
-fn read_one(map: &Map<String, Value>, path: &str, report: &mut Vec<Note>) -> Result<Option<WebhookSpec>, RoutingError> {
-    let mut spec = WebhookSpec { url: String::new(), send_resolved: true, max_alerts: 0, timeout_ms: TIMEOUT_MS };
-    let mut elsewhere = false;
+fn read_one(map: &Map<String, Value>, path: &str) -> Result<WebhookSpec, RoutingError> {
+    let mut spec = WebhookSpec {
+        url: String::new(),
+        url_file: None,
+        send_resolved: true,
+        max_alerts: 0,
+        timeout_ms: TIMEOUT_MS,
+        http: None,
+    };
     for (key, value) in map {
         let at = || format!("{path}.{key}");
         match (key.as_str(), value) {
             ("url", Value::String(url)) => url.trim().clone_into(&mut spec.url),
+            ("url_file", Value::String(file)) if file.is_empty() => {}
+            ("url_file", Value::String(file)) if file.len() <= FILE_NAME_BYTES_MAX => {
+                spec.url_file = Some(file.clone());
+            }
             ("send_resolved", Value::Bool(is)) => spec.send_resolved = *is,
             ("max_alerts", Value::Number(n)) => {
                 let count = n.as_u64().and_then(|n| usize::try_from(n).ok());
@@ -107,29 +149,22 @@ fn read_one(map: &Map<String, Value>, path: &str, report: &mut Vec<Note>) -> Res
                 // Alertmanager takes 0 for no bound of its own.
                 spec.timeout_ms = if ms == 0 { TIMEOUT_MS } else { ms };
             }
-            ("url_file", _) => {
-                elsewhere = true;
-                report.push(note(at(), "addresses are not read from files of the server; write it as `url`"));
-            }
-            ("http_config", _) => {
-                let why = "is not taken over: what a configuration says is kept in the record, where secrets have no \
-                           place; each request carries the signature of this server instead";
-                report.push(note(at(), why));
-            }
-            ("url" | "send_resolved" | "max_alerts" | "timeout", _) => {
+            ("http_config", config) => spec.http = http::read(config, &at())?,
+            ("url" | "url_file" | "send_resolved" | "max_alerts" | "timeout", _) => {
                 return Err(wrong(at(), "is not of the kind that belongs here"));
             }
             _ => return Err(wrong(at(), "is not known")),
         }
     }
-    if spec.url.is_empty() && elsewhere {
-        return Ok(None);
+    match (&spec.url_file, spec.url.is_empty()) {
+        (Some(_), true) => {}
+        (Some(_), false) => return Err(wrong(path, "has one of `url` and `url_file`, not both")),
+        (None, _) => check_url(&spec.url).map_err(|said| wrong(format!("{path}.url"), said))?,
     }
-    if !(spec.url.starts_with("http://") || spec.url.starts_with("https://")) || spec.url.len() > URL_BYTES_MAX {
-        let message = format!("starts with http:// or https:// and has at most {URL_BYTES_MAX} bytes");
-        return Err(wrong(format!("{path}.url"), message));
+    if let Some(file) = spec.files().iter().find(|file| file.split('/').any(|part| part == "..")) {
+        return Err(wrong(path, format!("`{file}` is no name of a file: it has `..`")));
     }
-    Ok(Some(spec))
+    Ok(spec)
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use tenfold_types::{ErrorCode, Fault, Labels, Timestamp};
 
 use super::{
     PostedAlert,
+    inbox::Words,
     received::{GROUP, Received, Said, read},
     transitions::{body, place, severity, would_page},
 };
@@ -95,10 +96,42 @@ fn may(who: &Caller, one: &KeyedAlert) -> Result<(), Fault> {
 
 impl App {
     /// Takes what a sender says. `sender` is the label that every alert of it has. Of a key that is there twice, the last
-    /// word counts.
+    /// word counts. On a node that does not take alerts it is kept for the one that does.
     pub async fn alerts_keyed(&self, who: &Caller, sender: (&str, &str), said: Vec<KeyedAlert>) -> Result<(), Fault> {
         said.iter().try_for_each(|one| may(who, one))?;
+        if !self.takes_alerts().await? {
+            return self.keyed_hand_on(sender, said).await;
+        }
         let _one = self.alerts.keyed.lock().await;
+        self.hear_keyed(sender, said, self.now()).await
+    }
+
+    /// What would be refused here is refused at once; for all else its sender has the answer when it is kept.
+    async fn keyed_hand_on(&self, sender: (&str, &str), mut said: Vec<KeyedAlert>) -> Result<(), Fault> {
+        let now = self.now();
+        let resolve_timeout_ms = self.alerts.routing()?.routing.resolve_timeout_ms;
+        let mut wrong = Vec::new();
+        said.retain(|one| {
+            let mut as_alerts = posted(one.clone(), None, sender, now).into_iter();
+            let error = as_alerts.find_map(|alert| read(alert, now, resolve_timeout_ms).err());
+            let right = error.is_none();
+            wrong.extend(error);
+            right
+        });
+        if !said.is_empty() {
+            let (label, value) = (sender.0.to_owned(), sender.1.to_owned());
+            self.alerts_hand_on(&Words::Keyed { label, value, said }).await?;
+        }
+        if wrong.is_empty() { Ok(()) } else { Err(Fault::new(ErrorCode::BadRequest, wrong.join("; "))) }
+    }
+
+    /// Hears what a sender said at `now`. Only while `keyed` is held.
+    pub(super) async fn hear_keyed(
+        &self,
+        sender: (&str, &str),
+        said: Vec<KeyedAlert>,
+        now: Timestamp,
+    ) -> Result<(), Fault> {
         // Another node may have the alerts that a key is of.
         self.alerts_taking().await?;
         let said: BTreeMap<String, KeyedAlert> = said.into_iter().map(|one| (one.key.clone(), one)).collect();
@@ -107,7 +140,6 @@ impl App {
         let over: BTreeSet<String> = over.map(|one| one.key.clone()).collect();
         known.extend(self.keyed_given_up(sender, over).await?);
         let resolve_timeout_ms = self.alerts.routing()?.routing.resolve_timeout_ms;
-        let now = self.now();
         let (mut words, mut wrong) = (Vec::new(), Vec::new());
         for one in said.into_values() {
             let (before, silent) = (known.remove(&one.key), one.state == SaidState::Silent);
@@ -178,7 +210,11 @@ impl App {
 
     /// The alert of a sender that goes on under a key, if one does. Keys of others are none of its.
     pub async fn alert_keyed(&self, sender: (&str, &str), key: &str) -> Result<Option<Alert>, Fault> {
-        self.alerts_taking().await?;
+        if self.takes_alerts().await? {
+            self.alerts_taking().await?;
+        } else {
+            self.taken_elsewhere().await?;
+        }
         let wanted = [sender, (KEY_LABEL, key)];
         let received = self.alerts.received.lock();
         let fits = |r: &&Received| wanted.iter().all(|(n, v)| r.alert.labels.get(n) == Some(*v));

@@ -14,6 +14,7 @@ mod flaps;
 mod forward;
 mod graph;
 mod groups;
+mod inbox;
 mod keyed;
 mod lease;
 mod linting;
@@ -46,6 +47,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
+use tenfold_alerting::Messages;
 use tenfold_store::{alerts as store, events::EventQuery};
 use tenfold_types::{Fault, Timestamp};
 use tokio_util::sync::CancellationToken;
@@ -61,6 +63,7 @@ pub use mute_looks::{CalendarAsk, MuteCalendar, MutePreview, MuteTurn, MutedAler
 pub use mutes::{Matchers, NewMute};
 pub use ports::{
     Channel, Notice, Notifier, NotifyError, Push, PushError, PushTo, RuleSource, Update, UpdateKind, WebhookPoster,
+    WebhookSpec, check_url,
 };
 pub use received::PostedAlert;
 pub use routing_drafts::{RoutingAccount, RoutingDrafts, draft_routing};
@@ -74,10 +77,12 @@ pub use views::{
 pub use why::{Asked, Decided, Foreseen, Foretold, Question, RoutingView, WhyView};
 pub use why_not::{WhyNotAsk, WhyNotView};
 
+pub use tenfold_alerting::{template_files, with_template_texts};
+
 pub(crate) use deploy_mutes::{DeployMute, deploy_mute_begins, deploy_mute_ends};
 pub(crate) use lease::{BACK_MS_MIN, Lease};
 pub(crate) use linting::accepted as lint_accepted;
-pub(crate) use mute_cover::{Cover, LabelsRead};
+pub(crate) use mute_cover::{Ahead, Cover, LabelsRead};
 pub(crate) use owner::{RuleOf, rule_of, severity_of};
 pub(crate) use suspects::suspects;
 pub(crate) use telling::incidents_of;
@@ -208,6 +213,12 @@ impl App {
         *self.alerts.notifier.write() = Some(notifier);
     }
 
+    /// The words of messages, as the routing that holds has them.
+    pub(crate) fn message_words(&self) -> Option<Arc<Messages>> {
+        let held = self.alerts.routing().ok()?;
+        Some(Arc::clone(&held.routing.messages))
+    }
+
     /// Gives what posts to the webhooks of receivers. Called once at start.
     pub fn set_webhook_poster(&self, poster: Arc<dyn WebhookPoster>) {
         self.alerts.webhooks.set_poster(poster);
@@ -221,6 +232,13 @@ impl App {
     /// One look at everything that is due now: rule groups, ended mutes. The loop calls it; tests do after moving the
     /// clock.
     pub async fn alerts_tick(&self) -> Result<(), Fault> {
+        let round = self.alerts_round().await;
+        // Whatever rules cannot do: who sent an alert to another node has the answer that it is kept.
+        self.look_into_inbox().await;
+        round
+    }
+
+    async fn alerts_round(&self) -> Result<(), Fault> {
         let Ok(_one) = self.alerts.evaluating.try_lock() else { return Ok(()) };
         let lease = self.alerting_lease().await?;
         self.follow_other_nodes(lease.is_some()).await?;

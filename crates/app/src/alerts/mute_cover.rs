@@ -102,6 +102,50 @@ impl Cover {
     }
 }
 
+/// Which mutes cover the alerts of an incident, now or later.
+pub(crate) struct Ahead {
+    mutes: Vec<Mute>,
+    /// Of each alert those that match it; what several alerts have stands once.
+    by_alert: Vec<Vec<usize>>,
+}
+
+impl Ahead {
+    /// For the alerts of an incident that go on, and one more. Nothing where one of them is never muted, or where there are more
+    /// than are looked through.
+    pub(crate) fn of(
+        tx: &mut dyn Tx,
+        now: Timestamp,
+        number: Option<i64>,
+        one: &Labels,
+    ) -> Result<Option<Self>, Fault> {
+        let mutes = mutes::open(tx, now)?;
+        let mut all = vec![one.clone()];
+        if let Some(number) = number.filter(|_| !mutes.is_empty()) {
+            let live = store::live_fingerprints(tx, number, ALERTS_MAX)?;
+            if live.len() as i64 >= ALERTS_MAX {
+                return Ok(None);
+            }
+            let live: Vec<&str> = live.iter().map(String::as_str).collect();
+            let rows = if live.is_empty() { Vec::new() } else { store::by_fingerprints(tx, &live)? };
+            for row in rows {
+                all.push(body(&row)?.alert.labels);
+            }
+        }
+        let matching = |labels: &Labels| -> Vec<usize> {
+            mutes.iter().enumerate().filter(|(_, mute)| mute.matches(labels)).map(|(at, _)| at).collect()
+        };
+        let mut by_alert: Vec<Vec<usize>> = all.iter().map(matching).collect();
+        by_alert.sort_unstable();
+        by_alert.dedup();
+        Ok(by_alert.iter().all(|by| !by.is_empty()).then_some(Self { mutes, by_alert }))
+    }
+
+    /// Whether all of them are muted at an instant.
+    pub(crate) fn covers(&self, at: Timestamp) -> bool {
+        self.by_alert.iter().all(|by| by.iter().any(|mute| self.mutes[*mute].holds(at)))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -13,8 +13,8 @@ use tenfold_alerting::pipeline::{
     Turned, Verdict, restore, step,
 };
 use tenfold_alerting::{
-    Alert, AlertState, Mute, Note, Pages, Route, RouteDefaults, Routing, RoutingSpec, Transition, TransitionKind,
-    fingerprint,
+    Alert, AlertState, KeptSecrets, Mute, Note, Pages, Route, RouteDefaults, Routing, RoutingSpec, Transition,
+    TransitionKind, fingerprint, seal,
 };
 use tenfold_store::{Tx, alerts as store};
 use tenfold_types::{Fault, Timestamp};
@@ -63,7 +63,7 @@ impl Outcome {
                     let group_interval_ms = route.map_or(0, |r| r.group_interval_ms);
                     let policy = receiver.policy.clone();
                     let grouped = held.yaml.as_ref().map(|_| Arc::new(notification.group.labels));
-                    let telling = Telling { policy, grouped, group_interval_ms };
+                    let telling = Telling { policy, receiver: receiver.name.clone(), grouped, group_interval_ms };
                     for fingerprint in notification.new.into_iter().filter(|f| pages(f, receiver.pages)) {
                         let tellings = out.told.entry(fingerprint).or_default();
                         if !receiver.quiet {
@@ -150,13 +150,16 @@ pub(super) async fn reload(app: &App) -> Result<(), Fault> {
     // What is under way would else be missing from what is read.
     app.alerts.ahead.settle().await;
     let now = app.now();
-    let (yaml, rows, mutes) =
+    let (row, rows, mutes) =
         app.read(move |tx| Ok((store::routing(tx)?, store::active(tx)?, mutes::open(tx, now)?))).await?;
-    let held = match yaml {
+    let held = match row {
         None => Held::plain()?,
-        Some(yaml) => {
-            let imported = tenfold_alerting::import_alertmanager(&yaml)
+        Some(row) => {
+            let kept = kept_secrets(Some(&row))?;
+            let imported = tenfold_alerting::import_stored(&row.yaml, &kept)
                 .map_err(|e| Fault::internal(format!("the routing cannot be read: {e}")))?;
+            // An older version kept secrets in the text, which is shown.
+            let yaml = seal(&row.yaml, &kept).map_or(row.yaml, |sealed| sealed.yaml);
             Held { routing: imported.routing, spec: imported.spec, report: imported.report, yaml: Some(yaml) }
         }
     };
@@ -181,6 +184,17 @@ pub(super) async fn reload(app: &App) -> Result<(), Fault> {
     *app.alerts.routing.write() = Some(Arc::new(held));
     app.alerts.flushes.notify_one();
     Ok(())
+}
+
+/// The secrets of the webhooks of a stored routing.
+pub(super) fn kept_secrets(row: Option<&store::RoutingRow>) -> Result<Vec<KeptSecrets>, Fault> {
+    let Some(row) = row else { return Ok(Vec::new()) };
+    if row.secrets.is_empty() {
+        // One that was put before secrets were kept apart has them in its text.
+        return Ok(seal(&row.yaml, &[]).map(|sealed| sealed.secrets).unwrap_or_default());
+    }
+    // What is wrong in it is not repeated: it would be a secret.
+    serde_json::from_str(&row.secrets).map_err(|_| Fault::internal("the routing's secrets cannot be read".to_owned()))
 }
 
 pub(super) fn known(alert: &Alert) -> Known {
@@ -343,4 +357,20 @@ pub(super) async fn look(app: &App) -> Result<Look, Fault> {
     let state = app.alerts.pipeline.lock().await.clone();
     let flapping = FlapRules::from(app.settings.alerts.flapping);
     Ok(Look { held: app.alerts.routing()?, state, mutes, flapping, at })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_routing_of_an_older_version_is_shown_without_its_secrets() {
+        let yaml = "route: {receiver: r}\nreceivers: [{name: r, webhook_configs: [{url: 'http://h', http_config: {bearer_token: old-pw}}]}]\n";
+        let row = store::RoutingRow { yaml: yaml.to_owned(), secrets: String::new() };
+        let kept = kept_secrets(Some(&row)).expect("they are read");
+        let shown = seal(yaml, &kept).expect("a configuration").yaml;
+        assert!(shown.contains("<secret>") && !shown.contains("old-pw"), "{shown}");
+        let again = seal(&shown, &kept).expect("what is shown may be put again");
+        assert!(!kept.is_empty() && again.secrets == kept);
+    }
 }

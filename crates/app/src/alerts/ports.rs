@@ -4,6 +4,8 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use tenfold_types::{Labels, Timestamp};
 
+pub use tenfold_alerting::webhook::{WebhookSpec, check_url};
+
 /// Ways to reach a person.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
@@ -317,7 +319,14 @@ pub trait Notifier: Send + Sync {
 #[async_trait]
 pub trait WebhookPoster: Send + Sync {
     /// Posts a JSON body, and returns when the receiver has taken it. The same key means the same message.
-    async fn post(&self, url: &str, body: String, key: &str, timeout: std::time::Duration) -> Result<(), NotifyError>;
+    async fn post(&self, to: &WebhookSpec, body: String, key: &str) -> Result<(), NotifyError>;
+    /// Whether the files that it names may be read and can be.
+    ///
+    /// # Errors
+    /// Which cannot, and what to do.
+    async fn check(&self, _to: &WebhookSpec) -> Result<(), String> {
+        Ok(())
+    }
 }
 
 /// Evaluates rule expressions. The server's own metrics do; tests bring their own.

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use tenfold_alerting::pipeline::{HowEnded, Incoming};
 use tenfold_alerting::{Alert, AlertState, Transition, TransitionKind, fingerprint};
 use tenfold_store::alerts as store;
@@ -15,6 +15,7 @@ use tenfold_types::{ErrorCode, Fault, Labels, Timestamp};
 
 use super::{
     KEY_LABEL, UNKNOWN_KEEP_MS,
+    inbox::Words,
     lease::Lease,
     pipeline,
     transitions::{Body, Origin, body},
@@ -33,7 +34,7 @@ const TEXT_BYTES_MAX: usize = 8_192;
 pub(super) const GROUP: &str = tenfold_alerting::RECEIVED_GROUP;
 
 /// An alert as Alertmanager's API takes it.
-#[derive(Debug, Clone, Default, Deserialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PostedAlert {
     #[schema(value_type = Object)]
@@ -244,7 +245,8 @@ impl App {
         Err(Fault::new(ErrorCode::BadRequest, text).advice("give the label another name"))
     }
 
-    /// Takes alerts from a sender. Those that are right count even when others in the same request are wrong.
+    /// Takes alerts from a sender. Those that are right count even when others in the same request are wrong. On a node that
+    /// does not take alerts they are kept for the one that does.
     pub async fn alerts_receive(&self, who: &Caller, posted: Vec<PostedAlert>) -> Result<(), Fault> {
         if posted.len() > BATCH_MAX {
             return Err(Fault::invalid(format!(
@@ -253,19 +255,28 @@ impl App {
             ))
             .advice("send them in several requests"));
         }
+        let here = self.takes_alerts().await?;
         let now = self.now();
         let resolve_timeout_ms = self.alerts.routing()?.routing.resolve_timeout_ms;
-        let (mut said, mut wrong) = (Vec::new(), Vec::new());
+        let (mut said, mut kept, mut wrong) = (Vec::new(), Vec::new(), Vec::new());
         for alert in posted {
             let (service, environment) =
                 (alert.labels.get("service").cloned(), alert.labels.get("environment").cloned());
             who.require(Role::Responder, service.as_deref(), environment.as_deref())?;
+            let keep = (!here).then(|| alert.clone());
             match read(alert, now, resolve_timeout_ms) {
-                Ok(one) => said.push(one),
+                Ok(one) => {
+                    said.push(one);
+                    kept.extend(keep);
+                }
                 Err(error) => wrong.push(error),
             }
         }
-        self.hear(said, now).await?;
+        if here {
+            self.hear(said, now).await?;
+        } else if !kept.is_empty() {
+            self.alerts_hand_on(&Words::Posted(kept)).await?;
+        }
         if wrong.is_empty() { Ok(()) } else { Err(Fault::new(ErrorCode::BadRequest, wrong.join("; "))) }
     }
 

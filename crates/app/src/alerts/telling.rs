@@ -9,13 +9,14 @@ use tenfold_types::{Fault, Labels};
 
 use super::transitions::body;
 use crate::Txn;
-use crate::incidents::{self, About, Joining};
+use crate::incidents::{self, About, CameBy, Joining};
 
 /// A receiver that pages is told of an alert.
 #[derive(Debug, Clone)]
 pub(super) struct Telling {
     /// That the receiver names.
     pub policy: Option<String>,
+    pub receiver: String,
     /// The labels of the group, where somebody put a routing.
     pub grouped: Option<Arc<Labels>>,
     /// How long people are left between two tellings that an incident grew.
@@ -70,6 +71,8 @@ pub(super) fn joinings(
         }
         let mut joining = incidents::number_for(t, about, reopen_ms)?;
         joining.group_interval_ms = telling.group_interval_ms;
+        let came_by = |group: &Labels| CameBy { receiver: telling.receiver.clone(), group: group.clone() };
+        joining.came_by = telling.grouped.as_deref().map(came_by);
         paged.push(Paged { policy, incident: joining.number });
         out.push((joining, telling.policy.clone()));
     }
@@ -100,7 +103,7 @@ mod tests {
     use super::*;
 
     fn telling(policy: Option<&str>, group_interval_ms: i64) -> Telling {
-        Telling { policy: policy.map(str::to_owned), grouped: None, group_interval_ms }
+        Telling { policy: policy.map(str::to_owned), receiver: "r".to_owned(), grouped: None, group_interval_ms }
     }
 
     #[test]

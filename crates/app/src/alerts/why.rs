@@ -6,7 +6,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tenfold_alerting::pipeline::{Effect, Explanation, Incoming, Input, Notification, Planned, explain, simulate};
 use tenfold_alerting::webhook::{has_userinfo, masked};
-use tenfold_alerting::{AlertRule, Pages, ReceiverSpec, Rule, import_alertmanager, parse_matchers};
+use tenfold_alerting::{
+    AlertRule, Pages, ReceiverSpec, RoutingError, RoutingSpec, Rule, import_sealed, parse_matchers, seal,
+};
 use tenfold_store::{alerts as store, events::EventQuery};
 use tenfold_types::{EventDraft, Fault, Labels, MatcherOp, Timestamp};
 use utoipa::ToSchema;
@@ -26,7 +28,7 @@ const DECISIONS_MAX: usize = 200;
 /// The routing that holds.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct RoutingView {
-    /// As it was put; null while the plain routing holds.
+    /// As it was put, with `<secret>` in place of secrets; null while the plain routing holds.
     pub yaml: Option<String>,
     /// What it comes down to, as Alertmanager writes it.
     #[schema(value_type = Object)]
@@ -122,22 +124,53 @@ impl App {
     /// it is only read. Alerts that fire are routed anew; what was told stays told.
     pub async fn routing_put(&self, who: &Caller, yaml: &str, dry_run: bool) -> Result<RoutingView, Fault> {
         who.require(Role::Deployer, None, None)?;
-        let imported = import_alertmanager(yaml).map_err(|e| Fault::invalid(format!("the routing: {e}")))?;
+        let wrong = |e: RoutingError| Fault::invalid(format!("the routing: {e}"));
+        let before = self.read(|tx| Ok(store::routing(tx)?)).await?;
+        let sealed = seal(yaml, &pipeline::kept_secrets(before.as_ref())?).map_err(wrong)?;
+        let imported = import_sealed(&sealed.yaml, &sealed.secrets).map_err(wrong)?;
         let named = |r: &&ReceiverSpec| r.webhook_configs.iter().any(|webhook| has_userinfo(&webhook.url));
         if let Some(receiver) = imported.spec.receivers.iter().find(named) {
             return Err(Fault::invalid(format!(
                 "the routing: a webhook of the receiver {} names a user or a password in its address",
                 receiver.name
             ))
-            .advice("leave them out; each request carries the signature of this server"));
+            .advice("write them as `basic_auth` of its `http_config`, where the password is kept as a secret"));
         }
+        self.check_webhook_files(&imported.spec).await?;
         if dry_run {
             let text = imported.spec.as_alertmanager().map_err(|e| Fault::internal(e.to_string()))?;
             let routing = serde_json::from_str(&text).map_err(|e| Fault::internal(e.to_string()))?;
-            return Ok(RoutingView { yaml: Some(yaml.to_owned()), routing, report: imported.report });
+            return Ok(RoutingView { yaml: Some(sealed.yaml), routing, report: imported.report });
         }
-        self.routing_write(who, Some(yaml)).await?;
+        let secrets = if sealed.secrets.is_empty() {
+            String::new()
+        } else {
+            serde_json::to_string(&sealed.secrets).map_err(|e| Fault::internal(e.to_string()))?
+        };
+        self.routing_write(who, Some(store::RoutingRow { yaml: sealed.yaml, secrets })).await?;
         self.routing_view()
+    }
+
+    /// Whether each file of the server that a webhook names may be read: a configuration comes from people who may not read
+    /// the server's files themselves.
+    async fn check_webhook_files(&self, spec: &RoutingSpec) -> Result<(), Fault> {
+        let poster = self.alerts.webhooks.poster();
+        for receiver in &spec.receivers {
+            for webhook in receiver.webhook_configs.iter().filter(|webhook| !webhook.files().is_empty()) {
+                let refused =
+                    |why: String| Fault::invalid(format!("the routing: a webhook of {}: {why}", receiver.name));
+                if self.settings.alerts.secrets_dir.is_none() {
+                    let file = webhook.files().swap_remove(0);
+                    return Err(refused(format!("the file {file} is not read: there is no folder of secrets")).advice(
+                        "have `secrets_dir` set in `[alerts]` of tenfold.toml, or write the secret itself; it is not shown again",
+                    ));
+                }
+                if let Some(poster) = &poster {
+                    poster.check(webhook).await.map_err(refused)?;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Back to the plain routing.
@@ -146,25 +179,29 @@ impl App {
         self.routing_write(who, None).await
     }
 
-    async fn routing_write(&self, who: &Caller, yaml: Option<&str>) -> Result<(), Fault> {
+    async fn routing_write(&self, who: &Caller, row: Option<store::RoutingRow>) -> Result<(), Fault> {
         let _still = self.alerts.evaluating.lock().await;
-        let (who, yaml) = (who.clone(), yaml.map(str::to_owned));
+        let who = who.clone();
         self.transact(move |t| {
             let before = store::routing(t.tx())?;
-            if before == yaml {
-                return if yaml.is_some() { Ok(()) } else { Err(Fault::not_found("there is no routing to remove")) };
+            if before == row {
+                return if row.is_some() { Ok(()) } else { Err(Fault::not_found("there is no routing to remove")) };
             }
             let now = t.now();
-            match &yaml {
-                Some(yaml) => store::routing_put(t.tx(), yaml, now, &who.actor.id)?,
+            match &row {
+                Some(row) => store::routing_put(t.tx(), row, now, &who.actor.id)?,
                 None => {
                     store::routing_delete(t.tx())?;
                 }
             }
-            let verb = if yaml.is_some() { "changed" } else { "removed" };
+            let verb = if row.is_some() { "changed" } else { "removed" };
             let text = format!("{} {verb} where alerts go", who.name);
             // The record is read by many and kept for long; the paths of webhooks are often secrets.
-            let (before, after) = (before.as_deref().map(masked), yaml.as_deref().map(masked));
+            let shown = |row: &store::RoutingRow| {
+                // The text of an older version has its secrets in it.
+                masked(&seal(&row.yaml, &[]).map_or_else(|_| row.yaml.clone(), |sealed| sealed.yaml))
+            };
+            let (before, after) = (before.as_ref().map(shown), row.as_ref().map(shown));
             t.record(
                 EventDraft::new(who.actor.clone(), who.source, "routing.changed", text)
                     .data(json!({"before": before, "after": after})),
@@ -328,7 +365,8 @@ fn paging(held: &Held, planned: &[Planned], fingerprint: &str, labels: &Labels) 
             return None;
         }
         let grouped = held.yaml.as_ref().map(|_| Arc::new(n.group.labels.clone()));
-        Some((p.at, Telling { policy: receiver.policy.clone(), grouped, group_interval_ms: 0 }))
+        let (policy, receiver) = (receiver.policy.clone(), receiver.name.clone());
+        Some((p.at, Telling { policy, receiver, grouped, group_interval_ms: 0 }))
     };
     planned.iter().filter_map(told).collect()
 }

@@ -87,7 +87,7 @@ impl App {
                 self.check_result_of((row.name.as_str(), Some(row.id)), ran, None, row.at.min(now)).await
             }
             Ok(Came::Now) => {
-                schedule::plan(self, &row.name, now);
+                schedule::ask(self, &row.name, now);
                 Ok(())
             }
             Err(e) => Err(Fault::not_found(format!("what came for the check {} cannot be read: {e}", row.name))),

@@ -50,12 +50,17 @@ fn changed(who: &Caller, name: &str, spec: &CheckSpec, verb: &str) -> EventDraft
 
 impl App {
     /// Makes or changes a check. It goes on from where it stands.
-    pub async fn check_put(&self, who: &Caller, name: &str, spec: CheckSpec) -> Result<CheckView, Fault> {
+    pub async fn check_put(&self, who: &Caller, name: &str, mut spec: CheckSpec) -> Result<CheckView, Fault> {
         who.require(Role::Deployer, spec.service.as_deref(), spec.environment.as_deref())?;
         check_name("check", name)?;
         spec.check(name)?;
+        self.check_secret_files(name, &spec.run).await?;
         let _one = self.checks.changing.lock().await;
         self.no_circle(name, &spec)?;
+        let key = name.to_owned();
+        let before = self.read(move |tx| Ok(store::get(tx, &key)?)).await?;
+        let before = before.map(|row| serde_json::from_str::<CheckSpec>(&row.body)).transpose();
+        spec.keep_secrets(name, before.map_err(|e| Fault::internal(e.to_string()))?.as_ref())?;
         let (caller, key, put) = (who.clone(), name.to_owned(), spec.clone());
         self.transact(move |t| {
             let body = serde_json::to_string(&put).map_err(|e| Fault::internal(e.to_string()))?;
@@ -98,6 +103,22 @@ impl App {
         }
         schedule::spread(self, name);
         self.check(name)
+    }
+
+    /// Files are read out of one folder alone: who puts a check may not read the server's files.
+    async fn check_secret_files(&self, name: &str, run: &Run) -> Result<(), Fault> {
+        let Some(file) = run.secret_files().into_iter().next() else { return Ok(()) };
+        if self.settings.alerts.secrets_dir.is_none() {
+            let message = format!("the check {name}: the file {file} is not read: there is no folder of secrets");
+            return Err(Fault::invalid(message).advice(
+                "have `secrets_dir` set in `[alerts]` of tenfold.toml, or write the secret itself; it is not shown again",
+            ));
+        }
+        let runner = self.checks.runner.read().clone();
+        match runner {
+            Some(runner) => runner.check(run).await.map_err(|why| Fault::invalid(format!("the check {name}: {why}"))),
+            None => Ok(()),
+        }
     }
 
     /// Parents that lead back to the check itself would keep each other quiet.
@@ -192,7 +213,7 @@ impl App {
             return Err(Fault::invalid(format!("the check {name} is passive: its results are sent from outside")));
         }
         if self.looks_at_checks().await? {
-            schedule::plan(self, name, self.now());
+            schedule::ask(self, name, self.now());
         } else {
             self.check_hand_on(name, &Came::Now).await?;
         }

@@ -11,6 +11,7 @@ mod nagios;
 mod ports;
 mod results;
 mod schedule;
+mod secrets;
 mod series;
 mod spec;
 mod views;
@@ -37,6 +38,7 @@ pub use nagios::{ImportNote, NagiosDrafts, NagiosImport, NagiosPerson, import_na
 pub use ports::{CheckRunner, Ran};
 pub(crate) use results::raised;
 pub use schedule::run;
+pub use secrets::{HeaderSecret, SecretFile};
 pub use spec::{CheckSpec, Disk, Dns, DnsRecord, Flapping, Http, Nrpe, Passive, Process, Run, Tcp, Tls};
 pub use views::{CheckValue, CheckView, SchedulerView};
 
@@ -77,6 +79,8 @@ struct Check {
     took_ms: i64,
     /// The last look took the time it had: what it asks does not answer.
     hung: bool,
+    /// Somebody wants it looked at, whatever its hours are.
+    asked: bool,
     /// Labels of what its looks bring; made when the first result comes.
     series: Option<series::Series>,
 }
@@ -123,6 +127,7 @@ impl Check {
             values: Vec::new(),
             took_ms: 0,
             hung: false,
+            asked: false,
             series: None,
         })
     }
@@ -132,7 +137,7 @@ impl Check {
         (self.next_at, self.running, self.turn) = (known.next_at, known.running, known.turn);
         (self.told_at, self.stored_at) = (known.told_at, known.stored_at);
         (self.long, self.values, self.took_ms) = (known.long, known.values, known.took_ms);
-        self.hung = known.hung;
+        (self.hung, self.asked) = (known.hung, known.asked);
         if stands == Stands::Kept {
             self.stand = known.stand;
         }

@@ -2,10 +2,13 @@
 
 mod drafts;
 mod periods;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
+use tenfold_alerting::TimeInterval;
 use tenfold_protocols::nagios::{Fields, Resolved};
 use tenfold_types::format_duration_ms;
 
@@ -16,6 +19,8 @@ pub use drafts::{NagiosDrafts, NagiosPerson};
 
 /// Bytes a check's name may have.
 const NAME_BYTES_MAX: usize = 63;
+/// Nagios' `additional_freshness_latency`.
+const FRESHNESS_LATENCY_S: f64 = 15.0;
 
 /// Something that was left out or changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -41,6 +46,8 @@ struct Importer<'r> {
     macros: &'r BTreeMap<String, String>,
     /// Seconds of a Nagios interval.
     unit: f64,
+    /// Where Nagios' clock is.
+    zone: &'r str,
     report: Vec<ImportNote>,
     taken: BTreeSet<String>,
 }
@@ -59,7 +66,7 @@ pub fn import_nagios(
         return Err(format!("`{zone}` is not a time zone; write it like Europe/Berlin or UTC"));
     }
     let unit = if interval_length > 0.0 { interval_length } else { 60.0 };
-    let mut importer = Importer { resolved, macros, unit, report: Vec::new(), taken: BTreeSet::new() };
+    let mut importer = Importer { resolved, macros, unit, zone, report: Vec::new(), taken: BTreeSet::new() };
     let names: BTreeMap<&str, String> =
         resolved.hosts.keys().map(|host| (host.as_str(), importer.name(&[host]))).collect();
     let mut hosts: BTreeMap<&str, CheckSpec> = BTreeMap::new();
@@ -154,6 +161,9 @@ impl Importer<'_> {
             |key: &str, otherwise: f64| fields.get(key).and_then(|v| v.parse::<f64>().ok()).unwrap_or(otherwise);
         let active = number("active_checks_enabled", 1.0) != 0.0;
         let command = fields.get("check_command").cloned().unwrap_or_default();
+        let hours = if active { self.hours(about, fields) } else { Some(Vec::new()) };
+        let active = active && hours.is_some();
+        let hours = hours.unwrap_or_default();
         let run = match (active, command.is_empty()) {
             (true, false) => Run::Plugin(self.argv(about, host, host_fields, fields, &command)?),
             (true, true) => {
@@ -168,18 +178,32 @@ impl Importer<'_> {
         };
         let interval = duration("check_interval", 5.0);
         let retry_interval = duration("retry_interval", 1.0);
-        let fresh = number("freshness_threshold", 0.0);
-        let fresh = (number("check_freshness", 0.0) != 0.0 && fresh >= 1.0).then_some(fresh);
+        // Without a threshold Nagios waits for the next result, and a little longer.
+        let fresh = match number("freshness_threshold", 0.0) {
+            said if said >= 1.0 => said,
+            _ => number("check_interval", 5.0) * self.unit + FRESHNESS_LATENCY_S,
+        };
+        let fresh = (number("check_freshness", 0.0) != 0.0).then_some(fresh.clamp(1.0, 7.0 * 86_400.0));
         let flaps = number("flap_detection_enabled", 1.0) != 0.0;
         let (low, high) = (number("low_flap_threshold", 0.0), number("high_flap_threshold", 0.0));
-        let mut annotations = BTreeMap::new();
-        if let Some(url) = fields.get("notes_url").filter(|u| u.starts_with("http")) {
-            annotations.insert("runbook_url".to_owned(), url.clone());
+        let annotations = self.annotations(about, host, host_fields, fields);
+        if let Some(value) = fields.get("event_handler") {
+            self.note(about, format!("event_handler {value} has no equal"));
         }
-        for key in ["event_handler", "check_period"] {
-            if let Some(value) = fields.get(key).filter(|v| *v != "24x7") {
-                self.note(about, format!("{key} {value} has no equal"));
+        if !hours.is_empty() && fresh.is_some() {
+            self.note(about, "check_freshness has no equal beside a check_period: it is looked at within its hours");
+        }
+        let fresh = fresh.filter(|_| hours.is_empty());
+        for (key, message) in [
+            ("first_notification_delay", "people are told when it is hard; raise `attempts` to be told later"),
+            ("is_volatile", "an alert that goes on is not told anew with each result"),
+        ] {
+            if number(key, 0.0) > 0.0 {
+                self.note(about, format!("{key} has no equal: {message}"));
             }
+        }
+        if fields.contains_key("service_description") && fields.contains_key("parents") {
+            self.note(about, "parents of a service have no equal: it stands behind its host alone");
         }
         let flapping = Flapping {
             low: if low > 0.0 { low } else { 20.0 },
@@ -201,6 +225,7 @@ impl Importer<'_> {
             timeout: "1m".to_owned(),
             attempts: (number("max_check_attempts", 3.0) as u32).clamp(1, 100),
             freshness: fresh.map(|seconds| format_duration_ms((seconds * 1000.0) as i64)),
+            active: hours,
             parents: Vec::new(),
             flapping,
             severity: "critical".to_owned(),
@@ -208,6 +233,83 @@ impl Importer<'_> {
             labels: BTreeMap::new(),
             annotations,
         })
+    }
+
+    /// When Nagios checks it, by its `check_period`: empty for always, none for never.
+    fn hours(&mut self, about: &str, fields: &Fields) -> Option<Vec<TimeInterval>> {
+        let Some(name) = fields.get("check_period").filter(|name| *name != "24x7") else { return Some(Vec::new()) };
+        let periods = self.resolved.kept.get("timeperiod").map_or(&[][..], Vec::as_slice);
+        let Some(period) = periods.iter().find(|period| period.get("timeperiod_name") == Some(name)) else {
+            self.note(about, format!("there is no check_period {name}: it is looked at always"));
+            return Some(Vec::new());
+        };
+        // Lines of the period that have no equal are told once, with the drafts.
+        let (intervals, _) = periods::intervals(period, self.zone);
+        if intervals.is_empty() {
+            self.note(about, format!("its check_period {name} holds never: it is not looked at, and takes results"));
+            return None;
+        }
+        Some(intervals)
+    }
+
+    /// What people are shown with the alert. Nagios fills macros into addresses as well.
+    fn annotations(
+        &mut self,
+        about: &str,
+        host: &str,
+        host_fields: &Fields,
+        fields: &Fields,
+    ) -> BTreeMap<String, String> {
+        let mut out = BTreeMap::new();
+        for (key, name) in [("notes_url", "runbook_url"), ("action_url", "action_url"), ("notes", "description")] {
+            let Some(text) = fields.get(key).filter(|text| key == "notes" || text.starts_with("http")) else {
+                continue;
+            };
+            let mut unknown = BTreeSet::new();
+            let value = |name: &str| self.value((host, host_fields, fields), &[], name);
+            let text = filled(text, &value, &mut unknown);
+            if let Some(macro_name) = unknown.first() {
+                self.note(about, format!("{key} holds the macro ${macro_name}$, which has no equal; it is left out"));
+            } else {
+                out.insert(name.to_owned(), text);
+            }
+        }
+        out
+    }
+
+    /// What stands for a macro of a host or a service and of a command's arguments; none when it has no equal.
+    fn value(
+        &self,
+        (host, host_fields, fields): (&str, &Fields, &Fields),
+        arguments: &[&str],
+        name: &str,
+    ) -> Option<String> {
+        if let Some(n) = name.strip_prefix("ARG").and_then(|n| n.parse::<usize>().ok()) {
+            return Some(arguments.get(n.checked_sub(1)?).copied().unwrap_or_default().to_owned());
+        }
+        let of = |fields: &Fields, key: &str| fields.get(key).cloned();
+        match name {
+            "HOSTNAME" => Some(host.to_owned()),
+            "HOSTADDRESS" => of(host_fields, "address").or_else(|| Some(host.to_owned())),
+            "HOSTALIAS" => of(host_fields, "alias").or_else(|| Some(host.to_owned())),
+            "SERVICEDESC" => of(fields, "service_description"),
+            name => {
+                let custom = |fields: &Fields, rest: &str| {
+                    let key = format!("_{}", rest.to_lowercase());
+                    // One that nobody has set is empty, as in Nagios.
+                    let found = fields.iter().find(|(k, _)| k.to_lowercase() == key);
+                    Some(found.map_or_else(String::new, |(_, v)| v.clone()))
+                };
+                if let Some(rest) = name.strip_prefix("_HOST") {
+                    return custom(host_fields, rest);
+                }
+                if let Some(rest) = name.strip_prefix("_SERVICE") {
+                    return custom(fields, rest);
+                }
+                // Nagios keeps passwords in `$USERn$`; only the first, the plugins' folder, is no secret by custom.
+                self.macros.get(name).filter(|_| name == "USER1").cloned()
+            }
+        }
     }
 
     /// The words of a command line with its macros filled in; none when only a shell could run it.
@@ -227,34 +329,7 @@ impl Importer<'_> {
             return None;
         };
         let mut unknown = BTreeSet::new();
-        let value = |name: &str| -> Option<String> {
-            if let Some(n) = name.strip_prefix("ARG").and_then(|n| n.parse::<usize>().ok()) {
-                return Some(arguments.get(n.checked_sub(1)?).copied().unwrap_or_default().to_owned());
-            }
-            let of = |fields: &Fields, key: &str| fields.get(key).cloned();
-            match name {
-                "HOSTNAME" => Some(host.to_owned()),
-                "HOSTADDRESS" => of(host_fields, "address").or_else(|| Some(host.to_owned())),
-                "HOSTALIAS" => of(host_fields, "alias").or_else(|| Some(host.to_owned())),
-                "SERVICEDESC" => of(fields, "service_description"),
-                name => {
-                    let custom = |fields: &Fields, rest: &str| {
-                        let key = format!("_{}", rest.to_lowercase());
-                        // One that nobody has set is empty, as in Nagios.
-                        let found = fields.iter().find(|(k, _)| k.to_lowercase() == key);
-                        Some(found.map_or_else(String::new, |(_, v)| v.clone()))
-                    };
-                    if let Some(rest) = name.strip_prefix("_HOST") {
-                        return custom(host_fields, rest);
-                    }
-                    if let Some(rest) = name.strip_prefix("_SERVICE") {
-                        return custom(fields, rest);
-                    }
-                    // Nagios keeps passwords in `$USERn$`; only the first, the plugins' folder, is no secret by custom.
-                    self.macros.get(name).filter(|_| name == "USER1").cloned()
-                }
-            }
-        };
+        let value = |name: &str| self.value((host, host_fields, fields), &arguments, name);
         // Arguments may hold macros themselves, once.
         let mut fill = |text: &str| filled(text, &value, &mut unknown);
         let once = fill(line);
@@ -352,144 +427,4 @@ fn words(line: &str) -> Result<Vec<String>, &'static str> {
     }
     out.extend(word);
     Ok(out)
-}
-
-#[cfg(test)]
-mod tests {
-    use tenfold_alerting::Pages;
-    use tenfold_protocols::nagios::{read_objects, resolve};
-
-    use super::*;
-
-    #[test]
-    fn a_small_configuration() {
-        let text = "define command {\ncommand_name ping\ncommand_line $USER1$/check_ping -H '$HOSTADDRESS$' -w $ARG1$ -x \"$_HOSTRACK$\"\n}\n\
-            define command {\ncommand_name piped\ncommand_line ls | wc\n}\n\
-            define host {\nhost_name Router 1\naddress 10.0.0.1\ncheck_command ping!5\n_rack r 7\n}\n\
-            define host {\nhost_name web\nparents Router 1\ncheck_command ping!7,5%\nmax_check_attempts 2\n}\n\
-            define service {\nhost_name web\nservice_description Disk /\ncheck_command piped\n}\n\
-            define service {\nhost_name web\nservice_description HTTP\ncheck_command ping!$HOSTNAME$\ncheck_interval 0.5\nnotes_url https://x\n}\n\
-            define service {\nhost_name web\nservice_description Backup\nactive_checks_enabled 0\ncheck_freshness 1\nfreshness_threshold 3600\n}\n\
-            define module {\nmodule_name x\n}\n";
-        let resolved = resolve(&read_objects("x", text).unwrap()).unwrap();
-        let macros = BTreeMap::from([("USER1".to_owned(), "/usr/lib/nagios/plugins".to_owned())]);
-        let import = import_nagios(&resolved, &macros, 60.0, "UTC").unwrap();
-        let names: Vec<_> = import.checks.iter().map(|(n, _)| n.as_str()).collect();
-        assert_eq!(names, ["router-1", "web", "web_backup", "web_http"]);
-        let Run::Plugin(argv) = &import.checks[0].1.run else { panic!("a plugin") };
-        assert_eq!(argv, &["/usr/lib/nagios/plugins/check_ping", "-H", "10.0.0.1", "-w", "5", "-x", "r 7"]);
-        assert_eq!(
-            (import.checks[1].1.parents.as_slice(), import.checks[1].1.attempts),
-            (&["router-1".to_owned()][..], 2)
-        );
-        let backup = &import.checks[2].1;
-        assert_eq!((backup.freshness.as_deref(), backup.run.kind()), (Some("1h"), "passive"));
-        let http = &import.checks[3].1;
-        assert_eq!((http.interval.as_str(), http.parents.as_slice()), ("30s", &["web".to_owned()][..]));
-        assert_eq!(http.annotations["runbook_url"], "https://x");
-        let Run::Plugin(argv) = &http.run else { panic!("a plugin") };
-        assert_eq!(argv[4], "web", "an argument may hold a macro");
-        let about: Vec<_> = import.report.iter().map(|n| n.about.as_str()).collect();
-        assert_eq!(about, ["web/Disk /", "module"], "{:?}", import.report);
-        for (name, spec) in &import.checks {
-            spec.check(name).unwrap();
-        }
-    }
-
-    /// Notifications every 10 minutes: the first two to ana, the third and fourth to raj and the team, then ana again.
-    #[test]
-    fn people_hours_ladders_and_dependencies_are_drafts() {
-        let text = "define command {\ncommand_name ping\ncommand_line /p\n}\n\
-            define contact {\ncontact_name ana\nalias Ana Lima\nemail ana@example.org\npager 123\n}\n\
-            define contact {\ncontact_name Raj P\nemail raj@example.org\n}\n\
-            define contact {\ncontact_name mei\ncontactgroups team\n}\n\
-            define contactgroup {\ncontactgroup_name team\n}\n\
-            define timeperiod {\ntimeperiod_name 24x7\nmonday 00:00-24:00\n}\n\
-            define timeperiod {\ntimeperiod_name office\nmonday 09:00-17:00\n}\n\
-            define timeperiod {\ntimeperiod_name none\nalias Never\n}\n\
-            define host {\nhost_name lab\ncheck_command ping\ncontacts ana\nnotification_period none\n}\n\
-            define host {\nhost_name db\ncheck_command ping\ncontacts ana\nnotification_interval 10\nnotification_period 24x7\n}\n\
-            define service {\nhost_name db\nservice_description disk\ncheck_command ping\nnotification_period office\n}\n\
-            define service {\nhost_name db\nservice_description load\ncheck_command ping\nnotifications_enabled 0\n}\n\
-            define serviceescalation {\nhost_name db\nservice_description disk\nfirst_notification 3\nlast_notification 4\n\
-            contacts Raj P\ncontact_groups team\nnotification_interval 5\n}\n\
-            define servicedependency {\nhost_name db\nservice_description disk\ndependent_host_name db\n\
-            dependent_service_description load\nnotification_failure_criteria w,u,c\n}\n";
-        let resolved = resolve(&read_objects("x", text).unwrap()).unwrap();
-        let import = import_nagios(&resolved, &BTreeMap::new(), 60.0, "Europe/Berlin").unwrap();
-        let people: Vec<_> = import.drafts.people.iter().map(|p| (p.login.as_str(), p.name.as_str())).collect();
-        assert_eq!(people, [("ana", "Ana Lima"), ("raj-p", "Raj P"), ("mei", "mei")]);
-        let steps = |at: usize| -> Vec<(i64, Vec<&str>)> {
-            let steps = &import.drafts.policies[at].1.steps;
-            steps.iter().map(|s| (s.delay_ms, s.targets.iter().map(|t| t.name.as_str()).collect())).collect()
-        };
-        let (minute, team) = (60_000, vec!["mei", "raj-p"]);
-        let plain = vec![(10 * minute, vec!["ana"])];
-        let escalated = vec![(20 * minute, vec!["ana"]), (10 * minute, team), (10 * minute, vec!["ana"])];
-        assert_eq!([steps(0), steps(1)], [plain, escalated]);
-        for (name, update) in &import.drafts.policies {
-            update.clone().named(name).check().unwrap();
-        }
-        // What was drafted is a routing that is understood.
-        let written = import.drafts.routing.as_ref().unwrap().to_string();
-        let read = tenfold_alerting::import_alertmanager(&written).unwrap();
-        let routes: Vec<_> = read
-            .spec
-            .route
-            .routes
-            .iter()
-            .map(|r| (r.matchers[0].as_str(), r.receiver.as_deref().unwrap(), r.active_time_intervals.join(",")))
-            .collect();
-        assert_eq!(
-            routes,
-            [
-                ("alertname=\"db\"", "ana", String::new()),
-                ("alertname=\"db_disk\"", "ana-2", "office".to_owned()),
-                ("alertname=~\"db_load|lab\"", "nobody", String::new()),
-            ]
-        );
-        assert_eq!(read.spec.inhibit_rules[0].source_matchers, ["alertname=\"db_disk\""]);
-        assert_eq!(read.spec.inhibit_rules[0].target_matchers, ["alertname=\"db_load\""]);
-        let receivers = &read.routing.receivers;
-        assert_eq!(receivers["ana-2"].policy.as_deref(), Some("ana-2"));
-        assert_eq!((receivers["on-call"].quiet, receivers["nobody"].quiet), (false, true));
-        let inside = |at: &str| {
-            read.routing.inside(&["office".to_owned()], tenfold_types::Timestamp::parse_rfc3339(at).unwrap()).is_some()
-        };
-        assert!(inside("2026-11-23T08:00:00Z") && !inside("2026-11-23T16:00:00Z") && !inside("2026-11-24T09:00:00Z"));
-        let told = |about: &str, part: &str| import.report.iter().any(|n| n.about == about && n.message.contains(part));
-        assert!(told("ana", "take the account `ana`; pager is theirs to set"), "{:?}", import.report);
-    }
-
-    #[test]
-    fn whom_nagios_tells_of_warnings_is_paged_for_them() {
-        let service = |name: &str, more: &str| {
-            format!("define service {{\nhost_name web\nservice_description {name}\ncheck_command ping\n{more}}}\n")
-        };
-        let text = [
-            "define command {\ncommand_name ping\ncommand_line /p\n}\n",
-            "define contact {\ncontact_name ana\nservice_notification_options c,r\n}\n",
-            "define host {\nhost_name web\ncheck_command ping\ncontacts ana\n}\n",
-            &service("http", "notification_options c,r\n"),
-            &service("log", "notification_options n\n"),
-            &service("mail", ""),
-        ]
-        .concat();
-        let resolved = resolve(&read_objects("x", &text).unwrap()).unwrap();
-        let import = import_nagios(&resolved, &BTreeMap::new(), 60.0, "UTC").unwrap();
-        let written = import.drafts.routing.as_ref().unwrap().to_string();
-        let read = tenfold_alerting::import_alertmanager(&written).unwrap();
-        let routes = read.spec.route.routes.iter().map(|r| {
-            let receiver = &read.routing.receivers[r.receiver.as_deref().unwrap()];
-            (r.matchers[0].as_str(), receiver.policy.as_deref(), receiver.pages)
-        });
-        let wanted = [
-            ("alertname=\"web_http\"", Some("ana"), Pages::Critical),
-            ("alertname=~\"web|web_mail\"", Some("ana"), Pages::All),
-            ("alertname=\"web_log\"", None, Pages::Critical),
-        ];
-        assert_eq!(routes.collect::<Vec<_>>(), wanted);
-        let lost = |n: &ImportNote| n.about == "ana" && n.message.contains("service_notification_options c,r");
-        assert!(import.report.iter().any(lost), "{:?}", import.report);
-    }
 }

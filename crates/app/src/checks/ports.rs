@@ -19,4 +19,11 @@ pub struct Ran {
 pub trait CheckRunner: Send + Sync {
     /// Returns within `timeout`, whatever hangs.
     async fn run(&self, what: &Run, timeout: Duration) -> Ran;
+    /// Whether the files of secrets that it names may be read and can be.
+    ///
+    /// # Errors
+    /// Which cannot, and what to do.
+    async fn check(&self, _what: &Run) -> Result<(), String> {
+        Ok(())
+    }
 }

@@ -163,6 +163,20 @@ pub(super) fn plan(app: &App, name: &str, at: Timestamp) {
     }
 }
 
+/// A look now that somebody wants, also outside of the hours in which it is looked at.
+pub(super) fn ask(app: &App, name: &str, now: Timestamp) {
+    if let Some(check) = app.checks.table.lock().get_mut(name) {
+        check.asked = true;
+        put(&app.checks, check, name, now);
+    }
+}
+
+/// The next instant of a check's own grid.
+fn after(at: Timestamp, now: Timestamp, step_ms: i64) -> Timestamp {
+    let behind = now.since_ms(at).max(0);
+    at.plus_ms((behind / step_ms + 1) * step_ms)
+}
+
 /// The table, of which the check is, stays locked meanwhile.
 fn put(checks: &State, check: &mut Check, name: &str, at: Timestamp) {
     if matches!(check.spec.run, Run::Passive(_)) {
@@ -226,6 +240,12 @@ impl App {
             let Some(Reverse((at, turn, name))) = queue.pop() else { break };
             match table.get_mut(&name) {
                 Some(check) if check.turn == turn && !check.running => {
+                    if !std::mem::take(&mut check.asked) && !check.spec.is_active(now) {
+                        check.turn += 1;
+                        check.next_at = after(at, now, check.times.interval_ms);
+                        queue.push(Reverse((check.next_at, check.turn, name)));
+                        continue;
+                    }
                     check.running = true;
                     let (spec, timeout_ms, hung) = (check.spec.clone(), check.times.timeout_ms, check.hung);
                     due.push(Due { name, at, spec, timeout_ms, hung });
@@ -259,8 +279,7 @@ impl App {
         let Some(check) = table.get_mut(&due.name) else { return };
         (check.running, check.hung) = (false, hung);
         let step = if check.stand.state.retries() { check.times.retry_ms } else { check.times.interval_ms };
-        let behind = now.since_ms(due.at).max(0);
-        put(&self.checks, check, &due.name, due.at.plus_ms((behind / step + 1) * step));
+        put(&self.checks, check, &due.name, after(due.at, now, step));
     }
 
     /// The result of a program that could not be started or did not come back.

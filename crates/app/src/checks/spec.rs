@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use tenfold_alerting::checks::CheckRules;
-use tenfold_types::Fault;
-use tenfold_types::parse_duration_ms;
+use tenfold_alerting::{TimeInterval, checks::CheckRules};
+use tenfold_types::{Fault, Timestamp, parse_duration_ms};
+
+use super::secrets::HeaderSecret;
 
 /// The shortest interval.
 const INTERVAL_MIN_MS: i64 = 1_000;
@@ -14,6 +15,8 @@ const TIMEOUT_MAX_MS: i64 = 300_000;
 const ARGUMENTS_MAX: usize = 64;
 const TEXT_BYTES_MAX: usize = 4_096;
 const PARENTS_MAX: usize = 20;
+/// Intervals in which a check is looked at.
+const ACTIVE_MAX: usize = 50;
 /// Headers of a request.
 const HEADERS_MAX: usize = 20;
 /// Headers that hold secrets.
@@ -41,6 +44,11 @@ pub struct CheckSpec {
     pub retry_interval: String,
     #[serde(default = "ten")]
     pub timeout: String,
+    /// When it is looked at, as Alertmanager's `time_intervals` say it; always when nothing is said. Outside it stands as it
+    /// stood.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<Object>)]
+    pub active: Vec<TimeInterval>,
     /// Problems in a row before it is believed.
     #[serde(default = "three")]
     pub attempts: u32,
@@ -122,9 +130,14 @@ pub struct Http {
     /// `GET`, `HEAD`, `OPTIONS`, `POST` or `PUT`.
     #[serde(default = "get", skip_serializing_if = "is_get")]
     pub method: String,
-    /// Headers of the request, such as `Host`. Who may see the check sees them, so those that are there for a secret are refused.
+    /// Headers of the request, such as `Host`. Who may see the check sees them; those that are there for a secret are refused.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub headers: BTreeMap<String, String>,
+    /// Headers that hold secrets, such as `Authorization`: a text, or `{file: NAME}` for a file in the folder of secrets. A text
+    /// is shown as `<secret>`, which stands for it when it comes back.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schema(value_type = Object)]
+    pub secret_headers: BTreeMap<String, HeaderSecret>,
     /// What a `POST` or `PUT` brings.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub body: String,
@@ -243,6 +256,11 @@ pub struct Nrpe {
     /// A file with the authority that signed the daemon's certificate. Without it the connection is plain (`nrpe -n`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca_file: Option<String>,
+    /// Our certificate and its key, files in the folder of secrets, for daemons that ask who we are (`ssl_client_certs`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cert_file: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_file: Option<String>,
     /// The name in the daemon's certificate, when it is not that of the address.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub server_name: String,
@@ -310,6 +328,11 @@ impl CheckSpec {
         CheckRules { attempts_max: self.attempts, flap_low: self.flapping.low, flap_high: self.flapping.high }
     }
 
+    /// Whether it is looked at now by itself.
+    pub(super) fn is_active(&self, now: Timestamp) -> bool {
+        self.active.is_empty() || self.active.iter().any(|interval| interval.contains(now))
+    }
+
     /// Checks what is written and reads its durations.
     pub(super) fn times(&self) -> Result<Times, Fault> {
         let between = |key: &str, text: &str, min: i64, max: i64| {
@@ -346,6 +369,12 @@ impl CheckSpec {
         if self.parents.len() > PARENTS_MAX || self.parents.iter().any(|p| p == name) {
             return wrong(format!("it has at most {PARENTS_MAX} parents and is not its own"));
         }
+        if self.active.len() > ACTIVE_MAX {
+            return wrong(format!("`active` has at most {ACTIVE_MAX} intervals"));
+        }
+        if !self.active.is_empty() && (matches!(self.run, Run::Passive(_)) || self.freshness.is_some()) {
+            return wrong("with `active` it is looked at, so it is not passive and has no `freshness`".to_owned());
+        }
         let severities = std::iter::once(&self.severity).chain(&self.stale_severity);
         if severities.into_iter().any(|s| !["critical", "warning", "info"].contains(&s.as_str())) {
             return wrong("`severity` and `stale_severity` are critical, warning or info".to_owned());
@@ -380,15 +409,32 @@ impl Http {
         let token =
             |name: &str| !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
         let plain = |value: &str| value.len() <= TEXT_BYTES_MAX && value.bytes().all(|b| (32..127).contains(&b));
-        if self.headers.len() > HEADERS_MAX || self.headers.iter().any(|(name, value)| !token(name) || !plain(value)) {
-            return Some(format!(
-                "`headers` are at most {HEADERS_MAX}, with names of letters, digits and `-`, and values of printable ASCII"
-            ));
+        let secret_is_plain = |secret: &HeaderSecret| match secret {
+            HeaderSecret::Text(text) => !text.is_empty() && plain(text),
+            HeaderSecret::File(file) => {
+                !file.file.is_empty() && plain(&file.file) && file.file.split('/').all(|part| part != "..")
+            }
+        };
+        for (key, count, fit) in [
+            ("headers", self.headers.len(), self.headers.iter().all(|(name, value)| token(name) && plain(value))),
+            (
+                "secret_headers",
+                self.secret_headers.len(),
+                self.secret_headers.iter().all(|(name, secret)| token(name) && secret_is_plain(secret)),
+            ),
+        ] {
+            if count > HEADERS_MAX || !fit {
+                return Some(format!(
+                    "`{key}` are at most {HEADERS_MAX}, with names of letters, digits and `-`, and values of printable ASCII"
+                ));
+            }
+        }
+        let same = |name: &&String| self.secret_headers.keys().any(|secret| secret.eq_ignore_ascii_case(name));
+        if let Some(name) = self.headers.keys().find(same) {
+            return Some(format!("`{name}` is in `headers` and in `secret_headers`"));
         }
         let secret = self.headers.keys().find(|name| SECRET_HEADERS.iter().any(|s| name.eq_ignore_ascii_case(s)));
-        secret.map(|name| {
-            format!("whoever sees the check sees its `headers`, so `{name}` is refused; a plugin can read a secret from a file")
-        })
+        secret.map(|name| format!("whoever sees the check sees its `headers`; `{name}` belongs in `secret_headers`"))
     }
 }
 
@@ -443,6 +489,15 @@ impl Run {
             }
             Self::Dns(dns) => long(&dns.name).then(|| "`name` to look up is missing".to_owned()),
             Self::Nrpe(nrpe) => {
+                let own = [&nrpe.cert_file, &nrpe.key_file];
+                if own.iter().any(|file| file.is_some())
+                    && (own.iter().any(|file| file.is_none()) || nrpe.ca_file.is_none())
+                {
+                    return Some("`cert_file` and `key_file` of `nrpe` go together, and with `ca_file`".to_owned());
+                }
+                if own.into_iter().flatten().any(|file| long(file) || file.split('/').any(|part| part == "..")) {
+                    return Some("`cert_file` and `key_file` are names of files in the folder of secrets".to_owned());
+                }
                 let command = long(&nrpe.command) || nrpe.command.contains('!') || nrpe.arguments.len() > ARGUMENTS_MAX;
                 (long(&nrpe.address) || command).then(|| "`nrpe` takes an address and a command without `!`".to_owned())
             }
@@ -464,6 +519,22 @@ mod tests {
     }
 
     #[test]
+    fn a_certificate_for_nrpe_has_a_key_and_somebody_to_trust() {
+        for (more, fits) in [
+            (json!({"ca_file": "/ca.pem"}), true),
+            (json!({"ca_file": "/ca.pem", "cert_file": "nrpe/c.pem", "key_file": "nrpe/k.pem"}), true),
+            (json!({"ca_file": "/ca.pem", "cert_file": "c.pem"}), false),
+            (json!({"cert_file": "c.pem", "key_file": "k.pem"}), false),
+            (json!({"ca_file": "/ca.pem", "cert_file": "../c.pem", "key_file": "k.pem"}), false),
+        ] {
+            let mut nrpe = json!({"address": "db1", "command": "check_load"});
+            nrpe.as_object_mut().expect("an object").extend(more.as_object().cloned().expect("an object"));
+            let run: Run = serde_json::from_value(json!({"nrpe": nrpe})).expect("a look");
+            assert_eq!(run.wrong().is_none(), fits, "{more}");
+        }
+    }
+
+    #[test]
     fn a_request_is_said_in_full_and_what_no_server_would_understand_is_refused() {
         let plain = http(json!({}));
         assert_eq!((plain.method.as_str(), plain.follow, plain.wrong()), ("GET", true, None));
@@ -472,6 +543,8 @@ mod tests {
         let all =
             json!({"method": "POST", "body": "{}", "headers": {"Host": "photos", "X-Probe": "a b"}, "follow": false});
         assert_eq!(http(all).wrong(), None);
+        let secrets = json!({"secret_headers": {"Authorization": "Bearer x", "Cookie": {"file": "team/cookie"}}});
+        assert_eq!(http(secrets).wrong(), None);
         let many: BTreeMap<String, String> = (0..21).map(|n| (format!("x-{n}"), String::new())).collect();
         for (wrong, word) in [
             (json!({"method": "DELETE"}), "`method`"),
@@ -480,7 +553,11 @@ mod tests {
             (json!({"headers": {"a b": "c"}}), "`headers`"),
             (json!({"headers": {"a": "b\r\nc: d"}}), "`headers`"),
             (json!({"headers": many}), "`headers`"),
-            (json!({"headers": {"authorization": "Bearer x"}}), "`authorization`"),
+            (json!({"headers": {"authorization": "Bearer x"}}), "`authorization` belongs in `secret_headers`"),
+            (json!({"secret_headers": {"authorization": "b\r\nc: d"}}), "`secret_headers`"),
+            (json!({"secret_headers": {"authorization": ""}}), "`secret_headers`"),
+            (json!({"secret_headers": {"authorization": {"file": "../token"}}}), "`secret_headers`"),
+            (json!({"headers": {"x-key": "a"}, "secret_headers": {"X-Key": "b"}}), "`x-key`"),
         ] {
             let said = http(wrong.clone()).wrong().unwrap_or_default();
             assert!(said.contains(word), "{wrong}: {said}");

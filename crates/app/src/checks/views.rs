@@ -74,7 +74,7 @@ impl CheckView {
         };
         Self {
             name: name.to_owned(),
-            spec: (*check.spec).clone(),
+            spec: check.spec.shown(),
             kind: check.spec.run.kind().to_owned(),
             status: state.status.as_str().to_owned(),
             hard: state.hard,

@@ -1,5 +1,7 @@
 //! What is there now, thing by thing.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 use tenfold_flags::DEFAULT_PROJECT;
 use tenfold_types::Fault;
@@ -40,7 +42,11 @@ pub(super) async fn read(app: &App, who: Option<&Caller>) -> Result<Things, Faul
         };
         things.insert((Kind::Service, s.name), document::json(&update)?);
     }
-    for s in app.schedules().await? {
+    let addresses = if who.is_none() { app.calendar_addresses().await? } else { BTreeMap::new() };
+    for mut s in app.schedules().await? {
+        if let (Some(calendar), Some(url)) = (&mut s.plan.calendar, addresses.get(&s.name)) {
+            calendar.url.clone_from(url);
+        }
         things.insert((Kind::Schedule, s.name), document::json(&s.plan)?);
     }
     for p in app.policies().await? {

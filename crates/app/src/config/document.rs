@@ -51,8 +51,11 @@ pub(super) fn read(file: &ConfigFile, current: &Things) -> Result<((Kind, String
         }
         Kind::Service => json(&typed::<ServiceUpdate>(file, &text)?)?,
         Kind::Schedule => {
-            let update = typed::<ScheduleUpdate>(file, &text)?;
+            let mut update = typed::<ScheduleUpdate>(file, &text)?;
             update.0.check().map_err(said)?;
+            if let Some(there) = current.get(&(kind, name.clone())) {
+                update.keep_hidden(&shape(there)?);
+            }
             json(&update)?
         }
         Kind::Policy => {

@@ -1,5 +1,7 @@
 //! What agents tell: they connect, report and answer orders. Each word goes to the deploys it concerns.
 
+use std::net::IpAddr;
+
 use tenfold_deploys::{
     Digest,
     machine::{Input, Running},
@@ -63,6 +65,11 @@ impl App {
 
     /// Takes an agent in after its first message, which must be `hello`.
     pub async fn agent_connect(&self, hello: FromAgent) -> Result<AgentSession, Fault> {
+        self.agent_connect_from(hello, None).await
+    }
+
+    /// The same of an agent on another machine, which calls from there.
+    pub async fn agent_connect_from(&self, hello: FromAgent, peer: Option<IpAddr>) -> Result<AgentSession, Fault> {
         let FromAgent::Hello { protocol, name, environment, labels, version, mut releases, prepares, beside, .. } =
             hello
         else {
@@ -93,6 +100,7 @@ impl App {
             releases: releases.clone(),
             prepares,
             last_seen: now,
+            peer,
             ..Known::default()
         };
         let row = host_row(&name, &known)?;

@@ -5,6 +5,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
+    net::IpAddr,
     sync::atomic::{AtomicU64, Ordering},
 };
 
@@ -32,6 +33,9 @@ pub(super) struct Known {
     pub prepares: bool,
     #[serde(skip)]
     pub last_seen: Timestamp,
+    /// Where its agent calls from, if that is another machine.
+    #[serde(skip)]
+    pub peer: Option<IpAddr>,
     /// The store counts it as connected.
     #[serde(skip)]
     pub recorded_connected: bool,
@@ -118,6 +122,11 @@ impl Hub {
 
     pub(super) fn get(&self, name: &str) -> Option<Known> {
         self.hosts.lock().get(name).cloned()
+    }
+
+    /// Where the agent calls from, if that is another machine.
+    pub(super) fn peer(&self, name: &str) -> Option<IpAddr> {
+        self.hosts.lock().get(name).and_then(|known| known.peer)
     }
 
     pub(super) fn is_in(&self, name: &str, environment: &str) -> bool {

@@ -159,6 +159,23 @@ impl App {
         .await
     }
 
+    /// What keeps somebody from deploying a commit, if anything does.
+    pub(super) async fn lock_in_the_way(
+        &self,
+        who: &Caller,
+        service: &str,
+        environment: &str,
+        sha: &str,
+    ) -> Result<Option<Lock>, Fault> {
+        let (now, actor) = (self.now(), who.actor.clone());
+        let [service, environment, sha] = [service, environment, sha].map(str::to_owned);
+        self.read(move |tx| {
+            let wish = Wish { service: &service, environment: &environment, sha: &sha, actor: &actor };
+            in_the_way(&store::locks_open(tx, now)?, wish, now)
+        })
+        .await
+    }
+
     /// Ends all locks of a service and environment; how many there were.
     pub async fn unlock(&self, who: &Caller, service: &str, environment: &str) -> Result<usize, Fault> {
         who.require(Role::Deployer, Some(service), Some(environment))?;

@@ -113,6 +113,7 @@ impl App {
             removed_count: shipment.range.removed_count,
             warnings,
             locked,
+            locked_out: None,
             train: None,
             running,
             expected_ms,
@@ -127,7 +128,7 @@ impl App {
         })
     }
 
-    /// The same for somebody whom a train may keep from it.
+    /// The same for somebody whom a lock or a train may keep from it.
     pub async fn deploy_next_for(
         &self,
         who: &Caller,
@@ -137,6 +138,10 @@ impl App {
     ) -> Result<NextDeploy, Fault> {
         let mut next = Box::pin(self.deploy_next(service, environment, reference)).await?;
         next.train = self.train_in_the_way(service, environment, &who.actor.id).await?;
+        if let Some(lock) = self.lock_in_the_way(who, service, environment, &next.next.sha).await? {
+            next.locked_out = Some(locks::locked(&lock, self.now()).message);
+            next.locked = Some(lock);
+        }
         Ok(next)
     }
 

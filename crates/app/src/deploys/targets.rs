@@ -1,5 +1,7 @@
 //! Where the releases of a host answer scrapes, and how the host itself is doing, for the metrics part.
 
+use std::net::{IpAddr, SocketAddr};
+
 use tenfold_protocols::agent::Release;
 use tenfold_protocols::exposition::Format;
 use tenfold_types::{Fault, Labels};
@@ -11,8 +13,10 @@ use crate::metrics::{Scraped, Target};
 ///
 /// The address is no part of the labels: it changes with every release, and the series of a host must go on.
 pub(super) fn report(app: &App, host: &str, releases: &[Release]) {
+    let peer = app.deploys.hub.peer(host);
     let targets = releases.iter().filter_map(|release| {
         let (address, path) = (release.address.as_ref()?, release.metrics_path.as_ref()?);
+        let address = seen_from_here(address, peer);
         let labels = Labels::from_pairs([
             ("job", release.service.as_str()),
             ("service", release.service.as_str()),
@@ -23,6 +27,26 @@ pub(super) fn report(app: &App, host: &str, releases: &[Release]) {
         Some(Target::reported(format!("http://{address}{path}"), labels, host))
     });
     app.metrics.set_host_targets(host, targets.collect());
+}
+
+/// What a host on another machine calls its own is not this server's own: where it names the machine itself, or a link that
+/// only it has, it is asked at the address it calls from: there it does not mean what answers on the server alone. What a name
+/// stands for is not looked up here.
+fn seen_from_here(address: &str, peer: Option<IpAddr>) -> String {
+    let named = peer.zip(address.rsplit_once(':')).filter(|(_, (host, _))| is_of_one_machine(host));
+    let own = named.and_then(|(peer, (_, port))| port.parse::<u16>().ok().map(|port| SocketAddr::new(peer, port)));
+    own.map_or_else(|| address.to_owned(), |own| own.to_string())
+}
+
+/// A number that is no address as it is written may become one in a URL: `127.1`, `0x7f000001`.
+fn is_of_one_machine(host: &str) -> bool {
+    let host = host.trim_start_matches('[').trim_end_matches([']', '.']);
+    let last = host.rsplit('.').next().unwrap_or_default();
+    match host.parse::<IpAddr>().map(|ip| ip.to_canonical()) {
+        Ok(IpAddr::V4(ip)) => ip.is_loopback() || ip.is_unspecified() || ip.is_link_local(),
+        Ok(IpAddr::V6(ip)) => ip.is_loopback() || ip.is_unspecified() || ip.is_unicast_link_local(),
+        Err(_) => last.eq_ignore_ascii_case("localhost") || last.starts_with(|c: char| c.is_ascii_digit()),
+    }
 }
 
 /// The job of what agents say of their hosts, as it is called wherever node_exporter is scraped.
@@ -47,5 +71,35 @@ pub(super) fn host_metrics(app: &App, host: &str, environment: &str, page: Strin
     let scraped = Scraped { at: app.now(), duration_ms, page: Ok((page.into(), Format::default())) };
     if let Err(fault) = app.metrics.pushed(target, scraped) {
         tracing::warn!(%fault, host, "the metrics of a host could not be kept");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_elsewhere_is_asked_where_it_calls_from() {
+        let far: IpAddr = [192, 0, 2, 7].into();
+        for own in [
+            "127.0.0.1:80",
+            "127.1:80",
+            "0x7f000001:80",
+            "2130706433:80",
+            "localhost:80",
+            "a.LOCALHOST.:80",
+            "0.0.0.0:80",
+        ] {
+            assert_eq!(seen_from_here(own, Some(far)), "192.0.2.7:80", "{own}");
+            assert_eq!(seen_from_here(own, None), own, "on this machine it is what it says");
+        }
+        for own in ["[::1]:80", "[::]:80", "[::ffff:127.0.0.1]:80", "[fe80::1]:80", "169.254.169.254:80"] {
+            assert_eq!(seen_from_here(own, Some(far)), "192.0.2.7:80", "{own}");
+        }
+        for other in ["10.0.0.9:80", "web-1.example:8080", "[2001:db8::1]:80", "3com.example:80"] {
+            assert_eq!(seen_from_here(other, Some(far)), other);
+        }
+        let far: IpAddr = "2001:db8::7".parse().unwrap();
+        assert_eq!(seen_from_here("127.0.0.1:80", Some(far)), "[2001:db8::7]:80");
     }
 }

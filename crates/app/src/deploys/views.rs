@@ -427,7 +427,11 @@ pub struct NextDeploy {
     pub diff_url: Option<String>,
     /// Sentences for people: what would go wrong or needs a look.
     pub warnings: Vec<String>,
+    /// The lock, freeze or pin that keeps whoever asks from it, or else the first one there is.
     pub locked: Option<Lock>,
+    /// Why a lock, freeze or pin keeps whoever asks from it: an owner passes the own lock, a pinned commit its pin.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub locked_out: Option<String>,
     /// Why a train keeps whoever asks from it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub train: Option<String>,

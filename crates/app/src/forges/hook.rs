@@ -38,9 +38,7 @@ impl App {
         body: &[u8],
     ) -> Result<HookAnswer, Fault> {
         let settings = self.forge(name)?;
-        let secret = self.forges.secrets(name).hook.ok_or_else(|| {
-            Fault::not_found(format!("the forge {name} takes no webhooks")).advice("set its hook_secret_file")
-        })?;
+        let secret = self.hook_secret(name)?;
         let received = forge::receive(settings.kind, &secret, header, body, self.now().millis());
         let delivery = received.map_err(|e| self.refused(settings, &e))?;
         match delivery.event.clone() {
@@ -50,6 +48,20 @@ impl App {
             }
             ForgeEvent::Push(push) => self.pushed(settings, &delivery, push).await,
         }
+    }
+
+    /// Whether a delivery is worth to be read: the forge takes webhooks, and there is something to be checked. Who may send it
+    /// is not known by that.
+    pub fn forge_hears<'a>(&self, name: &str, header: impl Fn(&str) -> Option<&'a str>) -> Result<(), Fault> {
+        let settings = self.forge(name)?;
+        self.hook_secret(name)?;
+        forge::is_signed(settings.kind, header).map_err(|e| self.refused(settings, &e))
+    }
+
+    fn hook_secret(&self, name: &str) -> Result<Vec<u8>, Fault> {
+        self.forges.secrets(name).hook.ok_or_else(|| {
+            Fault::not_found(format!("the forge {name} takes no webhooks")).advice("set its hook_secret_file")
+        })
     }
 
     fn refused(&self, forge: &ForgeSettings, error: &WebhookError) -> Fault {

@@ -16,6 +16,7 @@ use super::{
     owed::owe_late,
     room::{BATCH, Kind, UnderWay, receiver},
     stored::{Incident, person, word},
+    words::Words,
 };
 use crate::{
     App, Txn,
@@ -72,6 +73,7 @@ struct Claimed {
 
 async fn claim(app: &App, lease: &Lease, row: &store::DeliveryRow) -> Result<Option<Claimed>, Fault> {
     let (lease, row, settings) = (lease.clone(), row.clone(), app.settings.clone());
+    let messages = app.message_words();
     app.housekeeping(move |t| {
         lease.check(t)?;
         let now = t.now();
@@ -92,7 +94,8 @@ async fn claim(app: &App, lease: &Lease, row: &store::DeliveryRow) -> Result<Opt
             store::delivery_put(t.tx(), &delivery)?;
             return Ok(None);
         }
-        let notice = notice(t.tx(), &settings, &page)?;
+        let words = Words { messages: messages.clone(), channel };
+        let notice = notice(t.tx(), &settings, &page, &words)?;
         word::SENDING.clone_into(&mut delivery.state);
         delivery.tries += 1;
         delivery.epoch = lease.epoch;

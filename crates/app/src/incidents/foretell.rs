@@ -10,13 +10,14 @@ use utoipa::ToSchema;
 use super::{
     escalate::Channels,
     keys::{About, other_policy},
+    muted::LOOK_AGAIN_MS,
     open::{escalation_next, ring_anew},
     reasons::{Known, PageReason, of_step},
     reopen::{ended_lately, resumed},
     stored::{Incident, State},
     views::PlannedView,
 };
-use crate::App;
+use crate::{App, alerts::Ahead};
 
 /// Steps that are listed; a policy has at most ten in eleven rounds, and one for the deployer.
 const STEPS_MAX: usize = 150;
@@ -80,6 +81,10 @@ pub struct ForetoldStep {
     pub round: u32,
     #[schema(value_type = String)]
     pub at: Timestamp,
+    /// It is due then, and waits while all alerts of the incident are muted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub held_since: Option<Timestamp>,
     /// Nobody when it is empty: the step is passed over without waiting.
     pub pages: Vec<ForetoldPage>,
 }
@@ -166,7 +171,7 @@ pub(crate) fn played(
     escalation: Escalation,
     from: Timestamp,
 ) -> Result<(Vec<ForetoldStep>, Option<Timestamp>), Fault> {
-    play(tx, escalation, None, (from, Timestamp(i64::MAX)))
+    play(tx, escalation, None, None, (from, Timestamp(i64::MAX)))
 }
 
 /// The steps still to come of an escalation that nobody acknowledges, and when it has run out. Without ways everybody is taken
@@ -175,14 +180,24 @@ fn play(
     tx: &mut dyn Tx,
     mut escalation: Escalation,
     by: Option<Ways<'_>>,
+    mutes: Option<&Ahead>,
     (from, until): (Timestamp, Timestamp),
 ) -> Result<(Vec<ForetoldStep>, Option<Timestamp>), Fault> {
     let (mut known, mut steps, mut exhausted_at, mut at) = (Known::default(), Vec::new(), None, from);
+    let mut held_since = None;
     while let Some(due) = escalation.next_at() {
         at = due.max(at);
         if at > until || steps.len() >= STEPS_MAX {
             break;
         }
+        if mutes.is_some_and(|mutes| mutes.covers(at)) {
+            held_since.get_or_insert(at);
+            if let Some(next_at) = escalation.next_at_mut() {
+                *next_at = at.plus_ms(LOOK_AGAIN_MS);
+            }
+            continue;
+        }
+        let held_since = held_since.take();
         let behind = known.behind(tx, &escalation.policy.steps, at)?;
         let (next, effects) = step(escalation, &Input::Tick, at, &mut |target| {
             behind.get(target).map(|b| b.answer.clone()).unwrap_or_default()
@@ -218,7 +233,7 @@ fn play(
             }
             unreachable =
                 by.is_some() && !people.is_empty() && pages.iter().filter(|p| !p.copy).all(|p| p.ways.is_empty());
-            steps.push(ForetoldStep { step: step + 1, round: round + 1, at, pages });
+            steps.push(ForetoldStep { step: step + 1, round: round + 1, at, held_since, pages });
         }
         // When nobody of a step can be reached, the next one does not wait.
         if let Progress::Waiting { next_at, .. } = &mut escalation.progress
@@ -253,7 +268,9 @@ impl App {
             let (steps, exhausted_at) = match beginning.escalation.take() {
                 Some(escalation) => {
                     let by = Ways { channels: &channels, critical: told.critical || before };
-                    play(tx, escalation, Some(by), (told.at, until))?
+                    let number = beginning.incident.as_ref().map(|i| i.number);
+                    let mutes = Ahead::of(tx, told.at, number, &told.labels)?;
+                    play(tx, escalation, Some(by), mutes.as_ref(), (told.at, until))?
                 }
                 None => (Vec::new(), None),
             };

@@ -143,6 +143,7 @@ impl App {
                     onset: now,
                     suspects,
                     policy: None,
+                    came_by: None,
                     drill,
                 };
                 let incident = open(t, new, who.source, None)?;

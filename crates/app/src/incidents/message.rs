@@ -6,6 +6,7 @@ use tenfold_store::{Tx, alerts, incidents as store};
 use tenfold_types::{Fault, Timestamp};
 
 use super::stored::{Incident, State};
+use super::words::Words;
 use crate::{
     Settings,
     alerts::{Notice, SuspectView, Update, UpdateKind},
@@ -19,8 +20,14 @@ const ALERTS_LISTED_MAX: usize = 10;
 /// Alerts whose runbooks one message names; a storm has thousands, and each page is written anew.
 const ALERTS_READ_MAX: i64 = 50;
 
-/// The message of a page as things stand now.
-pub(super) fn notice(tx: &mut dyn Tx, settings: &Settings, page: &store::PageRow) -> Result<Notice, Fault> {
+/// The message of a page as things stand now. A receiver's own words come first; what people act by, the suspects and where
+/// to acknowledge, stands below them.
+pub(super) fn notice(
+    tx: &mut dyn Tx,
+    settings: &Settings,
+    page: &store::PageRow,
+    words: &Words,
+) -> Result<Notice, Fault> {
     if page.incident == TEST_INCIDENT {
         return Ok(test(settings, page));
     }
@@ -38,12 +45,16 @@ pub(super) fn notice(tx: &mut dyn Tx, settings: &Settings, page: &store::PageRow
     if open && (page.step > 0 || page.round > 0) {
         line(&mut text, "Nobody has acknowledged this yet, so it comes to you now.\n");
     }
-    line(&mut text, &body.title);
-    line(
-        &mut text,
-        &format!("Incident {number}, {}{}{place}", body.severity, if place.is_empty() { "" } else { ", " }),
-    );
-    line(&mut text, &format!("First signs at {}\n", clock(body.onset)));
+    let said = words.said(tx, settings, &incident)?;
+    if let Some(own) = &said.text {
+        line(&mut text, own);
+        line(&mut text, "");
+    } else {
+        line(&mut text, &body.title);
+        let comma = if place.is_empty() { "" } else { ", " };
+        line(&mut text, &format!("Incident {number}, {}{comma}{place}", body.severity));
+        line(&mut text, &format!("First signs at {}\n", clock(body.onset)));
+    }
     for suspect in &body.suspects {
         line(&mut text, &suspect_line(suspect, body.onset));
         if let Some(deploy) = suspect.number {
@@ -52,20 +63,11 @@ pub(super) fn notice(tx: &mut dyn Tx, settings: &Settings, page: &store::PageRow
             line(&mut text, &format!("  Switch off: {}", settings.link(&format!("/flags/{flag}"))));
         }
     }
-    let (count, active) = (live_count(tx, number)?, active(tx, number)?);
-    if count > 1 {
-        line(&mut text, &format!("{count} alerts:"));
-        for alert in active.iter().take(ALERTS_LISTED_MAX) {
-            line(&mut text, &format!("- {}", alert.title));
-        }
-        if count > ALERTS_LISTED_MAX {
-            line(&mut text, &format!("and {} more", count - ALERTS_LISTED_MAX));
-        }
+    if said.text.is_none() {
+        alerts_listed(tx, number, &mut text)?;
     }
-    let mut runbooks: Vec<String> = active.into_iter().filter_map(|a| a.runbook).collect();
-    runbooks.dedup();
-    for url in runbooks {
-        line(&mut text, &format!("Runbook: {url}"));
+    for trouble in &said.trouble {
+        line(&mut text, trouble);
     }
     if open {
         line(&mut text, &format!("\nAcknowledge: {link}"));
@@ -73,8 +75,9 @@ pub(super) fn notice(tx: &mut dyn Tx, settings: &Settings, page: &store::PageRow
     } else {
         line(&mut text, &format!("\n{link}"));
     }
+    let own = format!("[{}] Incident {number}: {}", body.severity, body.title);
     Ok(Notice {
-        subject: one_line(&format!("[{}] Incident {number}: {}", body.severity, body.title)),
+        subject: one_line(&said.subject.unwrap_or(own)),
         text,
         link,
         thread: format!("incident-{number}"),
@@ -84,6 +87,26 @@ pub(super) fn notice(tx: &mut dyn Tx, settings: &Settings, page: &store::PageRow
         severity: body.severity.clone(),
         at: incident.opened_at,
     })
+}
+
+/// The alerts that go on, when there are several, and their runbooks.
+fn alerts_listed(tx: &mut dyn Tx, number: i64, text: &mut String) -> Result<(), Fault> {
+    let (count, active) = (live_count(tx, number)?, active(tx, number)?);
+    if count > 1 {
+        line(text, &format!("{count} alerts:"));
+        for alert in active.iter().take(ALERTS_LISTED_MAX) {
+            line(text, &format!("- {}", alert.title));
+        }
+        if count > ALERTS_LISTED_MAX {
+            line(text, &format!("and {} more", count - ALERTS_LISTED_MAX));
+        }
+    }
+    let mut runbooks: Vec<String> = active.into_iter().filter_map(|a| a.runbook).collect();
+    runbooks.dedup();
+    for url in runbooks {
+        line(text, &format!("Runbook: {url}"));
+    }
+    Ok(())
 }
 
 /// An alert of an incident that has not ended.
@@ -114,11 +137,11 @@ pub(super) fn update(
     settings: &Settings,
     page: &store::PageRow,
     delivery: &store::DeliveryRow,
-    kind: UpdateKind,
+    (kind, words): (UpdateKind, &Words),
 ) -> Result<Update, Fault> {
     let incident = Incident::get(tx, page.incident)?;
     let body = &incident.body;
-    let mut notice = notice(tx, settings, page)?;
+    let mut notice = notice(tx, settings, page, words)?;
     let news = match kind {
         UpdateKind::Grown => {
             let alerts = match live_count(tx, incident.number)? {

@@ -29,6 +29,7 @@ mod story;
 mod test_page;
 mod updates;
 mod views;
+mod words;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -55,7 +56,7 @@ pub(crate) use foretell::{Told, played};
 pub(crate) use keys::{About, other_policy, policy_for, policy_of};
 pub(crate) use open::{GuardIncident, Joining, join, number_for, open_by_guard};
 pub(crate) use paged::{paged_between, paged_since};
-pub(crate) use stored::{acknowledged_by, is_over, person};
+pub(crate) use stored::{CameBy, acknowledged_by, is_over, person};
 pub(crate) use test_page::{Reach, last_test};
 
 /// How often escalations and deliveries are looked at when nothing wakes the loop.

@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// A step that waits is looked at again after this time.
-const LOOK_AGAIN_MS: i64 = 5_000;
+pub(super) const LOOK_AGAIN_MS: i64 = 5_000;
 
 /// Why an escalation stands still.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]

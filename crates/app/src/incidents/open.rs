@@ -11,7 +11,7 @@ use super::{
     keys::{About, policy_for},
     owed::{owe, owe_grown},
     reopen::{ended_lately, reopen},
-    stored::{Body, Incident, State, person, word},
+    stored::{Body, CameBy, Incident, State, person, word},
 };
 use crate::{
     Txn,
@@ -23,6 +23,8 @@ pub(crate) struct Joining {
     pub number: i64,
     /// Of the route that leads there: people are not told of its growth more often.
     pub group_interval_ms: i64,
+    /// How an incident that is opened for it says that it came.
+    pub came_by: Option<CameBy>,
     key: String,
     existing: Option<Incident>,
 }
@@ -42,7 +44,7 @@ pub(crate) fn number_for(t: &mut Txn<'_>, about: About<'_>, reopen_ms: i64) -> R
         Some(incident) => incident.number,
         None => counters::next(t.tx(), "incident")?,
     };
-    Ok(Joining { number, group_interval_ms: 0, key, existing })
+    Ok(Joining { number, group_interval_ms: 0, came_by: None, key, existing })
 }
 
 /// Adds the alert to its incident, opening it when it is new: then `policy` is asked, or that of the service.
@@ -91,6 +93,7 @@ pub(crate) fn join(
             onset: row.active_since,
             suspects: suspects.to_vec(),
             policy: policy.map(str::to_owned),
+            came_by: joining.came_by.clone(),
             drill: false,
         };
         open(t, new, Source::System, Some(&row.fingerprint))?;
@@ -125,6 +128,7 @@ pub(super) struct New {
     pub suspects: Vec<SuspectView>,
     /// The escalation policy that a route names.
     pub policy: Option<String>,
+    pub came_by: Option<CameBy>,
     /// People practise; nothing is broken.
     pub drill: bool,
 }
@@ -162,6 +166,7 @@ pub(super) fn open(t: &mut Txn<'_>, new: New, source: Source, alert: Option<&str
             reopened: 0,
             before_end: None,
             paused: None,
+            came_by: new.came_by,
         },
     };
     incident.write(t.tx())?;
@@ -223,6 +228,7 @@ pub(crate) fn open_by_guard(t: &mut Txn<'_>, of: GuardIncident) -> Result<Option
         onset: of.onset,
         suspects: Vec::new(),
         policy: None,
+        came_by: None,
         drill: false,
     };
     open(t, new, Source::System, None)?;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use tenfold_oncall::{Escalation, Progress};
 use tenfold_store::{Tx, incidents as store, people};
-use tenfold_types::{Fault, Timestamp};
+use tenfold_types::{Fault, Labels, Timestamp};
 
 use super::muted::Paused;
 use crate::{alerts::SuspectView, people::Person};
@@ -54,6 +54,16 @@ pub(super) struct Body {
     /// Its escalation stands still, since its alerts are muted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paused: Option<Paused>,
+    /// Nothing where nobody has put a routing, and of what no alert opened.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub came_by: Option<CameBy>,
+}
+
+/// The receiver by which the first alert of an incident came, and the labels of its group.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct CameBy {
+    pub receiver: String,
+    pub group: Labels,
 }
 
 /// What somebody said of an incident's pages.

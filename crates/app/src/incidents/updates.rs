@@ -15,6 +15,7 @@ use super::{
     message,
     room::{Kind, UnderWay, receiver},
     stored::{Incident, State, person, word},
+    words::Words,
 };
 use crate::{
     App, Txn,
@@ -75,6 +76,7 @@ async fn tell(app: &App, lease: &Lease, row: updates::UpdateRow) -> Result<(), F
 
 async fn claim(app: &App, lease: &Lease, row: &updates::UpdateRow) -> Result<Option<Claimed>, Fault> {
     let (lease, row, settings) = (lease.clone(), row.clone(), app.settings.clone());
+    let messages = app.message_words();
     app.housekeeping(move |t| {
         lease.check(t)?;
         let now = t.now();
@@ -95,7 +97,8 @@ async fn claim(app: &App, lease: &Lease, row: &updates::UpdateRow) -> Result<Opt
             updates::put(t.tx(), &row)?;
             return Ok(None);
         }
-        let update = message::update(t.tx(), &settings, &page, &delivery, kind)?;
+        let words = Words { messages: messages.clone(), channel };
+        let update = message::update(t.tx(), &settings, &page, &delivery, (kind, &words))?;
         word::SENDING.clone_into(&mut row.state);
         row.tries += 1;
         row.epoch = lease.epoch;

@@ -1,22 +1,24 @@
 //! Dashboards: panels of queries, the same for everybody. A service without one gets a generated one.
 
 use serde::{Deserialize, Serialize};
-use tenfold_protocols::grafana;
 use tenfold_store::dashboards::{self as store, DashboardRow};
 use tenfold_types::{Fault, Timestamp, is_legacy_name};
 
+use super::dashboard_marks::{self, DashboardLink, DashboardMark, check_links};
 use super::dashboard_saves::saved;
 use super::drawn;
 use super::ingest_page::{INGEST, ingest};
-use super::panel_look::{self, Threshold, ThresholdLevel};
+use super::panel_look::{self, PanelNulls, Threshold};
+use super::panel_values::{self, PanelColumn, PanelReduce, PanelSort, PanelWord};
+use crate::App;
 use crate::people::check_name;
-use crate::{App, Caller, Role};
 
-const PANELS_MAX: usize = 60;
-const QUERIES_MAX: usize = 20;
-const VARIABLES_MAX: usize = 20;
-const VALUES_MAX: usize = 200;
-const REGEX_BYTES_MAX: usize = 500;
+pub(super) const PANELS_MAX: usize = 200;
+pub(super) const QUERIES_MAX: usize = 20;
+pub(super) const VARIABLES_MAX: usize = 20;
+pub(super) const VALUES_MAX: usize = 200;
+pub(super) const REGEX_BYTES_MAX: usize = 500;
+const ROW_BYTES_MAX: usize = 256;
 /// Columns of a page.
 const WIDTH_MAX: u8 = 3;
 /// What the page fills in by itself, and what stands for it when a query is checked: the step, four scrapes or a step whichever
@@ -43,6 +45,25 @@ pub struct Dashboard {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub variables: Vec<Variable>,
     pub panels: Vec<Panel>,
+    /// Rows that are folded until somebody opens them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub folded: Vec<String>,
+    /// What its queries mark on the graphs, beside what the record has.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub marks: Vec<DashboardMark>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub links: Vec<DashboardLink>,
+    /// What it opens with where the address says nothing: `5m`, `15m`, `1h`, `6h`, `24h`, `7d` or `30d`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub range: Option<String>,
+    /// It opens with what was from here...
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub from: Option<Timestamp>,
+    /// ...to here, instead of a range that moves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub to: Option<Timestamp>,
     /// Made up from the service's metrics because nobody wrote one.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub generated: bool,
@@ -73,7 +94,8 @@ impl Dashboard {
 #[serde(deny_unknown_fields)]
 pub struct Panel {
     pub title: String,
-    /// `ops` (per second), `ratio` (0 to 1), `seconds`, `bytes`, `bytes_per_second`, `celsius`, `hertz` or `short`.
+    /// `ops` (per second), `ratio` (0 to 1), `seconds`, `bytes`, `bytes_per_second`, `celsius`, `hertz`, `watt`, `volt`,
+    /// `ampere`, `date` (seconds since 1970) or `short`.
     #[serde(default = "short")]
     pub unit: String,
     #[serde(default, skip_serializing_if = "PanelKind::is_graph")]
@@ -81,9 +103,20 @@ pub struct Panel {
     /// Columns it takes, of three.
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub width: u8,
+    /// None in a panel of text.
+    #[serde(default)]
+    #[schema(required = true)]
     pub queries: Vec<PanelQuery>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
+    /// Panels that follow each other and have the same row stand together below its title, which folds them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub row: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub links: Vec<DashboardLink>,
+    /// Markdown, of a panel of the kind `text`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
     /// Draws exemplars of its queries, where their series have some: of a `graph` and a `heatmap`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub exemplars: bool,
@@ -99,6 +132,27 @@ pub struct Panel {
     /// Where the axis of a `graph` ends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max: Option<f64>,
+    /// What stands where a series of a `graph` has no value, or of a `stat` that draws a line.
+    #[serde(default, skip_serializing_if = "PanelNulls::is_gap")]
+    pub nulls: PanelNulls,
+    /// With `nulls: connect`, the longest time between two values that are joined.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connect_max_ms: Option<u64>,
+    /// Which value of a series is told in a `stat`, a `top` and a `table`.
+    #[serde(default, skip_serializing_if = "PanelReduce::is_last")]
+    pub reduce: PanelReduce,
+    /// A `stat` draws the line over the range below its value.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub sparkline: bool,
+    /// Columns of a `table` in their order: with any, or with `sort`, it has a column for each label and each query; those not
+    /// named here follow.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub columns: Vec<PanelColumn>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sort: Option<PanelSort>,
+    /// What is told instead of numbers; the first that fits.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub words: Vec<PanelWord>,
     /// A variable: the panel stands once for each of its values that are chosen, which is the value of `$name` in it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub repeat: Option<String>,
@@ -114,14 +168,16 @@ pub enum PanelKind {
     /// Lines over time.
     #[default]
     Graph,
-    /// The newest value, large, in the look of the threshold that it reaches.
+    /// One value, large, in the look of the threshold that it reaches.
     Stat,
-    /// Series and their newest values.
+    /// Series and their values.
     Table,
     /// How often which values were observed over time: of native histograms, or of `_bucket` series by `le`.
     Heatmap,
-    /// Bars of the newest values, the largest first.
+    /// Bars of values, the largest first.
     Top,
+    /// Words, as Markdown.
+    Text,
 }
 
 impl PanelKind {
@@ -140,7 +196,7 @@ fn is_one(width: &u8) -> bool {
     *width == 1
 }
 
-/// A variable of a dashboard: its values are those of a label, or a list.
+/// A variable of a dashboard: its values are those of a label, of a query, a list, or what somebody types.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Variable {
@@ -151,10 +207,16 @@ pub struct Variable {
     /// The series whose label it is, as a selector; all series when it is left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub of: Option<String>,
-    /// Of the values of the label, those in which this regular expression (JavaScript's) finds something; what its first group
+    /// A query whose series are offered, each as `name{label="value"} 42`: for use with a `regex`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub query: Option<String>,
+    /// Of the values of the label or the query, those in which this regular expression (JavaScript's) finds something; what its first group
     /// finds is offered instead of the whole value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub regex: Option<String>,
+    /// Anything may be typed; a value is what stands there at first.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub free: bool,
     /// What is offered where there is no label.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub values: Vec<String>,
@@ -179,7 +241,20 @@ pub struct PanelQuery {
     pub legend: String,
 }
 
-const UNITS: [&str; 8] = ["ops", "ratio", "seconds", "bytes", "bytes_per_second", "celsius", "hertz", "short"];
+pub(super) const UNITS: [&str; 12] = [
+    "ops",
+    "ratio",
+    "seconds",
+    "bytes",
+    "bytes_per_second",
+    "celsius",
+    "hertz",
+    "watt",
+    "volt",
+    "ampere",
+    "date",
+    "short",
+];
 
 /// Says what is wrong with a dashboard, naming the panel.
 pub fn check_dashboard(dashboard: &Dashboard) -> Result<(), Fault> {
@@ -191,6 +266,7 @@ pub fn check_dashboard(dashboard: &Dashboard) -> Result<(), Fault> {
         )));
     }
     check_variables(&dashboard.variables)?;
+    dashboard_marks::check(dashboard)?;
     for panel in &dashboard.panels {
         let title = &panel.title;
         if !UNITS.contains(&panel.unit.as_str()) {
@@ -202,10 +278,17 @@ pub fn check_dashboard(dashboard: &Dashboard) -> Result<(), Fault> {
                 .advice(format!("a page has {WIDTH_MAX}")));
         }
         panel_look::check(panel)?;
+        panel_values::check(panel)?;
+        check_links(&format!("the panel `{title}`"), &panel.links)?;
+        if panel.row.as_ref().is_some_and(|row| row.trim().is_empty() || row.len() > ROW_BYTES_MAX) {
+            return Err(Fault::invalid(format!(
+                "the panel `{title}`: a row has a title of at most {ROW_BYTES_MAX} bytes"
+            )));
+        }
         if let Some(name) = panel.repeat.as_ref().filter(|name| !dashboard.variables.iter().any(|v| v.name == **name)) {
             return Err(Fault::invalid(format!("the panel `{title}` is repeated for `{name}`, which is no variable")));
         }
-        if panel.queries.is_empty() || panel.queries.len() > QUERIES_MAX {
+        if panel.kind != PanelKind::Text && (panel.queries.is_empty() || panel.queries.len() > QUERIES_MAX) {
             return Err(Fault::invalid(format!("the panel `{title}` needs 1 to {QUERIES_MAX} queries")));
         }
         for query in &panel.queries {
@@ -229,7 +312,7 @@ fn check_variables(variables: &[Variable]) -> Result<(), Fault> {
 }
 
 /// Says what is wrong with a variable behind others, which its series may name.
-fn check_variable(variable: &Variable, before: &[Variable]) -> Result<(), String> {
+pub(super) fn check_variable(variable: &Variable, before: &[Variable]) -> Result<(), String> {
     let name = &variable.name;
     if !is_legacy_name(name, "_") || name.starts_with("__") || name.len() > 64 {
         return Err("a name is made of letters, digits and `_`".to_owned());
@@ -237,21 +320,28 @@ fn check_variable(variable: &Variable, before: &[Variable]) -> Result<(), String
     if before.iter().any(|v| v.name == *name) {
         return Err("it stands twice".to_owned());
     }
-    match (&variable.label, variable.values.len()) {
-        (Some(_), 0) | (None, 1..=VALUES_MAX) => {}
-        (Some(_), _) => return Err("it has a label or values, not both".to_owned()),
-        (None, _) => return Err(format!("it has a label, or 1 to {VALUES_MAX} values")),
+    match (&variable.label, &variable.query, variable.values.len()) {
+        (None, None, 0) if variable.free => {}
+        (Some(_), None, 0) | (None, Some(_), 0) | (None, None, 1..=VALUES_MAX) => {}
+        (None, None, _) => return Err(format!("it has a label, or 1 to {VALUES_MAX} values")),
+        _ => return Err("it has a label, a query or values, not both".to_owned()),
+    }
+    let lists = variable.all || variable.multi || variable.label.is_some() || variable.query.is_some();
+    if variable.free && (lists || variable.values.len() > 1) {
+        return Err("what is typed is one value: it has no label, no query, no `all` and no `multi`".to_owned());
     }
     if variable.regex.as_ref().is_some_and(|regex| regex.len() > REGEX_BYTES_MAX) {
         return Err(format!("its regular expression is longer than {REGEX_BYTES_MAX} bytes"));
     }
-    let Some(of) = variable.of.as_deref().filter(|of| !of.is_empty()) else { return Ok(()) };
-    let of = filled(of, before)?;
-    tenfold_promql::parse(&of).map(drop).map_err(|e| e.pointing(&of))
+    for asked in [&variable.of, &variable.query].into_iter().flatten().filter(|asked| !asked.is_empty()) {
+        let asked = filled(asked, before)?;
+        tenfold_promql::parse(&asked).map_err(|e| e.pointing(&asked))?;
+    }
+    Ok(())
 }
 
 /// A query with values in place of its variables, as the page fills them in.
-fn filled(expr: &str, variables: &[Variable]) -> Result<String, String> {
+pub(super) fn filled(expr: &str, variables: &[Variable]) -> Result<String, String> {
     let mut out = String::with_capacity(expr.len());
     let mut rest = expr;
     while let Some(at) = rest.find('$') {
@@ -285,167 +375,7 @@ pub(super) fn from_row(row: &DashboardRow) -> Result<Dashboard, Fault> {
         .map_err(|e| Fault::internal(format!("the dashboard `{}` cannot be read: {e}", row.name)))
 }
 
-/// A dashboard of Grafana to take in.
-#[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct DashboardImport {
-    /// What Grafana exported, or what its API answered.
-    #[schema(value_type = Object)]
-    pub document: serde_json::Value,
-    /// Its name here; otherwise one after its title.
-    #[serde(default)]
-    pub name: Option<String>,
-    /// Says what would be made and makes nothing.
-    #[serde(default)]
-    pub dry_run: bool,
-}
-
-/// A dashboard made of another product's file.
-#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
-pub struct ImportedDashboard {
-    pub dashboard: Dashboard,
-    /// What was left out or changed, each in a sentence.
-    pub report: Vec<String>,
-    /// It is saved; false when only looking.
-    pub saved: bool,
-}
-
-/// Variables of Grafana that would not be refused here; what is left out of them is told.
-fn variables_of_grafana(read: Vec<grafana::Variable>, report: &mut Vec<String>) -> Vec<Variable> {
-    let mut kept: Vec<Variable> = Vec::new();
-    for v in read {
-        let (name, of) = (v.name, Some(v.of).filter(|of| !of.is_empty()));
-        let mut made =
-            Variable { name, label: v.label, of, regex: v.regex, values: v.values, all: v.all, multi: v.multi };
-        let name = made.name.clone();
-        let mut tell = |text: &str| report.push(format!("variable {name}: {text}"));
-        if kept.len() == VARIABLES_MAX {
-            tell(&format!("it is left out, a dashboard has at most {VARIABLES_MAX}"));
-            continue;
-        }
-        if made.values.len() > VALUES_MAX {
-            made.values.truncate(VALUES_MAX);
-            tell(&format!("its values beyond the first {VALUES_MAX} are left out"));
-        }
-        if made.regex.as_ref().is_some_and(|regex| regex.len() > REGEX_BYTES_MAX) {
-            made.regex = None;
-            tell(&format!("its filter is left out, it is longer than {REGEX_BYTES_MAX} bytes"));
-        }
-        if made.of.is_some()
-            && let Err(error) = check_variable(&made, &kept)
-        {
-            made.of = None;
-            tell(&format!("the values of all series are offered: {error}"));
-        }
-        match check_variable(&made, &kept) {
-            Ok(()) => kept.push(made),
-            Err(error) => tell(&format!("it is left out: {error}")),
-        }
-    }
-    kept
-}
-
-/// A panel of Grafana with those of its queries that were taken.
-fn panel_of_grafana(panel: grafana::Panel, queries: Vec<PanelQuery>, repeat: Option<String>) -> Panel {
-    let kind = match panel.shown {
-        grafana::Shown::Graph => PanelKind::Graph,
-        grafana::Shown::Stat => PanelKind::Stat,
-        grafana::Shown::Table => PanelKind::Table,
-        grafana::Shown::Heatmap => PanelKind::Heatmap,
-        grafana::Shown::Top => PanelKind::Top,
-    };
-    let threshold = |(bound, level): (grafana::Bound, grafana::Level)| {
-        let (above, below) = match bound {
-            grafana::Bound::Above(bound) => (Some(bound), None),
-            grafana::Bound::Below(bound) => (None, Some(bound)),
-        };
-        let level = match level {
-            grafana::Level::Warning => ThresholdLevel::Warning,
-            grafana::Level::Critical => ThresholdLevel::Critical,
-        };
-        Threshold { above, below, level }
-    };
-    let look = panel.look;
-    Panel {
-        title: panel.title,
-        unit: panel.unit.to_owned(),
-        kind,
-        width: panel.width,
-        queries,
-        description: panel.description,
-        exemplars: panel.exemplars,
-        stacked: look.stacked,
-        log: look.log,
-        min: look.min,
-        max: look.max,
-        repeat,
-        thresholds: look.thresholds.into_iter().take(panel_look::THRESHOLDS_MAX).map(threshold).collect(),
-    }
-}
-
-/// A dashboard of Grafana made into one of ours; `name` names it, otherwise its title does.
-fn of_grafana(document: serde_json::Value, name: Option<&str>) -> Result<(Dashboard, Vec<String>), Fault> {
-    let read = grafana::read(document).map_err(|e| Fault::invalid(e.to_string()))?;
-    let mut report = read.report;
-    let variables = variables_of_grafana(read.variables, &mut report);
-    let mut panels = Vec::new();
-    for mut panel in read.panels {
-        if panels.len() == PANELS_MAX {
-            report.push(format!("panels beyond the first {PANELS_MAX} are left out"));
-            break;
-        }
-        let mut queries = Vec::new();
-        for (expr, legend) in std::mem::take(&mut panel.queries).into_iter().take(QUERIES_MAX) {
-            let parsed =
-                filled(&expr, &variables).and_then(|e| tenfold_promql::parse(&e).map_err(|error| error.to_string()));
-            match parsed {
-                Ok(_) => queries.push(PanelQuery { expr, legend }),
-                Err(error) => report.push(format!("panel `{}`: `{expr:.200}` is left out: {error}", panel.title)),
-            }
-        }
-        if !queries.is_empty() {
-            let repeat = panel.repeat.take().filter(|name| {
-                let known = variables.iter().any(|v| v.name == *name);
-                if !known {
-                    report.push(format!(
-                        "panel `{}`: it is not repeated: there is no variable `{name:.64}`",
-                        panel.title
-                    ));
-                }
-                known
-            });
-            panels.push(panel_of_grafana(panel, queries, repeat));
-        }
-    }
-    if panels.is_empty() {
-        return Err(Fault::invalid(format!("nothing of it can be taken: {}", report.join("; "))));
-    }
-    let title = Some(read.title).filter(|t| !t.trim().is_empty()).unwrap_or_else(|| "imported".to_owned());
-    let name = name.map_or_else(|| named_after(&title), str::to_owned);
-    let page = super::drawn::page(&name, panels);
-    Ok((Dashboard { title, variables, ..page }.only_written(), report))
-}
-
-/// `Node Exporter / Nodes` becomes `node-exporter-nodes`.
-fn named_after(title: &str) -> String {
-    let plain = title.to_lowercase().replace(|c: char| !c.is_ascii_alphanumeric(), " ");
-    let name: String = plain.split_whitespace().collect::<Vec<_>>().join("-").chars().take(60).collect();
-    if name.is_empty() { "imported".to_owned() } else { name.trim_end_matches('-').to_owned() }
-}
-
 impl App {
-    /// Takes in a dashboard that Grafana exported.
-    pub async fn dashboard_import(&self, who: &Caller, import: DashboardImport) -> Result<ImportedDashboard, Fault> {
-        who.require(Role::Deployer, None, None)?;
-        let (dashboard, mut report) = of_grafana(import.document, import.name.as_deref())?;
-        check_dashboard(&dashboard)?;
-        if self.dashboards_written().await?.iter().any(|d| d.name == dashboard.name) {
-            report.push(format!("it replaces the dashboard {}", dashboard.name));
-        }
-        let dashboard = if import.dry_run { dashboard } else { self.dashboard_put(who, dashboard).await? };
-        Ok(ImportedDashboard { dashboard, report, saved: !import.dry_run })
-    }
-
     /// All dashboards, with a generated one for each service that has none, one for the hosts and one for what comes in.
     pub async fn dashboards(&self) -> Result<Vec<Dashboard>, Fault> {
         let saves = self.read(|tx| store::saves(tx).map_err(Fault::from)).await?;
@@ -524,7 +454,7 @@ mod tests {
         let (example, _) = example.split_once("```").expect("that ends");
         let read: Dashboard = serde_saphyr::from_str(example).expect("it reads");
         check_dashboard(&read).expect("it is right");
-        assert_eq!((read.variables.len(), read.panels.len()), (2, 2));
+        assert_eq!((read.variables.len(), read.panels.len(), read.marks.len()), (2, 3, 1));
     }
 
     #[test]
@@ -535,12 +465,20 @@ mod tests {
             (serde_json::json!([{"name": "a", "label": "job", "values": ["1"]}]), "not both"),
             (serde_json::json!([{"name": "a", "values": ["1"]}, {"name": "a", "values": ["1"]}]), "twice"),
             (serde_json::json!([{"name": "a", "label": "job", "of": "up{"}]), "the variable `a`"),
+            (serde_json::json!([{"name": "a", "query": "sum("}]), "the variable `a`"),
+            (serde_json::json!([{"name": "a", "query": "up", "values": ["1"]}]), "not both"),
+            (serde_json::json!([{"name": "a", "free": true, "multi": true}]), "is one value"),
         ] {
             let mut one = with_query("up");
             one.variables = serde_json::from_value(variables).expect("variables");
             let fault = check_dashboard(&one).unwrap_err();
             assert!(fault.message.contains(wanted), "{fault}");
         }
+        let mut asked = with_query("a{b=\"$typed\",c=\"$asked\"}");
+        let typed = serde_json::json!([{"name": "typed", "free": true}, {"name": "other", "free": true, "values": ["x"]},
+                                       {"name": "asked", "query": "topk(5, up{a=\"$typed\"})", "regex": "instance=\"([^\"]+)\""}]);
+        asked.variables = serde_json::from_value(typed).expect("variables");
+        check_dashboard(&asked).expect("a query and what is typed have no values");
         let mut repeated = with_query("up");
         repeated.panels[0].repeat = Some("job".to_owned());
         check_dashboard(&repeated).expect("there is such a variable");
@@ -549,52 +487,5 @@ mod tests {
         let mut wide = with_query("up");
         wide.panels[0].width = 4;
         assert!(check_dashboard(&wide).unwrap_err().message.contains("4 columns"));
-    }
-
-    #[test]
-    fn variables_of_grafana_that_would_be_refused_are_told() {
-        let list = |name: &str, values: usize| serde_json::json!({"name": name, "type": "custom", "query": (0..values).map(|n| n.to_string()).collect::<Vec<_>>().join(",")});
-        let mut all = vec![
-            list("long", VALUES_MAX + 5),
-            serde_json::json!({"name": "instance", "type": "query", "query": "label_values(up{cluster=\"$cluster\"}, instance)"}),
-            list("long", 1),
-        ];
-        all.extend((0..VARIABLES_MAX).map(|n| list(&format!("v{n}"), 1)));
-        let panels = serde_json::json!([{"type": "stat", "title": "Up", "repeat": "long", "targets": [{"expr": "up"}]},
-                                        {"type": "stat", "title": "Odd", "repeat": "gone", "targets": [{"expr": "up"}]}]);
-        let (made, report) =
-            of_grafana(serde_json::json!({"title": "T", "templating": {"list": all}, "panels": panels}), None)
-                .expect("it is taken");
-        check_dashboard(&made).expect("and right");
-        assert_eq!((made.variables.len(), made.variables[0].values.len()), (VARIABLES_MAX, VALUES_MAX));
-        assert_eq!(made.variables[1].of, None);
-        for (line, wanted) in
-            report.iter().zip(["beyond the first 200", "no variable `cluster`", "stands twice", "at most 20"])
-        {
-            assert!(line.contains(wanted), "{report:?}");
-        }
-        assert_eq!(report.len(), 6, "{report:?}");
-        assert!(report[5].contains("there is no variable `gone`"), "{report:?}");
-        let repeated: Vec<_> = made.panels.iter().map(|panel| panel.repeat.as_deref()).collect();
-        assert_eq!(repeated, [Some("long"), None]);
-    }
-
-    #[test]
-    fn a_dashboard_of_grafana_is_taken_with_what_parses() {
-        let file = serde_json::json!({"title": "Node / all", "templating": {"list": [
-            {"name": "job", "type": "query", "query": "label_values(up, job)", "multi": true}]},
-            "panels": [{"type": "stat", "title": "Up", "fieldConfig": {"defaults": {"thresholds": {"steps": [{"color": "green", "value": null}, {"color": "red", "value": 80}]}}}, "targets": [{"expr": "sum(up{job=\"$job\"})", "exemplar": true}, {"expr": "sum("}]},
-                       {"type": "stat", "title": "Other", "targets": [{"expr": "a{b=\"$c\"}"}]}]});
-        let (made, report) = of_grafana(file, None).expect("it is taken");
-        check_dashboard(&made).expect("and right");
-        assert_eq!((made.name.as_str(), made.panels.len(), made.panels[0].kind), ("node-all", 1, PanelKind::Stat));
-        assert!(made.variables[0].multi && made.panels[0].exemplars, "{made:?}");
-        assert_eq!(report.len(), 2, "{report:?}");
-        assert!(report[1].contains("there is no variable `c`"), "{report:?}");
-        let (step, first) = (&made.panels[0].thresholds, &made.panels[0].queries[0]);
-        assert_eq!(step, &[Threshold { above: Some(80.0), below: None, level: ThresholdLevel::Critical }]);
-        assert_eq!(first.expr, "sum(up{job=\"$job\"})");
-        let nothing = of_grafana(serde_json::json!({"panels": [{"type": "text"}]}), None).unwrap_err();
-        assert!(nothing.message.contains("nothing of it can be taken"), "{nothing}");
     }
 }

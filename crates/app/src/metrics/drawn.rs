@@ -4,7 +4,8 @@ use tenfold_types::Fault;
 
 use super::conventions::{Names, counts_requests, looked_for, merged};
 use super::dashboards::{Dashboard, Panel, PanelKind, PanelQuery};
-use super::panel_look::{Threshold, ThresholdLevel};
+use super::panel_look::{PanelNulls, Threshold, ThresholdLevel};
+use super::panel_values::PanelReduce;
 
 /// The name of the hosts' dashboard.
 pub(super) const HOSTS: &str = "hosts";
@@ -23,6 +24,16 @@ pub(super) fn panel(title: &str, unit: &str, queries: &[(&str, &str)]) -> Panel 
         log: false,
         min: None,
         max: None,
+        nulls: PanelNulls::Gap,
+        connect_max_ms: None,
+        reduce: PanelReduce::Last,
+        sparkline: false,
+        columns: Vec::new(),
+        sort: None,
+        words: Vec::new(),
+        row: None,
+        links: Vec::new(),
+        text: None,
         repeat: None,
         thresholds: Vec::new(),
     }
@@ -41,6 +52,12 @@ pub(super) fn page(name: &str, panels: Vec<Panel>) -> Dashboard {
         saved_at: None,
         variables: Vec::new(),
         panels,
+        folded: Vec::new(),
+        marks: Vec::new(),
+        links: Vec::new(),
+        range: None,
+        from: None,
+        to: None,
     }
 }
 

@@ -52,7 +52,8 @@ fn batch<'l>(
 ) -> Result<Batch<'l>, TooMuch> {
     let mut batch = Batch::default();
     batch.refuse("bad_line", bad.count, || bad.example.clone());
-    for (point, labels) in points.iter().zip(labels) {
+    // "Not a number" is how senders say that there is none; carbon leaves it out as well.
+    for (point, labels) in points.iter().zip(labels).filter(|(point, _)| !point.value.is_nan()) {
         for (name, value) in labels {
             batch.label(name, value)?;
         }

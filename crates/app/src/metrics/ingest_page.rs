@@ -8,8 +8,12 @@ use super::drawn::{page, panel};
 pub(super) const INGEST: &str = "ingest";
 
 /// Counters of whatever is not scraped.
-const CAME_IN: [&str; 3] =
-    ["tenfold_statsd_packets_total", "tenfold_ganglia_packets_total", "tenfold_push_requests_total"];
+const CAME_IN: [&str; 4] = [
+    "tenfold_statsd_packets_total",
+    "tenfold_ganglia_packets_total",
+    "tenfold_collectd_packets_total",
+    "tenfold_push_requests_total",
+];
 
 impl super::State {
     /// Whether anything comes in, or is to be fetched.
@@ -65,6 +69,7 @@ fn came_in() -> Vec<Panel> {
             &[
                 ("sum by (transport) ($rate(tenfold_statsd_packets_total))", "StatsD {{transport}}"),
                 ("sum($rate(tenfold_ganglia_packets_total))", "Ganglia"),
+                ("sum($rate(tenfold_collectd_packets_total))", "collectd"),
             ],
         ),
         own(
@@ -98,6 +103,7 @@ fn queues() -> Vec<Panel> {
                 ("sum by (transport) ($rate(tenfold_statsd_dropped_total))", "StatsD {{transport}}"),
                 ("sum($rate(tenfold_graphite_dropped_total))", "Graphite"),
                 ("sum($rate(tenfold_ganglia_dropped_total))", "Ganglia"),
+                ("sum($rate(tenfold_collectd_dropped_total))", "collectd"),
             ],
         ),
     ]

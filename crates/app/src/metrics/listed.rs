@@ -3,7 +3,8 @@
 
 use std::collections::BTreeSet;
 
-use tenfold_types::{Fault, Labels};
+use tenfold_tsdb::TsdbError;
+use tenfold_types::{Fault, Labels, Matcher};
 
 use super::memory::{AnswerMemory, labels_bytes};
 use super::query::{SeriesFilter, store_fault};
@@ -67,6 +68,21 @@ fn text_bytes(text: &str) -> u64 {
     (text.len() + size_of::<String>()) as u64
 }
 
+/// What all selectors of a filter find, each by `find`.
+fn within<T: Ord>(
+    filter: &SeriesFilter,
+    most: Option<usize>,
+    memory: &mut AnswerMemory,
+    find: impl Fn(&[Matcher], &mut Kept<'_, T>) -> Result<(), TsdbError>,
+) -> Result<Vec<T>, Fault> {
+    let mut kept = Kept::new(most, memory);
+    for matchers in filter.each() {
+        find(matchers, &mut kept).map_err(|e| store_fault(&e))?;
+        kept.check()?;
+    }
+    Ok(kept.in_order())
+}
+
 impl super::State {
     /// What an answer that is no query's may take of memory.
     pub fn answer_memory(&self) -> AnswerMemory {
@@ -81,16 +97,13 @@ impl super::State {
         most: Option<usize>,
         memory: &mut AnswerMemory,
     ) -> Result<Vec<Labels>, Fault> {
-        let mut kept = Kept::new(most, memory);
-        for matchers in filter.each() {
+        within(filter, most, memory, |matchers, kept| {
             let put = &mut |labels: Labels| {
                 let bytes = labels_bytes(&labels) + size_of::<Labels>() as u64;
                 kept.put(labels, bytes)
             };
-            self.tsdb.each_series(matchers, filter.start_ms, filter.end_ms, put).map_err(|e| store_fault(&e))?;
-            kept.check()?;
-        }
-        Ok(kept.in_order())
+            self.tsdb.each_series(matchers, filter.start_ms, filter.end_ms, put)
+        })
     }
 
     /// Names of labels, as [`Self::series_within`].
@@ -100,18 +113,15 @@ impl super::State {
         most: Option<usize>,
         memory: &mut AnswerMemory,
     ) -> Result<Vec<String>, Fault> {
-        let mut kept = Kept::new(most, memory);
-        for matchers in filter.each() {
-            let names = self.tsdb.label_names(matchers, filter.start_ms, filter.end_ms);
-            for name in names.map_err(|e| store_fault(&e))? {
+        within(filter, most, memory, |matchers, kept| {
+            for name in self.tsdb.label_names(matchers, filter.start_ms, filter.end_ms)? {
                 let bytes = text_bytes(&name);
                 if !kept.put(name, bytes) {
                     break;
                 }
             }
-            kept.check()?;
-        }
-        Ok(kept.in_order())
+            Ok(())
+        })
     }
 
     /// Values of a label, as [`Self::series_within`].
@@ -122,14 +132,10 @@ impl super::State {
         most: Option<usize>,
         memory: &mut AnswerMemory,
     ) -> Result<Vec<String>, Fault> {
-        let mut kept = Kept::new(most, memory);
-        for matchers in filter.each() {
+        within(filter, most, memory, |matchers, kept| {
             let put = &mut |value: &str| kept.put(value.to_owned(), text_bytes(value));
-            let span = (filter.start_ms, filter.end_ms);
-            self.tsdb.each_label_value(name, matchers, span, put).map_err(|e| store_fault(&e))?;
-            kept.check()?;
-        }
-        Ok(kept.in_order())
+            self.tsdb.each_label_value(name, matchers, (filter.start_ms, filter.end_ms), put)
+        })
     }
 }
 

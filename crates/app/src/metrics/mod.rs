@@ -5,8 +5,11 @@
 mod admin;
 mod arrived;
 mod burst;
+mod collectd;
 mod conventions;
 mod damage;
+mod dashboard_import;
+mod dashboard_marks;
 mod dashboard_saves;
 mod dashboards;
 mod drawn;
@@ -29,6 +32,7 @@ mod old_time;
 mod own;
 mod page;
 mod panel_look;
+mod panel_values;
 mod pools;
 mod push;
 mod pushed;
@@ -57,9 +61,9 @@ pub use admin::{
 };
 pub use burst::BURST_INTERVAL_MS;
 pub use damage::QuarantinedFile;
-pub use dashboards::{
-    Dashboard, DashboardImport, ImportedDashboard, Panel, PanelKind, PanelQuery, Variable, check_dashboard,
-};
+pub use dashboard_import::{DashboardImport, ImportedDashboard};
+pub use dashboard_marks::{DashboardLink, DashboardMark};
+pub use dashboards::{Dashboard, Panel, PanelKind, PanelQuery, Variable, check_dashboard};
 pub use exceeded::{ExceededLimit, JobExceeded};
 pub use exemplars::Exemplars;
 pub use graphite::BadLines;
@@ -68,7 +72,8 @@ pub use markers::{Marker, MarkerKind, MarkerQuery};
 pub use memory::AnswerMemory;
 pub use newest::{Newest, NewestSamples};
 pub use own::Own;
-pub use panel_look::{Threshold, ThresholdLevel};
+pub use panel_look::{PanelNulls, Threshold, ThresholdLevel};
+pub use panel_values::{PanelColumn, PanelReduce, PanelSort, PanelWord};
 pub use pools::{Dropped, PoolStatus};
 pub use push::{PUSHES_MAX, PushFault, Pushed, RefusedOf, Source, SourceStatus};
 pub use query::{Answer, EachSeries, How, SeriesFilter, Told};
@@ -106,6 +111,8 @@ pub struct State {
     found: found::Cache,
     metadata: Mutex<std::collections::BTreeMap<String, tenfold_protocols::exposition::Metadata>>,
     statsd: Mutex<Aggregator>,
+    /// The label of the container that a StatsD client names; empty for none.
+    statsd_container_label: String,
     trouble: Mutex<Option<String>>,
     /// Which parts of PromQL queries may use.
     dialect: tenfold_promql::Dialect,
@@ -125,6 +132,7 @@ pub struct State {
     otlp_rules: tenfold_protocols::otlp::Rules,
     deltas: Mutex<tenfold_protocols::otlp::Deltas>,
     ganglia: Mutex<ganglia::Texts>,
+    collectd_types: tenfold_protocols::collectd::Types,
     /// Places for pushed bodies that are received, and that are decoded and written.
     bodies: tokio::sync::Semaphore,
     pushes: tokio::sync::Semaphore,
@@ -150,6 +158,7 @@ impl State {
         let templates = settings.graphite.templates.iter().map(String::as_str);
         let graphite_templates = tenfold_protocols::graphite::Templates::parse(templates)
             .map_err(|e| Fault::invalid(format!("graphite.templates: {e}")))?;
+        let collectd_types = collectd::types(&settings.collectd)?;
         let dir = settings.data_dir.join("metrics");
         let series_max = options.series_max;
         let (tsdb, report) = Tsdb::open(&dir, options).map_err(|e| Fault::internal(e.to_string()))?;
@@ -173,6 +182,7 @@ impl State {
             found: found::Cache::default(),
             metadata: Mutex::default(),
             statsd: Mutex::default(),
+            statsd_container_label: settings.statsd.container_label.clone(),
             trouble: Mutex::default(),
             dialect: tenfold_promql::Dialect { experimental: settings.metrics.experimental_promql },
             queries: tokio::sync::Semaphore::new(settings.metrics.query.concurrency_max),
@@ -186,6 +196,7 @@ impl State {
             otlp_rules: settings.metrics.otlp.rules(),
             deltas: Mutex::default(),
             ganglia: Mutex::default(),
+            collectd_types,
             bodies: tokio::sync::Semaphore::new(push::BODIES_MAX),
             pushes: tokio::sync::Semaphore::new(push::PUSHES_MAX),
             forwarder: std::sync::OnceLock::new(),
@@ -292,7 +303,13 @@ pub async fn load(app: &App) -> Result<(), Fault> {
 
 pub async fn run(app: App, stop: CancellationToken) {
     // Apart, so that none waits for another: merging blocks takes minutes, and a slow disk keeps a flush waiting.
-    tokio::join!(keep_samples(&app, &stop), keep_synced(&app, &stop), keep_tidy(&app, &stop), live::run(&app, &stop));
+    tokio::join!(
+        keep_samples(&app, &stop),
+        keep_synced(&app, &stop),
+        keep_log_short(&app, &stop),
+        keep_tidy(&app, &stop),
+        live::run(&app, &stop)
+    );
     flush_statsd(&app);
     // The next start reads the checkpoint instead of the log.
     on_disk(&app, |tsdb, _| tsdb.checkpoint()).await;
@@ -312,6 +329,19 @@ async fn keep_synced(app: &App, stop: &CancellationToken) {
     }
 }
 
+/// A start reads the log: it is not left to grow until the next maintenance, nor while blocks are merged.
+async fn keep_log_short(app: &App, stop: &CancellationToken) {
+    let mut look = tokio::time::interval(SYNC);
+    look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    while stop.run_until_cancelled(look.tick()).await.is_some() {
+        let failed = on_disk(app, |tsdb, _| tsdb.shorten_log()).await.is_none();
+        // A disk that takes nothing is not asked, and that is not said, every second.
+        if failed && stop.run_until_cancelled(tokio::time::sleep(MAINTAIN)).await.is_none() {
+            break;
+        }
+    }
+}
+
 async fn keep_tidy(app: &App, stop: &CancellationToken) {
     let mut maintain = tokio::time::interval(MAINTAIN);
     maintain.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -322,6 +352,11 @@ async fn keep_tidy(app: &App, stop: &CancellationToken) {
 
 /// Blocks are cut, merged and dropped; what was done is counted, and what was found damaged is said.
 async fn tidy(app: &App) {
+    // A store that takes no more since a flush failed is of no use until everything it took is in a new file.
+    let Some(recovered) = on_disk(app, |tsdb, _| tsdb.recover()).await else { return damage::tell(app).await };
+    if recovered {
+        tracing::warn!("after a failed flush all samples in memory were written anew; samples are taken again");
+    }
     if let Some(done) = on_disk(app, |tsdb, now| tsdb.maintain(now.millis())).await {
         for (what, count) in [
             ("tenfold_tsdb_blocks_written_total", done.blocks_written),
@@ -330,6 +365,10 @@ async fn tidy(app: &App) {
             ("tenfold_tsdb_series_forgotten_total", done.series_forgotten),
         ] {
             app.metrics.own.add(what, &[], count as f64);
+        }
+        if done.damaged_runs > 0 {
+            let runs = done.damaged_runs;
+            tracing::error!(runs, "runs of samples that came from the checkpoint made no sense and were dropped");
         }
     }
     damage::tell(app).await;

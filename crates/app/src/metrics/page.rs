@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tenfold_protocols::exposition::{Page, PageSample};
 use tenfold_scrape::{Job, apply};
 use tenfold_tsdb::SeriesWrite;
-use tenfold_types::{Exemplar, Histogram, HistogramPoint, Labels, Point};
+use tenfold_types::{Exemplar, Histogram, HistogramPoint, Labels, Point, is_legacy_name};
 
 use super::AHEAD_MS_MAX;
 
@@ -120,6 +120,9 @@ fn with_target_labels(sample: &Labels, target: &Labels, honor: bool) -> Labels {
 }
 
 fn check_labels(labels: &Labels, job: &Job) -> Result<(), String> {
+    if job.legacy_names && !has_legacy_names(labels) {
+        return Err(format!("invalid metric name or label names: {labels} (metric_name_validation_scheme is legacy)"));
+    }
     let limits = &job.limits;
     let metric = || short(labels.metric_name().unwrap_or_default());
     let over = |size: usize, max: u64| max > 0 && size as u64 > max;
@@ -147,6 +150,12 @@ fn check_labels(labels: &Labels, job: &Job) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// Whether all names are of the letters that Prometheus knew before its version 3.
+fn has_legacy_names(labels: &Labels) -> bool {
+    labels.metric_name().is_none_or(|name| is_legacy_name(name, ":_"))
+        && labels.iter().all(|(name, _)| is_legacy_name(name, "_"))
 }
 
 fn short(text: &str) -> String {

@@ -56,6 +56,17 @@ fn the_targets_labels_win_and_hide_nothing() {
 }
 
 #[test]
+fn names_of_other_letters_fail_a_page_where_they_are_not_wanted() {
+    let legacy = "  metric_name_validation_scheme: legacy\n  metric_relabel_configs: [{regex: c.d, action: labeldrop}]";
+    let (_, done, _) = world(legacy).scrape("a:b 1\n{\"a.b\"} 1\n");
+    let reason = done.unwrap_err();
+    assert!(reason.starts_with("invalid metric name or label names: {\"a.b\","), "{reason}");
+    assert!(world(legacy).scrape("a{\"e.f\"=\"1\"} 1\n").1.is_err());
+    assert_eq!(world(legacy).scrape("a{\"c.d\"=\"1\"} 1\n").1, Ok(()), "what a rule drops does not count");
+    assert_eq!(world("").scrape("{\"a.b\",\"e.f\"=\"1\"} 1\n").1, Ok(()));
+}
+
+#[test]
 fn rules_rewrite_and_drop_series() {
     let mut world = world(
         "  metric_relabel_configs:\n  - {source_labels: [__name__], regex: 'go_.*', action: drop}\n  \

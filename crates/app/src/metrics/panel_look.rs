@@ -1,4 +1,4 @@
-//! How a panel's values are drawn: stacked, on which axis, and from where on they are bad. Pure.
+//! How a panel's values are drawn: stacked, on which axis, over gaps or not, and from where on they are bad. Pure.
 
 use serde::{Deserialize, Serialize};
 use tenfold_types::Fault;
@@ -6,6 +6,8 @@ use tenfold_types::Fault;
 use super::dashboards::Panel;
 
 pub(super) const THRESHOLDS_MAX: usize = 10;
+/// The longest gap that may be named: longer ones are drawn over without a number.
+pub(super) const CONNECT_MS_MAX: u64 = 366 * 24 * 3_600_000;
 
 /// How bad a value is beyond a threshold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -26,6 +28,27 @@ pub struct Threshold {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub below: Option<f64>,
     pub level: ThresholdLevel,
+}
+
+/// What stands where a series has no value: nothing is made up for the instants before its first value and behind its last, except
+/// by `zero`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum PanelNulls {
+    /// The line is broken there.
+    #[default]
+    Gap,
+    /// A straight line from the value before to the value behind.
+    Connect,
+    /// The value 0.
+    Zero,
+}
+
+impl PanelNulls {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "what serde asks for")]
+    pub(super) fn is_gap(&self) -> bool {
+        *self == Self::Gap
+    }
 }
 
 /// Says what is wrong with how a panel is drawn.
@@ -57,6 +80,14 @@ pub(super) fn check(panel: &Panel) -> Result<(), Fault> {
     if panel.log && [panel.min, panel.max].into_iter().flatten().any(|bound| bound <= 0.0) {
         return wrong("a logarithmic axis begins above 0");
     }
+    if let Some(most) = panel.connect_max_ms {
+        if panel.nulls != PanelNulls::Connect {
+            return wrong("`connect_max_ms` is of `nulls: connect`");
+        }
+        if !(1..=CONNECT_MS_MAX).contains(&most) {
+            return wrong(&format!("`connect_max_ms` is 1 to {CONNECT_MS_MAX} milliseconds"));
+        }
+    }
     Ok(())
 }
 
@@ -86,8 +117,24 @@ mod tests {
         }
         let plain = checked(json!({})).expect("it is right");
         let written = serde_json::to_value(&plain).expect("it is written");
-        for name in ["stacked", "log", "min", "max", "thresholds"] {
+        for name in ["stacked", "log", "min", "max", "thresholds", "nulls", "connect_max_ms"] {
             assert_eq!(written.get(name), None, "what is not said is not written");
+        }
+    }
+
+    #[test]
+    fn gaps_are_kept_drawn_over_or_zero() {
+        for (look, wanted) in [
+            (json!({}), (PanelNulls::Gap, None)),
+            (json!({"nulls": "connect"}), (PanelNulls::Connect, None)),
+            (json!({"nulls": "connect", "connect_max_ms": 300_000}), (PanelNulls::Connect, Some(300_000))),
+            (json!({"nulls": "zero"}), (PanelNulls::Zero, None)),
+        ] {
+            let panel = checked(look).expect("it is right");
+            assert_eq!((panel.nulls, panel.connect_max_ms), wanted);
+            let again: Panel =
+                serde_json::from_value(serde_json::to_value(&panel).expect("it is written")).expect("it reads");
+            assert_eq!(again, panel);
         }
     }
 
@@ -101,6 +148,9 @@ mod tests {
             (json!({"min": 2.0, "max": 2.0}), "not below"),
             (json!({"log": true, "stacked": true}), "stacked lines"),
             (json!({"log": true, "min": 0.0}), "above 0"),
+            (json!({"nulls": "none"}), "unknown variant"),
+            (json!({"connect_max_ms": 60_000}), "of `nulls: connect`"),
+            (json!({"nulls": "connect", "connect_max_ms": 0}), "1 to"),
         ] {
             let said = checked(look).expect_err(wanted);
             assert!(said.contains(wanted), "{said}");

@@ -54,7 +54,11 @@ impl State {
     pub fn scraped(&self, target: &Target, scraped: Scraped) -> Result<(), Fault> {
         let at = scraped.at.millis();
         let job = self.job_of(target);
-        let histograms = Histograms { native: job.native_histograms, classic_too: job.classic_histograms };
+        let histograms = Histograms {
+            native: job.native_histograms,
+            classic_too: job.classic_histograms,
+            convert: job.convert_histograms,
+        };
         let mut taken = Taken::default();
         // Of a page that cannot be read, what stood before is only counted.
         let (mut page, mut error) = match scraped.page {

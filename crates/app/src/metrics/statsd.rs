@@ -1,6 +1,9 @@
 //! StatsD observations become series: counters `NAME_total` (summed since the start), gauges `NAME`, timers the summary
 //! `NAME_seconds`, bare values the summary `NAME`, sets the gauge `NAME` with the number of members of the last interval.
 //! Quantiles are exact over one flush interval. What was silent for an hour is no longer written.
+//!
+//! A counter or gauge that comes with a time (DogStatsD's `|T`) was put together by its client: it is written at that time, and
+//! not again at the end of the interval.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -8,11 +11,15 @@ use tenfold_protocols::statsd::{Metric, Observation, metric_name};
 use tenfold_tsdb::Sample;
 use tenfold_types::{Labels, STALE_NAN, Timestamp};
 
+use super::AHEAD_MS_MAX;
+
 /// Series clients may make up; observations of further ones are refused and counted.
 const SERIES_MAX: usize = 50_000;
 /// Values one timer may hold between two flushes; later ones still count in sum and count.
 const VALUES_MAX: usize = 20_000;
 const IDLE_MS_MAX: i64 = 3_600_000;
+/// Values with a time of their own that wait to be written; further ones are refused.
+const TIMED_MAX: usize = 100_000;
 /// Counters and gauges that changed are written as often as that, so that a query sees a datagram within a second.
 pub(super) const FRESH: std::time::Duration = std::time::Duration::from_millis(500);
 /// Series written so early at one time. Where more of them change each gets its turn, and all are written at the end of the
@@ -23,7 +30,12 @@ const QUANTILES: [(f64, &str); 4] = [(0.5, "0.5"), (0.9, "0.9"), (0.95, "0.95"),
 enum Value {
     Counter(f64),
     Gauge(f64),
-    Summary { values: Vec<f64>, sum: f64, count: f64 },
+    /// Each value with the observations that it stands for.
+    Summary {
+        values: Vec<(f64, f64)>,
+        sum: f64,
+        count: f64,
+    },
     Set(HashSet<String>),
 }
 
@@ -32,6 +44,10 @@ struct Entry {
     touched: Timestamp,
     /// Since it was written.
     changed: bool,
+    /// Whether all that came of it had times of their own.
+    timed: bool,
+    /// The newest time that was written, or waits to be.
+    newest_ms: i64,
 }
 
 /// Collects observations between two flushes.
@@ -40,15 +56,22 @@ pub struct Aggregator {
     series: BTreeMap<Labels, Entry>,
     /// The last one written before the end of its interval.
     turn: Labels,
+    /// Values with a time of their own.
+    timed: Vec<Sample>,
 }
 
 impl Aggregator {
-    /// Takes observations in; gives how many were refused because there are too many series or two kinds of one name.
+    /// Takes observations in; gives how many were refused because there are too many series, two kinds of one name, a
+    /// counter that is to fall, or a time that lies ahead.
     pub fn observe(&mut self, metrics: Vec<Metric>, now: Timestamp) -> usize {
         metrics.into_iter().filter(|m| !self.take(m, now)).count()
     }
 
     fn take(&mut self, metric: &Metric, now: Timestamp) -> bool {
+        let ahead = now.millis().saturating_add(AHEAD_MS_MAX);
+        if metric.t_ms.is_some_and(|t| t > ahead || self.timed.len() >= TIMED_MAX) {
+            return false;
+        }
         let name = metric_name(&metric.name);
         let (name, fresh) = match &metric.observation {
             Observation::Count(_) => {
@@ -65,11 +88,24 @@ impl Aggregator {
         if self.series.len() >= SERIES_MAX && !self.series.contains_key(&labels) {
             return false;
         }
-        let entry = self.series.entry(labels).or_insert(Entry { value: fresh, touched: now, changed: true });
+        let of_series = metric.t_ms.map(|_| labels.clone());
+        let entry = self.series.entry(labels).or_insert(Entry {
+            value: fresh,
+            touched: now,
+            changed: false,
+            timed: true,
+            newest_ms: i64::MIN,
+        });
         entry.touched = now;
-        entry.changed = true;
+        let late = metric.t_ms.filter(|t| *t <= entry.newest_ms);
         match (&mut entry.value, &metric.observation) {
-            (Value::Counter(total), Observation::Count(by)) => *total += by.max(0.0),
+            (Value::Counter(total), Observation::Count(by)) if *by >= 0.0 => *total += by,
+            (Value::Gauge(_), Observation::GaugeSet(to)) if late.is_some() => {
+                // How it was then says nothing of how it is now.
+                let sample = of_series.zip(late).map(|(labels, t_ms)| Sample::new(labels, t_ms, *to));
+                self.timed.extend(sample);
+                return true;
+            }
             (Value::Gauge(gauge), Observation::GaugeSet(to)) => *gauge = *to,
             (Value::Gauge(gauge), Observation::GaugeAdd(by)) => *gauge += by,
             (Value::Summary { values, sum, count }, Observation::Timing { ms, weight }) => {
@@ -85,10 +121,20 @@ impl Aggregator {
             }
             _ => return false,
         }
+        match (&entry.value, of_series, metric.t_ms.filter(|_| late.is_none())) {
+            (Value::Counter(value) | Value::Gauge(value), Some(labels), Some(t_ms)) => {
+                self.timed.push(Sample::new(labels, t_ms, *value));
+                entry.newest_ms = t_ms;
+            }
+            _ => {
+                entry.changed = true;
+                entry.timed &= metric.t_ms.is_some();
+            }
+        }
         true
     }
 
-    /// Counters and gauges that changed since they were written, as they are now.
+    /// Counters and gauges that changed since they were written, as they are now, after what has times of its own.
     pub fn changed(&mut self, now: Timestamp) -> Vec<Sample> {
         use std::ops::Bound::{Excluded, Included, Unbounded};
         let mut out = Vec::new();
@@ -103,21 +149,30 @@ impl Aggregator {
                 }
                 out.push(Sample::new(labels.clone(), now.millis(), *value));
                 entry.changed = false;
+                entry.newest_ms = entry.newest_ms.max(now.millis());
             }
         }
         if let Some(last) = out.last() {
             self.turn.clone_from(&last.labels);
         }
-        out
+        let mut all = std::mem::take(&mut self.timed);
+        all.extend(out);
+        all
     }
 
     /// The samples of this interval; forgets what was silent too long, with a mark that ends its series.
     pub fn flush(&mut self, now: Timestamp) -> Vec<Sample> {
-        let mut out = Vec::new();
+        let mut out = std::mem::take(&mut self.timed);
         let at = now.millis();
         for (labels, entry) in &mut self.series {
-            entry.changed = false;
             let ended = now.since_ms(entry.touched) > IDLE_MS_MAX;
+            let changed = std::mem::take(&mut entry.changed);
+            // What was refused from the first on was never written.
+            let unknown = entry.newest_ms == i64::MIN && !changed;
+            if unknown || (entry.timed && !changed && !ended) {
+                continue;
+            }
+            entry.newest_ms = entry.newest_ms.max(at);
             let mut put = |labels: Labels, value: f64| {
                 out.push(Sample::new(labels, at, if ended { STALE_NAN } else { value }));
             };
@@ -125,7 +180,7 @@ impl Aggregator {
                 Value::Counter(value) | Value::Gauge(value) => put(labels.clone(), *value),
                 Value::Set(members) => put(labels.clone(), std::mem::take(members).len() as f64),
                 Value::Summary { values, sum, count } => {
-                    values.sort_by(f64::total_cmp);
+                    values.sort_by(|a, b| a.0.total_cmp(&b.0));
                     for (q, text) in QUANTILES {
                         let value = quantile(values, q);
                         put(labels.clone().with("quantile", text), value.unwrap_or(STALE_NAN));
@@ -159,7 +214,13 @@ impl super::State {
 
     /// A datagram from a StatsD client, or a piece of whole lines; `transport` is `udp`, `tcp` or `unix`.
     pub fn statsd_packet(&self, transport: &str, packet: &[u8], now: Timestamp) {
-        let read = tenfold_protocols::statsd::parse(packet);
+        let mut read = tenfold_protocols::statsd::parse(packet);
+        if !self.statsd_container_label.is_empty() {
+            for metric in &mut read.metrics {
+                let container = metric.container.take();
+                metric.tags.extend(container.map(|id| (self.statsd_container_label.clone(), id)));
+            }
+        }
         let of = [("transport", transport)];
         self.own.add(PACKETS, &of, 1.0);
         let refused = self.statsd.lock().observe(read.metrics, now);
@@ -182,18 +243,25 @@ impl Value {
     }
 }
 
-fn add(values: &mut Vec<f64>, sum: &mut f64, count: &mut f64, value: f64, weight: f64) {
+fn add(values: &mut Vec<(f64, f64)>, sum: &mut f64, count: &mut f64, value: f64, weight: f64) {
     *sum += value * weight;
     *count += weight;
     if values.len() < VALUES_MAX {
-        values.push(value);
+        values.push((value, weight));
     }
 }
 
-/// Nearest rank: the smallest value that at least `q` of all do not exceed.
-fn quantile(sorted: &[f64], q: f64) -> Option<f64> {
-    let rank = (q * sorted.len() as f64).ceil() as usize;
-    sorted.get(rank.max(1) - 1).copied()
+/// Nearest rank: the smallest value that at least `q` of all do not exceed, each with its weight.
+fn quantile(sorted: &[(f64, f64)], q: f64) -> Option<f64> {
+    /// Of all: what adding up weights may be off by.
+    const SLACK: f64 = 1e-9;
+    let whole: f64 = sorted.iter().map(|(_, weight)| weight).sum();
+    let mut below = 0.0;
+    let found = sorted.iter().find(|(_, weight)| {
+        below += weight;
+        below >= whole * (q - SLACK)
+    });
+    found.or(sorted.last()).map(|(value, _)| *value)
 }
 
 #[cfg(test)]
@@ -280,6 +348,55 @@ mod tests {
         let all = flushed(&mut a, 2_000);
         assert!(all.contains(&"hits_total 3".to_owned()) && all.contains(&"load 8".to_owned()), "{all:?}");
         assert!(changed(&mut a, 2_500).is_empty(), "the end of the interval wrote all");
+    }
+
+    #[test]
+    fn what_has_a_time_is_written_then_and_not_again() {
+        let mut a = Aggregator::default();
+        let all = |samples: Vec<Sample>| {
+            samples.iter().map(|s| format!("{} {} {}", s.labels, s.value, s.t_ms)).collect::<Vec<_>>()
+        };
+        let now = 100_000;
+        assert_eq!(observe(&mut a, "c:2|c|T90\nc:3|c|T95\ng:7|g|T90\ng:5|g|T80", now), 0);
+        assert_eq!(all(a.changed(Timestamp(now))), ["c_total 2 90000", "c_total 5 95000", "g 7 90000", "g 5 80000"]);
+        assert!(a.flush(Timestamp(now + 10)).is_empty());
+        // One that is late is counted from now on.
+        observe(&mut a, "c:1|c|T94", now + 20);
+        assert_eq!(all(a.flush(Timestamp(now + 30))), [format!("c_total 6 {}", now + 30)]);
+        assert!(a.flush(Timestamp(now + 40)).is_empty());
+        observe(&mut a, "g:8|g", now + 50);
+        assert_eq!(all(a.flush(Timestamp(now + 60))), [format!("g 8 {}", now + 60)]);
+        assert_eq!(a.flush(Timestamp(now + 70)).len(), 1, "without a time it goes on");
+        let ahead = (now + AHEAD_MS_MAX) / 1_000 + 1;
+        assert_eq!(observe(&mut a, &format!("c:1|c|T{ahead}"), now), 1);
+    }
+
+    #[test]
+    fn times_that_wait_keep_nothing_out_that_has_none() {
+        let full = vec![Sample::new(Labels::default(), 0, 0.0); TIMED_MAX];
+        let mut a = Aggregator { timed: full, ..Aggregator::default() };
+        assert_eq!(observe(&mut a, "g:1|g|T90\nc:1|c", 100_000), 1);
+        assert_eq!(a.changed(Timestamp(100_000)).len(), TIMED_MAX + 1);
+    }
+
+    #[test]
+    fn a_counter_does_not_fall() {
+        let mut a = Aggregator::default();
+        assert_eq!(observe(&mut a, "c:2|c\nc:-1|c", 0), 1);
+        assert_eq!(flushed(&mut a, 10), ["c_total 2"]);
+        let mut a = Aggregator::default();
+        assert_eq!(observe(&mut a, "c:-1|c", 0), 1);
+        assert!(a.flush(Timestamp(IDLE_MS_MAX + 1)).is_empty(), "there is nothing to end");
+    }
+
+    #[test]
+    fn sampled_timings_weigh_in_quantiles() {
+        let mut a = Aggregator::default();
+        observe(&mut a, "t:10|ms|@0.01\nt:1000|ms\nt:2000|ms", 0);
+        let all = flushed(&mut a, 10);
+        assert!(all.contains(&"t_seconds{quantile=\"0.95\"} 0.01".to_owned()), "{all:?}");
+        assert!(all.contains(&"t_seconds{quantile=\"0.99\"} 1".to_owned()), "{all:?}");
+        assert!(all.contains(&"t_seconds_count 102".to_owned()), "{all:?}");
     }
 
     #[test]

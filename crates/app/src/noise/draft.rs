@@ -175,12 +175,27 @@ pub(super) fn comparison(expr: &Expr) -> Option<Comparison> {
     match &expr.kind {
         Kind::Paren(inner) => comparison(inner),
         Kind::Binary { op: BinaryOp::Comparison(op), bool_modifier: false, lhs, rhs, .. } => {
-            let threshold = number(rhs).filter(|t| t.is_finite())?;
+            // `5 < x` gives the values of `x`, as `x > 5` does.
+            let (of, op, threshold) = match (number(lhs), number(rhs)) {
+                (None, Some(threshold)) => (lhs, *op, threshold),
+                (Some(threshold), None) => (rhs, mirrored(*op), threshold),
+                _ => return None,
+            };
             use ComparisonOp::{Greater, GreaterOrEqual, Less, LessOrEqual};
             let directed = matches!(op, Greater | GreaterOrEqual | Less | LessOrEqual);
-            directed.then(|| Comparison { lhs: lhs.to_string(), op: *op, threshold })
+            (directed && threshold.is_finite()).then(|| Comparison { lhs: of.to_string(), op, threshold })
         }
         _ => None,
+    }
+}
+
+const fn mirrored(op: ComparisonOp) -> ComparisonOp {
+    match op {
+        ComparisonOp::Greater => ComparisonOp::Less,
+        ComparisonOp::GreaterOrEqual => ComparisonOp::LessOrEqual,
+        ComparisonOp::Less => ComparisonOp::Greater,
+        ComparisonOp::LessOrEqual => ComparisonOp::GreaterOrEqual,
+        same @ (ComparisonOp::Equal | ComparisonOp::NotEqual) => same,
     }
 }
 
@@ -408,4 +423,27 @@ fn missed(fires: &[Fire], acted: &Acted) -> Vec<i64> {
         fires.iter().any(|f| f.within(opened.plus_ms(-AROUND_MS), until))
     };
     acted.iter().filter(|(_, opened, resolved)| !told(*opened, *resolved)).map(|(number, ..)| *number).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_threshold_may_stand_on_either_side() {
+        for (expr, wanted) in [
+            ("rate(errors[5m]) > 5", Some("rate(errors[5m]) > 5")),
+            ("5 < rate(errors[5m])", Some("rate(errors[5m]) > 5")),
+            ("(2 >= free)", Some("free <= 2")),
+            ("-1 > free", Some("free < -1")),
+            ("5 == x", None),
+            ("5 < bool x", None),
+            ("1 < bool 2", None),
+            ("x > y", None),
+        ] {
+            let parsed = parse(expr).expect("an expression");
+            let found = comparison(&parsed).map(|c| c.text(c.threshold));
+            assert_eq!(found.as_deref(), wanted, "{expr}");
+        }
+    }
 }

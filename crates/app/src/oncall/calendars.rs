@@ -240,20 +240,12 @@ impl App {
                 .advice("cut the calendar to a shorter time"));
             }
             let people = everybody(t.tx())?;
-            let mut out = CalendarImported { overrides: Vec::new(), skipped: Vec::new() };
-            for event in found {
-                if beside_on_call(&event.uid) {
-                    let when = minute(event.start);
-                    out.skipped.push(format!("`{}` from {when} is not a shift on call", event.summary));
-                    continue;
-                }
-                let login = match named(&people, &event) {
-                    Ok(person) => person.login.clone(),
-                    Err(why) => {
-                        out.skipped.push(format!("`{}` from {} {why}", event.summary, minute(event.start)));
-                        continue;
-                    }
-                };
+            let (found, nobody) = assigned(&people, found);
+            let left_out =
+                |(event, why): (IcsEvent, String)| format!("`{}` from {} {why}", event.summary, minute(event.start));
+            let skipped = nobody.into_iter().map(left_out).collect();
+            let mut out = CalendarImported { overrides: Vec::new(), skipped };
+            for (login, event) in found {
                 let new = NewOverride::cover(&login, None, event.start, event.end);
                 if import.dry_run {
                     out.overrides.push(OverrideView {
@@ -276,8 +268,25 @@ impl App {
     }
 }
 
+/// Who has the shift of each event; and the events that put nobody on call, each with the reason, to follow its title.
+pub(super) fn assigned(people: &[Person], found: Vec<IcsEvent>) -> (Vec<(String, IcsEvent)>, Vec<(IcsEvent, String)>) {
+    let (mut shifts, mut nobody) = (Vec::new(), Vec::new());
+    for event in found {
+        let who = if beside_on_call(&event.uid) {
+            Err("is not a shift on call".to_owned())
+        } else {
+            named(people, &event).map(|person| person.login.clone())
+        };
+        match who {
+            Ok(login) => shifts.push((login, event)),
+            Err(why) => nobody.push((event, why)),
+        }
+    }
+    (shifts, nobody)
+}
+
 /// Whether an event of our own calendars says who stands behind or learns; read back, it puts nobody on call.
-fn beside_on_call(uid: &str) -> bool {
+pub(super) fn beside_on_call(uid: &str) -> bool {
     let marked = |piece: &str| {
         let marks = [Part::Behind.mark(), Part::Shadow.mark()];
         let second = marks.iter().find_map(|mark| piece.strip_suffix(*mark));
@@ -339,7 +348,7 @@ fn person(tx: &mut dyn Tx, login: &str) -> Result<Option<Person>, Fault> {
 }
 
 /// Everybody who has an account that is not disabled.
-fn everybody(tx: &mut dyn Tx) -> Result<Vec<Person>, Fault> {
+pub(super) fn everybody(tx: &mut dyn Tx) -> Result<Vec<Person>, Fault> {
     let rows = person_store::people(tx)?.into_iter().filter(|row| row.disabled_at.is_none());
     rows.map(|row| {
         serde_json::from_str(&row.body)

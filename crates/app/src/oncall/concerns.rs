@@ -26,7 +26,7 @@ impl Concerns {
     pub fn of(of: &Schedule, from: Timestamp, to: Timestamp) -> Self {
         let mut people: BTreeSet<String> = of.spans(from, to).into_iter().flat_map(|span| span.people).collect();
         for version in [of.version_at(from), of.version_at(to)].into_iter().flatten() {
-            people.extend(version.plan.people().into_iter().map(str::to_owned));
+            people.extend(of.people_of(version).into_iter().map(str::to_owned));
         }
         Self { schedule: of.name.clone(), people, teams: None, services: BTreeMap::new(), incidents: BTreeMap::new() }
     }

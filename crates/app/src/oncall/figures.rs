@@ -95,7 +95,7 @@ pub struct DigestView {
 
 /// Refuses everybody who is not one of the schedule's people: the figures are theirs.
 fn theirs(who: &Caller, of: &Schedule) -> Result<(), Fault> {
-    let member = of.versions().iter().any(|v| v.plan.people().contains(who.actor.id.as_str()));
+    let member = of.versions().iter().any(|v| of.people_of(v).contains(who.actor.id.as_str()));
     if member {
         return Ok(());
     }
@@ -112,7 +112,7 @@ fn shares(
     let mut paged = paged_between(tx, from, to)?;
     let mut zones = BTreeMap::new();
     let mut known = BTreeMap::new();
-    let newest = of.newest().map(|v| v.plan.people()).unwrap_or_default();
+    let newest = of.newest().map(|v| of.people_of(v)).unwrap_or_default();
     for row in person_store::people(tx)? {
         let person: Person = serde_json::from_str(&row.body)
             .map_err(|e| Fault::internal(format!("the profile of `{}` cannot be read: {e}", row.login)))?;

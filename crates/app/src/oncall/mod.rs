@@ -1,12 +1,13 @@
 //! On-call: schedules with their overrides, escalation policies, and who is on call.
 //!
-//! A schedule always answers for an instant that is given; nothing here is computed ahead and kept, so an override counts
-//! from the moment it is committed. What was is not changed: a plan is a new version, and an override that is taken back
+//! A schedule always answers for an instant that is given; nothing here is computed ahead and kept but the shifts that a
+//! followed calendar said last, so an override counts from the moment it is committed. What was is not changed: a plan is a new version, and an override that is taken back
 //! still counts until then.
 
 mod calendars;
 mod concerns;
 mod figures;
+mod followed;
 mod foreseen;
 mod handoffs;
 mod import;
@@ -22,7 +23,7 @@ mod views;
 
 use std::collections::BTreeMap;
 
-use tenfold_oncall::{Answer, Override, Plan, Schedule, Version};
+use tenfold_oncall::{Answer, FixedShift, Override, Plan, Schedule, Version};
 use tenfold_store::{Tx, oncall as store};
 use tenfold_types::{Fault, Timestamp};
 
@@ -30,27 +31,33 @@ use crate::App;
 
 pub use calendars::{CalendarAddress, CalendarImport, CalendarImported};
 pub use figures::{DigestView, FairnessAsk, FairnessView, LoadView, SuggestAsk, SuggestionView};
+pub use followed::{CalendarAnswer, CalendarClient, CalendarKnown, FollowedView, run};
 pub use foreseen::{ForeseenStepView, PolicyPreviewView};
 pub use import::{
-    ImportDraft, ImportSource, ImportedOverride, ImportedPerson, ImportedPolicy, ImportedSchedule, KnownPerson,
-    OncallImport, OncallImportNote, OncallImported, PersonFound, ScheduleDraft, import_draft,
+    ImportDraft, ImportSource, ImportedOverride, ImportedPerson, ImportedPolicy, ImportedSchedule, ImportedSource,
+    KnownPerson, OncallImport, OncallImportNote, OncallImported, PersonFound, ScheduleDraft, import_draft,
 };
 pub use overrides::{NewOverride, TAKE_MS_DEFAULT};
 pub use policies::PolicyUpdate;
 pub(crate) use policies::policy;
 pub use preview::{Draft, PreviewAsk};
-pub use readiness::{EmptyStep, ReadinessPerson, ReadinessView, ScheduleEnd, TeamTrouble, UnreadyView};
+pub use readiness::{
+    CalendarTrouble, EmptyStep, ReadinessPerson, ReadinessView, ScheduleEnd, TeamTrouble, UnreadyView,
+};
 pub use schedules::ScheduleUpdate;
 pub use swaps::NewSwap;
 pub(crate) use teams::teams;
+pub use tenfold_oncall::ICS_BYTES_MAX;
 pub use views::{
     LayerSpansView, LayerView, OnCallPerson, OnCallView, OverrideView, PolicyView, PreviewView, RestView, ScheduleView,
     SpanView, SwapView, VersionView,
 };
 
-/// Nothing is kept in memory: every answer is read from the store.
+/// Who is on call is never kept in memory: every answer is read from the store.
 #[derive(Default)]
-pub struct State {}
+pub struct State {
+    following: followed::Following,
+}
 
 #[expect(clippy::unused_async, reason = "every part is loaded in the same way")]
 pub async fn load(_app: &App) -> Result<(), Fault> {
@@ -71,12 +78,14 @@ pub(crate) fn schedules(tx: &mut dyn Tx, since: Timestamp) -> Result<Vec<Schedul
             overrides.entry(row.schedule).or_insert_with(Vec::new).push(held);
         }
     }
+    let mut calendars = followed::shifts(tx, None, since.plus_ms(-LOOK_BACK_MS))?;
     let bodies = store::schedules(tx)?;
     bodies
         .into_iter()
         .map(|(name, body)| {
             let rows = versions.remove(&name).unwrap_or_default();
-            built(&name, &body, &rows, overrides.remove(&name).unwrap_or_default())
+            let calendar = calendars.remove(&name).unwrap_or_default();
+            built(&name, &body, &rows, overrides.remove(&name).unwrap_or_default(), calendar)
         })
         .collect()
 }
@@ -91,20 +100,27 @@ pub(crate) fn schedule(tx: &mut dyn Tx, name: &str, since: Timestamp) -> Result<
             overrides.extend(held(&row, removed_at)?);
         }
     }
-    built(name, &body, &rows, overrides).map(Some)
+    let calendar = followed::shifts(tx, Some(name), since.plus_ms(-LOOK_BACK_MS))?.remove(name).unwrap_or_default();
+    built(name, &body, &rows, overrides, calendar).map(Some)
 }
 
-fn built(name: &str, body: &str, rows: &[store::VersionRow], overrides: Vec<Override>) -> Result<Schedule, Fault> {
+fn built(
+    name: &str,
+    body: &str,
+    rows: &[store::VersionRow],
+    overrides: Vec<Override>,
+    calendar: Vec<FixedShift>,
+) -> Result<Schedule, Fault> {
     let unreadable = |e: String| Fault::internal(format!("the schedule {name} cannot be read: {e}"));
     let plan = |body: &str| serde_json::from_str::<Plan>(body).map_err(|e| unreadable(e.to_string()));
     if rows.is_empty() {
-        return Schedule::of_plan(name, plan(body)?, overrides).map_err(unreadable);
+        return Ok(Schedule::of_plan(name, plan(body)?, overrides).map_err(unreadable)?.with_calendar(calendar));
     }
     let versions = rows
         .iter()
         .map(|row| Version::new(row.number, row.from_at, plan(&row.body)?).map_err(unreadable))
         .collect::<Result<_, _>>()?;
-    Schedule::new(name, versions, overrides).map_err(unreadable)
+    Ok(Schedule::new(name, versions, overrides).map_err(unreadable)?.with_calendar(calendar))
 }
 
 /// The override as long as it held; `None` when it was taken back before it began.

@@ -12,7 +12,7 @@ use tenfold_oncall::{
 use tenfold_store::{Tx, oncall as store};
 use tenfold_types::{Actor, EventDraft, Fault, Severity, Source, Timestamp};
 
-use super::{policies::all_policies, schedules, schedules::minute, teams};
+use super::{followed, policies::all_policies, schedules, schedules::minute, teams};
 use crate::{
     App,
     alerts::Channel,
@@ -95,6 +95,14 @@ pub struct ScheduleEnd {
     pub at: Timestamp,
 }
 
+/// What is to be mended of a calendar that a schedule follows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct CalendarTrouble {
+    pub schedule: String,
+    /// As a sentence goes on after the calendar: it cannot be read, or an event of it puts nobody on call.
+    pub text: String,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct ReadinessView {
     #[schema(value_type = String)]
@@ -111,6 +119,8 @@ pub struct ReadinessView {
     pub teams: Vec<TeamTrouble>,
     /// Those whose last shift ends within two weeks, the first to end first.
     pub ends: Vec<ScheduleEnd>,
+    /// Of calendars that are followed.
+    pub calendars: Vec<CalendarTrouble>,
 }
 
 /// What the store says, all of one instant.
@@ -120,6 +130,7 @@ struct Facts {
     people: BTreeMap<String, Person>,
     teams: Teams,
     tests: BTreeMap<String, TestFacts>,
+    calendars: Vec<CalendarTrouble>,
 }
 
 /// Where somebody is named, and the stretches of their shifts.
@@ -160,7 +171,22 @@ fn facts(tx: &mut dyn Tx, people: BTreeMap<String, Person>, now: Timestamp) -> R
             tests.insert(login.to_owned(), test);
         }
     }
-    Ok(Facts { schedules, policies, people, teams, tests })
+    let calendars = calendar_troubles(tx, &schedules, now)?;
+    Ok(Facts { schedules, policies, people, teams, tests, calendars })
+}
+
+fn calendar_troubles(
+    tx: &mut dyn Tx,
+    schedules: &BTreeMap<String, Schedule>,
+    now: Timestamp,
+) -> Result<Vec<CalendarTrouble>, Fault> {
+    let rows = followed::rows(tx)?;
+    let mut all = Vec::new();
+    for (name, of) in schedules {
+        let troubles = followed::view(of, rows.get(name), now)?.map(|view| view.troubles()).unwrap_or_default();
+        all.extend(troubles.into_iter().map(|text| CalendarTrouble { schedule: name.clone(), text }));
+    }
+    Ok(all)
 }
 
 /// Everybody whom a schedule or a policy names, with a shift or without.
@@ -171,7 +197,7 @@ fn may_be_named<'a>(
 ) -> BTreeSet<&'a str> {
     let mut all = BTreeSet::new();
     for schedule in schedules.values() {
-        all.extend(schedule.versions().iter().flat_map(|version| version.plan.people()));
+        all.extend(schedule.versions().iter().flat_map(|version| schedule.people_of(version)));
         all.extend(schedule.overrides.iter().flat_map(Override::people).map(String::as_str));
     }
     for target in policies.iter().flat_map(|policy| &policy.steps).flat_map(|step| &step.targets) {
@@ -252,7 +278,8 @@ fn view(facts: &Facts, reach: &Reach, test_days: u32, now: Timestamp) -> Readine
     }
     let mut ends: Vec<ScheduleEnd> = facts.schedules.values().filter_map(|of| end_of(of, now, until)).collect();
     ends.sort_by(|a, b| a.at.cmp(&b.at).then_with(|| a.schedule.cmp(&b.schedule)));
-    let mut view = ReadinessView { at: now, until, test_days, people, steps, teams: team_troubles(facts), ends };
+    let (teams, calendars) = (team_troubles(facts), facts.calendars.clone());
+    let mut view = ReadinessView { at: now, until, test_days, people, steps, teams, ends, calendars };
     view.people.sort_by(|a, b| a.name.cmp(&b.name).then_with(|| a.login.cmp(&b.login)));
     view
 }
@@ -345,13 +372,16 @@ impl ReadinessView {
         let end =
             |end: &ScheduleEnd| format!("the schedule {} has nobody any more from {} on", end.schedule, minute(end.at));
         let ends = self.ends.iter().map(end);
-        gone.into_iter().map(said).chain(ends).chain(steps).chain(teams).chain(rest.into_iter().map(said)).collect()
+        let calendars = self.calendars.iter().map(|of| format!("the calendar of {} {}", of.schedule, of.text));
+        let of_steps = calendars.chain(steps).chain(teams);
+        gone.into_iter().map(said).chain(ends).chain(of_steps).chain(rest.into_iter().map(said)).collect()
     }
 }
 
 /// The week's event; none where nobody may be paged.
 fn draft(view: &ReadinessView) -> Option<EventDraft> {
-    if view.people.is_empty() && view.steps.is_empty() && view.teams.is_empty() && view.ends.is_empty() {
+    let nobody = view.people.is_empty() && view.steps.is_empty() && view.teams.is_empty();
+    if nobody && view.ends.is_empty() && view.calendars.is_empty() {
         return None;
     }
     let sentences = view.sentences();

@@ -39,7 +39,7 @@ pub(super) fn rest_ms_max(of: &Schedule) -> i64 {
 /// Everybody who may be on call in a schedule: of its plans and of its overrides.
 fn everybody(of: &Schedule) -> BTreeSet<&str> {
     let overrides = of.overrides.iter().flat_map(tenfold_oncall::Override::people).map(String::as_str);
-    of.versions().iter().flat_map(|v| v.plan.people()).chain(overrides).collect()
+    of.versions().iter().flat_map(|v| of.people_of(v)).chain(overrides).collect()
 }
 
 /// What the people of a schedule do beside it between two instants: shifts of other schedules, and pages in their night. Empty

@@ -6,10 +6,11 @@ use jiff::civil::Time;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tenfold_oncall::{Basis, Layer, Plan, Restriction, Schedule, Span, Unit};
-use tenfold_store::{Tx, oncall as store, people};
+use tenfold_store::{Tx, oncall as store, people, schedule_calendars::CalendarRow};
 use tenfold_types::{EventDraft, Fault, Timestamp};
 
 use super::{
+    followed::{self, Address},
     no_schedule, schedules,
     views::{LayerView, OnCallPerson, OnCallView, ScheduleView, VersionView, override_view},
 };
@@ -25,7 +26,8 @@ const VERSIONS_MAX: usize = 1_000;
 const AHEAD_MS_MAX: i64 = 366 * 86_400_000;
 
 /// What is said when a schedule is made or changed: `timezone` with either `rotation` or `layers`, and if wanted
-/// `fallback`, `shadows`, `min_rest_hours`, `enforce_rest`, `holidays`, `handoff`.
+/// `fallback`, `shadows`, `min_rest_hours`, `enforce_rest`, `holidays`, `handoff`. A `calendar` with its `url` is followed; with it
+/// there may be no layers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(transparent)]
 #[schema(value_type = Object)]
@@ -78,6 +80,7 @@ fn schedule_view(
     schedule: &Schedule,
     now: Timestamp,
     people: &BTreeMap<String, OnCallPerson>,
+    calendar: Option<&CalendarRow>,
 ) -> Result<ScheduleView, Fault> {
     let newest = schedule.newest().ok_or_else(|| Fault::internal("a schedule without a version"))?;
     let plan = &newest.plan;
@@ -86,13 +89,14 @@ fn schedule_view(
         name: schedule.name.clone(),
         timezone: plan.timezone.clone(),
         layers: plan.layers.iter().map(|l| layer_view(plan, l)).collect(),
-        people: plan.people().into_iter().map(str::to_owned).collect(),
+        people: schedule.people_of(newest).into_iter().map(str::to_owned).collect(),
         version: newest.number,
         begins_at: Some(newest.from).filter(|from| *from > now),
         plan: plan.clone(),
         overrides: schedule.overrides.iter().filter(|o| o.end > now).map(override_view).collect(),
         on_call: Some(view(&schedule.span_at(now))),
         next: schedule.spans(now, now.plus_ms(PREVIEW_MS)).iter().map(view).collect(),
+        calendar: followed::view(schedule, calendar, now)?,
     })
 }
 
@@ -140,8 +144,9 @@ impl App {
     pub async fn schedules(&self) -> Result<Vec<ScheduleView>, Fault> {
         let now = self.now();
         self.read(move |tx| {
-            let people = profiles(tx)?;
-            schedules(tx, now)?.iter().map(|s| schedule_view(s, now, &people)).collect()
+            let (people, calendars) = (profiles(tx)?, followed::rows(tx)?);
+            let all = schedules(tx, now)?;
+            all.iter().map(|s| schedule_view(s, now, &people, calendars.get(&s.name))).collect()
         })
         .await
     }
@@ -149,9 +154,9 @@ impl App {
     pub async fn schedule(&self, name: &str) -> Result<ScheduleView, Fault> {
         let (now, name) = (self.now(), name.to_owned());
         self.read(move |tx| {
-            let people = profiles(tx)?;
+            let (people, calendars) = (profiles(tx)?, followed::rows(tx)?);
             let found = super::schedule(tx, &name, now)?.ok_or_else(|| no_schedule(&name))?;
-            schedule_view(&found, now, &people)
+            schedule_view(&found, now, &people, calendars.get(&name))
         })
         .await
     }
@@ -216,9 +221,13 @@ impl App {
             let mut logins: Vec<String> = update.0.people().into_iter().map(str::to_owned).collect();
             logins.extend(update.0.handoff.channel.clone());
             check_people(t.tx(), logins.iter())?;
-            let body = to_json(&update)?;
+            let address = Address::of(t.tx(), &key, &update.0)?;
+            // Plans are read by everybody, and stay in the record.
+            let kept = ScheduleUpdate(update.0.hidden());
+            let body = to_json(&kept)?;
             let before = store::schedule_get(t.tx(), &key)?;
-            if before.as_deref() == Some(&body) && from.is_none() && newest_has_begun(t.tx(), &key, now)? {
+            let same = before.as_deref() == Some(&body) && address != Address::New;
+            if same && from.is_none() && newest_has_begun(t.tx(), &key, now)? {
                 return Ok(());
             }
             if before.is_none() && store::schedules(t.tx())?.len() >= SCHEDULES_MAX {
@@ -235,18 +244,19 @@ impl App {
             };
             store::version_insert(t.tx(), &row)?;
             store::schedule_put(t.tx(), &key, &body)?;
+            followed::follow(t, &key, &update.0, address, begins)?;
             let verb = if before.is_some() { "changed" } else { "added" };
             let later = from.map_or_else(String::new, |from| format!(" from {} on", minute(from)));
             let text = format!("{} {verb} the schedule {key}{later}", who.name);
             let before = before.and_then(|b| serde_json::from_str::<serde_json::Value>(&b).ok());
             t.record(
-                EventDraft::new(who.actor.clone(), who.source, "schedule.changed", text).data(
-                    json!({"schedule": key, "version": number, "from": begins, "before": before, "after": update}),
-                ),
+                EventDraft::new(who.actor.clone(), who.source, "schedule.changed", text)
+                    .data(json!({"schedule": key, "version": number, "from": begins, "before": before, "after": kept})),
             )?;
             Ok(())
         })
         .await?;
+        self.wake_calendars();
         self.schedule(name).await
     }
 

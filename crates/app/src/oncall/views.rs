@@ -5,6 +5,7 @@ use tenfold_oncall::{DeployerFirst, Override, OverrideKind, Plan, PolicyStep};
 use tenfold_types::Timestamp;
 use utoipa::ToSchema;
 
+use super::followed::FollowedView;
 use crate::people::PersonKind;
 
 /// A person as far as being on call goes.
@@ -114,6 +115,9 @@ pub struct ScheduleView {
     pub on_call: Option<OnCallView>,
     /// The shifts of the next 14 days.
     pub next: Vec<OnCallView>,
+    /// The calendar that it follows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calendar: Option<FollowedView>,
 }
 
 /// A version of a schedule.
@@ -206,6 +210,9 @@ pub struct PreviewView {
     pub short_rests: Vec<RestView>,
     /// There are more spans than one preview lists.
     pub truncated: bool,
+    /// The calendar that is followed. What lies behind its `until` is not known yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub calendar: Option<FollowedView>,
 }
 
 /// A swap that somebody asks of somebody.

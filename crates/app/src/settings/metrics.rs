@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 
 use serde::Deserialize;
+use tenfold_protocols::otlp::{Naming, Promoted};
+use tenfold_types::Fault;
 
 use super::{QueryLimits, Size, SourceLimits, Span};
 
@@ -157,6 +159,8 @@ pub struct Scrape {
     pub native_histograms: bool,
     /// Whether the classic buckets of a native histogram are kept as well.
     pub classic_histograms: bool,
+    /// Whether classic histograms become native ones with custom buckets; with `classic_histograms` they stay as well.
+    pub convert_histograms: bool,
 }
 
 impl Default for Scrape {
@@ -169,6 +173,7 @@ impl Default for Scrape {
             label_value_bytes_max: 0,
             native_histograms: true,
             classic_histograms: true,
+            convert_histograms: false,
         }
     }
 }
@@ -192,23 +197,24 @@ impl Downsample {
 }
 
 /// How OTLP becomes series.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Otlp {
-    /// Whether names get their unit and `_total`.
-    pub suffixes: bool,
+    /// How names are made.
+    pub translation_strategy: Naming,
     /// Attributes of the resource that become labels of every series; the others are on `target_info`.
     pub promote_resource_attributes: Vec<String>,
+    /// Whether all of them do, but for those that are ignored.
+    pub promote_all_resource_attributes: bool,
+    pub ignore_resource_attributes: Vec<String>,
+    /// Whether `target_info` has `service.name`, `service.namespace` and `service.instance.id` under their own names as well.
+    pub keep_identifying_resource_attributes: bool,
     /// Whether the scope's name, version, schema and attributes become labels (`otel_scope_...`).
+    #[serde(alias = "promote_scope_metadata")]
     pub promote_scope: bool,
     /// Whether histograms with explicit bounds are kept as native ones with custom buckets.
+    #[serde(alias = "convert_histograms_to_nhcb")]
     pub native_histograms: bool,
-}
-
-impl Default for Otlp {
-    fn default() -> Self {
-        Self { suffixes: true, promote_resource_attributes: Vec::new(), promote_scope: false, native_histograms: false }
-    }
 }
 
 impl Metrics {
@@ -219,6 +225,7 @@ impl Metrics {
         let mut job = Job::new("", self.scrape_interval_ms.max(100), self.scrape_timeout_ms.max(1));
         job.native_histograms = scrape.native_histograms;
         job.classic_histograms = scrape.classic_histograms;
+        job.convert_histograms = scrape.convert_histograms;
         if scrape.native_histograms {
             job.protocols = Protocol::NATIVE.to_vec();
         }
@@ -238,12 +245,33 @@ impl Metrics {
 
 impl Otlp {
     pub fn rules(&self) -> tenfold_protocols::otlp::Rules {
+        let promoted = if self.promote_all_resource_attributes {
+            Promoted::AllBut(self.ignore_resource_attributes.clone())
+        } else {
+            Promoted::These(self.promote_resource_attributes.clone())
+        };
         tenfold_protocols::otlp::Rules {
-            suffixes: self.suffixes,
-            promoted: self.promote_resource_attributes.clone(),
+            naming: self.translation_strategy,
+            promoted,
+            keep_identifying: self.keep_identifying_resource_attributes,
             promote_scope: self.promote_scope,
             native_histograms: self.native_histograms,
         }
+    }
+
+    /// What the types alone do not say, as Prometheus checks it.
+    pub fn check(&self) -> Result<(), Fault> {
+        if self.promote_all_resource_attributes && !self.promote_resource_attributes.is_empty() {
+            return Err(Fault::invalid(
+                "metrics.otlp has promote_all_resource_attributes and promote_resource_attributes; one of them at most",
+            ));
+        }
+        if !self.promote_all_resource_attributes && !self.ignore_resource_attributes.is_empty() {
+            return Err(Fault::invalid(
+                "metrics.otlp.ignore_resource_attributes says which are not promoted where promote_all_resource_attributes is true",
+            ));
+        }
+        Ok(())
     }
 }
 
@@ -282,6 +310,8 @@ pub struct Statsd {
     /// Path of a Unix datagram socket, which is made; empty for none.
     pub unix_socket: PathBuf,
     pub flush_interval_ms: u64,
+    /// The label that gets the container a client names (DogStatsD's `|c:`); empty for none.
+    pub container_label: String,
 }
 
 impl Default for Statsd {
@@ -291,6 +321,7 @@ impl Default for Statsd {
             tcp_listen: String::new(),
             unix_socket: PathBuf::new(),
             flush_interval_ms: 10_000,
+            container_label: String::new(),
         }
     }
 }
@@ -307,6 +338,18 @@ pub struct Graphite {
     pub pickle_listen: String,
     /// From dotted paths to names and labels; the first that fits counts.
     pub templates: Vec<String>,
+}
+
+/// collectd's plugin `network` knows no tokens: whoever reaches the address may send. It is off unless set.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Collectd {
+    /// UDP address (collectd's 25826).
+    pub listen: String,
+    /// The group to join where collectd sends to one.
+    pub multicast_group: Option<std::net::Ipv4Addr>,
+    /// Files that name the values of types which collectd itself does not bring.
+    pub types_db: Vec<PathBuf>,
 }
 
 /// Ganglia knows no tokens: whoever reaches the address may send. It is off unless set.
@@ -329,4 +372,40 @@ pub struct GangliaSource {
     pub address: String,
     #[serde(default)]
     pub labels: std::collections::BTreeMap<String, String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn otlp(json: serde_json::Value) -> Otlp {
+        serde_json::from_value(json).expect("settings")
+    }
+
+    #[test]
+    fn otlp_is_set_as_in_prometheus() {
+        let usual = otlp(serde_json::json!({})).rules();
+        assert_eq!(
+            (usual.naming, usual.promoted),
+            (Naming::UnderscoreEscapingWithSuffixes, Promoted::These(Vec::new()))
+        );
+        let all = otlp(serde_json::json!({
+            "translation_strategy": "NoUTF8EscapingWithSuffixes", "promote_all_resource_attributes": true,
+            "ignore_resource_attributes": ["a"], "keep_identifying_resource_attributes": true,
+            "convert_histograms_to_nhcb": true, "promote_scope_metadata": true,
+        }));
+        assert_eq!(all.check(), Ok(()));
+        let rules = all.rules();
+        assert_eq!(
+            (rules.naming, rules.promoted),
+            (Naming::NoUtf8EscapingWithSuffixes, Promoted::AllBut(vec!["a".into()]))
+        );
+        assert!(rules.keep_identifying && rules.native_histograms && rules.promote_scope);
+        for wrong in [
+            serde_json::json!({"promote_all_resource_attributes": true, "promote_resource_attributes": ["a"]}),
+            serde_json::json!({"ignore_resource_attributes": ["a"]}),
+        ] {
+            assert!(otlp(wrong.clone()).check().is_err(), "{wrong}");
+        }
+    }
 }

@@ -182,6 +182,7 @@ impl Metrics {
             .advice("older samples are taken by `tenfold metrics import`"));
         }
         self.query.check()?;
+        self.otlp.check()?;
         if self.sources.len() > SOURCES_MAX {
             let count = self.sources.len();
             return Err(Fault::invalid(format!(

@@ -1,11 +1,12 @@
 //! A policy that is played before it is saved says what an incident then does.
 
 use serde_json::json;
-use tenfold_app::Caller;
+use tenfold_app::chat::grammar::parse;
 use tenfold_app::oncall::{PolicyPreviewView, PolicyUpdate, ScheduleUpdate};
 use tenfold_app::people::PersonUpdate;
+use tenfold_app::{Caller, Role};
 
-use crate::world::{World, from};
+use crate::world::{World, caller, from};
 
 fn told(preview: &PolicyPreviewView) -> Vec<(usize, u32, i64, Vec<&str>)> {
     preview
@@ -79,4 +80,34 @@ async fn turns_rounds_and_steps_with_nobody_are_played() {
         let said = w.app.policy_preview(from(broken)).await.expect_err(word);
         assert!(said.message.contains(word), "{said:?}");
     }
+}
+
+#[tokio::test]
+async fn a_room_is_told_the_ladder() {
+    let w = World::new(85).await;
+    w.tick().await;
+    let raj = caller("raj", Role::Viewer);
+    let say = async |line: &str| w.app.execute(&raj, parse(line).expect(line)).await.map(|reply| reply.lines);
+    assert_eq!(say("policies list").await.expect("all"), ["photos: 2 steps"]);
+    let ladder = [
+        "at once: Ana Silva (step 1, round 1)",
+        "after 1 min: Raj Patel (step 2, round 1)",
+        "after 3 min: nobody else is asked",
+    ];
+    assert_eq!(say("policies show photos").await.expect("one"), ladder);
+    let gone = say("policies show gone").await.expect_err("there is none");
+    assert!(gone.advice.contains("policies list"), "{gone}");
+}
+
+#[tokio::test]
+async fn a_test_page_is_asked_for_in_chat() {
+    let w = World::new(87).await;
+    let say =
+        async |who: &Caller, line: &str| w.app.execute(who, parse(line).expect(line)).await.map(|reply| reply.lines);
+    let raj = caller("raj", Role::Viewer);
+    let said = say(&raj, "oncall test").await.expect("everybody may test themselves");
+    assert!(said[0].starts_with("a test page to Raj Patel is on its way"), "{said:?}");
+    say(&raj, "oncall test ana").await.expect_err("others are for responders");
+    w.tick().await;
+    assert_eq!(w.receivers.subjects_to("raj@example.org"), ["[test] This is what a page looks like"]);
 }

@@ -6,7 +6,7 @@
 use std::env;
 
 use serde_json::{Value, json};
-use tenfold_app::alerts::{Asked, Foretold, Question};
+use tenfold_app::alerts::{Asked, Foretold, NewMute, Question};
 use tenfold_app::incidents::{ForetoldIncident, PageReason, PageView};
 use tenfold_app::oncall::{NewOverride, PolicyUpdate};
 use tenfold_app::people::PersonUpdate;
@@ -74,6 +74,13 @@ async fn reach(w: &World, dice: &TestEntropy, login: &str) {
     let teams = (login != "ana").then(|| vec!["web".to_owned()]);
     let update = PersonUpdate { contact: Some(from(contact)), teams, ..PersonUpdate::default() };
     w.app.person_put(&Caller::system(), login, update).await.expect("how to reach them");
+}
+
+async fn downtime(w: &World, matchers: &str, start: Timestamp, end: Timestamp) {
+    let new: NewMute = from(json!({
+        "matchers": matchers, "kind": "downtime", "reason": "moving disks", "starts_at": start, "expires_at": end,
+    }));
+    w.app.mute_create(&caller("raj", Role::Responder), new).await.expect("a downtime");
 }
 
 fn labels(severity: &str) -> Labels {
@@ -149,6 +156,12 @@ async fn history(seed: u64) {
             from(json!({"kind": "replace", "person": "mei", "start": start, "end": start.plus_ms(3_600_000)}));
         w.app.override_create(&caller("raj", Role::Responder), "photos-primary", cover).await.expect("a cover");
     }
+    if dice.below(2) == 0 {
+        // Covers the alert while somebody is asked: the steps that come due meanwhile wait.
+        let start = w.clock_now().plus_ms(fives(&dice, 60) as i64 * 1_000);
+        let end = start.plus_ms(fives(&dice, 120) as i64 * 1_000);
+        downtime(&w, "service=photos", start, end).await;
+    }
     w.tick().await;
     let severity = ["critical", "warning"][dice.below(2) as usize];
     let told = foretell(&w, severity).await;
@@ -174,6 +187,30 @@ async fn what_is_foretold_is_what_comes() {
     for seed in seeds() {
         history(seed).await;
     }
+}
+
+#[tokio::test]
+async fn a_step_that_will_wait_for_a_mute_is_foretold_with_since_when() {
+    let w = World::new(7_050).await;
+    let (start, end) = (w.clock_now().plus_ms(30_000), w.clock_now().plus_ms(100_000));
+    downtime(&w, "alertname=Late", start, end).await;
+    let told = foretell(&w, "critical").await;
+    let held = |told: &Foretold| -> Vec<_> {
+        let steps = told.incident.iter().flat_map(|i| &i.steps);
+        steps.map(|s| (s.at.since_ms(told.at), s.held_since.map(|at| at.since_ms(told.at)))).collect()
+    };
+    assert_eq!(held(&told), [(0, None), (100_000, Some(60_000))]);
+    send(&w, "critical").await;
+    w.pass(300).await;
+    assert_eq!(came(&w.app.pages(Some(1)).await.expect("pages")), foreseen(&told));
+
+    // Another alert of the incident that is not muted keeps it from waiting.
+    let w = World::new(7_051).await;
+    downtime(&w, "alertname=Late", w.clock_now().plus_ms(60_000), w.clock_now().plus_ms(600_000)).await;
+    w.errors(9.0);
+    w.pass(15).await;
+    let told = foretell(&w, "critical").await;
+    assert!(held(&told).iter().all(|(_, since)| since.is_none()), "{:?}", held(&told));
 }
 
 #[tokio::test]

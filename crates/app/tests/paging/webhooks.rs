@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tenfold_app::Role;
-use tenfold_app::alerts::{NotifyError, WebhookPoster};
+use tenfold_app::alerts::{NotifyError, WebhookPoster, WebhookSpec};
 
 use crate::world::{World, caller, from};
 
@@ -42,8 +41,8 @@ impl Hook {
 
 #[async_trait]
 impl WebhookPoster for Hook {
-    async fn post(&self, url: &str, body: String, _key: &str, _timeout: Duration) -> Result<(), NotifyError> {
-        assert_eq!(url, "http://hook.example/");
+    async fn post(&self, to: &WebhookSpec, body: String, _key: &str) -> Result<(), NotifyError> {
+        assert_eq!(to.url, "http://hook.example/");
         if self.down.load(Ordering::Relaxed) {
             return Err(NotifyError {
                 too_large: false,

@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use tenfold_app::App;
 use tenfold_app::metrics::{PushFault, Pushed, Source};
 use tenfold_protocols::flagd::{FRAME_HEAD_BYTES, Status};
-use tenfold_protocols::inflate::gunzip;
+use tenfold_protocols::inflate::{gunzip, unzstd};
 use tenfold_protocols::otlp::{
     self, BODY_BYTES_MAX, JSON_BYTES_MAX, OtlpError, answer_json, answer_proto, status_json, status_proto,
 };
@@ -33,7 +33,7 @@ enum Coding {
     Grpc,
 }
 
-/// Takes OTLP metrics in protobuf or JSON, plain or in gzip.
+/// Takes OTLP metrics in protobuf or JSON, plain, in gzip or in zstd.
 #[utoipa::path(post, path = "/v1/metrics", request_body(content = Vec<u8>, content_type = "application/x-protobuf"), responses(
     (status = 200, description = "Kept; what will never be taken is told as a partial success."),
     (status = 400, description = "The body cannot be read."),
@@ -100,7 +100,8 @@ fn unframe(body: &[u8], coding: &str) -> Result<Vec<u8>, Fault> {
     match (head[0], coding) {
         (0, _) => Ok(message.to_vec()),
         (1, "gzip") => gunzip(message, BODY_BYTES_MAX).map_err(inflating),
-        (1, other) => Err(bad(format!("the encoding `{other}` is not read here; send gzip or nothing"))),
+        (1, "zstd") => unzstd(message, BODY_BYTES_MAX).map_err(inflating),
+        (1, other) => Err(bad(format!("the encoding `{other}` is not read here; send gzip, zstd or nothing"))),
         _ => Err(bad("the frame's flags are none that gRPC knows".into())),
     }
 }

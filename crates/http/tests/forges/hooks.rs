@@ -1,5 +1,6 @@
 //! Deliveries: those that fit, and those that must leave no trace.
 
+use axum::body::{Body, Bytes};
 use axum::http::StatusCode;
 use tenfold_store::forges as store;
 
@@ -80,4 +81,26 @@ async fn what_does_not_fit_leaves_no_trace() {
     let pruned = world.app.now().plus_ms(1);
     let rows = world.app.housekeeping(move |t| Ok(store::deliveries_prune(t.tx(), pruned)?)).await.unwrap();
     assert_eq!(rows, 0, "not even its number");
+}
+
+/// Of a stranger not even the body is read, and one address takes no more than half of the places.
+#[tokio::test]
+async fn who_sends_slowly_keeps_nobody_out() {
+    let world = World::new("", false).await;
+    let never = || Body::from_stream(futures_util::stream::pending::<Result<Bytes, std::io::Error>>());
+    let event = [("x-github-event", "push")];
+    let unsigned =
+        [("hub", StatusCode::UNAUTHORIZED), ("mute", StatusCode::NOT_FOUND), ("nobody", StatusCode::NOT_FOUND)];
+    for (forge, status) in unsigned {
+        assert_eq!(world.post(forge, &event, never()).await.0, status, "{forge}");
+    }
+    let forges = &world.app.forges;
+    let [slow, other] = [1, 2].map(|n| Some(std::net::IpAddr::from([192, 0, 2, n])));
+    let held: Vec<_> = std::iter::from_fn(|| forges.place(slow).ok()).collect();
+    assert_eq!(held.len(), 8);
+    assert!(forges.place(other).is_ok() && forges.place(None).is_ok());
+    let rest: Vec<_> = std::iter::from_fn(|| forges.place(None).ok()).collect();
+    assert_eq!((rest.len(), forges.place(other).is_ok()), (8, false), "and all together no more than there are");
+    drop((held, rest));
+    assert!(forges.place(slow).is_ok());
 }

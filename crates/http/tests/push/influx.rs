@@ -4,6 +4,7 @@ use std::io::Write;
 
 use axum::http::StatusCode;
 use serde_json::Value;
+use tower::ServiceExt;
 
 use crate::common::{world, world_with};
 
@@ -26,6 +27,30 @@ async fn both_addresses_take_lines() {
     let second = world.post("/api/v2/write?org=o&bucket=b", &token, &[("content-encoding", "gzip")], body).await;
     assert_eq!(second.status, StatusCode::NO_CONTENT, "{}", second.text());
     assert_eq!(world.values("cpu_usage{host=\"h2\"}", T_S * 1_000)[0].0, "cpu_usage{db=\"b\",host=\"h2\"}");
+}
+
+#[tokio::test]
+async fn what_clients_ask_first_is_answered() {
+    let world = world().await;
+    let token = world.metrics_token().await;
+    let form = ("content-type", "application/x-www-form-urlencoded");
+    let made = world.post("/query", &token, &[form], b"q=CREATE+DATABASE+%22telegraf%22".to_vec()).await;
+    assert_eq!((made.status, made.text().as_str()), (StatusCode::OK, "{\"results\":[{\"statement_id\":0}]}"));
+    assert!(made.headers.contains_key("x-influxdb-version"));
+    let in_address = world.post("/query?q=SHOW%20DATABASES", &token, &[], Vec::new()).await;
+    assert_eq!(in_address.status, StatusCode::OK, "{}", in_address.text());
+    let select = world.post("/query?q=SELECT%201", &token, &[], Vec::new()).await;
+    assert_eq!(select.status, StatusCode::BAD_REQUEST);
+    assert!(select.text().contains("PromQL"), "{}", select.text());
+    assert_eq!(world.post("/query?q=SHOW%20DATABASES", "", &[], Vec::new()).await.status, StatusCode::UNAUTHORIZED);
+    for (path, status) in
+        [("/ping", StatusCode::NO_CONTENT), ("/ping?verbose=true", StatusCode::OK), ("/health", StatusCode::OK)]
+    {
+        let request = axum::http::Request::get(path).body(axum::body::Body::empty()).expect("a request");
+        let answer = world.router.clone().oneshot(request).await.expect("an answer");
+        assert_eq!(answer.status(), status, "{path}");
+        assert_eq!(answer.headers()["x-influxdb-version"], "1.8.10");
+    }
 }
 
 #[tokio::test]

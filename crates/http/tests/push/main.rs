@@ -1,5 +1,6 @@
 //! Metrics that are pushed: by hand-made bodies and by real senders.
 
+mod collectd;
 #[path = "../common/mod.rs"]
 mod common;
 mod influx;

@@ -39,6 +39,13 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().expect("memory takes it")
 }
 
+/// A frame of one block as it is (RFC 8878, sections 3.1.1.1 and 3.1.1.2).
+fn zstd(bytes: &[u8]) -> Vec<u8> {
+    let size = bytes.len() as u32;
+    let block = (size << 3 | 1).to_le_bytes();
+    [&[0x28, 0xb5, 0x2f, 0xfd, 0xa0][..], &size.to_le_bytes(), &block[..3], bytes].concat()
+}
+
 fn frame(flags: u8, message: &[u8]) -> Vec<u8> {
     [&[flags][..], &(message.len() as u32).to_be_bytes(), message].concat()
 }
@@ -58,6 +65,8 @@ async fn every_wrapping_is_kept() {
         ("/api/v1/otlp/v1/metrics", vec![PROTO, gzipped], gzip(&proto(T + 2_000, 3.0))),
         (GRPC, vec![grpc], frame(0, &proto(T + 3_000, 4.0))),
         (GRPC, vec![grpc, ("grpc-encoding", "gzip")], frame(1, &gzip(&proto(T + 4_000, 5.0)))),
+        (GRPC, vec![grpc, ("grpc-encoding", "zstd")], frame(1, &zstd(&proto(T + 5_000, 6.0)))),
+        ("/v1/metrics", vec![PROTO, ("content-encoding", "zstd")], zstd(&proto(T + 6_000, 7.0))),
     ]
     .into_iter()
     .enumerate()
@@ -66,7 +75,7 @@ async fn every_wrapping_is_kept() {
         assert_eq!(answer.status, StatusCode::OK, "{i}: {}", answer.text());
         let whole = match i {
             0 => b"{}".to_vec(),
-            1 | 2 => Vec::new(),
+            1 | 2 | 6 => Vec::new(),
             _ => frame(0, b""),
         };
         assert_eq!(answer.bytes, whole, "{i}");
@@ -113,7 +122,8 @@ async fn errors_are_in_the_words_of_their_transport() {
         (vec![JSON], b"{".to_vec(), 400),
         (vec![PROTO], b"\x0a\xff".to_vec(), 400),
         (vec![PROTO, ("content-encoding", "gzip")], b"plain".to_vec(), 400),
-        (vec![PROTO, ("content-encoding", "zstd")], b"plain".to_vec(), 415),
+        (vec![PROTO, ("content-encoding", "zstd")], b"plain".to_vec(), 400),
+        (vec![PROTO, ("content-encoding", "br")], b"plain".to_vec(), 415),
         (vec![("content-type", "text/plain")], b"plain".to_vec(), 415),
         (vec![PROTO, ("content-encoding", "gzip")], gzip(&vec![0; 17 << 20]), 413),
     ] {

@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tenfold_app::App;
+use tenfold_httpkit::outgoing::{Stamp, stamp};
 use tenfold_scrape::{FileSd, GROUPS_BYTES_MAX, Group, parse_groups};
 use tokio_util::sync::CancellationToken;
 
-use super::{LOOK, Stamp, Trouble, stamp};
+use super::{LOOK, Trouble};
 
 const KIND: &str = "file_sd";
 /// Files that one pattern may match.

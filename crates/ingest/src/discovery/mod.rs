@@ -8,33 +8,16 @@ mod files;
 mod lists;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::path::PathBuf;
+use std::time::Duration;
 
 use tenfold_app::App;
+use tenfold_httpkit::outgoing::{Stamp, stamp};
 use tenfold_scrape::{Job, parse_config};
 use tokio_util::sync::CancellationToken;
 
 /// How often files are looked at for changes.
 const LOOK: Duration = Duration::from_secs(1);
-
-/// What can be told of a file without reading it: another one is another content.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Stamp {
-    /// When it was written, and how long it is.
-    Written(SystemTime, u64),
-    Absent,
-    /// Whether it is there cannot be told, or what it says: it is looked at again.
-    Unreadable(String),
-}
-
-pub(crate) fn stamp(path: &Path) -> Stamp {
-    match std::fs::metadata(path).and_then(|about| Ok((about.modified()?, about.len()))) {
-        Ok((at, length)) => Stamp::Written(at, length),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Stamp::Absent,
-        Err(error) => Stamp::Unreadable(error.to_string()),
-    }
-}
 
 /// What the configuration files said when they were read.
 pub(crate) struct Loaded {

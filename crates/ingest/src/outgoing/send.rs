@@ -140,7 +140,7 @@ impl Sender {
         let sent = self.http.post(&self.receiver.settings.url).headers(headers).body(packed.body).send().await;
         let response = match sent {
             Ok(response) => response,
-            Err(e) => return Outcome::Again(crate::client::plain(&e), None),
+            Err(e) => return Outcome::Again(tenfold_httpkit::outgoing::plain(&e), None),
         };
         let status = response.status();
         let written = if version == Version::V2 { written(response.headers()) } else { None };

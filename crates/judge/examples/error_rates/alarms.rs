@@ -22,7 +22,7 @@ fn strict(alpha: f64) -> Settings {
 pub fn rolled_back(watched: &Watched, settings: impl Fn(f64) -> Settings) -> [bool; 3] {
     let worse = |alpha| watched.judge(settings(alpha)).expect("settings are fine").verdict() == Verdict::Worse;
     // "Worse" is the last word, so the end tells whether it was ever reached; and what does not reach 1/0.05 is not asked
-    // for 1/0.01, which is no less (a past tolerates more then).
+    // for 1/0.01, which is five times as much of nearly the same evidence (only what a past says differs a little).
     let first = worse(ALPHAS[0]);
     [first, first && worse(ALPHAS[1]), first && worse(ALPHAS[2])]
 }

@@ -126,3 +126,21 @@ pub fn promotions(asked: &Asked) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// With the same dice, so that only what the hour costs differs.
+    #[test]
+    fn the_hosts_hour_costs_little_while_they_are_equal() {
+        let world = World { ratio: 4.0, ..PLAIN };
+        let mean_s = |set: &Set| {
+            let mut seconds: Vec<f64> = runs(400, 3, |dice| found_s(&world, set, dice)).into_iter().flatten().collect();
+            assert_eq!(seconds.len(), 400, "{}", set.name);
+            spread(&mut seconds).0
+        };
+        let (without, with) = (mean_s(&SETS[0]), mean_s(&SETS[1]));
+        assert!(with > without && with < 1.06 * without, "{without} {with}");
+    }
+}

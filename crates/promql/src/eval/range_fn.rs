@@ -201,8 +201,8 @@ fn start_overlaps(start_before: i64, t_before: i64, start: i64) -> bool {
 fn extrapolate_all(kind: Extrapolated, series: &SeriesWindows<'_>, grid: Grid, values: &mut [f64]) {
     let points = &series.run.floats;
     // Where a counter fell, with the value it fell from: few, so that a window need not be walked at every step.
-    let falls = if kind.is_counter() { falls(points) } else { Vec::new() };
-    let mut falls = Falls { all: &falls, first: 0 };
+    let falls = if kind.is_counter() { falls(points) } else { Some(Vec::new()) };
+    let mut falls = Falls { points, all: falls.as_deref(), first: 0 };
     let mut edges = super::window::Edges::default();
     let mut layouts = Layouts::new(kind, series.spec.range_ms);
     // Samples by which a window moves with a step, where that is the same everywhere.
@@ -242,48 +242,51 @@ fn extrapolate_all(kind: Extrapolated, series: &SeriesWindows<'_>, grid: Grid, v
 fn pace(points: &[Point]) -> Option<i64> {
     let [first, second, ..] = points else { return None };
     let pace = second.t_ms - first.t_ms;
-    let uneven = stretches(points, |a, b| b.t_ms - a.t_ms != pace).next().is_some();
+    let uneven = stretches(points, |a, b| (b.t_ms - a.t_ms - pace) as u64).next().is_some();
     (!uneven && pace > 0).then_some(pace)
 }
 
-/// Where a counter fell: the first sample after it, and the value it fell from.
-fn falls(points: &[Point]) -> Vec<(usize, f64)> {
-    let fell = |before: &Point, p: &Point| p.value < before.value;
+/// One sample of so many fell: what is asked is no counter.
+const OFTEN: usize = 8;
+
+/// Where a counter fell: the first sample after it, and the value it fell from. `None` when it fell often, as a gauge does,
+/// so that windows are better walked.
+fn falls(points: &[Point]) -> Option<Vec<(usize, f64)>> {
     let mut out = Vec::new();
-    for (from, stretch) in stretches(points, fell) {
-        // A gauge falls at every second sample, in no order that a processor could guess: each place is written, and stays
-        // where it fell.
-        let mut kept = out.len();
-        out.resize(kept + stretch.len(), (0, 0.0));
-        for (i, w) in stretch.windows(2).enumerate() {
-            out[kept] = (from + i + 1, w[0].value);
-            kept += usize::from(fell(&w[0], &w[1]));
+    for (from, stretch) in stretches(points, |before, p| u64::from(p.value < before.value)) {
+        let pairs = stretch.windows(2).enumerate().filter(|(_, w)| w[1].value < w[0].value);
+        out.extend(pairs.map(|(i, w)| (from + i + 1, w[0].value)));
+        if out.len() * OFTEN > points.len() {
+            return None;
         }
-        out.truncate(kept);
     }
-    out
+    Some(out)
 }
 
-/// The stretches that have a pair of neighbours which the question is true of, each with its first place. Neighbours are asked
-/// many at a time without a branch between them, since most series have none.
-fn stretches(points: &[Point], is: impl Fn(&Point, &Point) -> bool) -> impl Iterator<Item = (usize, &[Point])> {
+/// The stretches that have a pair of neighbours of which the answer is not 0, each with its first place. Neighbours are asked
+/// many at a time without a branch between them, in numbers that a processor can put together several at once, since most
+/// series have none.
+fn stretches(points: &[Point], is: impl Fn(&Point, &Point) -> u64) -> impl Iterator<Item = (usize, &[Point])> {
     const PAIRS: usize = 32;
     let starts = (0..points.len().saturating_sub(1)).step_by(PAIRS);
     let all = starts.map(move |from| (from, &points[from..points.len().min(from + PAIRS + 1)]));
-    all.filter(move |(_, stretch)| stretch.iter().zip(&stretch[1..]).fold(false, |any, (a, b)| any | is(a, b)))
+    all.filter(move |(_, stretch)| stretch.iter().zip(&stretch[1..]).fold(0, |any, (a, b)| any | is(a, b)) != 0)
 }
 
 /// Where a counter fell, with the value it fell from.
 struct Falls<'f> {
-    all: &'f [(usize, f64)],
+    points: &'f [Point],
+    /// `None`: too often to be listed.
+    all: Option<&'f [(usize, f64)]>,
     first: usize,
 }
 
 impl Falls<'_> {
     /// How many of `windows` have no fall inside, from `low..high` on, each `by` samples after the one before.
     fn none_until(&mut self, low: usize, high: usize, by: usize, windows: usize) -> usize {
-        self.first += self.all[self.first..].iter().take_while(|f| f.0 <= low).count();
-        match self.all.get(self.first) {
+        let Some(all) = self.all else { return 0 };
+        self.first += all[self.first..].iter().take_while(|f| f.0 <= low).count();
+        match all.get(self.first) {
             None => windows,
             Some((at, _)) if *at < high => 0,
             Some((at, _)) => (at - high).checked_div(by).map_or(windows, |steps| (steps + 1).min(windows)),
@@ -292,18 +295,19 @@ impl Falls<'_> {
 
     /// The change over the samples from `low` to before `high`, with what was lost made up for. Windows do not go back.
     #[inline]
-    fn made_up(&mut self, mut change: f64, low: usize, high: usize) -> f64 {
-        while self.all.get(self.first).is_some_and(|f| f.0 <= low) {
+    fn made_up(&mut self, change: f64, low: usize, high: usize) -> f64 {
+        let Some(all) = self.all else { return walked(change, &self.points[low..high]) };
+        while all.get(self.first).is_some_and(|f| f.0 <= low) {
             self.first += 1;
         }
-        for (at, fell_from) in &self.all[self.first..] {
-            if *at >= high {
-                break;
-            }
-            change += fell_from;
-        }
-        change
+        all[self.first..].iter().take_while(|f| f.0 < high).fold(change, |sum, f| sum + f.1)
     }
+}
+
+/// The change, with what was lost in the window made up for. No branch: a gauge falls in no order that a processor could guess.
+fn walked(change: f64, window: &[Point]) -> f64 {
+    let pairs = window.iter().zip(&window[1..]);
+    pairs.fold(change, |sum, (before, p)| sum + if p.value < before.value { before.value } else { 0.0 })
 }
 
 /// How samples lie in a window, and what a change is multiplied with for it. Times are milliseconds: whole numbers, so that

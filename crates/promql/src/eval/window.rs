@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tenfold_types::{Histogram, HistogramPoint, Labels, Point, ResetHint, is_stale};
+use tenfold_types::{Histogram, HistogramPoint, Labels, Point, ResetHint, STALE_NAN_BITS, is_stale};
 
 use super::{
     Context, Grid, Row, Sink,
@@ -342,8 +342,7 @@ fn without_hint(h: &Arc<Histogram>) -> Arc<Histogram> {
 }
 
 fn drop_stale(run: &mut Run) {
-    // Many at a time without a branch in between: most runs have none.
-    if run.floats.chunks(64).any(|part| part.iter().fold(false, |any, p| any | is_stale(p.value))) {
+    if any_stale(&run.floats) {
         if !run.float_starts.is_empty() {
             let mut stale = run.floats.iter().map(|p| is_stale(p.value));
             run.float_starts.retain(|_| !stale.next().unwrap_or_default());
@@ -357,6 +356,18 @@ fn drop_stale(run: &mut Run) {
         }
         run.histograms.retain(|p| !p.histogram.is_stale());
     }
+}
+
+/// Whether one of the floats is a marker. Many at a time without a branch in between: most runs have none.
+fn any_stale(floats: &[Point]) -> bool {
+    floats.chunks(64).any(|part| {
+        // The highest bit of it is set for 0 alone, so that no comparison stands in the loop.
+        let is_marker = |p: &Point| {
+            let other = p.value.to_bits() ^ STALE_NAN_BITS;
+            other.wrapping_sub(1) & !other
+        };
+        part.iter().fold(0, |any, p| any | is_marker(p)) >> 63 != 0
+    })
 }
 
 /// Walks the windows of one series from step to step.

@@ -9,6 +9,8 @@ use crate::exposition::{Page, PageSample, SAMPLES_MAX};
 
 /// A metric or host that is silent for so many of its own intervals is gone, as gmetad has it.
 const SILENT_INTERVALS: f64 = 4.0;
+/// Grids within one another.
+const GRIDS_MAX: usize = 64;
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum GangliaXmlError {
@@ -20,6 +22,8 @@ pub enum GangliaXmlError {
     Cut,
     #[error("more than {SAMPLES_MAX} samples in one answer")]
     TooMany,
+    #[error("more than {GRIDS_MAX} grids within one another")]
+    TooDeep,
 }
 
 /// Reads a whole answer: numbers become samples with the labels `host`, `cluster` and, from gmetad, `grid`.
@@ -94,7 +98,8 @@ fn unescape(text: &str) -> Cow<'_, str> {
 #[derive(Default)]
 struct Reader {
     page: Page,
-    grid: String,
+    /// From the outermost to the one that is being read.
+    grids: Vec<String>,
     cluster: String,
     /// The host's name, unless it is silent.
     host: Option<String>,
@@ -105,7 +110,9 @@ struct Reader {
 impl Reader {
     fn tag(&mut self, tag: &Tag<'_>) -> Result<(), GangliaXmlError> {
         match tag.name {
-            "GRID" => self.grid = tag.get("NAME").into_owned(),
+            "GRID" if self.grids.len() >= GRIDS_MAX => return Err(GangliaXmlError::TooDeep),
+            "GRID" => self.grids.push(tag.get("NAME").into_owned()),
+            "/GRID" => drop(self.grids.pop()),
             "CLUSTER" => self.cluster = tag.get("NAME").into_owned(),
             "HOST" => self.host = (!tag.is_silent()).then(|| tag.get("NAME").into_owned()),
             "METRIC" => self.metric(tag)?,
@@ -126,7 +133,7 @@ impl Reader {
         let name = tag.get("NAME");
         let mut labels: Labels = labels(host, &name);
         labels.set("cluster", self.cluster.as_str());
-        labels.set("grid", self.grid.as_str());
+        labels.set("grid", self.grids.last().map_or("", String::as_str));
         self.page.samples.push(PageSample::new(labels, value, None));
         let family = metric_name(&name);
         let about = metadata(&tag.get("SLOPE"), "", tag.get("UNITS").trim());
@@ -174,6 +181,24 @@ mod tests {
         let about = &page.metadata["ganglia_load_one"];
         assert_eq!((about.kind.as_str(), about.help.as_str(), about.unit.as_str()), ("gauge", "Load < 1", ""));
         assert_eq!(page.metadata["ganglia_my_metric__x_"].kind, "counter");
+    }
+
+    #[test]
+    fn a_grid_ends_where_it_ends() {
+        let cluster = |name: &str| {
+            format!("<CLUSTER NAME=\"c\"><HOST NAME=\"{name}\"><METRIC NAME=\"m\" VAL=\"1\"/></HOST></CLUSTER>")
+        };
+        let text = format!(
+            "<GANGLIA_XML A=\"\"><GRID NAME=\"out\"><GRID NAME=\"in\">{}</GRID>{}</GRID>{}</GANGLIA_XML>",
+            cluster("a"),
+            cluster("b"),
+            cluster("c")
+        );
+        let page = parse(text.as_bytes()).unwrap();
+        let grids: Vec<_> = page.samples.iter().map(|s| s.labels.get("grid")).collect();
+        assert_eq!(grids, [Some("in"), Some("out"), None]);
+        let deep = format!("<GANGLIA_XML>{}", "<GRID NAME=\"a\">".repeat(GRIDS_MAX + 1));
+        assert_eq!(parse(deep.as_bytes()), Err(GangliaXmlError::TooDeep));
     }
 
     #[test]

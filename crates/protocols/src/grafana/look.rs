@@ -1,4 +1,4 @@
-//! How Grafana draws a panel's values: stacked, on which axis, and from where on they are bad.
+//! How Grafana draws a panel's values: stacked, on which axis, over gaps or not, and from where on they are bad.
 
 use serde_json::Value;
 
@@ -16,6 +16,16 @@ pub enum Bound {
     Below(f64),
 }
 
+/// What stands where a series has no value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Nulls {
+    #[default]
+    Gap,
+    /// A line over gaps of at most so many milliseconds; over all where there is no number.
+    Connect(Option<u64>),
+    Zero,
+}
+
 /// In the unit that the panel has here.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Look {
@@ -23,13 +33,15 @@ pub struct Look {
     pub log: bool,
     pub min: Option<f64>,
     pub max: Option<f64>,
+    pub nulls: Nulls,
     pub thresholds: Vec<(Bound, Level)>,
 }
 
-/// Of a panel of lines before version 7: whether it stacks them, and its left axis.
+/// Of a panel of lines before version 7: whether it stacks them, its left axis, and its word for what has no value.
 pub(super) struct Old<'a> {
     pub stack: bool,
     pub axis: Option<&'a Value>,
+    pub nulls: &'a str,
 }
 
 /// `factor` is what brings a value into the panel's unit, as PromQL: ` / 100`. What has no equal is told in `notes`.
@@ -51,6 +63,10 @@ pub(super) fn read(config: &Value, old: &Old<'_>, lines: bool, factor: &str, not
         };
         (look.min, look.max) = (bound("min"), bound("max"));
         fit(&mut look, notes);
+        look.nulls = nulls(config.pointer("/defaults/custom/spanNulls"), old.nulls);
+        if let style @ ("bars" | "points") = text("/defaults/custom/drawStyle") {
+            notes.push(format!("its {style} are drawn as lines"));
+        }
     }
     // Lines have steps as well that are not drawn unless somebody asks for it.
     if !lines || !matches!(text("/defaults/custom/thresholdsStyle/mode"), "" | "off") {
@@ -64,6 +80,23 @@ pub(super) fn read(config: &Value, old: &Old<'_>, lines: bool, factor: &str, not
         }
     }
     look
+}
+
+/// A switch or a number of milliseconds now, a word before.
+fn nulls(span: Option<&Value>, old: &str) -> Nulls {
+    match span {
+        Some(Value::Bool(true)) => Nulls::Connect(None),
+        Some(Value::Number(most)) => match most.as_f64() {
+            Some(most) if most >= 1.0 => Nulls::Connect(Some(most as u64)),
+            _ => Nulls::Gap,
+        },
+        Some(Value::Bool(false)) => Nulls::Gap,
+        _ => match old {
+            "connected" => Nulls::Connect(None),
+            "null as zero" => Nulls::Zero,
+            _ => Nulls::Gap,
+        },
+    }
 }
 
 /// Leaves out what would be refused.
@@ -112,7 +145,7 @@ fn thresholds(told: &Value, factor: &str, notes: &mut Vec<String>) -> Vec<(Bound
 }
 
 /// By Grafana's names of colours, and by what it wrote before it had names.
-fn level(colour: &str) -> Option<Level> {
+pub(super) fn level(colour: &str) -> Option<Level> {
     let colour = colour.to_ascii_lowercase();
     let is = |parts: &[&str]| parts.iter().any(|part| colour.contains(part));
     if is(&["red", "#f2495c", "#e02f44", "#c4162a", "#d44a3a", "rgba(245, 54, 54"]) {
@@ -123,11 +156,11 @@ fn level(colour: &str) -> Option<Level> {
 }
 
 /// Axes had their bounds as text before.
-fn number(value: &Value) -> Option<f64> {
+pub(super) fn number(value: &Value) -> Option<f64> {
     value.as_f64().or_else(|| value.as_str()?.trim().parse().ok()).filter(|number| number.is_finite())
 }
 
-fn scaled(value: f64, factor: &str) -> f64 {
+pub(super) fn scaled(value: f64, factor: &str) -> f64 {
     let Some((sign, number)) = factor.trim().split_once(' ') else { return value };
     let number: f64 = number.parse().unwrap_or(1.0);
     if sign == "/" { value / number } else { value * number }
@@ -139,7 +172,7 @@ mod tests {
 
     use super::*;
 
-    const NEW: Old<'static> = Old { stack: false, axis: None };
+    const NEW: Old<'static> = Old { stack: false, axis: None, nulls: "" };
 
     fn steps(steps: Value) -> Vec<(Bound, Level)> {
         let mut notes = Vec::new();
@@ -187,10 +220,36 @@ mod tests {
         let look = read(&config, &NEW, true, " / 1000", &mut notes);
         assert_eq!(look, Look { stacked: true, min: Some(0.0), max: Some(5.0), ..Look::default() });
         let axis = json!({"logBase": 10, "min": "0.5", "max": null});
-        let old = Old { stack: false, axis: Some(&axis) };
+        let old = Old { axis: Some(&axis), ..NEW };
         let look = read(&Value::Null, &old, true, "", &mut notes);
         assert_eq!(look, Look { log: true, min: Some(0.5), ..Look::default() });
         assert!(notes.is_empty(), "{notes:?}");
+    }
+
+    #[test]
+    fn gaps_are_what_they_were() {
+        for (span, old, wanted) in [
+            (json!({}), "", Nulls::Gap),
+            (json!({"spanNulls": false}), "connected", Nulls::Gap),
+            (json!({"spanNulls": true}), "", Nulls::Connect(None)),
+            (json!({"spanNulls": 3_600_000}), "", Nulls::Connect(Some(3_600_000))),
+            (json!({"spanNulls": 0}), "", Nulls::Gap),
+            (json!({}), "null", Nulls::Gap),
+            (json!({}), "connected", Nulls::Connect(None)),
+            (json!({}), "null as zero", Nulls::Zero),
+        ] {
+            let mut notes = Vec::new();
+            let config = json!({"defaults": {"custom": span}});
+            let look = read(&config, &Old { nulls: old, ..NEW }, true, "", &mut notes);
+            assert_eq!(look.nulls, wanted, "{config} {old}");
+            assert!(notes.is_empty(), "{notes:?}");
+        }
+        let mut notes = Vec::new();
+        let config = json!({"defaults": {"custom": {"drawStyle": "bars", "spanNulls": true}}});
+        assert_eq!(read(&config, &NEW, false, "", &mut notes).nulls, Nulls::Gap, "a number has no gaps");
+        assert!(notes.is_empty(), "{notes:?}");
+        read(&config, &NEW, true, "", &mut notes);
+        assert_eq!(notes, ["its bars are drawn as lines"]);
     }
 
     #[test]

@@ -34,9 +34,10 @@ fn a_dashboard_is_read_in_the_order_of_its_page() {
         [
             ("Spread", Shown::Heatmap, "short", 3),
             ("Late", Shown::Graph, "seconds", 2),
-            ("Memory: Free", Shown::Stat, "ratio", 1)
+            ("Free", Shown::Stat, "ratio", 1)
         ]
     );
+    assert_eq!(read.panels.iter().map(|p| p.row.as_deref()).collect::<Vec<_>>(), [None, None, Some("Memory")]);
     assert_eq!(
         read.panels[1].queries,
         [("(rate(a{instance=~\"$instance\"}[$__rate_interval])) / 1000".to_owned(), "{{mode}}".to_owned())]
@@ -61,7 +62,7 @@ fn a_dashboard_is_read_in_the_order_of_its_page() {
         [
             "variable job: all of its values stand as `.*`, not as `web.+`",
             "variable adhoc: it is left out; a variable of the kind `adhoc` has no equal here",
-            "panel `Notes` is left out: `text` has no equal here",
+            "panel `Notes` is left out: it has no words",
             "panel `Late`: a query is left out: it is hidden",
         ]
     );
@@ -75,7 +76,10 @@ fn units_come_with_what_brings_values_into_them() {
         ("decbytes", ("bytes", "")),
         ("decmbytes", ("bytes", " * 1e6")),
         ("celsius", ("celsius", "")),
-        ("watt", ("short", "")),
+        ("watt", ("watt", "")),
+        ("mvolt", ("volt", " / 1000")),
+        ("dateTimeAsIso", ("date", " / 1000")),
+        ("lumens", ("short", "")),
     ] {
         assert_eq!(unit(told), wanted, "{told}");
     }
@@ -93,6 +97,37 @@ fn filters_of_values_are_taken() {
     let taken: Vec<_> = read.variables.iter().map(|v| v.regex.as_deref()).collect();
     assert_eq!(taken, [Some("(.*):\\d+"), Some("web.*"), None, None]);
     assert_eq!(read.report, ["variable c: its filter `/x/i` is left out"]);
+}
+
+#[test]
+fn queries_and_typed_texts_are_variables() {
+    let file = json!({
+        "title": "T",
+        "templating": {"list": [
+            {"name": "busy", "type": "query", "query": "query_result(topk(5, load{job=\"[[job]]\"}))", "regex": "/instance=\"([^\"]+)\"/"},
+            {"name": "filter", "type": "textbox", "query": "web.*", "includeAll": true},
+            {"name": "open", "type": "textbox", "query": ""},
+            {"name": "names", "type": "query", "query": "label_names()"},
+        ]},
+        "panels": [],
+    });
+    let read = read(file).unwrap();
+    let taken: Vec<_> = read
+        .variables
+        .iter()
+        .map(|v| (v.name.as_str(), v.query.as_deref(), v.regex.as_deref(), v.free, v.all, v.values.len()))
+        .collect();
+    let query = "topk(5, load{job=\"${job}\"})";
+    assert_eq!(
+        taken,
+        [
+            ("busy", Some(query), Some("instance=\"([^\"]+)\""), false, false, 0),
+            ("filter", None, None, true, false, 1),
+            ("open", None, None, true, false, 0)
+        ]
+    );
+    assert_eq!(read.report.len(), 1, "{:?}", read.report);
+    assert!(read.report[0].contains("`label_names()` is neither"), "{:?}", read.report);
 }
 
 #[test]
@@ -145,7 +180,7 @@ fn panels_of_the_library_are_taken_where_the_file_has_them() {
     let read = read(file).unwrap();
     let taken: Vec<_> =
         read.panels.iter().map(|p| (p.title.as_str(), p.width, p.look.stacked, p.repeat.as_deref())).collect();
-    assert_eq!(taken, [("Kept", 3, true, None), ("Each: One", 1, false, Some("metric"))]);
+    assert_eq!(taken, [("Kept", 3, true, None), ("One", 1, false, Some("metric"))]);
     assert_eq!(read.variables[0].label.as_deref(), Some("__name__"));
     assert_eq!(read.variables[0].of, "{__name__=~\".*(node_.*).*\"}");
     assert_eq!(
@@ -158,11 +193,83 @@ fn panels_of_the_library_are_taken_where_the_file_has_them() {
 }
 
 #[test]
+fn what_stands_around_panels_is_taken() {
+    let file = json!({
+        "title": "Around",
+        "time": {"from": "now-6h", "to": "now"},
+        "timezone": "utc",
+        "links": [{"type": "link", "title": "Nodes", "url": "/d/abc/nodes", "includeVars": true}],
+        "annotations": {"list": [
+            {"builtIn": 1, "datasource": "-- Grafana --", "enable": true, "name": "Annotations & Alerts", "type": "dashboard"},
+            {"name": "Restarts", "datasource": {"type": "prometheus", "uid": "x"}, "expr": "changes(start[5m]) > 0", "titleFormat": "{{instance}}"},
+            {"name": "Logs", "datasource": {"type": "loki"}, "expr": "{job=\"x\"}"},
+        ]},
+        "panels": [
+            {"type": "text", "title": "", "options": {"mode": "markdown", "content": "# Of [[job]]"}},
+            {"type": "row", "title": "Disks", "collapsed": true, "gridPos": {"y": 1}, "panels": [
+                {"type": "timeseries", "title": "Used", "gridPos": {"y": 2}, "links": [{"title": "Wiki", "url": "https://example.org/"}],
+                 "fieldConfig": {"defaults": {"custom": {"spanNulls": 60_000}}, "overrides": [{"matcher": {}}]}, "targets": [{"expr": "used"}]}]},
+            {"type": "row", "title": "", "gridPos": {"y": 3}},
+            {"type": "stat", "title": "Most", "gridPos": {"y": 4}, "options": {"reduceOptions": {"calcs": ["max"]}, "graphMode": "area"}, "targets": [{"expr": "up"}]},
+            {"type": "table", "title": "Hosts", "gridPos": {"y": 5}, "transformations": [{"id": "organize", "options": {"renameByName": {"Value #B": "Load"}}}],
+             "fieldConfig": {"defaults": {"unit": "percent"}, "overrides": [{"matcher": {"id": "byName", "options": "Value #B"}, "properties": [{"id": "unit", "value": "short"}]}]},
+             "targets": [{"refId": "A", "expr": "busy", "instant": true}, {"refId": "B", "expr": "load", "instant": true}]},
+        ],
+    });
+    let read = read(file).unwrap();
+    assert_eq!((read.range, read.folded.as_slice()), (Some("6h"), &["Disks".to_owned()][..]));
+    assert_eq!(read.marks.iter().map(|m| m.name.as_str()).collect::<Vec<_>>(), ["Restarts"]);
+    assert_eq!(read.links, [Link { title: "Nodes".to_owned(), to: "/graphs/nodes".to_owned(), keeps_range: true }]);
+    let panels: Vec<_> = read.panels.iter().map(|p| (p.title.as_str(), p.row.as_deref(), p.shown)).collect();
+    assert_eq!(
+        panels,
+        [
+            ("Notes", None, Shown::Text),
+            ("Used", Some("Disks"), Shown::Graph),
+            ("Most", None, Shown::Stat),
+            ("Hosts", None, Shown::Table)
+        ]
+    );
+    let [text, used, most, hosts] = read.panels.as_slice() else { panic!("four panels") };
+    assert_eq!((text.text.as_deref(), text.queries.len()), (Some("# Of ${job}"), 0));
+    assert_eq!((used.look.nulls, used.links.len()), (Nulls::Connect(Some(60_000)), 1));
+    assert_eq!((most.reduce, most.sparkline), (Reduce::Max, true));
+    let exprs: Vec<_> = hosts.queries.iter().map(|(expr, _)| expr.as_str()).collect();
+    assert_eq!(exprs, ["(busy) / 100", "load"], "each in the unit of its column");
+    assert_eq!(
+        hosts.columns,
+        [Column { name: "value 2".to_owned(), title: Some("Load".to_owned()), unit: Some("short"), hidden: false }]
+    );
+    assert_eq!(
+        read.report,
+        [
+            "panel `Used`: what is set for single series (overrides) is left out",
+            "annotations `Logs` are left out: they ask `loki`, not Prometheus",
+            "the link `Nodes` leads to the dashboard `nodes`: import that too",
+            "times are told in the browser's zone, not in `utc`",
+        ]
+    );
+}
+
+#[test]
+fn heatmaps_are_of_histograms() {
+    let heatmap = |more: Value| {
+        let mut panel = json!({"type": "heatmap", "title": "H", "targets": [{"expr": "up"}]});
+        panel.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let read = read(json!({"title": "T", "panels": [panel]})).unwrap();
+        (read.panels[0].shown, read.report.len())
+    };
+    assert_eq!(heatmap(json!({"dataFormat": "tsbuckets", "options": {"calculate": false}})), (Shown::Heatmap, 0));
+    assert_eq!(heatmap(json!({"options": {"calculate": true}})), (Shown::Graph, 1));
+    assert_eq!(heatmap(json!({"dataFormat": "timeseries"})), (Shown::Graph, 1));
+}
+
+#[test]
 fn what_is_no_dashboard_is_told() {
     for (text, wanted) in [
         (json!([]), "this is no dashboard"),
         (json!({"title": 1, "panels": []}), "invalid type"),
-        (json!({"rows": []}), "as before Grafana 5"),
+        (json!({"rows": []}), "it has no `panels`"),
         (json!({}), "it has no `panels`"),
     ] {
         let error = read(text).unwrap_err().to_string();
@@ -176,6 +283,6 @@ proptest! {
     #[test]
     fn never_panics(expr in "[$\\[\\]{}a-z:é]{0,40}") {
         let _ = variables(&expr);
-        let _ = label_values(&expr);
+        let _ = templating::label_values(&expr);
     }
 }

@@ -10,6 +10,8 @@ use super::{GraphitePoint, POINTS_MAX, millis, point};
 
 /// Values one pickle may hold.
 const VALUES_MAX: usize = 4 * POINTS_MAX + 16;
+/// Tuples within tuples. A point is two of them; giving back what is nested without end would overflow the stack.
+const DEPTH_MAX: u8 = 8;
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PickleError {
@@ -31,7 +33,8 @@ enum Value {
     Number(f64),
     Text(Rc<str>),
     /// Lists and tuples; a list that is filled later is shared with the memo by its number.
-    Tuple(Rc<[Value]>),
+    /// With how deep it goes.
+    Tuple(Rc<[Value]>, u8),
     List(usize),
     Other,
 }
@@ -118,7 +121,16 @@ impl<'a> Machine<'a> {
         if inside.iter().any(|v| matches!(v, Value::Mark)) {
             return Err(PickleError::Shape);
         }
-        self.push(Value::Tuple(inside.into()))
+        self.nest(inside)
+    }
+
+    fn nest(&mut self, inside: Vec<Value>) -> Result<(), PickleError> {
+        let depth = |v: &Value| if let Value::Tuple(_, depth) = v { *depth } else { 0 };
+        let deepest = inside.iter().map(depth).max().unwrap_or(0);
+        if deepest >= DEPTH_MAX {
+            return Err(PickleError::Shape);
+        }
+        self.push(Value::Tuple(inside.into(), deepest + 1))
     }
 
     fn list(&mut self, values: Vec<Value>) -> Result<(), PickleError> {
@@ -222,10 +234,10 @@ impl<'a> Machine<'a> {
                     self.extend(values)?;
                 }
                 // EMPTY_TUPLE, TUPLE, TUPLE1, TUPLE2, TUPLE3
-                b')' => self.push(Value::Tuple([].into()))?,
+                b')' => self.nest(Vec::new())?,
                 b't' => {
                     let values = self.above_mark()?;
-                    self.push(Value::Tuple(values.into()))?;
+                    self.nest(values)?;
                 }
                 0x85..=0x87 => self.tuple(usize::from(op - 0x84))?,
                 // The memo: PUT, BINPUT, LONG_BINPUT, MEMOIZE; GET, BINGET, LONG_BINGET.
@@ -271,7 +283,7 @@ impl<'a> Machine<'a> {
     /// The values of a list or tuple.
     fn inside<'v>(&'v self, value: &'v Value) -> Option<&'v [Value]> {
         match value {
-            Value::Tuple(values) => Some(values),
+            Value::Tuple(values, _) => Some(values),
             Value::List(at) => self.lists.get(*at).map(Vec::as_slice),
             _ => None,
         }
@@ -333,6 +345,9 @@ mod tests {
         assert_eq!(from_pickle(b"]K\x01a."), Ok((Vec::new(), 1)));
         // A list that holds itself is data like any other, and no point.
         assert_eq!(from_pickle(b"]q\x00h\x00a."), Ok((Vec::new(), 1)));
+        // Tuples within tuples, which nobody may have to give back one inside of the other.
+        let nested = [&b"]N"[..], &vec![0x85; 150_000], b"a."].concat();
+        assert_eq!(from_pickle(&nested), Err(PickleError::Shape));
         let many = [&b"]("[..], &vec![b'N'; VALUES_MAX], b"e."].concat();
         assert_eq!(from_pickle(&many), Err(PickleError::TooMany));
     }

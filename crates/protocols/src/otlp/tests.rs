@@ -12,8 +12,9 @@ const S: u64 = 1_000_000_000;
 
 fn rules() -> Rules {
     Rules {
-        suffixes: true,
-        promoted: vec!["deployment.environment".into()],
+        naming: Naming::default(),
+        promoted: Promoted::These(vec!["deployment.environment".into()]),
+        keep_identifying: false,
         promote_scope: false,
         native_histograms: false,
     }
@@ -85,6 +86,36 @@ fn numbers_become_series_of_their_target() {
     assert!(tenfold_types::is_stale(ended), "no recorded value ends the series");
     let (name, about) = &all.metadata[1];
     assert_eq!((name.as_str(), about.kind.as_str(), about.unit.as_str()), ("uploads_bytes", "counter", "bytes"));
+}
+
+#[test]
+fn attributes_of_the_resource_go_where_the_rules_say() {
+    let gauge = json!([{"name": "queue.size", "unit": "By", "gauge": {"dataPoints": [{"timeUnixNano": S, "asInt": 1,
+        "attributes": [{"key": "http.route", "value": {"stringValue": "/"}}]}]}}]);
+    let read = |rules: Rules| {
+        let translated = translate(&request(gauge.clone()), &rules, &mut Deltas::default(), Timestamp(0));
+        let batch = translated.batch().unwrap();
+        batch.series().map(|s| s.owned_labels().to_string()).collect::<Vec<_>>()
+    };
+    let all = Promoted::AllBut(vec!["process.pid".into(), "service.name".into()]);
+    assert_eq!(
+        read(Rules { promoted: all, ..rules() })[0],
+        "queue_size_bytes{deployment_environment=\"production\",http_route=\"/\",instance=\"h:1\",job=\"shop/photos\",\
+         service_instance_id=\"h:1\",service_namespace=\"shop\"}"
+    );
+    assert_eq!(
+        read(Rules {
+            naming: Naming::NoTranslation,
+            promoted: Promoted::These(vec![]),
+            keep_identifying: true,
+            ..rules()
+        }),
+        [
+            "{\"queue.size\",\"http.route\"=\"/\",instance=\"h:1\",job=\"shop/photos\"}",
+            "target_info{\"deployment.environment\"=\"production\",instance=\"h:1\",job=\"shop/photos\",\
+             \"process.pid\"=\"42\",\"service.instance.id\"=\"h:1\",\"service.name\"=\"photos\",\"service.namespace\"=\"shop\"}",
+        ]
+    );
 }
 
 #[test]

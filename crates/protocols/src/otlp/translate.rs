@@ -12,21 +12,37 @@ use super::messages::{
     CUMULATIVE, DELTA, Data, Exemplar, ExemplarNumber, KeyValue, Metric, NO_RECORDED_VALUE, NumberPoint, Request,
     Resource, Scope, SummaryPoint,
 };
-use super::names::{Shape, label_name, metric_name, unit_text};
+use super::names::{Naming, Shape, unit_text};
 use crate::batch::{self, Batch, Refused, TooMuch, refuse};
 use crate::prom_text::Metadata;
 
 /// How names and labels are made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rules {
-    /// Whether names get their unit and `_total`.
-    pub suffixes: bool,
-    /// Attributes of the resource that become labels of every series.
-    pub promoted: Vec<String>,
+    pub naming: Naming,
+    pub promoted: Promoted,
+    /// Whether `target_info` has what names the target under its own names as well.
+    pub keep_identifying: bool,
     /// Whether the scope's name, version, schema and attributes become labels.
     pub promote_scope: bool,
     /// Whether histograms with explicit bounds are kept as native ones with custom buckets.
     pub native_histograms: bool,
+}
+
+/// Which attributes of the resource become labels of every series.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Promoted {
+    These(Vec<String>),
+    AllBut(Vec<String>),
+}
+
+impl Promoted {
+    fn has(&self, name: &str) -> bool {
+        match self {
+            Self::These(names) => names.iter().any(|n| n == name),
+            Self::AllBut(names) => names.iter().all(|n| n != name),
+        }
+    }
 }
 
 /// One series with all its samples of the request.
@@ -97,7 +113,7 @@ pub fn translate(request: &Request, rules: &Rules, deltas: &mut Deltas, now: Tim
         for of_scope in &of_resource.scope_metrics {
             let mut shared = shared.clone();
             if let (true, Some(scope)) = (rules.promote_scope, &of_scope.scope) {
-                scope_labels(scope, &of_scope.schema_url, &mut shared);
+                scope_labels(scope, &of_scope.schema_url, rules.naming, &mut shared);
             }
             for metric in &of_scope.metrics {
                 all.metric(metric, &shared);
@@ -109,7 +125,7 @@ pub fn translate(request: &Request, rules: &Rules, deltas: &mut Deltas, now: Tim
 }
 
 /// A scope without a name is none. Its attributes do not take the place of what it is called.
-fn scope_labels(scope: &Scope, schema_url: &str, labels: &mut BTreeMap<String, String>) {
+fn scope_labels(scope: &Scope, schema_url: &str, naming: Naming, labels: &mut BTreeMap<String, String>) {
     if scope.name.is_empty() {
         return;
     }
@@ -117,7 +133,7 @@ fn scope_labels(scope: &Scope, schema_url: &str, labels: &mut BTreeMap<String, S
     for one in &mut attributes {
         one.key.insert_str(0, "otel_scope_");
     }
-    add_attributes(&attributes, labels);
+    add_attributes(&attributes, naming, labels);
     labels.insert("otel_scope_name".into(), scope.name.clone());
     labels.insert("otel_scope_version".into(), scope.version.clone());
     labels.insert("otel_scope_schema_url".into(), schema_url.to_owned());
@@ -140,12 +156,12 @@ fn target(resource: &Resource) -> [(&'static str, String); 2] {
 }
 
 /// Attributes as labels. Two whose names become one share the label, in the order of their own names.
-fn add_attributes(attributes: &[KeyValue], labels: &mut BTreeMap<String, String>) {
+fn add_attributes(attributes: &[KeyValue], naming: Naming, labels: &mut BTreeMap<String, String>) {
     let mut sorted: Vec<&KeyValue> = attributes.iter().collect();
     sorted.sort_by(|a, b| a.key.cmp(&b.key));
     let mut mine = BTreeMap::<String, String>::new();
     for one in sorted {
-        let name = label_name(&one.key);
+        let name = naming.label(&one.key);
         if name == Labels::NAME || name.is_empty() {
             continue;
         }
@@ -194,9 +210,9 @@ struct Head<'a> {
 impl Translator<'_> {
     fn resource_labels(&self, resource: &Resource) -> BTreeMap<String, String> {
         let promoted: Vec<KeyValue> =
-            resource.attributes.iter().filter(|a| self.rules.promoted.contains(&a.key)).cloned().collect();
+            resource.attributes.iter().filter(|a| self.rules.promoted.has(&a.key)).cloned().collect();
         let mut labels = BTreeMap::new();
-        add_attributes(&promoted, &mut labels);
+        add_attributes(&promoted, self.rules.naming, &mut labels);
         labels.extend(target(resource).into_iter().filter(|(_, v)| !v.is_empty()).map(|(n, v)| (n.to_owned(), v)));
         labels
     }
@@ -214,7 +230,8 @@ impl Translator<'_> {
             return;
         }
         let mut labels = BTreeMap::new();
-        add_attributes(&others, &mut labels);
+        let told = if self.rules.keep_identifying { &resource.attributes } else { &others };
+        add_attributes(told, self.rules.naming, &mut labels);
         labels.extend(target.into_iter().map(|(n, v)| (n.to_owned(), v)));
         labels.insert(Labels::NAME.into(), "target_info".into());
         self.put(labels, vec![Point::new(self.newest_ms, 1.0)], None);
@@ -231,7 +248,7 @@ impl Translator<'_> {
         self.newest_ms = self.newest_ms.max(head.t_ms);
         self.out.points += 1;
         let mut labels = BTreeMap::new();
-        add_attributes(head.attributes, &mut labels);
+        add_attributes(head.attributes, self.rules.naming, &mut labels);
         // What names the target wins over a point's own attribute of that name.
         labels.extend(shared.iter().map(|(n, v)| (n.clone(), v.clone())));
         labels.insert(Labels::NAME.into(), name.into());
@@ -251,7 +268,7 @@ impl Translator<'_> {
             Data::Histogram(_) | Data::ExponentialHistogram(_) => (Shape::Other, "histogram"),
             Data::Summary(_) => (Shape::Other, "summary"),
         };
-        let name = metric_name(&metric.name, &metric.unit, shape, self.rules.suffixes);
+        let name = self.rules.naming.metric(&metric.name, &metric.unit, shape);
         if name.is_empty() {
             let count = count(data);
             self.out.points += count;
@@ -484,7 +501,7 @@ impl Translator<'_> {
                 continue;
             }
             let mut labels = BTreeMap::new();
-            add_attributes(&e.filtered_attributes, &mut labels);
+            add_attributes(&e.filtered_attributes, self.rules.naming, &mut labels);
             for (name, id) in [("trace_id", &e.trace_id), ("span_id", &e.span_id)] {
                 if !id.is_empty() {
                     labels.insert(name.into(), hex::encode(id));

@@ -259,8 +259,8 @@ fn a_histogram_is_native_classic_or_both() {
         "h_bucket{le=\"10.0\"} 5 since 3000 # {trace_id=\"7f\"} 10 Some(5500)",
         "h_bucket{le=\"+Inf\"} 6 since 3000",
     ];
-    assert_eq!(shown(&families, Histograms { native: true, classic_too: false }), [native]);
-    assert_eq!(shown(&families, Histograms { native: false, classic_too: false }), classic);
+    assert_eq!(shown(&families, Histograms { native: true, classic_too: false, convert: false }), [native]);
+    assert_eq!(shown(&families, Histograms { native: false, classic_too: false, convert: false }), classic);
     let both: Vec<&str> = std::iter::once(native).chain(classic).collect();
     assert_eq!(shown(&families, Histograms::default()), both);
 }

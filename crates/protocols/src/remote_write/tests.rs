@@ -292,6 +292,72 @@ fn version_2_is_read_whole() {
     assert_eq!(read.metadata, [("latency", about)]);
 }
 
+/// A request of one series `c`, whose samples or histograms are these messages.
+fn of_messages(field: u32, messages: &[Vec<u8>]) -> Vec<u8> {
+    let mut out = Writer::default();
+    for symbol in ["", "__name__", "c"] {
+        out.text(4, symbol);
+    }
+    out.message(5, |series| {
+        series.bytes(1, &[1, 2]);
+        messages.iter().for_each(|message| series.bytes(field, message));
+        series.number(6, 3);
+    });
+    out.into_bytes()
+}
+
+#[test]
+fn a_start_may_stand_with_each_sample() {
+    let sample = |value: f64, t_ms: u64, start: u64| {
+        let mut out = Writer::default();
+        out.double(1, value);
+        out.number(2, t_ms);
+        if start > 0 {
+            out.number(3, start);
+        }
+        out.into_bytes()
+    };
+    for (samples, created, wanted) in [
+        // One start for all; that of the series counts less.
+        (vec![sample(5.0, 10, 4), sample(6.0, 20, 4)], Some(4), vec![(10, 5.0), (20, 6.0)]),
+        (vec![sample(5.0, 10, 0)], Some(3), vec![(10, 5.0)]),
+        // Begun anew between two samples.
+        (vec![sample(5.0, 10, 4), sample(2.0, 20, 15)], Some(4), vec![(10, 5.0), (15, 0.0), (20, 2.0)]),
+        (vec![sample(5.0, 10, 0), sample(2.0, 20, 15)], Some(3), vec![(10, 5.0), (15, 0.0), (20, 2.0)]),
+        // A start that cannot be between them says nothing new.
+        (vec![sample(5.0, 10, 4), sample(2.0, 20, 10)], Some(4), vec![(10, 5.0), (20, 2.0)]),
+        (vec![sample(5.0, 10, 4), sample(2.0, 20, 20)], Some(4), vec![(10, 5.0), (20, 2.0)]),
+        (vec![sample(5.0, 10, 4), sample(2.0, 20, 0)], Some(4), vec![(10, 5.0), (20, 2.0)]),
+    ] {
+        let body = of_messages(2, &samples);
+        let read = decode(&body, Version::V2).unwrap();
+        let series = read.batch.series().next().unwrap();
+        let points: Vec<_> = series.points.iter().map(|p| (p.t_ms, p.value)).collect();
+        assert_eq!((points, series.created_ms), (wanted, created));
+    }
+}
+
+#[test]
+fn a_histogram_that_begins_anew_is_empty_first() {
+    let histogram = |t_ms: u64, start: u64| {
+        let mut out = Writer::default();
+        out.number(1, 2);
+        out.double(3, 5.0);
+        out.signed(4, 0);
+        out.message(11, |span| span.number(2, 1));
+        out.bytes(12, &[4]);
+        out.number(15, t_ms);
+        out.number(17, start);
+        out.into_bytes()
+    };
+    let body = of_messages(3, &[histogram(10, 4), histogram(20, 15)]);
+    let read = decode(&body, Version::V2).unwrap();
+    let series = read.batch.series().next().unwrap();
+    let counts: Vec<_> = series.histograms.iter().map(|h| (h.t_ms, h.histogram.count)).collect();
+    assert_eq!((counts, series.created_ms), (vec![(10, 2.0), (15, 0.0), (20, 2.0)], Some(4)));
+    assert!(series.histograms[1].histogram.validate().is_ok());
+}
+
 #[test]
 fn broken_symbols_are_named() {
     let request = |symbols: &[&str], labels_refs: &[u32]| wire::Request2 {

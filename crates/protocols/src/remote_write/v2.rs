@@ -1,11 +1,14 @@
 //! `io.prometheus.write.v2.Request`.
+//!
+//! When a counter began may stand with each sample (`start_timestamp`), or, as older senders have it, once with the series.
+//! Where it begins anew between two samples of a series, a zero is put in between, so that nothing of its increase is lost.
 
-use tenfold_types::Labels;
+use tenfold_types::{Histogram, HistogramPoint, Labels, Point};
 
 use super::{FAMILIES_MAX, RemoteWriteError, Written, histogram, kind, v1::sample};
 use crate::batch::{Exemplar, LABELS_MAX, TooMuch};
 use crate::prom_text::Metadata;
-use crate::wire::{Fields, Value};
+use crate::wire::{Fields, Value, WireError};
 
 pub(super) fn decode(body: &[u8]) -> Result<Written<'_>, RemoteWriteError> {
     let symbols = symbols(body)?;
@@ -35,6 +38,49 @@ fn symbols(body: &[u8]) -> Result<Vec<&str>, RemoteWriteError> {
         Some(first) if !first.is_empty() => Err(RemoteWriteError::FirstSymbol),
         _ => Ok(symbols),
     }
+}
+
+/// When the samples of one series began to be counted.
+#[derive(Default)]
+struct Starts {
+    first: Option<i64>,
+    /// Of the sample before: its time and its start.
+    last: Option<(i64, i64)>,
+}
+
+impl Starts {
+    /// Whether a count began anew at `start`, after the sample before and before this one at `t_ms`. A start of 0 says
+    /// nothing.
+    fn restarts(&mut self, start: i64, t_ms: i64) -> bool {
+        if self.last.is_none() {
+            self.first = Some(start).filter(|start| *start != 0);
+        }
+        let last = self.last.replace((t_ms, start));
+        start != 0 && last.is_some_and(|(before, known)| start != known && before < start && start < t_ms)
+    }
+}
+
+/// The field of a sample or histogram that says when it began to be counted; 0 where it does not.
+fn start(message: &[u8], wanted: u32) -> Result<i64, WireError> {
+    let mut out = 0;
+    let mut fields = Fields::new(message);
+    while let Some((field, value)) = fields.read()? {
+        if field == wanted {
+            out = value.number(field)? as i64;
+        }
+    }
+    Ok(out)
+}
+
+/// A histogram of the same shape that counts nothing.
+fn empty(of: &Histogram, t_ms: i64) -> HistogramPoint {
+    let histogram = Histogram {
+        schema: of.schema,
+        zero_threshold: of.zero_threshold,
+        bounds: of.bounds.clone(),
+        ..Histogram::default()
+    };
+    HistogramPoint { t_ms, histogram: histogram.into() }
 }
 
 struct Reader<'a> {
@@ -75,22 +121,39 @@ impl<'a> Reader<'a> {
     fn series(&mut self, message: &'a [u8]) -> Result<(), RemoteWriteError> {
         self.refs.clear();
         let mut about = None;
+        let (mut of_series, mut floats, mut histograms) = (0, Starts::default(), Starts::default());
         let mut fields = Fields::new(message);
         while let Some((field, value)) = fields.read()? {
             match field {
                 1 => self.refs(field, value)?,
-                2 => self.out.batch.point(sample(value.bytes(field)?)?)?,
-                3 => match histogram::decode(value.bytes(field)?)? {
-                    Ok(point) => self.out.batch.histogram(point)?,
-                    Err(wrong) => self.out.batch.refuse("bad_histogram", 1, || wrong.to_string()),
-                },
+                2 => {
+                    let message = value.bytes(field)?;
+                    let (point, start) = (sample(message)?, start(message, 3)?);
+                    if floats.restarts(start, point.t_ms) {
+                        self.out.batch.point(Point::new(start, 0.0))?;
+                    }
+                    self.out.batch.point(point)?;
+                }
+                3 => {
+                    let message = value.bytes(field)?;
+                    match histogram::decode(message)? {
+                        Ok(point) => {
+                            let start = start(message, 17)?;
+                            if histograms.restarts(start, point.t_ms) {
+                                self.out.batch.histogram(empty(&point.histogram, start))?;
+                            }
+                            self.out.batch.histogram(point)?;
+                        }
+                        Err(wrong) => self.out.batch.refuse("bad_histogram", 1, || wrong.to_string()),
+                    }
+                }
                 5 => about = Some(value.bytes(field)?),
-                6 => match value.number(field)? as i64 {
-                    0 => {}
-                    created => self.out.batch.created(created),
-                },
+                6 => of_series = value.number(field)? as i64,
                 _ => {}
             }
+        }
+        if let Some(created) = floats.first.or(histograms.first).or(Some(of_series).filter(|t| *t != 0)) {
+            self.out.batch.created(created);
         }
         let mut name = None;
         let mut batch = std::mem::take(&mut self.out.batch);

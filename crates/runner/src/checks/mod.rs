@@ -20,7 +20,11 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use tenfold_alerting::checks::CheckStatus;
 use tenfold_app::checks::{CheckRunner, Ran, Run};
+use tenfold_httpkit::outgoing::Files;
 use tenfold_types::Clock;
+
+/// What to set so that files of secrets are read.
+const NO_FOLDER: &str = "set `secrets_dir` in `[alerts]` of tenfold.toml";
 
 /// What a built-in look says: a status and a line, with performance data behind `|`.
 type Said = (CheckStatus, String);
@@ -30,6 +34,8 @@ pub struct Looker {
     plugins: plugin::Plugins,
     http: http::Clients,
     roots: roots::Roots,
+    /// Where files of secrets are.
+    files: Arc<Files>,
     clock: Arc<dyn Clock>,
 }
 
@@ -40,16 +46,26 @@ impl Looker {
     /// # Errors
     /// The HTTP client cannot be set up.
     pub fn new(plugin_dirs: Vec<PathBuf>, starter: PathBuf, clock: Arc<dyn Clock>) -> Result<Self, reqwest::Error> {
-        let http = http::Clients::new()?;
+        let files = Arc::new(Files::Nowhere(NO_FOLDER));
+        let http = http::Clients::new(files.clone())?;
         let plugins = plugin::Plugins::new(plugin_dirs, starter);
-        Ok(Self { plugins, http, roots: roots::Roots::default(), clock })
+        Ok(Self { plugins, http, roots: roots::Roots::default(), files, clock })
+    }
+
+    /// With the folder out of which files of secrets are read; without one none is.
+    pub fn with_secrets(mut self, folder: Option<PathBuf>) -> Self {
+        if let Some(folder) = folder {
+            self.files = Arc::new(Files::Within(folder));
+            self.http = self.http.with_files(self.files.clone());
+        }
+        self
     }
 
     async fn look(&self, what: &Run, timeout: Duration) -> Ran {
         let said = match what {
             Run::Plugin(argv) => return self.plugins.run(argv, timeout).await,
             Run::Nrpe(nrpe) => {
-                return nrpe::look(nrpe).await.unwrap_or_else(|e| unknown(&format!("NRPE UNKNOWN - {e}")));
+                return nrpe::look(nrpe, &self.files).await.unwrap_or_else(|e| unknown(&format!("NRPE UNKNOWN - {e}")));
             }
             Run::Tcp(tcp) => tcp::look(tcp).await,
             Run::Http(http) => http::look(&self.http, http).await,
@@ -74,6 +90,12 @@ impl CheckRunner for Looker {
             Ok(ran) => ran,
             Err(_) => timed_out(what.kind(), timeout),
         }
+    }
+
+    async fn check(&self, what: &Run) -> Result<(), String> {
+        let (files, names) = (self.files.clone(), what.secret_files());
+        let looked = tokio::task::spawn_blocking(move || names.iter().try_for_each(|name| files.path(name).map(drop)));
+        looked.await.map_err(|e| e.to_string())?
     }
 }
 

@@ -4,9 +4,10 @@
 use std::sync::Arc;
 
 use rustls::ClientConfig;
-use rustls::pki_types::ServerName;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject};
 use tenfold_alerting::checks::CheckStatus;
 use tenfold_app::checks::{Nrpe, Ran};
+use tenfold_httpkit::outgoing::Files;
 use tenfold_protocols::nrpe::{Version, answer, answer_length, query};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -17,7 +18,10 @@ const PORT: u16 = 5666;
 /// The first bytes of an answer, which tell its length.
 const FIRST: usize = 16;
 
-pub async fn look(nrpe: &Nrpe) -> Result<Ran, String> {
+/// Our certificate and its key.
+type Identity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
+
+pub async fn look(nrpe: &Nrpe, files: &Arc<Files>) -> Result<Ran, String> {
     let text = std::iter::once(&nrpe.command).chain(&nrpe.arguments).map(String::as_str).collect::<Vec<_>>().join("!");
     let version = if nrpe.version_2 { Version::V2 } else { Version::V4 };
     let question = query(version, &text, crc32fast::hash).map_err(|e| e.to_string())?;
@@ -35,11 +39,32 @@ pub async fn look(nrpe: &Nrpe) -> Result<Ran, String> {
             let name = if nrpe.server_name.is_empty() { host } else { &nrpe.server_name };
             let name = ServerName::try_from(name.to_owned()).map_err(|e| e.to_string())?;
             let trusted = roots::only(file).await?;
-            let config = ClientConfig::builder().with_root_certificates(trusted).with_no_client_auth();
+            let config = ClientConfig::builder().with_root_certificates(trusted);
+            let config = match identity(nrpe, files).await? {
+                None => config.with_no_client_auth(),
+                Some((chain, key)) => {
+                    let wrong = |e: rustls::Error| format!("`cert_file` and `key_file` make no certificate: {e}");
+                    config.with_client_auth_cert(chain, key).map_err(wrong)?
+                }
+            };
             let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
             ask(connector.connect(name, stream).await.map_err(|e| e.to_string())?, &question).await
         }
     }
+}
+
+/// The files are read at every look: who renews them need not tell the server.
+async fn identity(nrpe: &Nrpe, files: &Arc<Files>) -> Result<Option<Identity>, String> {
+    let (Some(cert), Some(key)) = (nrpe.cert_file.clone(), nrpe.key_file.clone()) else { return Ok(None) };
+    let files = files.clone();
+    let read = move || {
+        let wrong = |file: &str, e: &dyn std::fmt::Display| format!("{file}: {e}");
+        let chain = CertificateDer::pem_slice_iter(&files.pem(&cert)?).collect::<Result<Vec<_>, _>>();
+        let chain = chain.map_err(|e| wrong(&cert, &e))?;
+        let own = PrivateKeyDer::from_pem_slice(&files.pem(&key)?).map_err(|e| wrong(&key, &e))?;
+        Ok(Some((chain, own)))
+    };
+    tokio::task::spawn_blocking(read).await.map_err(|e| e.to_string())?
 }
 
 async fn ask(mut stream: impl AsyncRead + AsyncWrite + Unpin, question: &[u8]) -> Result<Ran, String> {

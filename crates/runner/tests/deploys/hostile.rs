@@ -82,6 +82,60 @@ async fn links_among_blobs_and_releases_are_not_followed() {
     world.end().await;
 }
 
+/// A release in production that nobody deployed.
+fn claimed(deploy: i64) -> Release {
+    Release {
+        service: "photos".into(),
+        environment: "production".into(),
+        digest: BlobDigest(*Digest::of(b"harm").bytes()),
+        sha: "0".repeat(40),
+        deploy,
+        state: ReleaseState::Running,
+        address: Some("127.0.0.1:9".into()),
+        metrics_path: None,
+        limits: None,
+        since: Timestamp(0),
+    }
+}
+
+fn hello(name: &str, environment: &str, releases: Vec<Release>) -> FromAgent {
+    FromAgent::Hello {
+        protocol: PROTOCOL,
+        name: name.into(),
+        environment: environment.into(),
+        labels: std::collections::BTreeMap::new(),
+        version: "test".into(),
+        releases,
+        packs: false,
+        prepares: false,
+        beside: Vec::new(),
+    }
+}
+
+/// What answers on the server's own machine alone is not asked because a host elsewhere names it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_host_elsewhere_has_the_server_ask_nobody_but_itself() {
+    if !ready() {
+        return;
+    }
+    let world = World::new(0).await;
+    let app = world.app();
+    let urls = || {
+        let targets = app.metrics.targets().into_iter();
+        targets.filter(|target| target.host.as_deref() == Some("far-1")).map(|target| target.url).collect::<Vec<_>>()
+    };
+    let release = Release { metrics_path: Some("/metrics".into()), ..claimed(1) };
+    let hello = hello("far-1", "production", vec![release.clone()]);
+    let far = std::net::IpAddr::from([192, 0, 2, 7]);
+    let session = app.agent_connect_from(hello, Some(far)).await.unwrap();
+    assert_eq!(urls(), ["http://192.0.2.7:9/metrics"]);
+    let moved = Release { address: Some("169.254.169.254:80".into()), ..release };
+    app.agent_message(&session, FromAgent::Observed { releases: vec![moved] }).await.unwrap();
+    assert_eq!(urls(), ["http://192.0.2.7:80/metrics"]);
+    app.agent_disconnect(&session);
+    world.end().await;
+}
+
 /// An agent may say anything: of deploys and releases of another environment than its own it counts for nothing.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_host_has_no_word_in_another_environment() {
@@ -95,29 +149,8 @@ async fn a_host_has_no_word_in_another_environment() {
     world.commit("two");
     let number = world.deploy().await.number;
     world.state(number, &["canary"]).await;
-    let claimed = Release {
-        service: "photos".into(),
-        environment: "production".into(),
-        digest: BlobDigest(*Digest::of(b"harm").bytes()),
-        sha: "0".repeat(40),
-        deploy: number,
-        state: ReleaseState::Running,
-        address: Some("127.0.0.1:9".into()),
-        metrics_path: None,
-        limits: None,
-        since: Timestamp(0),
-    };
-    let hello = FromAgent::Hello {
-        protocol: PROTOCOL,
-        name: "dev-1".into(),
-        environment: "development".into(),
-        labels: std::collections::BTreeMap::new(),
-        version: "test".into(),
-        releases: vec![claimed.clone()],
-        packs: false,
-        prepares: false,
-        beside: Vec::new(),
-    };
+    let claimed = claimed(number);
+    let hello = hello("dev-1", "development", vec![claimed.clone()]);
     let app = world.app();
     let session = app.agent_connect(hello).await.unwrap();
     // the epoch is easily guessed

@@ -198,10 +198,21 @@ async fn a_lock_keeps_others_out_and_not_its_owner() {
     let mut raj = mei();
     raj.actor = tenfold_types::Actor::person("raj");
     raj.name = "raj".into();
+    let freeze = NewLock { reason: "stocktaking".into(), kind: LockKind::Freeze, ..new.clone() };
     let lock = world.app().lock_create(&raj, new).await.unwrap();
     let fault = world.app().deploy_start(&mei(), new_deploy(None)).await.unwrap_err();
     assert_eq!(fault.code, ErrorCode::Locked);
     assert!(fault.message.contains("by raj") && fault.message.contains("moving the database"), "{}", fault.message);
+    // who only looks is told the same: the lock keeps its owner from nothing, and the freeze behind it does
+    let next = async |who: &Caller| world.app().deploy_next_for(who, "photos", "production", None).await.unwrap();
+    assert_eq!(next(&mei()).await.locked_out, Some(fault.message));
+    let own = next(&raj).await;
+    assert_eq!((own.locked_out, own.locked.map(|l| l.kind)), (None, Some(LockKind::Lock)));
+    let freeze = world.app().lock_create(&raj, freeze).await.unwrap();
+    let frozen = next(&raj).await;
+    assert_eq!(frozen.locked.map(|l| l.kind), Some(LockKind::Freeze));
+    assert!(frozen.locked_out.is_some_and(|why| why.contains("photos is frozen on production by raj")));
+    world.app().lock_release(&raj, &freeze.id).await.unwrap();
     let mine = world.app().deploy_start(&raj, new_deploy(None)).await.unwrap();
     let busy = world.app().deploy_start(&raj, new_deploy(None)).await.unwrap_err();
     assert_eq!(busy.code, ErrorCode::Conflict, "one at a time: {}", busy.message);

@@ -46,6 +46,7 @@ pub(super) fn tls(given: Option<&Spanned<RawTls>>) -> Result<Tls, ConfigError> {
         key_file: filled(raw.key_file),
         version_min: oldest(at, raw.min_version.as_deref())?,
         version_max: newest(at, raw.max_version.as_deref())?,
+        server_name: filled(raw.server_name),
         insecure_skip_verify: raw.insecure_skip_verify,
     };
     for (key, both) in [

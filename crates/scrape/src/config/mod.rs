@@ -1,6 +1,7 @@
 //! Prometheus' configuration file, as far as it says who is scraped.
 
 mod access;
+mod names;
 mod raw;
 mod read;
 
@@ -9,8 +10,8 @@ use std::fmt::Write;
 
 use crate::{Group, Rule};
 
-pub use read::parse_config;
 pub(crate) use read::{INTERVAL_MS_MIN, too_often};
+pub use read::{parse_config, parse_http_config};
 
 /// What is wrong with a configuration, and where.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -74,6 +75,10 @@ pub struct Job {
     pub native_histograms: bool,
     /// Whether classic buckets are kept beside native ones.
     pub classic_histograms: bool,
+    /// Whether classic histograms become native ones with custom buckets.
+    pub convert_histograms: bool,
+    /// Whether names of the old letters alone are taken; a page with another fails.
+    pub legacy_names: bool,
     pub limits: Limits,
     /// Targets shown that relabelling dropped; 0 for the server's own limit.
     pub keep_dropped_max: usize,
@@ -111,6 +116,8 @@ impl Job {
             escaping: Escaping::default(),
             native_histograms: false,
             classic_histograms: false,
+            convert_histograms: false,
+            legacy_names: false,
             limits: Limits::default(),
             keep_dropped_max: 0,
             relabel: Vec::new(),
@@ -328,6 +335,13 @@ impl Default for HttpClient {
 }
 
 impl HttpClient {
+    /// Every file that is named.
+    pub fn files(&self) -> Vec<String> {
+        let seen = std::cell::RefCell::new(Vec::new());
+        self.clone().each_path(&|path: &mut String| seen.borrow_mut().push(path.clone()));
+        seen.into_inner()
+    }
+
     fn each_path(&mut self, change: &impl Fn(&mut String)) {
         let secret = |secret: &mut Secret| {
             if let Secret::File(path) = secret {
@@ -364,6 +378,8 @@ pub struct Tls {
     pub key_file: Option<String>,
     pub version_min: Option<TlsVersion>,
     pub version_max: Option<TlsVersion>,
+    /// Told the other side, and looked for in its certificate, instead of the name in the address.
+    pub server_name: Option<String>,
     pub insecure_skip_verify: bool,
 }
 

@@ -97,7 +97,7 @@ pub struct Global {
     pub keep_dropped_targets: Option<usize>,
     pub metric_name_validation_scheme: Option<Spanned<String>>,
     pub metric_name_escaping_scheme: Option<Spanned<String>>,
-    pub convert_classic_histograms_to_nhcb: Option<Spanned<bool>>,
+    pub convert_classic_histograms_to_nhcb: Option<bool>,
     pub external_labels: Elsewhere,
     pub evaluation_interval: Elsewhere,
     pub rule_query_offset: Elsewhere,
@@ -133,13 +133,32 @@ pub struct Scrape {
     pub keep_dropped_targets: Option<usize>,
     pub metric_name_validation_scheme: Option<Spanned<String>>,
     pub metric_name_escaping_scheme: Option<Spanned<String>>,
-    pub convert_classic_histograms_to_nhcb: Option<Spanned<bool>>,
+    pub convert_classic_histograms_to_nhcb: Option<bool>,
     pub relabel_configs: Vec<Spanned<RuleSpec>>,
     pub metric_relabel_configs: Vec<Spanned<RuleSpec>>,
     pub static_configs: Vec<Spanned<RawGroup>>,
     pub file_sd_configs: Vec<RawFileSd>,
     pub http_sd_configs: Vec<RawHttpSd>,
     pub dns_sd_configs: Vec<RawDnsSd>,
+    pub basic_auth: Option<Spanned<BasicAuth>>,
+    pub authorization: Option<Spanned<Authorization>>,
+    pub bearer_token: Option<Spanned<String>>,
+    pub bearer_token_file: Option<Spanned<String>>,
+    pub follow_redirects: Option<bool>,
+    pub enable_http2: Option<bool>,
+    pub tls_config: Option<Spanned<RawTls>>,
+    pub oauth2: Option<Spanned<RawOauth2>>,
+    pub proxy_url: Option<Spanned<String>>,
+    pub no_proxy: Option<Spanned<String>>,
+    pub proxy_from_environment: Option<Spanned<bool>>,
+    pub proxy_connect_header: Option<Spanned<BTreeMap<String, Vec<String>>>>,
+    pub http_headers: Option<Spanned<BTreeMap<String, RawHeader>>>,
+}
+
+/// An `http_config` by itself.
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawHttp {
     pub basic_auth: Option<Spanned<BasicAuth>>,
     pub authorization: Option<Spanned<Authorization>>,
     pub bearer_token: Option<Spanned<String>>,
@@ -193,6 +212,7 @@ pub struct RawTls {
     pub key_file: Option<String>,
     pub min_version: Option<String>,
     pub max_version: Option<String>,
+    pub server_name: Option<String>,
     pub insecure_skip_verify: bool,
 }
 

@@ -6,10 +6,9 @@ use serde_saphyr::Spanned;
 use tenfold_types::format_duration_ms;
 
 use super::access::{Credentials, auth, connect_headers, headers, proxy, tls};
-use super::raw::{File, Global, RawDnsSd, RawFileSd, RawHttpSd, Scrape};
-use super::{
-    ConfigError, DnsSd, Escaping, FileSd, HttpClient, HttpSd, Job, Limits, Protocol, RecordType, ScrapeConfigs,
-};
+use super::names::{makes_legacy_names, names};
+use super::raw::{File, Global, RawDnsSd, RawFileSd, RawHttp, RawHttpSd, Scrape};
+use super::{ConfigError, DnsSd, FileSd, HttpClient, HttpSd, Job, Limits, Protocol, RecordType, ScrapeConfigs};
 use crate::groups::{Group, first_part};
 use crate::relabel::{Rule, RuleSpec};
 
@@ -66,9 +65,7 @@ pub fn parse_config(yaml: &str) -> Result<ScrapeConfigs, ConfigError> {
             notes.push(format!("line {}: `{key}` is not read from here: {where_else}", at.referenced.line()));
         }
     }
-    validation_is_known(global.metric_name_validation_scheme.as_ref())?;
-    escaping(None, global.metric_name_escaping_scheme.as_ref())?;
-    no_conversion(global.convert_classic_histograms_to_nhcb.as_ref())?;
+    names((None, None), schemes(&global))?;
     let raw = file.scrape_configs.unwrap_or_default();
     if raw.len() > JOBS_MAX {
         return Err(ConfigError {
@@ -118,32 +115,9 @@ fn alike(a: &str, b: &str) -> bool {
     a.len() - end <= 1 && b.len() - end <= 1
 }
 
-fn validation_is_known(validation: Option<&Spanned<String>>) -> Result<(), ConfigError> {
-    match validation.filter(|v| !matches!(v.value.as_str(), "utf8" | "")) {
-        Some(at) => {
-            Err(wrong(at, format!("`metric_name_validation_scheme: {}` is not supported; names are UTF-8", at.value)))
-        }
-        None => Ok(()),
-    }
-}
-
-/// The job's own, the global one, or names as they are.
-fn escaping(own: Option<&Spanned<String>>, global: Option<&Spanned<String>>) -> Result<Escaping, ConfigError> {
-    let Some(at) = own.filter(|o| !o.value.is_empty()).or(global.filter(|g| !g.value.is_empty())) else {
-        return Ok(Escaping::default());
-    };
-    Escaping::parse(&at.value).ok_or_else(|| {
-        let given = &at.value;
-        let known = "allow-utf-8, underscores, dots or values";
-        wrong(at, format!("`metric_name_escaping_scheme` is {known}, not `{given}`"))
-    })
-}
-
-fn no_conversion(convert: Option<&Spanned<bool>>) -> Result<(), ConfigError> {
-    match convert.filter(|c| c.value) {
-        Some(at) => Err(wrong(at, "`convert_classic_histograms_to_nhcb` is not supported; classic buckets are kept")),
-        None => Ok(()),
-    }
+/// What is said of names for all jobs: of their validation, and of their escaping.
+fn schemes(global: &Global) -> (Option<&Spanned<String>>, Option<&Spanned<String>>) {
+    (global.metric_name_validation_scheme.as_ref(), global.metric_name_escaping_scheme.as_ref())
 }
 
 fn job(global: &Global, scrape: &Spanned<Scrape>) -> Result<Job, ConfigError> {
@@ -152,8 +126,6 @@ fn job(global: &Global, scrape: &Spanned<Scrape>) -> Result<Job, ConfigError> {
         Some(name) if !name.value.is_empty() => name.value.clone(),
         _ => return Err(wrong(scrape, "a scrape configuration has a `job_name`")),
     };
-    validation_is_known(raw.metric_name_validation_scheme.as_ref())?;
-    no_conversion(raw.convert_classic_histograms_to_nhcb.as_ref())?;
     let (interval_ms, timeout_ms) = times(global, scrape)?;
     let mut job = Job::new(name, interval_ms, timeout_ms);
     job.line = scrape.referenced.line();
@@ -173,7 +145,11 @@ fn job(global: &Global, scrape: &Spanned<Scrape>) -> Result<Job, ConfigError> {
     job.compression = raw.enable_compression.unwrap_or(true);
     job.client = client(raw)?;
     formats(global, raw, &mut job)?;
-    job.escaping = escaping(raw.metric_name_escaping_scheme.as_ref(), global.metric_name_escaping_scheme.as_ref())?;
+    let own = (raw.metric_name_validation_scheme.as_ref(), raw.metric_name_escaping_scheme.as_ref());
+    (job.legacy_names, job.escaping) = names(own, schemes(global))?;
+    if job.legacy_names {
+        raw.relabel_configs.iter().chain(&raw.metric_relabel_configs).try_for_each(makes_legacy_names)?;
+    }
     job.limits = limits(global, raw);
     job.keep_dropped_max = raw.keep_dropped_targets.or(global.keep_dropped_targets).unwrap_or(0);
     job.relabel = rules(&raw.relabel_configs)?;
@@ -208,6 +184,8 @@ fn formats(global: &Global, raw: &Scrape, job: &mut Job) -> Result<(), ConfigErr
         .or(raw.scrape_classic_histograms)
         .or(global.always_scrape_classic_histograms)
         .unwrap_or(false);
+    job.convert_histograms =
+        raw.convert_classic_histograms_to_nhcb.or(global.convert_classic_histograms_to_nhcb).unwrap_or(false);
     if let Some(protocol) = raw.fallback_scrape_protocol {
         job.fallback = protocol;
     }
@@ -320,6 +298,38 @@ fn dns_sd(raw: &RawDnsSd) -> Result<DnsSd, ConfigError> {
 
 fn client(raw: &Scrape) -> Result<HttpClient, ConfigError> {
     // HTTP/2 is used where TLS agrees on it; that changes nothing about a page.
+    let _ = raw.enable_http2;
+    let proxy = proxy(raw.proxy_url.as_ref(), raw.no_proxy.as_ref(), raw.proxy_from_environment.as_ref())?;
+    Ok(HttpClient {
+        auth: auth(&Credentials {
+            basic: raw.basic_auth.as_ref(),
+            authorization: raw.authorization.as_ref(),
+            bearer: raw.bearer_token.as_ref(),
+            bearer_file: raw.bearer_token_file.as_ref(),
+            oauth2: raw.oauth2.as_ref(),
+        })?,
+        follow_redirects: raw.follow_redirects.unwrap_or(true),
+        tls: tls(raw.tls_config.as_ref())?,
+        headers: headers(raw.http_headers.as_ref())?,
+        proxy_headers: connect_headers(raw.proxy_connect_header.as_ref(), &proxy)?,
+        proxy,
+    })
+}
+
+/// Reads an `http_config`, as Prometheus' programs have it where they ask others. `follow_redirects` is true where it says
+/// nothing.
+///
+/// # Errors
+/// The first thing that is wrong or not supported. A secret is not repeated.
+pub fn parse_http_config(yaml: &str) -> Result<HttpClient, ConfigError> {
+    let raw: RawHttp = serde_saphyr::from_str(yaml).map_err(|e| {
+        let line = e.location().map_or(0, |l| l.line());
+        // What was found instead may be a secret.
+        let message = e.without_snippet().to_string();
+        let message =
+            if message.contains("unknown field") { message } else { "a key holds what is not of its kind".to_owned() };
+        ConfigError { line, message }
+    })?;
     let _ = raw.enable_http2;
     let proxy = proxy(raw.proxy_url.as_ref(), raw.no_proxy.as_ref(), raw.proxy_from_environment.as_ref())?;
     Ok(HttpClient {

@@ -2,7 +2,7 @@
 
 use tenfold_store::{
     Db,
-    alerts::{self, AlertRow, MuteRow, RuleFileRow},
+    alerts::{self, AlertRow, MuteRow, RoutingRow, RuleFileRow},
     checks,
     incidents::{self, AttemptRow, DeliveryRow, IncidentRow, NamedMember, PageRow},
     oncall::{self, OverrideRow, SwapRow, VersionRow},
@@ -109,9 +109,11 @@ async fn rules_alerts_and_mutes(db: &Db) {
 
 async fn there_is_one_routing(db: &Db) {
     assert_eq!(read(db, alerts::routing).await, None);
-    write(db, |tx| alerts::routing_put(tx, "a", NOW, "ana")).await;
-    write(db, |tx| alerts::routing_put(tx, "b", NOW.plus_ms(1), "raj")).await;
-    assert_eq!(read(db, alerts::routing).await.as_deref(), Some("b"));
+    let row = |yaml: &str, secrets: &str| RoutingRow { yaml: yaml.to_owned(), secrets: secrets.to_owned() };
+    let (first, second) = (row("a", ""), row("b", "[]"));
+    write(db, move |tx| alerts::routing_put(tx, &first, NOW, "ana")).await;
+    write(db, move |tx| alerts::routing_put(tx, &second, NOW.plus_ms(1), "raj")).await;
+    assert_eq!(read(db, alerts::routing).await, Some(row("b", "[]")));
     assert!(write(db, alerts::routing_delete).await);
     assert!(!write(db, alerts::routing_delete).await);
     assert_eq!(read(db, alerts::routing).await, None);

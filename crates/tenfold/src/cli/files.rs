@@ -7,10 +7,13 @@ use serde_json::{Value, json};
 use super::Common;
 use super::client::Client;
 use super::out::{Exit, Failure, Out, list, talk, text};
+use super::templates::with_templates;
 
 /// The most files one apply sends.
 const FILES_MAX: usize = 5_000;
 const FILE_BYTES_MAX: u64 = 262_144;
+/// Where the routing stands, which may name files of templates beside it.
+const ROUTING_DIR: &str = "routing/";
 /// The largest file with one thing in it.
 const DEFINITION_BYTES_MAX: u64 = 1 << 20;
 
@@ -96,6 +99,7 @@ fn file(dir: &Path, path: &Path) -> Result<Value, Failure> {
     }
     let content = std::fs::read_to_string(path).map_err(|e| wrong(&e))?;
     let name = path.strip_prefix(dir).unwrap_or(path).to_str().ok_or_else(|| wrong(&"the name is not UTF-8"))?;
+    let content = if name.starts_with(ROUTING_DIR) { with_templates(path, content)? } else { content };
     Ok(json!({"path": name, "content": content}))
 }
 
@@ -162,6 +166,16 @@ mod unit {
         let files = read(dir.path()).unwrap();
         let names: Vec<_> = files.iter().map(|f| text(f, "path")).collect();
         assert_eq!(names, ["flags/a.yaml", "services/b.yaml"]);
+    }
+
+    #[test]
+    fn the_routing_takes_its_templates_along() {
+        let dir = tempfile::tempdir().unwrap();
+        write(dir.path(), "routing/alertmanager.yaml", "templates: ['*.tmpl']\nroute: {receiver: r}\n").unwrap();
+        write(dir.path(), "routing/our.tmpl", "{{ define \"a\" }}x{{ end }}").unwrap();
+        let files = read(dir.path()).unwrap();
+        assert_eq!(files.len(), 1);
+        assert!(text(&files[0], "content").contains("template_texts"), "{}", files[0]);
     }
 
     #[test]

@@ -56,6 +56,7 @@ mod schedules;
 mod ship;
 mod sources;
 mod switch;
+mod templates;
 mod train;
 
 #[cfg(test)]

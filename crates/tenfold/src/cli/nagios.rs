@@ -55,7 +55,11 @@ pub fn write_drafts(dir: &Path, drafts: &NagiosDrafts) -> Result<usize, Failure>
     let mut files: Vec<(String, Value)> = Vec::new();
     for person in &drafts.people {
         let contact = if person.email.is_empty() { json!({}) } else { json!({"email": person.email}) };
-        files.push((format!("people/{}.yaml", person.login), json!({"name": person.name, "contact": contact})));
+        let mut file = json!({"name": person.name, "contact": contact});
+        if !person.teams.is_empty() {
+            file["teams"] = json!(person.teams);
+        }
+        files.push((format!("people/{}.yaml", person.login), file));
     }
     for (name, policy) in &drafts.policies {
         files.push((format!("policies/{name}.yaml"), json!(policy)));

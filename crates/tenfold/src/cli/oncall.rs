@@ -1,11 +1,12 @@
 //! oncall: schedules over time, swaps, takes, overrides, the digest at a handoff, calendars.
 
 use serde_json::{Value, json};
-use tenfold_app::chat::grammar::{When, parse_part, parse_when};
+use tenfold_app::chat::grammar::{PREVIEW_MS_MAX, When, parse_duration_within, parse_part, parse_when};
 use tenfold_types::{Clock, Fault, Timestamp};
 
 use super::client::{Client, segment};
 use super::out::{Exit, Failure, Out, list, minute, number, text};
+use super::schedules::calendar_lines;
 use super::ship::duration;
 use super::{Common, oncall_import, own_rules};
 use crate::ambient::SystemClock;
@@ -18,12 +19,17 @@ verb_of_words! {
     "  tenfold oncall preview photos-primary --for 14d\n  tenfold oncall swap photos-primary raj --take 7d\n  tenfold oncall accept 3\n  tenfold oncall take photos-primary --for 4h\n  tenfold oncall override photos-primary mei --as add --at 2h --for 8h\n  tenfold oncall override photos-primary --undo 7\n  tenfold oncall versions photos-primary\n  tenfold oncall test ana\n  tenfold oncall import photos-primary holidays.ics --dry-run\n  tenfold oncall import-from opsgenie export --dry-run\n  tenfold oncall digest photos-primary\n  tenfold oncall fairness photos-primary\n  tenfold oncall readiness\n  tenfold oncall rules ana --critical voice,sms:30,mail:60"
 }
 
+/// How far a preview looks.
+fn ahead(text: &str) -> Result<i64, String> {
+    parse_duration_within(text, PREVIEW_MS_MAX).map_err(|fault| format!("{}; {}", fault.message, fault.advice))
+}
+
 #[derive(Debug, clap::Subcommand)]
 enum What {
     /// Who is on call over the days to come, with gaps and overlaps.
     Preview {
         schedule: String,
-        #[arg(long = "for", value_name = "DURATION", default_value = "7d", value_parser = duration)]
+        #[arg(long = "for", value_name = "DURATION", default_value = "7d", value_parser = ahead)]
         for_ms: i64,
     },
     /// What happened in the shift that holds now.
@@ -255,7 +261,9 @@ fn readiness_lines(found: &Value) -> Vec<String> {
     };
     let (steps, ends) = (list(found, "steps").iter().map(step), list(found, "ends").iter().map(end));
     let teams = list(found, "teams").iter().map(team);
-    list(found, "people").iter().map(person).chain(steps).chain(teams).chain(ends).collect()
+    let calendar = |of: &Value| format!("the calendar of {} {}", text(of, "schedule"), text(of, "text"));
+    let calendars = list(found, "calendars").iter().map(calendar);
+    list(found, "people").iter().map(person).chain(steps).chain(teams).chain(ends).chain(calendars).collect()
 }
 
 impl Oncall {
@@ -265,7 +273,7 @@ impl Oncall {
             What::Preview { schedule, for_ms } => {
                 let days = ((for_ms + DAY_MS - 1) / DAY_MS).to_string();
                 let preview = client.get(&of(&schedule, "preview"), &[("days", &days)]).await?;
-                out.answer(&preview, |p| list(p, "spans").iter().map(span_line).collect());
+                out.answer(&preview, |p| list(p, "spans").iter().map(span_line).chain(calendar_lines(p)).collect());
             }
             What::Digest { schedule } => {
                 let digest = client.get(&of(&schedule, "digest"), &[]).await?;

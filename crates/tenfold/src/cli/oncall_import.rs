@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value, json};
 
 use super::client::Client;
+use super::nagios::write_files;
 use super::out::{Exit, Failure, Out, list, minute, text};
 
 /// What the server takes.
@@ -30,6 +31,9 @@ pub struct ImportFrom {
     /// Write the draft of routes to a file, for `tenfold routes put`.
     #[arg(long, value_name = "FILE")]
     routes: Option<PathBuf>,
+    /// Write the drafts of senders of alerts below a folder, for `tenfold apply`.
+    #[arg(long, value_name = "DIR")]
+    sources: Option<PathBuf>,
 }
 
 fn pair(text: &str) -> Result<(String, String), String> {
@@ -138,6 +142,7 @@ fn lines(made: &Value) -> Vec<String> {
         let again = if p["changes"] == true { ", in place of one that is there" } else { "" };
         format!("policy {}: {} steps{again}", text(p, "name"), list(p, "steps").len())
     };
+    let source = |s: &Value| format!("source {}: {}, a draft", text(s, "name"), text(&s["spec"], "kind"));
     let note = |n: &Value| format!("no equal here: {}: {}", text(n, "about"), text(n, "message"));
     let mut out: Vec<String> = list(made, "people").iter().map(person).collect();
     for one in list(made, "schedules") {
@@ -145,6 +150,7 @@ fn lines(made: &Value) -> Vec<String> {
         out.extend(cover(one));
     }
     out.extend(list(made, "policies").iter().map(policy));
+    out.extend(list(made, "sources").iter().map(source));
     out.extend(list(made, "report").iter().map(note));
     out
 }
@@ -161,6 +167,10 @@ impl ImportFrom {
             let draft = serde_json::to_string_pretty(&made["routing"]).unwrap_or_default();
             std::fs::write(file, draft + "\n")
                 .map_err(|e| Failure::failed(format!("{} cannot be written: {e}", file.display())))?;
+        }
+        if let Some(dir) = &self.sources {
+            let file = |s: &Value| (format!("alert-sources/{}.yaml", text(s, "name")), s["spec"].clone());
+            write_files(dir, &list(&made, "sources").iter().map(file).collect::<Vec<_>>())?;
         }
         out.answer(&made, lines);
         Ok(Exit::Done)

@@ -5,6 +5,7 @@ use tenfold_app::alerts::{RoutingAccount, RoutingDrafts, draft_routing};
 
 use super::client::{Client, segment};
 use super::out::{Exit, Failure, Out, list, minute, number, talk, text};
+use super::templates::with_templates;
 use super::{Common, nagios};
 
 /// Alerts of one incident that are explained: each is a question of its own.
@@ -20,7 +21,7 @@ verb_of_words! {
 enum What {
     /// Print the routing that holds, as Alertmanager writes it.
     Show,
-    /// Put a configuration file of Alertmanager; what has no equal here is listed.
+    /// Put a configuration file of Alertmanager, with the files of templates beside it; what has no equal here is listed.
     Put {
         #[arg(value_name = "FILE")]
         file: std::path::PathBuf,
@@ -51,7 +52,7 @@ impl Routes {
                 });
             }
             What::Put { file, dry_run } => {
-                let yaml = read(&file)?;
+                let yaml = with_templates(&file, read(&file)?)?;
                 let view = client.put("/api/routing", &json!({"yaml": yaml, "dry_run": dry_run}), &[]).await?;
                 out.answer(&view, |v| {
                     let note = |n: &Value| format!("no equal here: {}: {}", text(n, "path"), text(n, "message"));
@@ -59,7 +60,7 @@ impl Routes {
                 });
             }
             What::Import { file, drafts: dir } => {
-                let drafts = draft_routing(&read(&file)?)
+                let drafts = draft_routing(&with_templates(&file, read(&file)?)?)
                     .map_err(|fault| Failure::misuse(fault.message.clone()).advice(fault.advice))?;
                 let files = nagios::write_files(&dir, &draft_files(&drafts))?;
                 let note = |n: &Value| format!("{}: {}", text(n, "path"), text(n, "message"));
@@ -129,7 +130,11 @@ fn incident_lines(incident: &Value) -> Vec<String> {
     let mut lines =
         vec![format!("{} incident{number} {verdict}: {}", second(incident, "at"), text(incident, "because"))];
     for step in list(incident, "steps") {
-        let place = format!("{} step {}, round {}", second(step, "at"), step["step"], step["round"]);
+        let held = match second(step, "held_since") {
+            due if due.is_empty() => String::new(),
+            due => format!(" (due at {due}, all its alerts are muted until then)"),
+        };
+        let place = format!("{} step {}, round {}{held}", second(step, "at"), step["step"], step["round"]);
         if list(step, "pages").is_empty() {
             lines.push(format!("{place}: nobody, it is passed over"));
         }

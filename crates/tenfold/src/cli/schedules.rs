@@ -80,6 +80,28 @@ fn line(schedule: &Value) -> String {
     format!("{}  {}{until}", text(schedule, "name"), who(now))
 }
 
+/// How it stands with the calendar that is followed, and what of it puts nobody on call.
+pub(super) fn calendar_lines(of: &Value) -> Vec<String> {
+    let calendar = &of["calendar"];
+    if calendar.is_null() {
+        return Vec::new();
+    }
+    let host = text(calendar, "host");
+    let read = match calendar["read_at"].as_str() {
+        Some(_) => format!("read {} UTC, until {} UTC", minute(calendar, "read_at"), minute(calendar, "until")),
+        None => "not read yet".to_owned(),
+    };
+    let failing = calendar["failing_since"].is_string().then(|| {
+        let (since, why) = (minute(calendar, "failing_since"), text(calendar, "failure"));
+        format!("  calendar CANNOT BE READ since {since} UTC: {why}")
+    });
+    let unnamed = list(calendar, "unnamed").iter().filter_map(Value::as_str);
+    std::iter::once(format!("  calendar at {host}: {read}"))
+        .chain(failing)
+        .chain(unnamed.map(|event| format!("  calendar: an event {event}")))
+        .collect()
+}
+
 fn details(schedule: &Value) -> Vec<String> {
     let layer = |layer: &Value| {
         let people: Vec<&str> = list(layer, "people").iter().filter_map(Value::as_str).collect();
@@ -91,6 +113,7 @@ fn details(schedule: &Value) -> Vec<String> {
     let version = format!("version {}, {}", number(schedule, "version"), text(schedule, "timezone"));
     std::iter::once(format!("{}  {version}", line(schedule)))
         .chain(begins)
+        .chain(calendar_lines(schedule))
         .chain(list(schedule, "layers").iter().map(layer))
         .chain(list(schedule, "next").iter().map(shift))
         .collect()
@@ -115,5 +138,19 @@ mod tests {
         assert_eq!(lines[1], "  days: ana, raj; daily at 09:00");
         assert!(lines[2].ends_with(": ana and raj") && lines[3].ends_with(": nobody"), "{lines:?}");
         assert_eq!(line(&json!({"name": "empty", "on_call": null})), "empty  nobody");
+    }
+
+    #[test]
+    fn a_calendar_that_is_followed_says_how_it_stands() {
+        let at = "2026-11-27T09:00:00.000Z";
+        let calendar = json!({"host": "calendar.example.org", "read_at": at, "until": at, "failing_since": at,
+            "failure": "it answers 500", "unnamed": ["names nobody who has an account: `Bob`"]});
+        let lines = calendar_lines(&json!({"calendar": calendar}));
+        assert!(lines[0].starts_with("  calendar at calendar.example.org: read "), "{lines:?}");
+        assert!(lines[1].ends_with("UTC: it answers 500"), "{lines:?}");
+        assert_eq!(lines[2], "  calendar: an event names nobody who has an account: `Bob`");
+        let new = json!({"calendar": {"host": "calendar.example.org", "read_at": null}});
+        assert_eq!(calendar_lines(&new), ["  calendar at calendar.example.org: not read yet"]);
+        assert!(calendar_lines(&json!({})).is_empty());
     }
 }

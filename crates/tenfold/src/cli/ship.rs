@@ -69,7 +69,8 @@ impl Deploy {
 }
 
 impl Deploy {
-    /// Refused where the deploy would be: a pipeline file that cannot be read, no host, a lock, a train, a deploy that runs.
+    /// Refused where the deploy would be: a pipeline file that cannot be read, no host, a lock of somebody else, a train, a
+    /// deploy that runs.
     async fn rehearse(&self, client: &Client, out: Out) -> Result<Exit, Failure> {
         let mut query = vec![("environment", self.to.as_str())];
         query.extend(self.reference.as_deref().map(|reference| ("ref", reference)));
@@ -85,7 +86,7 @@ impl Deploy {
 
 fn in_the_way(next: &Value) -> bool {
     list(next, "plan").is_empty()
-        || ["locked", "running", "closed", "train"].iter().any(|key| !next[*key].is_null())
+        || ["locked_out", "running", "closed", "train"].iter().any(|key| !next[*key].is_null())
         || !next["stage"]["refused"].is_null()
 }
 
@@ -456,7 +457,7 @@ mod tests {
         let free = json!({"plan": [{"name": "building"}], "locked": null, "stage": {"refused": null}});
         assert!(!in_the_way(&free));
         for (key, what) in [
-            ("locked", json!({"reason": "migrating"})),
+            ("locked_out", json!("locked by raj: migrating")),
             ("train", json!("the train of Ana boards; join it")),
             ("running", json!({"number": 7})),
             ("closed", json!({"why": "the weekend"})),

@@ -45,11 +45,13 @@ pub(crate) use write::BlockWriter;
 const MAGIC_ANY: &[u8] = b"TFBLK";
 const MAGIC_BYTES: usize = 8;
 /// The version that is written.
-const VERSION: u8 = SHARED_HEADS;
+const VERSION: u8 = PACKED_COLUMNS;
 /// The oldest version that is read: each run says all of itself, labels are not compressed, and a place takes four bytes.
 const VERSION_MIN: u8 = 2;
 /// Since this version runs share what they have in common, labels are compressed, and places are differences.
 const SHARED_HEADS: u8 = 3;
+/// Since this version columns may be packed to their bits, which older programs would take for damage.
+const PACKED_COLUMNS: u8 = 4;
 /// The labels of a block at most, uncompressed: more is damage.
 const LABELS_BYTES_MAX: u64 = 4 << 30;
 const GROUP_SERIES: usize = 64;
@@ -86,7 +88,7 @@ pub(crate) struct Block {
     pub path: PathBuf,
     pub meta: BlockMeta,
     pub bytes: u64,
-    /// Blocks this one replaces.
+    /// Blocks this one replaces, and the first that is in it.
     pub sources: Vec<u64>,
     /// Of the format.
     version: u8,
@@ -120,6 +122,11 @@ impl Block {
     }
     pub fn overlaps(&self, start: i64, end: i64) -> bool {
         self.meta.min_t <= end && self.meta.max_t >= start
+    }
+    /// The number of the first block whose samples are in it. Of two samples at one instant the one from the lower came first,
+    /// however often its block was written anew.
+    pub fn rank(&self) -> u64 {
+        self.sources.iter().copied().fold(self.meta.number, u64::min)
     }
     pub fn is_damaged(&self) -> bool {
         self.damaged.load(Ordering::Relaxed)

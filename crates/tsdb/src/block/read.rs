@@ -45,8 +45,8 @@ struct Lane {
     window: Window,
     group: Option<Arc<Group>>,
     times: HashMap<u64, Arc<Times>>,
-    /// The last column of timestamps that stood in a group, by its bytes.
-    inline_times: Option<(Vec<u8>, Arc<Times>)>,
+    /// Columns of timestamps that stood in groups, by their bytes: runs of the same time have the same ones in all groups.
+    inline_times: HashMap<Vec<u8>, Arc<Times>>,
     values: Vec<f64>,
 }
 
@@ -248,12 +248,14 @@ impl Lane {
         rows: usize,
         decode: impl FnOnce(&[u8]) -> Result<Arc<Times>, TsdbError>,
     ) -> Result<Arc<Times>, TsdbError> {
-        let known = self.inline_times.as_ref().filter(|(of, known)| of == bytes && known.all.len() == rows);
-        if let Some((_, known)) = known {
+        if let Some(known) = self.inline_times.get(bytes).filter(|known| known.all.len() == rows) {
             return Ok(known.clone());
         }
         let times = decode(bytes)?;
-        self.inline_times = Some((bytes.to_vec(), times.clone()));
+        if self.inline_times.len() >= TIMES_KEPT {
+            self.inline_times.clear();
+        }
+        self.inline_times.insert(bytes.to_vec(), times.clone());
         Ok(times)
     }
 }

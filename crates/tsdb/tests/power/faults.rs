@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, atomic::Ordering},
 };
 
-use tenfold_tsdb::{Options, Point, SeriesWrite, Tsdb, TsdbError};
+use tenfold_tsdb::{Fs, Options, Point, SeriesWrite, Tsdb, TsdbError};
 use tenfold_types::Matcher;
 
 use crate::mem_fs::{Left, MemFs};
@@ -179,4 +179,96 @@ fn a_block_that_cannot_be_read_does_not_keep_the_log_from_being_shortened() {
     assert_eq!(instants(&db).len(), 640);
     assert_eq!(db.maintain(640 * MINUTE_MS).unwrap().blocks_merged, 4);
     assert_eq!(instants(&db).len(), 640);
+}
+
+/// A sector of a block is gone: the rest of the store does not wait for it.
+#[test]
+fn a_block_that_the_disk_cannot_read_is_set_aside_at_a_start() {
+    let fs = MemFs::default();
+    let db = open(&fs, options());
+    write_minutes(&db, 0..600);
+    assert_eq!(db.maintain(600 * MINUTE_MS).unwrap().blocks_written, 4);
+    drop(db);
+    let gone = fs.list(Path::new("db/blocks")).unwrap().remove(1);
+    *fs.unreadable.lock().unwrap() = Some((gone.clone(), 0..usize::MAX));
+    let (db, report) = Tsdb::open_with(Arc::new(fs.clone()), Path::new("db"), options()).unwrap();
+    assert_eq!((report.quarantined.len(), report.blocks), (1, 3), "{report:?}");
+    assert_eq!(report.quarantined[0].file_name(), gone.file_name());
+    let left: Vec<i64> = (0..600).filter(|m| !(120..240).contains(m)).map(|m| m * MINUTE_MS).collect();
+    assert_eq!(instants(&db), left);
+    write_minutes(&db, 600..610);
+    db.maintain(610 * MINUTE_MS).unwrap();
+    drop(db);
+    assert_eq!(instants(&open(&fs, options())).len(), left.len() + 10);
+}
+
+/// The same in the log: what stands before and behind is read, and the file is kept for whoever can read more of it.
+#[test]
+fn a_sector_of_the_log_that_the_disk_cannot_read_takes_no_more_along() {
+    let fs = MemFs::default();
+    let roomy = || Options { segment_bytes_max: 1 << 20, ..options() };
+    let db = open(&fs, roomy());
+    write_minutes(&db, 0..1500);
+    drop(db);
+    let log = fs.list(Path::new("db/wal")).unwrap().remove(0);
+    *fs.unreadable.lock().unwrap() = Some((log, 8200..8300));
+    let (db, report) = Tsdb::open_with(Arc::new(fs.clone()), Path::new("db"), roomy()).unwrap();
+    assert_eq!(report.quarantined.len(), 1, "{report:?}");
+    let found = instants(&db);
+    assert!((1200..1450).contains(&found.len()), "{} of 1500 are left", found.len());
+    assert!(found.contains(&0) && found.contains(&(1499 * MINUTE_MS)));
+    drop(db);
+    let (db, report) = Tsdb::open_with(Arc::new(fs.clone()), Path::new("db"), roomy()).unwrap();
+    assert!(report.quarantined.is_empty(), "{report:?}");
+    assert_eq!(instants(&db), found);
+    // A disk that gives nothing is not one with a bad sector: nothing is given up.
+    fs.reads_fail.store(true, Ordering::SeqCst);
+    assert!(Tsdb::open_with(Arc::new(fs.clone()), Path::new("db"), roomy()).is_err());
+    fs.reads_fail.store(false, Ordering::SeqCst);
+    assert_eq!(instants(&open(&fs, roomy())), found);
+}
+
+#[test]
+fn a_fenced_store_takes_samples_again_once_all_it_took_is_written_anew() {
+    let fs = MemFs::default();
+    let db = open(&fs, options());
+    assert!(!db.recover().unwrap(), "nothing is wrong");
+    write_minutes(&db, 0..300);
+    db.sync().unwrap();
+    write_minutes(&db, 300..310);
+    fs.flush_fails.store(true, Ordering::SeqCst);
+    assert!(db.sync().is_err());
+    // The disk takes nothing yet.
+    assert!(db.recover().is_err());
+    assert!(matches!(write(&db, 310 * MINUTE_MS), Err(TsdbError::Fenced)));
+    assert!(!db.shorten_log().unwrap());
+    fs.flush_fails.store(false, Ordering::SeqCst);
+    assert!(db.recover().unwrap());
+    // What was acknowledged before the failed flush needs nothing of the old segment.
+    let again = open(&fs.after_power_cut(NOTHING), options());
+    assert_eq!(instants(&again).len(), 310);
+    write_minutes(&db, 310..320);
+    db.sync().unwrap();
+    let again = open(&fs.after_power_cut(NOTHING), options());
+    assert_eq!(instants(&again), (0..320).map(|minute| minute * MINUTE_MS).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_block_whose_name_was_not_flushed_is_no_longer_there_when_samples_are_taken_again() {
+    let fs = MemFs::default();
+    let db = open(&fs, options());
+    write_minutes(&db, 0..400);
+    fs.names_fail.store(true, Ordering::SeqCst);
+    assert!(db.maintain(400 * MINUTE_MS).is_err());
+    assert!(db.recover().is_err());
+    fs.names_fail.store(false, Ordering::SeqCst);
+    assert!(db.recover().unwrap());
+    assert_eq!(fs.list(Path::new("db/blocks")).unwrap().len(), db.stats().blocks);
+    write_minutes(&db, 400..410);
+    db.maintain(410 * MINUTE_MS).unwrap();
+    db.sync().unwrap();
+    let again = open(&fs.after_power_cut(NOTHING), options());
+    for db in [&db, &again] {
+        assert_eq!(instants(db), (0..410).map(|minute| minute * MINUTE_MS).collect::<Vec<_>>());
+    }
 }

@@ -7,6 +7,7 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 
+mod additions;
 mod faults;
 mod mem_fs;
 mod promises;
@@ -37,6 +38,7 @@ fn open(fs: &MemFs) -> Tsdb {
         out_of_order_ms: 90 * 60_000,
         segment_bytes_max: 3000,
         replay_bytes_max: 30_000,
+        replay_samples_max: 60,
         ..Options::default()
     };
     Tsdb::open_with(Arc::new(fs.clone()), Path::new("db"), options).unwrap().0
@@ -47,6 +49,8 @@ enum Work {
     Sync,
     Maintain,
     Checkpoint,
+    /// Writes down what came since the checkpoint, when that is much.
+    Shorten,
     /// Rewrites what deletions concern.
     Clean,
 }
@@ -57,6 +61,7 @@ impl Work {
             Self::Sync => db.sync(),
             Self::Maintain => db.maintain(now_ms).map(drop),
             Self::Checkpoint => db.checkpoint(),
+            Self::Shorten => db.shorten_log().map(drop),
             Self::Clean => db.clean_tombstones().map(drop),
         }
     }
@@ -87,6 +92,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         4 => Just(Work::Sync),
         6 => Just(Work::Maintain),
         1 => Just(Work::Checkpoint),
+        4 => Just(Work::Shorten),
         1 => Just(Work::Clean),
     ];
     let left = (0usize..=1000, prop_oneof![Just(0), any::<u64>()]).prop_map(|(permille, torn)| Left { permille, torn });
@@ -286,6 +292,41 @@ fn a_power_cut_at_every_operation_of_a_maintenance() {
             machine.step(&Step::Append);
         }
         machine.step(&Step::Work(Work::Maintain));
+    }
+}
+
+/// The same of what is written beside a checkpoint, and of the checkpoint that takes its place.
+#[test]
+fn a_power_cut_at_every_operation_of_an_addition() {
+    for operations in 0.. {
+        let mut machine = Machine::new(false);
+        for _ in 0..3 * 36 {
+            machine.step(&Step::Append);
+        }
+        machine.step(&Step::Work(Work::Checkpoint));
+        for _ in 0..30 {
+            machine.step(&Step::Append);
+            machine.step(&Step::Late(2, 1));
+            machine.step(&Step::Late(0, 2));
+        }
+        machine.step(&Step::Delete(1, 50, 3));
+        machine.step(&Step::Work(Work::Sync));
+        machine.step(&Step::PowerCutWithin(operations, Left { permille: 500, torn: 0 }));
+        machine.step(&Step::Work(Work::Shorten));
+        for _ in 0..30 {
+            machine.step(&Step::Append);
+        }
+        machine.step(&Step::Work(Work::Shorten));
+        if machine.fs.cut_is_due() {
+            assert!(operations > 40, "only {operations} operations");
+            return;
+        }
+        machine.step(&Step::PowerCut(Left { permille: 0, torn: 0 }));
+        for _ in 0..60 {
+            machine.step(&Step::Append);
+        }
+        machine.step(&Step::Work(Work::Maintain));
+        machine.step(&Step::Kill);
     }
 }
 

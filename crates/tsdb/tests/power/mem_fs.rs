@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     io,
+    ops::Range,
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, MutexGuard,
@@ -48,6 +49,8 @@ pub struct MemFs {
     pub names_fail: Arc<AtomicBool>,
     /// Nothing can be read.
     pub reads_fail: Arc<AtomicBool>,
+    /// These bytes of a file cannot be read.
+    pub unreadable: Arc<Mutex<Option<(PathBuf, Range<usize>)>>>,
     /// Flushing says that it is done and does nothing.
     pub lies: Arc<AtomicBool>,
     /// Held by each operation, so that a power cut falls between two.
@@ -55,6 +58,7 @@ pub struct MemFs {
 }
 
 struct MemFile {
+    path: PathBuf,
     content: Arc<Mutex<Content>>,
     fs: MemFs,
 }
@@ -124,12 +128,15 @@ impl FsFile for MemFile {
         Ok(())
     }
     fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
-        if self.fs.reads_fail.load(Ordering::SeqCst) {
+        let (from, to) = (offset as usize, offset as usize + buffer.len());
+        let unreadable = self.fs.unreadable.lock().unwrap();
+        let unreadable =
+            unreadable.as_ref().is_some_and(|(path, part)| *path == self.path && part.start < to && part.end > from);
+        if unreadable || self.fs.reads_fail.load(Ordering::SeqCst) {
             return Err(io::Error::other("a sector cannot be read"));
         }
         let c = self.content.lock().unwrap();
-        let from = offset as usize;
-        let bytes = c.bytes.get(from..from + buffer.len()).ok_or(io::ErrorKind::UnexpectedEof)?;
+        let bytes = c.bytes.get(from..to).ok_or(io::ErrorKind::UnexpectedEof)?;
         buffer.copy_from_slice(bytes);
         Ok(())
     }
@@ -175,7 +182,7 @@ impl Fs for MemFs {
     }
     fn open(&self, path: &Path) -> io::Result<Arc<dyn FsFile>> {
         let content = self.names.lock().unwrap().get(path).cloned().ok_or(io::ErrorKind::NotFound)?;
-        Ok(Arc::new(MemFile { content, fs: self.clone() }))
+        Ok(Arc::new(MemFile { path: path.into(), content, fs: self.clone() }))
     }
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         let _operation = self.operation();

@@ -13,6 +13,7 @@ import { ExemplarDetail } from "../ExemplarTip";
 import { ExemplarTable } from "../ExemplarTable";
 import { heatMost, heatPlace, heatRows, type HeatRow } from "../heat";
 import { heatOptions, type Ink } from "../options";
+import { PanelLinks } from "../PanelLinks";
 import { savePng } from "../png";
 import type { Range } from "../range";
 import { marksWords } from "../summary";
@@ -119,7 +120,7 @@ export function HeatmapPanel({ panel, range, markers, sync, height = 150, onZoom
   const words = rows.length === 0 ? `${title}, ${range.text}: no data.` : `${title}, ${range.text}. A histogram of ${rows.length} rows from ${boundText(rows[0]!.lower, unit)} to ${boundText(rows.at(-1)!.upper, unit)}; its table has the numbers.${marksWords(markers)}`;
   return (
     <ChartFrame
-      title={title} description={panel.description} words={words} busy={loading}
+      title={title} description={panel.description} words={words} busy={loading} tools={<PanelLinks panel={panel} />}
       now={<span className="now" ref={head} />}
       onPng={!asTable && rows.length > 0 ? (figure) => savePng(figure, title, range.text) : undefined}
       csv={asTable ? () => heatCsv(times, rows) : undefined}

@@ -1,16 +1,20 @@
-/** Panels that show how it stands: one large value, a table, or bars. */
+/** Panels that show how it stands: one large value, or bars. */
 import type { ReactElement, ReactNode } from "react";
 import type { Panel } from "../../api/types";
 import { absolute } from "../../lib/time";
 import { format } from "../../lib/units";
 import { Status } from "../../ui/basics";
 import { Loaded } from "../../ui/Section";
+import { Sparkline } from "../../ui/Sparkline";
 import { ChartFrame } from "../ChartFrame";
 import { toCsv } from "../csv";
 import { reached, thresholdText } from "../look";
+import { PanelLinks } from "../PanelLinks";
 import { saveFigures, type Figure } from "../png";
 import type { Range } from "../range";
-import { ROWS_MAX, useNewest, type Newest } from "./useNewest";
+import { spreadOf } from "../summary";
+import { told, wordOf } from "../words";
+import { asksRange, useNewest, useReduced, type Newest } from "./useNewest";
 
 const BARS_MAX = 20;
 
@@ -19,25 +23,34 @@ interface RowsProps {
   range: Range;
   /** As a picture; a table is text, and is kept as a file of its numbers alone. */
   drawn?: (rows: Newest[], unit: string) => Figure[];
+  /** The numbers as a file, where they are not one of each series. */
+  csv?: ((rows: Newest[]) => string) | undefined;
   children: (rows: Newest[]) => ReactNode;
 }
 
-function Rows({ panel, range, drawn, children }: RowsProps): ReactElement {
-  const newest = useNewest(panel.queries, range);
-  const rows = newest.data ?? [];
+const plainCsv = (rows: Newest[]): string => toCsv([["series", "value"], ...rows.map(({ label, value }) => [label, value])]);
+
+function Framed({ panel, range, drawn, csv = plainCsv, query, children }: RowsProps & { query: ReturnType<typeof useNewest> }): ReactElement {
+  const rows = query.data ?? [];
   const { title } = panel;
   return (
     <ChartFrame
-      as="section" title={title} description={panel.description}
-      csv={rows.length > 0 ? () => toCsv([["series", "value"], ...rows.map(({ label, value }) => [label, value])]) : undefined}
+      as="section" title={title} description={panel.description} tools={<PanelLinks panel={panel} />}
+      csv={rows.length > 0 ? () => csv(rows) : undefined}
       onPng={drawn && rows.length > 0 ? () => saveFigures(drawn(rows, panel.unit ?? "short"), title, range.name ? absolute(Date.now()) : absolute(range.toMs)) : undefined}
     >
-      <Loaded query={newest}>{(found) => (found.length === 0 ? <p className="muted">No data.</p> : children(found))}</Loaded>
+      <Loaded query={query}>{(found) => (found.length === 0 ? <p className="muted">No data.</p> : children(found))}</Loaded>
     </ChartFrame>
   );
 }
 
-const figures = (rows: Newest[], unit: string): Figure[] => rows.slice(0, BARS_MAX).map(({ label, value }) => ({ label, text: format(value, unit) }));
+const OfNewest = (props: RowsProps): ReactElement => <Framed {...props} query={useNewest(props.panel.queries, props.range)} />;
+const OfRange = (props: RowsProps): ReactElement => <Framed {...props} query={useReduced(props.panel, props.range)} />;
+
+/** A panel of one value for each series; a range is asked for where it needs one. */
+export const Rows = (props: RowsProps): ReactElement => (asksRange(props.panel) ? <OfRange {...props} /> : <OfNewest {...props} />);
+
+const figures = ({ words }: Panel) => (rows: Newest[], unit: string): Figure[] => rows.slice(0, BARS_MAX).map(({ label, value }) => ({ label, text: told(value, unit, words) }));
 
 /** The largest first, and how long a bar is that has no bound of its own. */
 function topped(rows: Newest[]): { label: string; value: number; share: number }[] {
@@ -53,21 +66,30 @@ function worst(value: number | null, { unit = "short", thresholds }: Panel): str
 }
 
 /** A value, in the look of the worst threshold that it reaches. */
-function Judged({ value, panel }: { value: number | null; panel: Panel }): ReactElement {
-  const text = format(value, panel.unit ?? "short");
+export function Judged({ value, panel, unit = panel.unit ?? "short" }: { value: number | null; panel: Panel; unit?: string }): ReactElement {
+  const word = wordOf(value, panel.words);
+  const text = word?.text ?? format(value, unit);
+  if (word?.level) return <Status look={word.level}>{text}<span className="sr-only"> ({word.level})</span></Status>;
   const found = reached(value, panel.thresholds);
   if (!found) return <>{text}</>;
-  return <span title={thresholdText(found, panel.unit ?? "short")}><Status look={found.level}>{text}<span className="sr-only"> ({found.level})</span></Status></span>;
+  return <span title={thresholdText(found, unit)}><Status look={found.level}>{text}<span className="sr-only"> ({found.level})</span></Status></span>;
+}
+
+/** What a line below a value was, in words. */
+function lineWords(line: (number | null)[], unit: string, rangeText: string): string {
+  const spread = spreadOf(line);
+  return spread ? `${rangeText}: lowest ${format(spread.low, unit)}, highest ${format(spread.high, unit)}` : `${rangeText}: no data`;
 }
 
 export function StatPanel({ panel, range }: { panel: Panel; range: Range }): ReactElement {
   return (
-    <Rows panel={panel} range={range} drawn={figures}>
+    <Rows panel={panel} range={range} drawn={figures(panel)}>
       {(rows) => (
         <ul className="stats">
-          {rows.slice(0, BARS_MAX).map(({ label, value }, index) => (
+          {rows.slice(0, BARS_MAX).map(({ label, value, line }, index) => (
             <li key={`${label} ${index}`}>
-              <span className="stat-value"><Judged value={value} panel={panel} /></span>
+              <span className="stat-value"><Judged value={value} panel={panel} unit={panel.reduce === "count" ? "short" : undefined} /></span>
+              {panel.sparkline && line && <Sparkline values={line} label={lineWords(line, panel.unit ?? "short", range.text)} />}
               {worst(value, panel) && <span className="small">{worst(value, panel)}</span>}
               {(rows.length > 1 || panel.queries[0]?.legend) && <span className="muted small">{label}</span>}
             </li>
@@ -78,29 +100,9 @@ export function StatPanel({ panel, range }: { panel: Panel; range: Range }): Rea
   );
 }
 
-export function TablePanel({ panel, range }: { panel: Panel; range: Range }): ReactElement {
-  return (
-    <Rows panel={panel} range={range}>
-      {(rows) => (
-        <div className="chart-table" tabIndex={0} role="region" aria-label={`${panel.title} as a table`}>
-          <table>
-            <thead><tr><th scope="col">Series</th><th scope="col" className="number">Value</th></tr></thead>
-            <tbody>
-              {rows.slice(0, ROWS_MAX).map(({ label, value }, index) => (
-                <tr key={`${label} ${index}`}><td className="wrap-any">{label}</td><td className="number nowrap"><Judged value={value} panel={panel} /></td></tr>
-              ))}
-            </tbody>
-          </table>
-          {rows.length > ROWS_MAX && <p className="muted small">and {rows.length - ROWS_MAX} more</p>}
-        </div>
-      )}
-    </Rows>
-  );
-}
-
 export function TopPanel({ panel, range }: { panel: Panel; range: Range }): ReactElement {
   return (
-    <Rows panel={panel} range={range} drawn={(rows, unit) => topped(rows).slice(0, BARS_MAX).map(({ label, value, share }) => ({ label, text: format(value, unit), share }))}>
+    <Rows panel={panel} range={range} drawn={(rows, unit) => topped(rows).slice(0, BARS_MAX).map(({ label, value, share }) => ({ label, text: told(value, unit, panel.words), share }))}>
       {(rows) => {
         const sorted = topped(rows);
         return (

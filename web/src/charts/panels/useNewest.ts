@@ -1,14 +1,22 @@
-/** The newest value of every series of a panel's queries. */
+/** The one value of every series of a panel's queries: the newest, or what is made of those of the range. */
 import { useMemo } from "react";
-import { legend, queryInstant, severalMetrics, span, type Series } from "../../api/promql";
-import type { PanelQuery } from "../../api/types";
+import { legend, queryInstant, severalMetrics, span, type RangeResult, type Series } from "../../api/promql";
+import type { Panel, PanelQuery } from "../../api/types";
 import { amend, useQuery } from "../../api/useQuery";
+import { bridged, zeroed } from "../look";
 import type { Range } from "../range";
+import { reduced } from "../reduce";
+import { isDrawn, useRanges } from "../useLines";
 import { pace, useIsLive, useLive } from "../useLive";
 
 export interface Newest {
   label: string;
   value: number | null;
+  labels: Series["labels"];
+  /** Which of the panel's queries it answers. */
+  query: number;
+  /** Over the range, where that was asked. */
+  line?: (number | null)[];
 }
 
 type Sample = Pick<Series, "labels"> & { value: number | null };
@@ -43,10 +51,33 @@ export function useNewest(queries: PanelQuery[], range: Range): ReturnType<typeo
   const rows = useMemo(
     () => {
       const named = severalMetrics((data ?? []).flat().map(({ labels }) => labels));
-      return data?.flatMap((samples, index) => samples.map(({ labels, value }) => ({ label: legend(queries[index]?.legend, labels, named), value })));
+      return data?.flatMap((samples, index) => samples.map(({ labels, value }): Newest => ({ label: legend(queries[index]?.legend, labels, named), value, labels, query: index })));
     },
     // The queries are named by the key.
     [data, key, names],
   );
   return { ...state, reload, data: rows };
+}
+
+/** Whether the newest values alone are not enough. */
+export const asksRange = ({ reduce = "last", sparkline }: Panel): boolean => reduce !== "last" || Boolean(sparkline);
+
+/** What a panel tells of the answers for its range. */
+export function reducedRows(results: RangeResult[], panel: Panel, moving: boolean): Newest[] {
+  const named = severalMetrics(results.flatMap(({ series }) => series.map(({ labels }) => labels)));
+  return results.flatMap(({ times, series }, query) => {
+    const drawn = series.filter(isDrawn).map(({ labels, values }) => ({ labels, label: legend(panel.queries[query]?.legend, labels, named), values }));
+    const told = panel.nulls === "zero" ? zeroed(drawn, moving) : drawn;
+    const lines = bridged(times, told, panel);
+    return drawn.map(({ labels, label }, at): Newest => ({
+      label, labels, query, value: reduced(told[at]?.values ?? [], panel.reduce), line: lines[at]?.values ?? [],
+    }));
+  });
+}
+
+export function useReduced(panel: Panel, range: Range): ReturnType<typeof useQuery<Newest[]>> {
+  const { data, ...state } = useRanges("lines", panel.queries, range);
+  const moving = range.name !== null;
+  const rows = useMemo(() => data && reducedRows(data, panel, moving), [data, panel, moving]);
+  return { ...state, data: rows };
 }

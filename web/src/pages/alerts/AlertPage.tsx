@@ -27,6 +27,7 @@ import { Decisions } from "./Decisions";
 import { linksOf } from "./links";
 import { showMatchers } from "./matchers";
 import { MuteDialog } from "./MuteDialog";
+import { Before, Paging } from "./Response";
 import { WhyNot } from "./WhyNot";
 
 /** The alert's own series, and the threshold. */
@@ -78,6 +79,14 @@ function History({ alert }: { alert: Alert }): ReactElement {
   );
 }
 
+/** Its own labels: just this alert. Whoever wants more takes some out. */
+const ownMatchers = ({ labels }: Alert): string => showMatchers(Object.entries(labels).map(([name, value]) => ({ name, op: "=", value: String(value) })));
+
+/** What to do, first of all. */
+function Runbook({ url }: { url: string }): ReactElement | null {
+  return /^https?:\/\//.test(url) ? <a className="button" href={url} rel="noreferrer noopener">Runbook</a> : null;
+}
+
 function Body({ alert }: { alert: Alert }): ReactElement {
   const links = linksOf(alert);
   return (
@@ -109,17 +118,16 @@ function Body({ alert }: { alert: Alert }): ReactElement {
               {alert.expr && <><dt>Rule</dt><dd><Link className="mono wrap-any" to={`/graphs/explore?expr=${encodeURIComponent(alert.expr)}`}>{alert.expr}</Link></dd></>}
             </dl>
           </Section>
+          {alert.incident && alert.state !== "resolved" ? <Paging number={alert.incident} /> : null}
+          <Before alert={alert} />
           <Decisions alert={alert} />
-          {alert.state !== "resolved" && <WhyNot alert={alert} />}
+          {alert.state !== "resolved" && <WhyNot labels={ownMatchers(alert)} />}
           <History alert={alert} />
         </div>
       </div>
     </>
   );
 }
-
-/** Its own labels: just this alert. Whoever wants more takes some out. */
-const ownMatchers = ({ labels }: Alert): string => showMatchers(Object.entries(labels).map(([name, value]) => ({ name, op: "=", value: String(value) })));
 
 export default function AlertPage({ params }: PageProps): ReactElement {
   const fingerprint = params.fingerprint ?? "";
@@ -128,7 +136,7 @@ export default function AlertPage({ params }: PageProps): ReactElement {
   const [look, word] = alert ? alertLook(alert) : (["unknown", ""] as const);
   const [muting, setMuting] = useState(false);
   return (
-    <PageFrame title={alert?.summary || alert?.rule || "Alert"} sub={alert && <Status look={look}>{word}</Status>} actions={alert && <>{alert.incident && alert.state !== "resolved" ? <Acknowledge alert={alert} incident={alert.incident} /> : null}<button type="button" className="button" onClick={() => setMuting(true)}>Mute…</button></>}>
+    <PageFrame title={alert?.summary || alert?.rule || "Alert"} sub={alert && <Status look={look}>{word}</Status>} actions={alert && <>{alert.runbook_url && <Runbook url={alert.runbook_url} />}{alert.incident && alert.state !== "resolved" ? <Acknowledge alert={alert} incident={alert.incident} /> : null}<button type="button" className="button" onClick={() => setMuting(true)}>Mute…</button><Link className="button" to={`/alerts/simulate?labels=${encodeURIComponent(ownMatchers(alert))}`}>What if…</Link></>}>
       {alert && muting && <MuteDialog matchers={ownMatchers(alert)} onClose={() => setMuting(false)} />}
       {!alert && query.error?.status === 404 ? (
         <Empty title="This alert is not known any more."><Link className="inline-link" to="/alerts">All alerts</Link></Empty>

@@ -13,7 +13,7 @@ const VERDICT: Record<string, [Look, string]> = {
   pass: ["quiet", "Goes on"], suppress: ["unknown", "Kept quiet"], wait: ["busy", "Later"], send: ["ok", "Told"], nothing: ["quiet", "Nothing new"],
 };
 
-function Rows({ decisions }: { decisions: Decision[] }): ReactElement {
+export function Rows({ decisions }: { decisions: Decision[] }): ReactElement {
   return (
     <ol className="stack tight">
       {decisions.map((decision, i) => {

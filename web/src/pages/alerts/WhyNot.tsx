@@ -1,6 +1,6 @@
 import { useState, type FormEvent, type ReactElement } from "react";
 import { alerts, people } from "../../api/endpoints";
-import type { Alert, WhyNot as Answer } from "../../api/types";
+import type { WhyNot as Answer } from "../../api/types";
 import { useQuery } from "../../api/useQuery";
 import { useAction } from "../../lib/useAction";
 import { useSession } from "../../shell/session";
@@ -10,13 +10,12 @@ import { Section } from "../../ui/Section";
 import { channelOf } from "../settings/reach";
 
 /** Whether an alert with these labels would page one person, and if not, why not. */
-export function WhyNot({ alert }: { alert: Alert }): ReactElement {
+export function WhyNot({ labels }: { labels: string }): ReactElement {
   const { person } = useSession();
   const [login, setLogin] = useState(person.login);
   const [answer, setAnswer] = useState<Answer | null>(null);
   const everybody = useQuery("people", () => people.list());
   const { busy, run } = useAction();
-  const labels = Object.fromEntries(Object.entries(alert.labels).map(([name, value]) => [name, String(value)]));
   const ask = async (event: FormEvent): Promise<void> => {
     event.preventDefault();
     setAnswer((await run(() => alerts.whyNot(labels, login))) ?? null);

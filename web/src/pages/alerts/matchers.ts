@@ -15,4 +15,4 @@ export function parseMatchers(text: string): Matcher[] | null {
   return found;
 }
 
-export const showMatchers = (matchers: Matcher[]): string => matchers.map(({ name, op, value }) => `${name}${op}"${value}"`).join(", ");
+export const showMatchers = (matchers: Matcher[]): string => matchers.map(({ name, op, value }) => `${name}${op}"${value.replace(/["\\]/g, "\\$&")}"`).join(", ");

@@ -5,6 +5,7 @@ import { useQuery } from "../../api/useQuery";
 import { PanelChart } from "../../charts/PanelChart";
 import { useMovingRange, type Range } from "../../charts/range";
 import { useMarkers } from "../../charts/useMarkers";
+import { filled, overview } from "../../charts/variables";
 import { MINUTE_MS } from "../../lib/time";
 import { Section } from "../../ui/Section";
 
@@ -27,11 +28,12 @@ export function DeployGraphs({ deploy }: { deploy: Deploy }): ReactElement | nul
   );
   const markers = useMarkers(range, deploy.service);
   const dashboard = dashboards.data?.items.find(({ service }) => service === deploy.service) ?? null;
-  if (!dashboard || dashboard.panels.length === 0) return null;
+  const panels = dashboard?.panels.filter(({ kind }) => kind !== "text") ?? [];
+  if (!dashboard || panels.length === 0) return null;
   return (
     <Section title="Graphs around it" end={<span className="muted">{range.text}</span>}>
       <div className="grid-2">
-        {dashboard.panels.slice(0, PANELS_MAX).map((panel) => <PanelChart key={panel.title} panel={panel} range={range} markers={markers} sync="deploy" />)}
+        {panels.slice(0, PANELS_MAX).map((panel, at) => <PanelChart key={`${panel.title} ${at}`} panel={filled(panel, overview(dashboard.variables), range)} range={range} markers={markers} sync="deploy" />)}
       </div>
     </Section>
   );

@@ -1,6 +1,6 @@
 /** Why the button of a service's card does nothing. The server has the last word. */
 import type { NextDeploy } from "../../api/types";
-import { keepsOut, lockWord } from "./locks";
+import { lockWord } from "./locks";
 
 export interface WhyNot {
   why: string;
@@ -8,10 +8,10 @@ export interface WhyNot {
   passable: boolean;
 }
 
-export function whyNot(next: NextDeploy | undefined, login: string): WhyNot | null {
+export function whyNot(next: NextDeploy | undefined): WhyNot | null {
   const no = (why: string, passable = false): WhyNot => ({ why, passable });
   if (!next) return no("Asking what would ship…");
-  if (next.locked && keepsOut(next.locked, login, next.next?.sha)) return no(`${lockWord(next.locked)} by ${next.locked.owner_name}: ${next.locked.reason}`, true);
+  if (next.locked && next.locked_out) return no(`${lockWord(next.locked)} by ${next.locked.owner_name}: ${next.locked.reason}`, true);
   if (next.closed) return no(`Closed: ${next.closed.why}`, true);
   if (next.stage?.refused) return no(next.stage.refused, true);
   if (next.running) return no(`Deploy ${next.running.number} is under way.`);

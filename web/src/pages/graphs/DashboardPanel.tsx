@@ -2,6 +2,7 @@ import type { ReactElement } from "react";
 import type { Marker, Panel, Variable } from "../../api/types";
 import { PanelChart } from "../../charts/PanelChart";
 import type { Range } from "../../charts/range";
+import { useOnScreen } from "../../lib/useOnScreen";
 import { eachOf, filled, useOptions, type Values } from "../../charts/variables";
 
 /** More panels than this are no page any more. */
@@ -13,12 +14,15 @@ interface Props {
   values: Values;
   range: Range;
   markers: Marker[];
+  /** It is drawn when somebody sees it. */
+  later: boolean;
 }
 
-function One({ panel, values, range, markers }: Omit<Props, "variables">): ReactElement {
+function One({ panel, values, range, markers, later }: Omit<Props, "variables">): ReactElement {
+  const [box, seen] = useOnScreen();
   return (
-    <div className={`wide-${panel.width ?? 1}`}>
-      <PanelChart panel={filled(panel, values, range)} range={range} markers={markers} sync="graphs" zoom />
+    <div className={`wide-${panel.width ?? 1}${later ? " later" : ""}`} ref={later ? box : undefined}>
+      {(seen || !later) && <PanelChart panel={filled(panel, values, range)} range={range} markers={markers} sync="graphs" zoom />}
     </div>
   );
 }
@@ -28,14 +32,14 @@ export function titled(panel: Panel, name: string): Panel {
   return new RegExp(`\\$(?:${name}\\b|\\{${name}\\})`).test(panel.title) ? panel : { ...panel, title: `${panel.title}: $\{${name}}` };
 }
 
-function Repeated({ variable, panel, values, range, markers }: Omit<Props, "variables"> & { variable: Variable }): ReactElement | null {
+function Repeated({ variable, panel, values, range, ...rest }: Omit<Props, "variables"> & { variable: Variable }): ReactElement | null {
   const { options, loading } = useOptions(variable, values, range);
   const each = eachOf(values[variable.name], options);
   const one = titled(panel, variable.name);
-  if (each.length === 0) return loading ? null : <One panel={panel} values={values} range={range} markers={markers} />;
+  if (each.length === 0) return loading ? null : <One panel={panel} values={values} range={range} {...rest} />;
   return (
     <>
-      {each.slice(0, REPEATED_MAX).map((value) => <One key={value} panel={one} values={{ ...values, [variable.name]: value }} range={range} markers={markers} />)}
+      {each.slice(0, REPEATED_MAX).map((value) => <One key={value} panel={one} values={{ ...values, [variable.name]: value }} range={range} {...rest} />)}
       {each.length > REPEATED_MAX && <p className="muted">{panel.title}: {each.length - REPEATED_MAX} more values of {variable.name}, choose fewer to see them.</p>}
     </>
   );

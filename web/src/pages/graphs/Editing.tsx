@@ -1,17 +1,20 @@
 import { useEffect, useRef, useState, type KeyboardEvent, type ReactElement } from "react";
 import { graphs } from "../../api/endpoints";
 import type { Dashboard, Panel } from "../../api/types";
-import type { Range } from "../../charts/range";
+import { RANGES, type Range } from "../../charts/range";
 import { PanelChart } from "../../charts/PanelChart";
 import { useMarkers } from "../../charts/useMarkers";
 import { filled, type Values } from "../../charts/variables";
+import { absolute } from "../../lib/time";
 import { useAction } from "../../lib/useAction";
 import { navigate } from "../../router/router";
 import { ActionButton } from "../../ui/Action";
 import { Field } from "../../ui/Field";
 import { Clash } from "./Clash";
+import { LinkForm, MarkForm } from "./MarkForm";
 import { moved } from "./order";
 import { NEW_PANEL, PanelForm } from "./PanelForm";
+import { stillFolded } from "./rows";
 import { VariableForm } from "./VariableForm";
 
 interface Props {
@@ -27,6 +30,14 @@ interface Props {
 }
 
 const WIDTH_MAX = 3;
+/** Among the ranges that move, the one that does not. */
+const FIXED = "fixed";
+
+/** A range by its name, what is shown now, or nothing of its own. */
+function openedWith(chosen: string, { fromMs, toMs }: Range): Pick<Dashboard, "range" | "from" | "to"> {
+  if (chosen === FIXED) return { range: null, from: new Date(fromMs).toISOString(), to: new Date(toMs).toISOString() };
+  return { range: chosen || null, from: null, to: null };
+}
 
 /** What a key does to a panel: its place moves, or with Shift its width. */
 const STEPS: Record<string, -1 | 1> = { ArrowLeft: -1, ArrowUp: -1, ArrowRight: 1, ArrowDown: 1 };
@@ -39,6 +50,8 @@ export function Editing({ dashboard, gone = false, fresh, range, values, onDone 
   const action = useAction("dashboard.");
   const markers = useMarkers(range, draft.service);
   const panels = draft.panels;
+  const opens = draft.from ? FIXED : (draft.range ?? "");
+  const rows = [...new Set(panels.flatMap(({ row }) => (row ? [row] : [])))];
   const put = (next: Panel[]): void => setDraft({ ...draft, panels: next });
   const grid = useRef<HTMLDivElement>(null);
   const [dragged, setDragged] = useState<number | null>(null);
@@ -73,7 +86,8 @@ export function Editing({ dashboard, gone = false, fresh, range, values, onDone 
   const clash = !fresh && (gone || theirs?.version !== base.version);
   /** Over the version that is given; as a new one where there is none. */
   const save = async (version: number | undefined): Promise<void> => {
-    const { generated: _made, note: _looked, version: _version, saved_by: _by, saved_at: _at, ...body } = draft;
+    const { generated: _made, note: _looked, version: _version, saved_by: _by, saved_at: _at, ...written } = draft;
+    const body = { ...written, ...(written.folded ? { folded: stillFolded(written.folded, panels) } : {}) };
     const saved = await action.run(() => (version === undefined ? graphs.create(body) : graphs.put(body, version)), ({ name }) => `The dashboard ${name} is saved.`);
     if (!saved) return;
     onDone();
@@ -98,12 +112,30 @@ export function Editing({ dashboard, gone = false, fresh, range, values, onDone 
       <div className="form-row">
         {fresh && <Field label="Name"><input value={draft.name} onChange={(event) => setDraft({ ...draft, name: event.target.value })} /></Field>}
         <Field label="Title"><input value={draft.title} onChange={(event) => setDraft({ ...draft, title: event.target.value })} /></Field>
+        <Field label="Opens with">
+          <select value={opens} onChange={(event) => setDraft({ ...draft, ...openedWith(event.target.value, range) })}>
+            <option value="">as pages do</option>
+            {(draft.from || range.name === null) && <option value={FIXED}>{draft.from && draft.to ? `${absolute(draft.from)} to ${absolute(draft.to)}` : `what is shown now: ${range.text}`}</option>}
+            {RANGES.map(({ name, text }) => <option key={name} value={name}>the last {text}</option>)}
+          </select>
+        </Field>
         <button type="button" className="button" onClick={() => setOpen(panels.length)}>Add a panel</button>
         <ActionButton look="primary" busy={action.busy} why={why} onClick={() => void save(base.version ?? undefined)}>Save</ActionButton>
         <button type="button" className="button" onClick={onDone}>Discard</button>
         {!fresh && !base.generated && <ActionButton look="danger" busy={action.busy} why={clash && !action.busy ? "Somebody saved or deleted it meanwhile." : null} tight onClick={() => void remove()}>Delete the dashboard</ActionButton>}
       </div>
       <VariableForm variables={draft.variables ?? []} onChange={(variables) => setDraft({ ...draft, variables })} />
+      <MarkForm marks={draft.marks ?? []} onChange={(marks) => setDraft({ ...draft, marks })} />
+      <LinkForm of="the dashboard" links={draft.links ?? []} onChange={(links) => setDraft({ ...draft, links })} />
+      {rows.length > 0 && (
+        <div className="form-row">
+          {rows.map((row) => (
+            <label key={row} className="inline">
+              <input type="checkbox" checked={draft.folded?.includes(row) ?? false} onChange={(event) => setDraft({ ...draft, folded: [...(draft.folded ?? []).filter((one) => one !== row), ...(event.target.checked ? [row] : [])] })} /> {row} is folded at first
+            </label>
+          ))}
+        </div>
+      )}
       {panels.length > 1 && <p className="muted small">Drag a panel by its handle ⠿, or move it with the arrow keys; Shift and an arrow key change its width.</p>}
       <div className="grid-3" ref={grid}>
         {panels.map((panel, at) => (
@@ -113,6 +145,7 @@ export function Editing({ dashboard, gone = false, fresh, range, values, onDone 
             onDragOver={(event) => { if (dragged !== null) { event.preventDefault(); setOver(at); } }}
             onDrop={(event) => { event.preventDefault(); drop(at); }}
           >
+            {panel.row && <p className="muted small">In the row {panel.row}</p>}
             <PanelChart panel={filled(panel, values, range)} range={range} markers={markers} sync="editing" />
             <div className="form-row">
               <span

@@ -1,12 +1,14 @@
-import { useRef, useState, type ReactElement } from "react";
+import { useMemo, useRef, useState, type ReactElement } from "react";
 import { graphs } from "../../api/endpoints";
-import type { Dashboard, Variable } from "../../api/types";
+import type { Dashboard, DashboardMark, Variable } from "../../api/types";
 import { useQuery } from "../../api/useQuery";
 import { MarkerKey } from "../../charts/MarkerKey";
+import { DashboardLinkView } from "../../charts/PanelLinks";
+import { useQueryMarks } from "../../charts/queryMarks";
 import { RangePicker } from "../../charts/RangePicker";
 import { linkOf, useRange, type Range } from "../../charts/range";
 import { useMarkers } from "../../charts/useMarkers";
-import { useChoices } from "../../charts/variables";
+import { filledLinks, useChoices } from "../../charts/variables";
 import { Link } from "../../router/Link";
 import { searchWith, useParams } from "../../router/router";
 import type { PageProps } from "../../shell/routes";
@@ -14,19 +16,25 @@ import { zone } from "../../lib/time";
 import { Copy, Empty } from "../../ui/basics";
 import { Loaded, PageFrame } from "../../ui/Section";
 import { Tabs } from "../../ui/Tabs";
-import { DashboardPanel } from "./DashboardPanel";
 import { Editing } from "./Editing";
 import { ImportDialog } from "./ImportDialog";
+import { MarkSwitches, useShownMarks } from "./MarkSwitches";
+import { PanelRows } from "./PanelRows";
 import { Targets } from "./Targets";
 import { Variables } from "./Variables";
 
 const NO_VARIABLES: Variable[] = [];
+const NO_MARKS: DashboardMark[] = [];
 const NEW: Dashboard = { name: "", title: "", panels: [] };
 
 function Panels({ dashboard, gone, range }: { dashboard: Dashboard; gone: boolean; range: Range }): ReactElement {
-  const markers = useMarkers(range, dashboard.service);
+  const recorded = useMarkers(range, dashboard.service);
   const variables = dashboard.variables ?? NO_VARIABLES;
   const [values, choose] = useChoices(variables);
+  const marks = dashboard.marks ?? NO_MARKS;
+  const [shown, show] = useShownMarks(marks);
+  const queried = useQueryMarks(shown, values, range);
+  const markers = useMemo(() => (queried.markers.length > 0 ? [...recorded, ...queried.markers] : recorded), [recorded, queried.markers]);
   const params = useParams();
   if (params.get("edit") === "1") {
     return <Editing dashboard={dashboard} gone={gone} fresh={false} range={range} values={values} onDone={() => params.set({ edit: null })} />;
@@ -37,18 +45,17 @@ function Panels({ dashboard, gone, range }: { dashboard: Dashboard; gone: boolea
       {dashboard.note && <p className="muted">{dashboard.note}</p>}
       <div className="form-row">
         <Variables variables={variables} values={values} range={range} choose={choose} />
+        <MarkSwitches marks={marks} shown={shown} onChange={show} />
         <span className="end form-row">
+          {filledLinks(dashboard.links, values).map((link, at) => <DashboardLinkView key={at} link={link} />)}
           <Copy text={linkOf(range)} label="Copy link to this moment" />
           <button type="button" className="button small" onClick={() => params.set({ edit: "1" }, false)}>Edit</button>
         </span>
       </div>
-      <div className="grid-3">
-        {dashboard.panels.map((panel, at) => (
-          <DashboardPanel key={`${panel.title} ${at}`} panel={panel} variables={variables} values={values} range={range} markers={markers} />
-        ))}
-      </div>
+      {queried.notes.map((note) => <p key={note} className="form-error small">{note}</p>)}
+      <PanelRows dashboard={dashboard} variables={variables} values={values} range={range} markers={markers} />
       <div className="section-head">
-        <MarkerKey />
+        <MarkerKey marks={marks.length > 0} />
         <span className="end muted small">Drag over a graph to look closer. Times are in {zone}.</span>
       </div>
     </section>
@@ -57,8 +64,10 @@ function Panels({ dashboard, gone, range }: { dashboard: Dashboard; gone: boolea
 
 /** The dashboards; each is a tab with its own address. */
 export default function GraphsPage({ params }: PageProps): ReactElement {
-  const range = useRange();
   const query = useQuery("dashboards", graphs.dashboards, { touches: ["dashboard.", "service."] });
+  const opened = params.name ? query.data?.items.find(({ name }) => name === params.name) : query.data?.items[0];
+  const ends = opened?.from && opened.to ? { from: Date.parse(opened.from), to: Date.parse(opened.to) } : undefined;
+  const range = useRange(opened?.range ?? undefined, ends);
   const edited = useParams().get("edit") === "1";
   const shown = useRef<Dashboard>(undefined);
   const [made, setMade] = useState<"import" | "new" | null>(null);

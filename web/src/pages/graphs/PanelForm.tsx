@@ -8,10 +8,12 @@ import { UNITS } from "../../lib/units";
 import { Dialog } from "../../ui/Dialog";
 import { Field } from "../../ui/Field";
 import { Loading } from "../../ui/basics";
+import { asKind, NullFields, TableFields, ValueFields } from "./LookFields";
+import { LinkForm } from "./MarkForm";
 
 const PromqlEditor = lazy(() => import("../../editor/PromqlEditor"));
 
-const KINDS: [PanelKind, string][] = [["graph", "lines over time"], ["stat", "newest value"], ["top", "bars, largest first"], ["table", "table"], ["heatmap", "heatmap of a histogram"]];
+const KINDS: [PanelKind, string][] = [["graph", "lines over time"], ["stat", "one value"], ["top", "bars, largest first"], ["table", "table"], ["heatmap", "heatmap of a histogram"], ["text", "words (Markdown)"]];
 
 /** Those that can draw them. */
 const EXEMPLARS: ReadonlySet<PanelKind> = new Set<PanelKind>(["graph", "heatmap"]);
@@ -39,6 +41,8 @@ export function PanelForm({ panel, range, values, markers, variables, onSave, on
   const [draft, setDraft] = useState(panel);
   const [shown, setShown] = useState(panel);
   const [limits, setLimits] = useState(writeThresholds(panel.thresholds));
+  const [laid, setLaid] = useState<string | null>(null);
+  const [worded, setWorded] = useState<string | null>(null);
   const change = (changes: Partial<Panel>): void => setDraft({ ...draft, ...changes });
   const query = (at: number, changes: Partial<Panel["queries"][number]>): void =>
     change({ queries: draft.queries.map((one, index) => (index === at ? { ...one, ...changes } : one)) });
@@ -46,9 +50,15 @@ export function PanelForm({ panel, range, values, markers, variables, onSave, on
   const thresholds = readThresholds(limits);
   const ends = typeof draft.min === "number" && typeof draft.max === "number" && draft.min >= draft.max ? "The axis ends below its beginning." : null;
   const zero = draft.log && [draft.min, draft.max].some((end) => typeof end === "number" && end <= 0) ? "A logarithmic axis begins above 0." : null;
-  const wrong = draft.title.trim() === "" || asked.length === 0 ? "A panel has a title and a query." : thresholds === null ? "Write thresholds like: warning above 0.8, critical above 0.9." : (ends ?? zero);
+  const isText = draft.kind === "text";
+  const empty = isText ? (draft.text ?? "").trim() === "" : asked.length === 0;
+  const untold = draft.title.trim() === "" || empty ? `A panel has a title and ${isText ? "words" : "a query"}.` : null;
+  const tells = draft.kind === "stat" || draft.kind === "top" || draft.kind === "table";
+  const unread = (draft.kind === "table" ? laid : null) ?? (tells ? worded : null);
+  const badly = thresholds === null ? "Write thresholds like: warning above 0.8, critical above 0.9." : null;
+  const wrong = untold ?? unread ?? badly ?? ends ?? zero;
   const ready = wrong === null;
-  const made: Panel = { ...draft, queries: asked, thresholds: thresholds ?? [] };
+  const made = asKind({ ...draft, queries: asked, thresholds: thresholds ?? [] });
   return (
     <Dialog open onClose={onClose} title={panel.title ? `Panel: ${panel.title}` : "A new panel"} wide>
       <form className="stack" onSubmit={(event) => { event.preventDefault(); if (ready) onSave(made); }}>
@@ -69,6 +79,7 @@ export function PanelForm({ panel, range, values, markers, variables, onSave, on
               {[1, 2, 3].map((width) => <option key={width} value={width}>{width} of 3</option>)}
             </select>
           </Field>
+          <Field label="Row"><input value={draft.row ?? ""} size={12} onChange={(event) => change({ row: event.target.value.trim() === "" ? null : event.target.value })} /></Field>
           {EXEMPLARS.has(draft.kind ?? "graph") && (
             <label className="inline"><input type="checkbox" checked={draft.exemplars ?? false} onChange={(event) => change({ exemplars: event.target.checked })} /> Exemplars</label>
           )}
@@ -83,10 +94,14 @@ export function PanelForm({ panel, range, values, markers, variables, onSave, on
                   <option value="log">on a logarithmic axis</option>
                 </select>
               </Field>
+              <NullFields draft={draft} change={change} />
               <Field label="Axis from"><input inputMode="decimal" size={6} defaultValue={draft.min ?? ""} onChange={(event) => change({ min: readEnd(event.target.value) })} /></Field>
               <Field label="Axis to"><input inputMode="decimal" size={6} defaultValue={draft.max ?? ""} onChange={(event) => change({ max: readEnd(event.target.value) })} /></Field>
             </>
           )}
+          {draft.kind === "stat" && draft.sparkline && <NullFields draft={draft} change={change} />}
+          {tells && <ValueFields draft={draft} change={change} onWrong={setWorded} />}
+          {draft.kind === "table" && <TableFields draft={draft} change={change} onWrong={setLaid} />}
           {variables.length > 0 && (
             <Field label="Once for each">
               <select value={draft.repeat ?? ""} onChange={(event) => change({ repeat: event.target.value || null })}>
@@ -95,9 +110,10 @@ export function PanelForm({ panel, range, values, markers, variables, onSave, on
               </select>
             </Field>
           )}
-          {draft.kind !== "heatmap" && <Field label="Thresholds" hint="warning above 0.8, critical above 0.9"><input value={limits} onChange={(event) => setLimits(event.target.value)} /></Field>}
+          {draft.kind !== "heatmap" && !isText && <Field label="Thresholds" hint="warning above 0.8, critical above 0.9"><input value={limits} onChange={(event) => setLimits(event.target.value)} /></Field>}
         </div>
-        {draft.queries.map((one, at) => (
+        {isText && <Field label="Words" hint="# Heading, - list, **strong**, `code`, [words](https://…)"><textarea rows={8} value={draft.text ?? ""} onChange={(event) => change({ text: event.target.value })} /></Field>}
+        {!isText && draft.queries.map((one, at) => (
           <div key={at} className="stack">
             <Suspense fallback={<Loading />}>
               <PromqlEditor label={`Query ${at + 1}`} value={one.expr} onChange={(expr) => query(at, { expr })} onRun={() => setShown(made)} />
@@ -109,13 +125,14 @@ export function PanelForm({ panel, range, values, markers, variables, onSave, on
           </div>
         ))}
         <div className="form-row">
-          <button type="button" className="button" onClick={() => change({ queries: [...draft.queries, { expr: "", legend: "" }] })}>Add a query</button>
+          {!isText && <button type="button" className="button" onClick={() => change({ queries: [...draft.queries, { expr: "", legend: "" }] })}>Add a query</button>}
           <button type="button" className="button" onClick={() => setShown(made)}>Preview</button>
           <button type="submit" className="button primary" aria-disabled={!ready || undefined}>Keep</button>
           {wrong && <span className="why">{wrong}</span>}
         </div>
       </form>
-      {shown.queries.some(({ expr }) => expr.trim()) && <PanelChart panel={filled(shown, values, range)} range={range} markers={markers} height={180} />}
+      <LinkForm of="the panel" links={draft.links ?? []} onChange={(links) => change({ links })} />
+      {(shown.kind === "text" || shown.queries.some(({ expr }) => expr.trim())) && <PanelChart panel={filled(shown, values, range)} range={range} markers={markers} height={180} />}
     </Dialog>
   );
 }

@@ -1,44 +1,89 @@
 import { useState, type ReactElement } from "react";
 import type { Variable } from "../../api/types";
 import { Field } from "../../ui/Field";
+import { moved } from "./order";
 
 interface Props {
   variables: Variable[];
   onChange: (variables: Variable[]) => void;
 }
 
-/** What can be chosen on a dashboard: the values of a label, or a list. */
+/** Where the values come from, in words. */
+function sourceOf({ label, of, query, free, values = [] }: Variable): string {
+  if (label) return `values of the label ${label}${of ? ` of ${of}` : ""}`;
+  if (query) return `series of ${query}`;
+  return free ? `what is typed${values[0] ? `, at first ${values[0]}` : ""}` : values.join(", ");
+}
+
+/** A variable as somebody types its source: a list, `label: NAME of SERIES`, `query: EXPR`, or `text: FIRST`. */
+export function readVariable(name: string, source: string): Variable {
+  const plain = source.trim();
+  const [, label, of] = /^label:\s*([A-Za-z_]\w*)(?:\s+of\s+(.+))?$/.exec(plain) ?? [];
+  if (label) return { name, label, ...(of ? { of } : {}), all: true };
+  const [, kind, rest = ""] = /^(query|text):\s*(.*)$/.exec(plain) ?? [];
+  if (kind === "query") return { name, query: rest };
+  if (kind === "text") return { name, free: true, ...(rest ? { values: [rest] } : {}) };
+  return { name, values: plain.split(",").map((value) => value.trim()).filter(Boolean) };
+}
+
+/** As `readVariable` takes it. */
+export function writeVariable({ label, of, query, free, values = [] }: Variable): string {
+  if (label) return `label: ${label}${of ? ` of ${of}` : ""}`;
+  if (query) return `query: ${query}`;
+  return free ? `text: ${values[0] ?? ""}` : values.join(", ");
+}
+
+/** A variable that is there keeps its place, and whether all of its values can be chosen at once. */
+export function withVariable(variables: Variable[], made: Variable): Variable[] {
+  const before = variables.find(({ name }) => name === made.name);
+  if (!before) return [...variables, made];
+  const { all: _all, ...rest } = made;
+  const kept: Variable = made.free ? rest : { ...rest, ...(before.free ? { all: made.all ?? false } : { all: before.all ?? false }) };
+  return variables.map((one) => (one === before ? kept : one));
+}
+
+/** What can be chosen on a dashboard: the values of a label or a query, a list, or what is typed. */
 export function VariableForm({ variables, onChange }: Props): ReactElement {
   const [name, setName] = useState("");
   const [source, setSource] = useState("");
   const [multi, setMulti] = useState(false);
+  const [regex, setRegex] = useState("");
+  const change = (variable: Variable): void => {
+    setName(variable.name);
+    setSource(writeVariable(variable));
+    setRegex(variable.regex ?? "");
+    setMulti(variable.multi ?? false);
+  };
   const add = (): void => {
-    const list = source.split(",").map((value) => value.trim()).filter(Boolean);
-    const [, label, of] = /^label:\s*([A-Za-z_]\w*)(?:\s+of\s+(.+))?$/.exec(source.trim()) ?? [];
-    const several = multi ? { multi } : {};
-    const made: Variable = label ? { name: name.trim(), label, ...(of ? { of } : {}), all: true, ...several } : { name: name.trim(), values: list, ...several };
-    onChange([...variables.filter((one) => one.name !== made.name), made]);
+    const read = readVariable(name.trim(), source);
+    const asked = Boolean(read.label) || Boolean(read.query);
+    const made: Variable = { ...read, ...(multi && !read.free ? { multi } : {}), ...(asked && regex.trim() ? { regex: regex.trim() } : {}) };
+    onChange(withVariable(variables, made));
     setName("");
     setSource("");
+    setRegex("");
     setMulti(false);
   };
   return (
     <details>
       <summary>Variables ({variables.length})</summary>
       <ul className="stack">
-        {variables.map((variable) => (
+        {variables.map((variable, at) => (
           <li key={variable.name} className="form-row">
             <code>${variable.name}</code>
-            <span className="muted">{variable.label ? `values of the label ${variable.label}${variable.of ? ` of ${variable.of}` : ""}` : (variable.values ?? []).join(", ")}{variable.regex ? ` that match ${variable.regex}` : ""}{variable.multi ? ", several at once" : ""}</span>
+            <span className="muted">{sourceOf(variable)}{variable.regex ? ` that match ${variable.regex}` : ""}{variable.multi ? ", several at once" : ""}</span>
+            <button type="button" className="button small" aria-label={`Change the variable ${variable.name}`} onClick={() => change(variable)}>Change</button>
+            {at > 0 && <button type="button" className="button small" aria-label={`Move the variable ${variable.name} forward`} onClick={() => onChange(moved(variables, at, at - 1))}>Forward</button>}
             <button type="button" className="button small" aria-label={`Remove the variable ${variable.name}`} onClick={() => onChange(variables.filter((one) => one !== variable))}>Remove</button>
           </li>
         ))}
       </ul>
       <div className="form-row">
         <Field label="Name"><input value={name} onChange={(event) => setName(event.target.value)} /></Field>
-        <Field label="Values" hint="a list (5m, 1h), or label: instance of up{job=&quot;node&quot;}"><input value={source} onChange={(event) => setSource(event.target.value)} /></Field>
+        <Field label="Values" hint="a list (5m, 1h), label: instance of up{job=&quot;node&quot;}, query: topk(5, load), or text: web.*"><input value={source} size={32} onChange={(event) => setSource(event.target.value)} /></Field>
+        <Field label="Filter" hint="a regular expression; its first group is offered"><input value={regex} onChange={(event) => setRegex(event.target.value)} /></Field>
         <label className="inline"><input type="checkbox" checked={multi} onChange={(event) => setMulti(event.target.checked)} /> several at once</label>
-        <button type="button" className="button" aria-disabled={!name.trim() || !source.trim() || undefined} onClick={() => name.trim() && source.trim() && add()}>Add a variable</button>
+        <button type="button" className="button" aria-disabled={!name.trim() || !source.trim() || undefined} onClick={() => name.trim() && source.trim() && add()}>{variables.some((one) => one.name === name.trim()) ? "Change the variable" : "Add a variable"}</button>
       </div>
     </details>
   );

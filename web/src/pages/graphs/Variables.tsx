@@ -1,5 +1,5 @@
 import { Menu } from "@base-ui/react/menu";
-import { useEffect, useId, type ReactElement } from "react";
+import { useEffect, useId, useState, type ReactElement } from "react";
 import type { Variable } from "../../api/types";
 import type { Range } from "../../charts/range";
 import { ALL, toggled, useOptions, type Values } from "../../charts/variables";
@@ -54,6 +54,17 @@ function Several({ variable, options, chosen, hint, onChange }: SeveralProps): R
   );
 }
 
+/** A text that stands in queries once it is sent: each letter would be a query otherwise. */
+function Typed({ name, value, onChange }: { name: string; value: string; onChange: (value: string) => void }): ReactElement {
+  const [text, setText] = useState(value);
+  useEffect(() => setText(value), [value]);
+  return (
+    <form onSubmit={(event) => { event.preventDefault(); onChange(text); }}>
+      <Field label={name}><input value={text} onChange={(event) => setText(event.target.value)} onBlur={() => text !== value && onChange(text)} /></Field>
+    </form>
+  );
+}
+
 function Choice({ variable, values, range, choose }: Omit<Props, "variables"> & { variable: Variable }): ReactElement {
   const { options, loading, error } = useOptions(variable, values, range);
   const told = values[variable.name] ?? "";
@@ -64,6 +75,7 @@ function Choice({ variable, values, range, choose }: Omit<Props, "variables"> & 
   useEffect(() => {
     if (!value && first) choose(variable.name, first);
   }, [value, first]);
+  if (variable.free) return <Typed name={variable.name} value={value} onChange={(next) => choose(variable.name, next)} />;
   if (variable.multi) return <Several variable={variable} options={options} chosen={chosen} hint={error} onChange={(next) => choose(variable.name, next)} />;
   const shown = value && !options.includes(value) ? [value, ...options] : options;
   return (

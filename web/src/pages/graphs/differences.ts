@@ -12,6 +12,11 @@ function byTitle(panels: Panel[]): Map<string, string> {
   return all;
 }
 
+/** What else stands beside the panels. */
+const BESIDE: ["marks" | "links" | "range" | "from" | "to" | "folded", string][] = [
+  ["marks", "The marks by queries are changed"], ["links", "The links are changed"], ["range", "The range it opens with is changed"], ["from", "It begins at another instant"], ["to", "It ends at another instant"], ["folded", "Other rows are folded"],
+];
+
 export function differences(before: Dashboard, after: Dashboard): string[] {
   const [was, is] = [byTitle(before.panels), byTitle(after.panels)];
   const named = (what: string, names: string[]): string[] => (names.length > 0 ? [`${what}: ${names.join(", ")}`] : []);
@@ -21,6 +26,7 @@ export function differences(before: Dashboard, after: Dashboard): string[] {
     ...(before.title === after.title ? [] : [`The title is now ${after.title}`]),
     ...((before.service ?? "") === (after.service ?? "") ? [] : [`The service is now ${after.service ?? "none"}`]),
     ...(JSON.stringify(before.variables ?? []) === JSON.stringify(after.variables ?? []) ? [] : ["The variables are changed"]),
+    ...BESIDE.flatMap(([name, words]) => (JSON.stringify(before[name] ?? null) === JSON.stringify(after[name] ?? null) ? [] : [words])),
     ...named("Added", [...is.keys()].filter((name) => !was.has(name))),
     ...named("Removed", [...was.keys()].filter((name) => !is.has(name))),
     ...named("Changed", kept.filter((name) => was.get(name) !== is.get(name))),

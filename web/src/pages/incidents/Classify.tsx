@@ -17,6 +17,9 @@ const KINDS: [string, string][] = [
   ["other", "none of these"],
 ];
 
+/** A kind in words. */
+export const kindOf = (kind: string): string => KINDS.find(([name]) => name === kind)?.[1] ?? kind;
+
 /** What the pages were for, with one key: while nothing is typed, 1 to 9 say it. */
 export function Classify({ incident }: { incident: Incident }): ReactElement {
   const { busy, run } = useAction("incident.");

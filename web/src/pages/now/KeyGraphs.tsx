@@ -1,16 +1,20 @@
 import type { ReactElement } from "react";
 import { graphs } from "../../api/endpoints";
+import type { Panel } from "../../api/types";
 import { useQuery } from "../../api/useQuery";
 import { MarkerKey } from "../../charts/MarkerKey";
 import { PanelChart } from "../../charts/PanelChart";
 import { RangePicker } from "../../charts/RangePicker";
 import { useRange } from "../../charts/range";
 import { useMarkers } from "../../charts/useMarkers";
+import { filled, overview } from "../../charts/variables";
 import { Link } from "../../router/Link";
 import { Empty } from "../../ui/basics";
 import { Loaded, Section } from "../../ui/Section";
 
 const PANELS_MAX = 4;
+/** Words are read on the dashboard's own page. */
+const isDrawn = ({ kind }: Panel): boolean => kind !== "text";
 
 /** The first graphs of the first dashboard, with what the record says happened. */
 export function KeyGraphs(): ReactElement {
@@ -22,7 +26,7 @@ export function KeyGraphs(): ReactElement {
       <Loaded query={query}>
         {({ items }) => {
           // A service that is not measured yet has a page without graphs.
-          const first = items.find(({ panels }) => panels.length > 0);
+          const first = items.find(({ panels }) => panels.some(isDrawn));
           if (!first) {
             return (
               <Empty title="No graph yet." command="tenfold apply demo/config">
@@ -33,8 +37,8 @@ export function KeyGraphs(): ReactElement {
           return (
             <>
               <div className="grid-2">
-                {first.panels.slice(0, PANELS_MAX).map((panel) => (
-                  <PanelChart key={panel.title} panel={panel} range={range} markers={markers} sync="now" zoom />
+                {first.panels.filter(isDrawn).slice(0, PANELS_MAX).map((panel, at) => (
+                  <PanelChart key={`${panel.title} ${at}`} panel={filled(panel, overview(first.variables), range)} range={range} markers={markers} sync="now" zoom />
                 ))}
               </div>
               <div className="section-head">

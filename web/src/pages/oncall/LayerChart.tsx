@@ -5,6 +5,7 @@ import { useQuery } from "../../api/useQuery";
 import { addDays, clock, day, duration, startOfDay } from "../../lib/time";
 import { Status } from "../../ui/basics";
 import { Loaded } from "../../ui/Section";
+import { Unnamed } from "./CalendarState";
 import { between } from "./rest";
 
 const DAYS = [7, 14, 28, 90];
@@ -73,6 +74,8 @@ export function LayerBars({ preview }: { preview: SchedulePreview }): ReactEleme
       </p>
       <Stretches words="Nobody is on call" spans={preview.spans.filter(({ gap }) => gap)} />
       <Stretches words="Two or more people are on call" spans={preview.spans.filter(({ overlap }) => overlap)} />
+      {preview.calendar && <Unnamed calendar={preview.calendar} />}
+      {preview.calendar?.until && Date.parse(preview.calendar.until) < to && <p className="muted">The calendar is read until {day(preview.calendar.until)}; what it says behind that is not known yet.</p>}
       {preview.truncated && <p className="muted">There are more stretches than a preview lists; look over fewer days.</p>}
     </div>
   );

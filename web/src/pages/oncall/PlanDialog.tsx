@@ -96,11 +96,18 @@ export function PlanDialog({ onClose, schedule, people = [] }: { onClose: () => 
             <div className="buttons">
               <button type="button" className="button small" disabled={index === 0} onClick={() => move(index, -1)}>Up</button>
               <button type="button" className="button small" disabled={index === form.layers.length - 1} onClick={() => move(index, 1)}>Down</button>
-              <button type="button" className="button small" disabled={form.layers.length === 1} onClick={() => change({ layers: form.layers.filter((_, at) => at !== index) })}>Remove layer {index + 1}</button>
+              <button type="button" className="button small" disabled={form.layers.length === 1 && !form.calendarUrl.trim()} onClick={() => change({ layers: form.layers.filter((_, at) => at !== index) })}>Remove layer {index + 1}</button>
             </div>
           </fieldset>
         ))}
         <div><button type="button" className="button" onClick={() => change({ layers: [...form.layers, emptyLayer(members)] })}>Add a layer</button></div>
+        <fieldset className="layer-form">
+          <legend>Calendar that is followed: whoever has a shift in it covers the layers</legend>
+          <div className="columns even">
+            <Field label="Address of the calendar" hint="In iCalendar, http or https. Once saved only its host is shown; leave that to keep the address, empty it to follow none."><input type="text" inputMode="url" autoComplete="off" spellCheck={false} value={form.calendarUrl} onChange={(event) => change({ calendarUrl: event.target.value })} /></Field>
+            <Field label="Read every, minutes" hint="5 to 1,440; empty is 10."><input type="number" min={5} max={1440} value={form.calendarMinutes} disabled={!form.calendarUrl.trim()} title={form.calendarUrl.trim() ? "" : "No calendar is followed."} onChange={(event) => change({ calendarMinutes: event.target.value })} /></Field>
+          </div>
+        </fieldset>
         <div className="columns even">
           <Field label="When nobody is on call" hint="These people are, all of them."><input value={form.fallback} onChange={(event) => change({ fallback: event.target.value })} /></Field>
           <Field label="Least rest between shifts, hours" hint="Less is warned of."><input type="number" min={1} max={168} value={form.minRest} onChange={(event) => change({ minRest: event.target.value })} /></Field>

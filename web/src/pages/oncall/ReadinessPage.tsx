@@ -41,7 +41,7 @@ export default function ReadinessPage(): ReactElement {
     <PageFrame title="Readiness" sub={`Times are in ${zone}.`}>
       <OnCallTabs current="readiness" />
       <Loaded query={query}>
-        {(found) => (found.people.length === 0 && found.steps.length === 0 && found.teams.length === 0 && found.ends.length === 0 ? (
+        {(found) => (found.people.length === 0 && found.steps.length === 0 && found.teams.length === 0 && found.ends.length === 0 && found.calendars.length === 0 ? (
           <Empty title="Nobody is on a schedule or a policy." command="tenfold oncall readiness">Whoever may be paged in the next two weeks is listed here, and what stands between them and a page.</Empty>
         ) : (
           <>
@@ -68,6 +68,15 @@ export default function ReadinessPage(): ReactElement {
                 <ul className="stack">
                   {found.ends.map(({ schedule, at }) => (
                     <li key={schedule}><Status look="critical">{schedule} has nobody any more from <Time at={at} show="both" /> on</Status> <span className="muted">Import its calendar again, or give it a layer or a fallback.</span></li>
+                  ))}
+                </ul>
+              </Section>
+            )}
+            {found.calendars.length > 0 && (
+              <Section title="Calendars that are followed">
+                <ul className="stack">
+                  {found.calendars.map(({ schedule, text }) => (
+                    <li key={`${schedule}-${text}`}><Status look="critical">The calendar of {schedule} {text}</Status></li>
                   ))}
                 </ul>
               </Section>

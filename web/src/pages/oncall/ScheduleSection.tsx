@@ -8,6 +8,7 @@ import { ActionButton } from "../../ui/Action";
 import { Status, Time } from "../../ui/basics";
 import { Section } from "../../ui/Section";
 import { Calendar } from "./Calendar";
+import { CalendarState } from "./CalendarState";
 import { Handoff } from "./Handoff";
 import { LayerChart } from "./LayerChart";
 import { OverrideDialog } from "./OverrideDialog";
@@ -86,6 +87,7 @@ export function ScheduleSection({ schedule }: { schedule: Schedule }): ReactElem
         </span>
       </div>
       {address && <p role="status">Shown this once: <code className="wrap">{address}</code></p>}
+      {schedule.calendar && <CalendarState calendar={schedule.calendar} />}
       <Calendar schedule={schedule} me={person.login} />
       <Overrides schedule={schedule} />
       <LayerChart schedule={schedule} />

@@ -23,6 +23,9 @@ export interface ShadowForm {
 export interface PlanForm {
   timezone: string;
   layers: LayerForm[];
+  /** Empty where no calendar is followed. */
+  calendarUrl: string;
+  calendarMinutes: string;
   fallback: string;
   shadows: ShadowForm[];
   minRest: string;
@@ -64,7 +67,7 @@ export function newPlan(people: string[], now: number): PlanForm {
   const today = startOfDay(now);
   const monday = addDays(today, 7 - ((new Date(today).getDay() + 6) % 7));
   const layer = { ...emptyLayer(people), name: "base", start: `${toLocalInput(monday).slice(0, 10)}T09:00` };
-  return { timezone: zone, layers: [layer], fallback: "", shadows: [], minRest: "11", enforceRest: false, holidays: "", handoffDigest: true, handoffChannel: "" };
+  return { timezone: zone, layers: [layer], calendarUrl: "", calendarMinutes: "", fallback: "", shadows: [], minRest: "11", enforceRest: false, holidays: "", handoffDigest: true, handoffChannel: "" };
 }
 
 export function formOf(plan: Plan): PlanForm {
@@ -75,6 +78,8 @@ export function formOf(plan: Plan): PlanForm {
       name, timezone: timezone ?? "", people: rotation.people.join(", "), start: rotation.start.slice(0, 16), length: rotation.shift_length,
       ...(rotation.basis ? { basis: rotation.basis } : {}), restrictions: (restrictions ?? []).map(restrictionLine).join("\n"), rest,
     })),
+    calendarUrl: plan.calendar?.url ?? "",
+    calendarMinutes: plan.calendar?.refresh_s ? String(plan.calendar.refresh_s / 60) : "",
     fallback: (plan.fallback ?? []).join(", "),
     shadows: (plan.shadows ?? []).map(({ person, start, end }) => ({ person, start: local(start), end: local(end) })),
     minRest: plan.min_rest_hours ? String(plan.min_rest_hours) : "",
@@ -93,6 +98,9 @@ export function planOf(form: PlanForm): Plan {
       rotation: { people: words(people), start: `${start}:00`, shift_length: length.trim(), ...(basis ? { basis } : {}) },
       restrictions: readRestrictions(restrictions), ...rest,
     })),
+    ...(form.calendarUrl.trim()
+      ? { calendar: { url: form.calendarUrl.trim(), ...(form.calendarMinutes ? { refresh_s: Math.round(Number(form.calendarMinutes) * 60) } : {}) } }
+      : {}),
     fallback: words(form.fallback),
     shadows: form.shadows.filter(({ person }) => person.trim()).map(({ person, start, end }) => ({
       person: person.trim(), ...(start ? { start: new Date(start).toISOString() } : {}), ...(end ? { end: new Date(end).toISOString() } : {}),

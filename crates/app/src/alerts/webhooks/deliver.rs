@@ -130,12 +130,11 @@ async fn post(app: &App, id: &SlotId, spec: &WebhookSpec, owed: &Owed) -> Result
         let body = message(spec, &id.hook.0, &id.group, &said, &app.settings.public_url);
         (body.map_err(|e| NotifyError::later(e.to_string()))?, slot.ledger.heard.as_ref().map(|heard| heard.at))
     };
-    let Some(poster) = app.alerts.webhooks.poster.read().clone() else {
+    let Some(poster) = app.alerts.webhooks.poster() else {
         return Err(NotifyError::later("nothing that posts is connected"));
     };
     let key = key(&stored::name(id), heard_at, &body);
-    let timeout = Duration::from_millis(u64::try_from(spec.timeout_ms).unwrap_or(0));
-    poster.post(&spec.url, body, &key, timeout).await
+    poster.post(spec, body, &key).await
 }
 
 /// The same for each try at a message, and another when the same is said again: what was taken last was taken later then.

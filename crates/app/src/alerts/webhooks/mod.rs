@@ -38,6 +38,10 @@ impl State {
     pub(super) fn set_poster(&self, poster: Arc<dyn WebhookPoster>) {
         *self.poster.write() = Some(poster);
     }
+
+    pub(super) fn poster(&self) -> Option<Arc<dyn WebhookPoster>> {
+        self.poster.read().clone()
+    }
 }
 
 /// A webhook by its receiver's name and its place there.

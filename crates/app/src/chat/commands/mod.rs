@@ -121,6 +121,7 @@ impl App {
             Command::Alerts { state, service } => Box::pin(alerts::list(self, state, service)).await,
             Command::AlertShow { fingerprint } => Box::pin(alerts::show(self, &fingerprint)).await,
             Command::OnCall(command) => oncall::execute(self, who, command).await,
+            Command::Policies { name } => Box::pin(oncall::policies(self, name)).await,
         }
     }
 

@@ -3,13 +3,18 @@
 use tenfold_types::{Fault, Timestamp};
 
 use super::{Reply, duty::minute};
+use crate::chat::announce::span;
 use crate::chat::grammar::{OnCall, When};
-use crate::oncall::{NewOverride, NewSwap, PreviewAsk, RestView, SpanView, SuggestAsk, SwapView};
+use crate::oncall::{
+    FollowedView, NewOverride, NewSwap, OnCallPerson, PreviewAsk, RestView, SpanView, SuggestAsk, SwapView,
+};
 use crate::{App, Caller};
 
 const DAY_MS: i64 = 86_400_000;
 /// Lines of one answer in a room.
 const LINES_MAX: usize = 12;
+/// Of them, what is to be mended of a calendar.
+const TROUBLES_MAX: usize = 3;
 
 pub(super) async fn execute(app: &App, who: &Caller, command: OnCall) -> Result<Reply, Fault> {
     let now = app.now();
@@ -22,7 +27,9 @@ pub(super) async fn execute(app: &App, who: &Caller, command: OnCall) -> Result<
             let days = (for_ms + DAY_MS - 1) / DAY_MS;
             let ask = PreviewAsk { from: None, days: Some(days) };
             let preview = app.schedule_preview(&schedule, ask, None).await?;
-            short(preview.spans.iter().map(span_line).collect())
+            let troubles = preview.calendar.iter().flat_map(FollowedView::troubles).take(TROUBLES_MAX);
+            let said = troubles.map(|trouble| format!("the calendar of {schedule} {trouble}"));
+            short(said.chain(preview.spans.iter().map(span_line)).collect())
         }
         OnCall::Digest { schedule } => {
             let digest = app.handoff_digest(who, &schedule).await?;
@@ -47,6 +54,14 @@ pub(super) async fn execute(app: &App, who: &Caller, command: OnCall) -> Result<
                 )),
                 sentences => short(sentences),
             }
+        }
+        OnCall::Test { login } => {
+            let page = Box::pin(app.page_test(who, login.as_deref().unwrap_or(&who.actor.id))).await?;
+            let link = app.settings.link("/on-call/readiness");
+            Reply::line(format!(
+                "a test page to {} is on its way by all ways; {link} says how it went",
+                page.person_name
+            ))
         }
         OnCall::Swap { schedule, with, give, take } => {
             let (give, give_until) = give.map_or((None, None), |part| (Some(at(part.from)), part.until.map(at)));
@@ -88,6 +103,41 @@ pub(super) async fn execute(app: &App, who: &Caller, command: OnCall) -> Result<
             })
         }
     })
+}
+
+/// All policies, or one as the ladder that a page would climb now.
+pub(super) async fn policies(app: &App, name: Option<String>) -> Result<Reply, Fault> {
+    let all = app.policies().await?;
+    let Some(name) = name else {
+        if all.is_empty() {
+            return Ok(Reply::line("there are no escalation policies: incidents page nobody"));
+        }
+        let rounds = |repeat: u32| if repeat == 0 { String::new() } else { format!(", {repeat} more rounds") };
+        return Ok(short(
+            all.iter().map(|p| format!("{}: {} steps{}", p.name, p.steps.len(), rounds(p.repeat))).collect(),
+        ));
+    };
+    let Some(policy) = all.into_iter().find(|policy| policy.name == name) else {
+        return Err(Fault::not_found(format!("there is no escalation policy `{name:.100}`"))
+            .advice("`policies list` names them"));
+    };
+    let first = policy.deployer_first.as_ref().map(|first| {
+        let (delay, within) = (span(first.delay_ms), span(first.within_ms));
+        format!("first the deployer, for {delay}, when the service was deployed within {within}")
+    });
+    let played = app.policy_preview(policy.into()).await?;
+    let steps = played.steps.iter().map(|step| {
+        let when = if step.after_ms == 0 { "at once".to_owned() } else { format!("after {}", span(step.after_ms)) };
+        let names = |people: &[OnCallPerson]| people.iter().map(|p| p.name.clone()).collect::<Vec<_>>().join(", ");
+        let who = match (step.people.is_empty(), step.shadows.is_empty()) {
+            (true, _) => "nobody, it is passed over".to_owned(),
+            (false, true) => names(&step.people),
+            (false, false) => format!("{} (in copy {})", names(&step.people), names(&step.shadows)),
+        };
+        format!("{when}: {who} (step {}, round {})", step.step, step.round)
+    });
+    let end = format!("after {}: nobody else is asked", span(played.ends_after_ms));
+    Ok(short(first.into_iter().chain(steps).chain([end]).collect()))
 }
 
 /// Rests that a change has made too short.

@@ -120,7 +120,9 @@ fn paged(incident: &ForetoldIncident, from: Timestamp) -> Vec<String> {
             })
             .collect();
         let who = if who.is_empty() { "nobody".to_owned() } else { who.join("; ") };
-        lines.push(format!("{} step {}, round {}: {who}", after(step.at), step.step, step.round));
+        let held =
+            step.held_since.map_or_else(String::new, |due| format!(" (due at {}, muted until then)", after(due)));
+        lines.push(format!("{} step {}, round {}{held}: {who}", after(step.at), step.step, step.round));
     }
     if let Some(at) = incident.exhausted_at {
         lines.push(format!("{} no step is left", after(at)));

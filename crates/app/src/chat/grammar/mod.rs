@@ -26,8 +26,10 @@ pub use flags::{
     FlagFields, parse_context, parse_drill_ms, parse_expiry, parse_kind, parse_lifetime, parse_value_type,
 };
 pub use mutes::{MuteAsk, MuteEnd};
-pub use oncall::{OnCall, Part, parse_part};
-pub use parse::{DURATION_MS_MAX, DURATION_MS_MIN, TEXT_CHARS_MAX, parse, parse_duration_ms, parse_matchers};
+pub use oncall::{OnCall, PREVIEW_MS_MAX, Part, parse_part};
+pub use parse::{
+    DURATION_MS_MAX, DURATION_MS_MIN, TEXT_CHARS_MAX, parse, parse_duration_ms, parse_duration_within, parse_matchers,
+};
 pub use queue::QueueAsk;
 pub use ship::{DeployWord, LockHow};
 pub use verbs::{VERBS, Verb, help, verb};
@@ -161,6 +163,10 @@ pub enum Command {
     },
     AlertShow {
         fingerprint: String,
+    },
+    /// One played as it would page now, or all.
+    Policies {
+        name: Option<String>,
     },
     /// One, or those that are not well.
     Checks {
@@ -350,6 +356,7 @@ impl Command {
             Self::Simulate { .. } => "simulate",
             Self::Query { .. } => "query",
             Self::Alerts { .. } | Self::AlertShow { .. } => "alerts",
+            Self::Policies { .. } => "policies",
             Self::Checks { .. } => "checks",
             Self::Permit { .. } => "permit",
             Self::Acknowledge { .. } => "ack",
@@ -401,6 +408,7 @@ impl Command {
                 | Self::IncidentScore { .. }
                 | Self::Alerts { .. }
                 | Self::AlertShow { .. }
+                | Self::Policies { .. }
                 | Self::Checks { .. }
                 | Self::Mutes { .. }
                 | Self::Who { .. }

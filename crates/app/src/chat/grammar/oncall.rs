@@ -6,11 +6,13 @@ use tenfold_types::Fault;
 use super::{
     Command, When,
     flag_changes::parse_when,
-    parse::{Args, misuse},
+    parse::{Args, misuse, parse_duration_within},
 };
 
 /// How far `oncall preview` looks without `--for`.
 const PREVIEW_MS: i64 = 7 * 86_400_000;
+/// As far as a preview looks ahead.
+pub const PREVIEW_MS_MAX: i64 = 366 * 86_400_000;
 const OVERRIDE_MS: i64 = 8 * 3_600_000;
 const TAKE_MS: i64 = 2 * 3_600_000;
 
@@ -40,6 +42,10 @@ pub enum OnCall {
     },
     Swaps,
     Readiness,
+    /// A page as a test: to a person, or to whoever says it.
+    Test {
+        login: Option<String>,
+    },
     /// An instant in the caller's shift, and one in the other's to have for it.
     Swap {
         schedule: String,
@@ -86,10 +92,15 @@ pub(super) fn command(args: &mut Args) -> Result<Command, Fault> {
     let what = args.word("what to do")?.to_lowercase();
     let part = |args: &mut Args, flag: &str| args.flag(flag).map(|text| parse_part(&text)).transpose();
     Ok(Command::OnCall(match what.as_str() {
-        "preview" => OnCall::Preview { schedule: args.word("the schedule")?, for_ms: args.duration(Some(PREVIEW_MS))? },
+        "preview" => {
+            let schedule = args.word("the schedule")?;
+            let for_ms = args.flag("for").map(|text| parse_duration_within(&text, PREVIEW_MS_MAX)).transpose()?;
+            OnCall::Preview { schedule, for_ms: for_ms.unwrap_or(PREVIEW_MS) }
+        }
         "digest" => OnCall::Digest { schedule: args.word("the schedule")? },
         "swaps" => OnCall::Swaps,
         "readiness" => OnCall::Readiness,
+        "test" => OnCall::Test { login: args.words.next() },
         "swap" => OnCall::Swap {
             schedule: args.word("the schedule")?,
             with: args.word("with whom")?,
@@ -112,7 +123,7 @@ pub(super) fn command(args: &mut Args) -> Result<Command, Fault> {
         "override" => return changed(args),
         other => {
             return Err(misuse(format!("`oncall {other}` is not known")).advice(
-                "use oncall preview, swap, swaps, accept, decline, take, override, suggest, readiness or digest",
+                "use oncall preview, swap, swaps, accept, decline, take, override, suggest, readiness, test or digest",
             ));
         }
     }))
@@ -154,6 +165,7 @@ mod tests {
     fn every_form_is_read() {
         let s = || "photos-primary".to_owned();
         check("oncall preview photos-primary", OnCall::Preview { schedule: s(), for_ms: PREVIEW_MS });
+        check("oncall preview photos-primary --for 90d", OnCall::Preview { schedule: s(), for_ms: 90 * 86_400_000 });
         check(
             "oncall swap photos-primary raj --take 7d",
             OnCall::Swap {
@@ -174,6 +186,8 @@ mod tests {
         );
         assert!(parse("oncall swap s raj --give 2h..").is_err());
         check("oncall readiness", OnCall::Readiness);
+        check("oncall test", OnCall::Test { login: None });
+        check("oncall test mei", OnCall::Test { login: Some("mei".into()) });
         check("oncall accept 3", OnCall::Accept { swap: 3 });
         check("oncall take photos-primary", OnCall::Take { schedule: s(), for_ms: TAKE_MS, at: None });
         check(

@@ -114,6 +114,14 @@ impl Args {
                         .advice("say `checks list` or `checks show NAME`"));
                 }
             },
+            "policies" => match self.word("what to do")?.as_str() {
+                "list" => Command::Policies { name: None },
+                "show" => Command::Policies { name: Some(self.word("the policy")?) },
+                other => {
+                    return Err(misuse(format!("`policies {other}` is not known here"))
+                        .advice("say `policies list` or `policies show NAME`"));
+                }
+            },
             "ack" => Command::Acknowledge {
                 incident: self.number("the incident's number")?,
                 for_ms: self.flag("for").map(|text| parse_duration_ms(&text)).transpose()?,
@@ -266,8 +274,13 @@ pub(super) fn number(word: &str, what: &str) -> Result<i64, Fault> {
     }
 }
 
-/// Reads `45m`, `2h`, `1h30m`, `7d`: milliseconds.
+/// Reads `45m`, `2h`, `1h30m`, `7d`: milliseconds, [`DURATION_MS_MAX`] at most.
 pub fn parse_duration_ms(text: &str) -> Result<i64, Fault> {
+    parse_duration_within(text, DURATION_MS_MAX)
+}
+
+/// The same up to another length, in milliseconds.
+pub fn parse_duration_within(text: &str, most_ms: i64) -> Result<i64, Fault> {
     let wrong = || misuse(format!("`{text}` is not a duration")).advice("write it like 45m, 2h, 1h30m or 7d");
     let mut total_ms: i64 = 0;
     let mut digits = String::new();
@@ -290,10 +303,11 @@ pub fn parse_duration_ms(text: &str) -> Result<i64, Fault> {
     if !digits.is_empty() || text.trim().is_empty() {
         return Err(wrong());
     }
-    if (DURATION_MS_MIN..=DURATION_MS_MAX).contains(&total_ms) {
+    if (DURATION_MS_MIN..=most_ms).contains(&total_ms) {
         return Ok(total_ms);
     }
-    Err(misuse(format!("`{text}` is out of bounds")).advice("give a duration from 1m to 30d"))
+    let days = most_ms / 86_400_000;
+    Err(misuse(format!("`{text}` is out of bounds")).advice(format!("give a duration from 1m to {days}d")))
 }
 
 /// Reads `service=photos severity!=critical`, with or without braces and commas. A bare word is a service.

@@ -50,6 +50,15 @@ fn deploys_and_rollbacks() {
 }
 
 #[test]
+fn policies_are_listed_and_shown_to_anybody_in_the_room() {
+    check("policies list", Command::Policies { name: None });
+    check("policies show photos", Command::Policies { name: Some(text("photos")) });
+    assert!(parse("policies show photos").unwrap().only_reads());
+    refuse("policies", "what to do");
+    refuse("policies put photos", "say `policies list`");
+}
+
+#[test]
 fn what_is_asked_of_a_deploy_by_its_number() {
     let listed = |service: Option<&str>, environment: Option<&str>, state: Option<&str>| Command::Deploys {
         service: service.map(text),

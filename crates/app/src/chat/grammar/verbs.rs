@@ -75,13 +75,15 @@ verbs! {
     "note" "note N \"TEXT\"" "Writes into the timeline of incident N" "note 14 \"queue drains again\"" [];
     "who" "who [SCHEDULE|SERVICE]" "Says who is on call" "who photos" [];
     "take" "take SCHEDULE [--for DURATION]" "Takes over the shift" "take photos-primary --for 2h" ["for"];
-    "oncall" "oncall preview SCHEDULE [--for DURATION]; oncall digest SCHEDULE; oncall readiness; oncall swaps; \
+    "oncall" "oncall preview SCHEDULE [--for DURATION]; oncall digest SCHEDULE; oncall readiness; oncall test [PERSON]; oncall swaps; \
         oncall swap SCHEDULE PERSON [--give WHEN[..WHEN]] [--take WHEN[..WHEN]]; oncall accept|decline N; \
         oncall take SCHEDULE [--for DURATION] [--at WHEN]; \
         oncall override SCHEDULE PERSON [--as replace|add|remove] [--for DURATION] [--at WHEN]; \
         oncall override SCHEDULE --undo N; oncall suggest SCHEDULE --at WHEN [--for DURATION]"
         "Previews a schedule, swaps and takes shifts, overrides, sums up the shift, says who may not be reached"
         "oncall preview photos-primary" ["for" "give" "take" "at" "as" "undo"];
+    "policies" "policies list; policies show NAME" "Lists escalation policies, or plays whom one would page now"
+        "policies show photos" [];
     "alerts" "alerts list [--state firing|unknown|pending|resolved] [--service SERVICE]; alerts show FINGERPRINT"
         "Lists alerts that go on, or those of a state or service, or shows one" "alerts list --service photos" ["state" "service"];
     "mute" "mute MATCHERS --for DURATION|--until WHEN --reason TEXT [--kind silence|downtime|maintenance] [--from WHEN] [--recurs TIMES]"

@@ -6,7 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 use serde_json::Value;
 use tenfold_alerting::{InhibitSpec, NamedIntervals, Pages, ReceiverSpec, RouteSpec, RoutingSpec};
-use tenfold_oncall::{DELAY_MS_MAX, DELAY_MS_MIN, PolicyStep, STEPS_MAX, TARGETS_PER_STEP_MAX, Target};
+use tenfold_oncall::{
+    DELAY_MS_MAX, DELAY_MS_MIN, PolicyStep, STEPS_MAX, TARGETS_PER_STEP_MAX, TEAM_MEMBERS_MAX, Target,
+};
 use tenfold_protocols::nagios::{Fields, PERIOD_KEYS, Resolved};
 
 use super::{ImportNote, periods, split};
@@ -27,6 +29,8 @@ pub struct NagiosPerson {
     pub login: String,
     pub name: String,
     pub email: String,
+    /// The groups of contacts that they are in.
+    pub teams: Vec<String>,
 }
 
 /// What is to be looked through before it is put.
@@ -43,7 +47,7 @@ pub struct NagiosDrafts {
 pub(super) type CheckNames = BTreeMap<(String, Option<String>), String>;
 
 /// Who is told, and how long it then lasts until others are.
-type Ladder = Vec<(BTreeSet<String>, i64)>;
+type Ladder = Vec<(BTreeSet<Target>, i64)>;
 
 /// Policies, the receivers that ask them, and the routes that end there.
 type Ladders = (Vec<(String, PolicyUpdate)>, Vec<ReceiverSpec>, Vec<RouteSpec>);
@@ -54,7 +58,7 @@ struct Escalation {
     /// 0 is without end.
     last: i64,
     interval: Option<f64>,
-    told: BTreeSet<String>,
+    told: BTreeSet<Target>,
 }
 
 struct Drafting<'r> {
@@ -79,6 +83,7 @@ pub(super) fn drafts(
     let people = drafting.people();
     let intervals = drafting.intervals(zone);
     let (policies, asking, routes) = drafting.ladders(&intervals);
+    drafting.tell_teams(&policies);
     let inhibit_rules = drafting.inhibit_rules();
     report.append(&mut drafting.report);
     if routes.is_empty() && intervals.is_empty() && inhibit_rules.is_empty() {
@@ -156,11 +161,34 @@ impl Drafting<'_> {
             let also =
                 if ways.is_empty() { String::new() } else { format!("; {} is theirs to set", ways.join(" and ")) };
             self.note(name, format!("was told there: ask them to take the account `{login}`{also}"));
+            let teams = self.groups.iter().filter(|(_, members)| members.contains(name)).map(|(group, _)| plain(group));
+            let teams = teams.collect();
             let alias = text(contact, "alias");
             let name = if alias.is_empty() { name } else { alias };
-            out.push(NagiosPerson { login, name: name.to_owned(), email: email.to_owned() });
+            out.push(NagiosPerson { login, name: name.to_owned(), email: email.to_owned(), teams });
         }
         out
+    }
+
+    /// What becomes of the groups whose people are paged together.
+    fn tell_teams(&mut self, policies: &[(String, PolicyUpdate)]) {
+        let targets: BTreeSet<&Target> =
+            policies.iter().flat_map(|(_, policy)| &policy.steps).flat_map(|step| &step.targets).collect();
+        let mut notes = Vec::new();
+        for (group, members) in &self.groups {
+            let team = plain(group);
+            if !targets.contains(&Target::team(&team)) {
+                continue;
+            }
+            notes.push((group.clone(), format!("becomes the team `{team}`: a page goes to whoever is in it then")));
+            if members.len() > TEAM_MEMBERS_MAX {
+                let message = format!("has {} people, and a page to a team goes to {TEAM_MEMBERS_MAX}", members.len());
+                notes.push((group.clone(), message));
+            }
+        }
+        for (group, message) in notes {
+            self.note(&group, message);
+        }
     }
 
     fn intervals(&mut self, zone: &str) -> Vec<NamedIntervals> {
@@ -178,14 +206,14 @@ impl Drafting<'_> {
         out
     }
 
-    /// Logins of those whom the fields name, by themselves or by their groups.
-    fn told(&self, fields: &Fields) -> BTreeSet<String> {
-        let mut names: BTreeSet<String> = split(fields.get("contacts")).into_iter().collect();
-        for group in split(fields.get("contact_groups")) {
-            names.extend(self.groups.get(&group).into_iter().flatten().cloned());
-        }
+    /// Those whom the fields name: people by themselves, groups of them as teams.
+    fn told(&self, fields: &Fields) -> BTreeSet<Target> {
         let known = |name: &String| kept(self.resolved, "contact").iter().any(|c| text(c, "contact_name") == name);
-        names.iter().filter(|n| known(n)).map(|n| plain(n)).collect()
+        let people = split(fields.get("contacts"));
+        let people = people.iter().filter(|name| known(name)).map(|name| Target::person(&plain(name)));
+        let groups = split(fields.get("contact_groups"));
+        let somebody = |group: &&String| self.groups.get(*group).is_some_and(|members| members.iter().any(known));
+        people.chain(groups.iter().filter(somebody).map(|group| Target::team(&plain(group)))).collect()
     }
 
     /// The hosts or services an escalation or a dependency means; `prefix` is for those that depend.
@@ -292,14 +320,14 @@ impl Drafting<'_> {
     }
 
     /// Whom each notification goes to, one after the other, joined while it goes to the same.
-    fn ladder(&self, base: &BTreeSet<String>, interval: f64, escalations: &[&Escalation]) -> Ladder {
+    fn ladder(&self, base: &BTreeSet<Target>, interval: f64, escalations: &[&Escalation]) -> Ladder {
         let ends = escalations.iter().map(|e| if e.last == 0 { e.first } else { e.last.saturating_add(1) });
         let count = ends.max().unwrap_or(1).clamp(1, NOTIFICATIONS_MAX);
         let mut out: Ladder = Vec::new();
         for n in 1..=count {
             let valid: Vec<&&Escalation> =
                 escalations.iter().filter(|e| e.first <= n && (e.last == 0 || n <= e.last)).collect();
-            let told: BTreeSet<String> =
+            let told: BTreeSet<Target> =
                 if valid.is_empty() { base.clone() } else { valid.iter().flat_map(|e| &e.told).cloned().collect() };
             // Of several that hold the shortest counts; 0 is told once.
             let own = valid.iter().filter_map(|e| e.interval).fold(f64::INFINITY, f64::min);
@@ -332,10 +360,10 @@ impl Drafting<'_> {
             if told.len() > TARGETS_PER_STEP_MAX {
                 self.note(
                     called,
-                    format!("a step tells more than {TARGETS_PER_STEP_MAX} people; put them on a schedule"),
+                    format!("a step tells more than {TARGETS_PER_STEP_MAX} people and groups; put them on a schedule"),
                 );
             }
-            let targets = told.iter().take(TARGETS_PER_STEP_MAX).map(|login| Target::person(login)).collect();
+            let targets = told.iter().take(TARGETS_PER_STEP_MAX).cloned().collect();
             let delay_ms = if *wait_ms == 0 { LAST_STEP_MS } else { (*wait_ms).clamp(DELAY_MS_MIN, DELAY_MS_MAX) };
             steps.push(PolicyStep { delay_ms, targets, round_robin: false });
         }

@@ -10,21 +10,21 @@ use jiff::{
 };
 use serde_json::{Value, json};
 use tenfold_oncall::{
-    Basis, DELAY_MS_MAX, DELAY_MS_MIN, Day, HandoffDigest, Layer, OverrideKind, Plan, PolicyStep, REPEAT_MAX,
-    Restriction, Rotation, STEPS_MAX, Schedule, ShiftLength, TARGETS_PER_STEP_MAX, Target, TargetKind,
+    Basis, Calendar, Day, HandoffDigest, Layer, OverrideKind, Plan, REPEAT_MAX, Restriction, Rotation, Schedule,
+    ShiftLength, TEAM_MEMBERS_MAX, Target, TargetKind,
 };
 use tenfold_types::Timestamp;
 
+use super::steps::Steps;
 use super::{ImportDraft, ImportedPerson, KnownPerson, OncallImportNote, PersonFound, ROTATIONS_MAX, ScheduleDraft};
 use crate::oncall::{NewOverride, PolicyUpdate};
+use crate::sources::AlertSourceSpec;
 
 /// Schedules that one may become when several people are on call in it at once.
 const TRACKS_MAX: usize = 5;
 /// How far ahead layers are looked at, to see whether they hold at the same time.
 const PROBE_MS: i64 = 400 * 86_400_000;
 const NAME_BYTES_MAX: usize = 63;
-/// How long the last step of a policy waits, where nothing says.
-const LAST_STEP_MS: i64 = 300_000;
 const DAY_S: i64 = 86_400;
 const OVERRIDE_MS_MAX: i64 = 90 * 86_400_000;
 
@@ -53,6 +53,14 @@ pub(super) struct Cover {
     pub end: Timestamp,
 }
 
+/// A team of the source.
+struct SourceTeam {
+    /// As it is called here.
+    name: String,
+    /// Ids in the source.
+    members: BTreeSet<String>,
+}
+
 pub(super) struct Draft<'k> {
     known: &'k [KnownPerson],
     given: &'k BTreeMap<String, String>,
@@ -60,6 +68,7 @@ pub(super) struct Draft<'k> {
     now: Timestamp,
     /// By id in the source.
     logins: BTreeMap<String, String>,
+    teams: BTreeMap<String, SourceTeam>,
     names: BTreeMap<&'static str, BTreeSet<String>>,
     /// The schedules that a source's schedule became, by its id.
     schedules: BTreeMap<String, Vec<String>>,
@@ -124,6 +133,7 @@ impl<'k> Draft<'k> {
             create,
             now,
             logins: BTreeMap::new(),
+            teams: BTreeMap::new(),
             names: BTreeMap::from([("person", known.iter().map(|k| k.login.clone()).collect())]),
             schedules: BTreeMap::new(),
             policies: BTreeMap::new(),
@@ -137,7 +147,7 @@ impl<'k> Draft<'k> {
     }
 
     /// A name that nothing else of the kind has in this import.
-    fn free_name(&mut self, kind: &'static str, text: &str) -> String {
+    pub(super) fn free_name(&mut self, kind: &'static str, text: &str) -> String {
         let base = plain(text);
         let taken = self.names.entry(kind).or_default();
         let mut name = base.clone();
@@ -147,6 +157,42 @@ impl<'k> Draft<'k> {
             n += 1;
         }
         name
+    }
+
+    /// A team, before its people: whoever gets an account is in it.
+    pub(super) fn team<'i>(&mut self, id: &str, name: &str, members: impl Iterator<Item = &'i String>) {
+        let name = self.free_name("team", name);
+        self.teams.insert(id.to_owned(), SourceTeam { name, members: members.cloned().collect() });
+    }
+
+    /// Whoever is in a team when the page is due. Members whose profile does not name the team are paged by name as well, so
+    /// that nobody is lost until it does; none when none of its people was taken over.
+    pub(super) fn team_targets(&mut self, about: &str, id: &str) -> Vec<Target> {
+        let Some(team) = self.teams.get(id) else { return Vec::new() };
+        let name = team.name.clone();
+        let logins: Vec<String> = team.members.iter().filter_map(|id| self.logins.get(id).cloned()).collect();
+        if logins.is_empty() {
+            return Vec::new();
+        }
+        if logins.len() > TEAM_MEMBERS_MAX {
+            let message =
+                format!("the team `{name}` has {} people, and a page goes to {TEAM_MEMBERS_MAX}", logins.len());
+            self.note(about, message);
+        }
+        let known = self.known;
+        let lacks = |login: &&String| known.iter().any(|k| k.login == **login && !k.teams.contains(&name));
+        let mut targets = vec![Target::team(&name)];
+        let outside: Vec<&String> = logins.iter().filter(lacks).collect();
+        targets.extend(outside.iter().map(|login| Target::person(login)));
+        if !outside.is_empty() {
+            let who = outside.iter().map(|login| login.as_str()).collect::<Vec<_>>().join(", ");
+            let message = format!(
+                "pages the team `{name}`, and by name {who}, whose profiles do not name it: add it to their `teams`, then \
+                 take them out of the policy"
+            );
+            self.note(about, message);
+        }
+        targets
     }
 
     /// Finds the account of somebody: as it was said, by mail address, by login.
@@ -191,12 +237,15 @@ impl<'k> Draft<'k> {
             self.logins.insert(id.to_owned(), login.clone());
         }
         let zone = if TimeZone::get(timezone).is_ok() { timezone } else { "UTC" };
+        let teams =
+            self.teams.values().filter(|team| team.members.contains(id)).map(|team| team.name.clone()).collect();
         self.out.people.push(ImportedPerson {
             source,
             login,
             name: if name.is_empty() { local.to_owned() } else { name.to_owned() },
             email: email.to_owned(),
             timezone: zone.to_owned(),
+            teams,
             found,
         });
     }
@@ -286,6 +335,18 @@ impl<'k> Draft<'k> {
         self.schedules.insert(id.to_owned(), made);
     }
 
+    /// Makes a schedule of one that is a calendar at an address: it is followed.
+    pub(super) fn followed(&mut self, id: &str, name: &str, zone: &str, url: &str) {
+        let plan = Plan { calendar: Some(Calendar::at(url)), ..plan_of(zone, Vec::new()) };
+        if let Err(message) = plan.check() {
+            self.note(name, format!("{message}; it is left out"));
+            return;
+        }
+        let called = self.free_name("schedule", name);
+        self.out.schedules.push(ScheduleDraft { name: called.clone(), plan, overrides: Vec::new() });
+        self.schedules.insert(id.to_owned(), vec![called]);
+    }
+
     fn overrides(&mut self, about: &str, covers: &[Cover], track: usize) -> Vec<NewOverride> {
         let (mut out, now) = (Vec::new(), self.now);
         for cover in covers.iter().filter(|c| c.end > now && c.end > c.start) {
@@ -347,6 +408,10 @@ impl<'k> Draft<'k> {
         self.out.policies.push((called, update));
     }
 
+    pub(super) fn source(&mut self, name: String, spec: AlertSourceSpec) {
+        self.out.sources.push((name, spec));
+    }
+
     pub(super) fn policy_name(&self, id: &str) -> Option<&str> {
         self.policies.get(id).map(String::as_str)
     }
@@ -393,6 +458,7 @@ fn plan_of(zone: &str, layers: Vec<Layer>) -> Plan {
     Plan {
         timezone: zone.to_owned(),
         layers,
+        calendar: None,
         fallback: Vec::new(),
         shadows: Vec::new(),
         min_rest_hours: None,
@@ -484,63 +550,4 @@ fn with_own_names(mut layers: Vec<Layer>) -> Vec<Layer> {
         }
     }
     layers
-}
-
-/// The steps of a policy as they come: who is paged, then how long nobody else is.
-#[derive(Default)]
-pub(super) struct Steps {
-    steps: Vec<PolicyStep>,
-}
-
-impl Steps {
-    /// Pages these too, or next when somebody has been waited for.
-    pub(super) fn page(&mut self, targets: Vec<Target>, round_robin: bool) {
-        if targets.is_empty() {
-            return;
-        }
-        if let Some(last) = self.steps.last_mut().filter(|s| s.delay_ms == 0) {
-            if !round_robin && !last.round_robin {
-                for target in targets {
-                    if !last.targets.contains(&target) {
-                        last.targets.push(target);
-                    }
-                }
-                return;
-            }
-            last.delay_ms = DELAY_MS_MIN;
-        }
-        self.steps.push(PolicyStep { delay_ms: 0, targets, round_robin });
-    }
-
-    pub(super) fn wait(&mut self, ms: i64) {
-        if let Some(last) = self.steps.last_mut() {
-            last.delay_ms = last.delay_ms.saturating_add(ms.max(0));
-        }
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.steps.is_empty()
-    }
-
-    fn finished(mut self) -> (Vec<PolicyStep>, Vec<String>) {
-        let mut lost = Vec::new();
-        if self.steps.len() > STEPS_MAX {
-            lost.push(format!("has {} steps, a policy at most {STEPS_MAX}; the rest is left out", self.steps.len()));
-            self.steps.truncate(STEPS_MAX);
-        }
-        for step in &mut self.steps {
-            if step.delay_ms == 0 {
-                step.delay_ms = LAST_STEP_MS;
-            }
-            if step.delay_ms > DELAY_MS_MAX {
-                lost.push("a step waits longer than 24 h; it waits 24 h".to_owned());
-            }
-            step.delay_ms = step.delay_ms.clamp(DELAY_MS_MIN, DELAY_MS_MAX);
-            if step.targets.len() > TARGETS_PER_STEP_MAX {
-                lost.push(format!("a step pages more than {TARGETS_PER_STEP_MAX} targets; the rest is left out"));
-                step.targets.truncate(TARGETS_PER_STEP_MAX);
-            }
-        }
-        (self.steps, lost)
-    }
 }

@@ -6,7 +6,9 @@ use jiff::civil::DateTime;
 use tenfold_oncall::{Restriction, ShiftLength, Unit};
 use tenfold_protocols::grafana_oncall::{Export, Integration, PersonalRule, Schedule, Shift, Step};
 
-use super::draft::{Cover, Draft, Steps, Turns, days_before, instant, windows};
+use super::draft::{Cover, Draft, Turns, days_before, instant, windows};
+use super::sources;
+use super::steps::Steps;
 
 const DAY_S: i64 = 86_400;
 /// How often OnCall goes through a chain again that says `repeat_escalation`.
@@ -14,6 +16,10 @@ const REPEATS: i64 = 5;
 const WEEK: [&str; 7] = ["MO", "TU", "WE", "TH", "FR", "SA", "SU"];
 
 pub(super) fn take(draft: &mut Draft<'_>, export: &Export) -> Vec<(Vec<String>, Option<String>)> {
+    for team in &export.teams {
+        let members = export.users.iter().filter(|user| user.teams.contains(&team.id)).map(|user| &user.id);
+        draft.team(&team.id, if team.name.is_empty() { &team.id } else { &team.name }, members);
+    }
     for user in &export.users {
         draft.person(&user.id, &user.username, &user.email, "", &user.timezone);
     }
@@ -23,7 +29,7 @@ pub(super) fn take(draft: &mut Draft<'_>, export: &Export) -> Vec<(Vec<String>, 
     }
     for chain in &export.chains {
         let steps = export.steps.iter().filter(|s| s.escalation_chain_id == chain.id);
-        take_chain(draft, export, &chain.id, &chain.name, &steps.collect::<Vec<_>>());
+        take_chain(draft, &chain.id, &chain.name, &steps.collect::<Vec<_>>());
     }
     own_rules(draft, export);
     if !export.teams.is_empty() {
@@ -31,8 +37,8 @@ pub(super) fn take(draft: &mut Draft<'_>, export: &Export) -> Vec<(Vec<String>, 
         draft.note(
             "teams",
             format!(
-                "{}: teams stand in the people's profiles and in rules' labels here; where a chain paged one, its members \
-                 of now are paged, and a target of the kind `team` pages whoever is in it then",
+                "{}: teams stand in the people's profiles and in rules' labels here; accounts that the import makes are in \
+                 theirs, and where a chain paged one, whoever is in it then is paged",
                 names.join(", ")
             ),
         );
@@ -43,12 +49,19 @@ pub(super) fn take(draft: &mut Draft<'_>, export: &Export) -> Vec<(Vec<String>, 
 fn take_schedule(draft: &mut Draft<'_>, schedule: &Schedule, shifts: &BTreeMap<&str, &Shift>) {
     let name = &schedule.name;
     let zone = if schedule.time_zone.is_empty() { "UTC" } else { schedule.time_zone.as_str() };
-    for (what, url) in [("", &schedule.ical_url_primary), (" of overrides", &schedule.ical_url_overrides)] {
+    let is_followed = !schedule.ical_url_primary.is_empty() && schedule.shifts.is_empty();
+    let calendars = [("", &schedule.ical_url_primary), (" of overrides", &schedule.ical_url_overrides)];
+    for (what, url) in calendars.into_iter().skip(usize::from(is_followed)) {
         if !url.is_empty() {
             // The address may hold a secret, so it is not repeated.
             let how = "download its file and give it to `tenfold oncall import SCHEDULE FILE --dry-run`";
             draft.note(name, format!("its calendar{what} stands at an address of its own: {how}"));
         }
+    }
+    if is_followed {
+        draft.note(name, "its calendar is followed at its address; readiness says which events of it name nobody");
+        draft.followed(&schedule.id, name, zone, &schedule.ical_url_primary);
+        return;
     }
     let (mut turns, mut covers) = (Vec::new(), Vec::new());
     for id in &schedule.shifts {
@@ -193,7 +206,7 @@ fn weekday(of: DateTime) -> usize {
     usize::try_from(of.weekday().to_monday_zero_offset()).unwrap_or(0)
 }
 
-fn take_chain(draft: &mut Draft<'_>, export: &Export, id: &str, name: &str, steps: &[&Step]) {
+fn take_chain(draft: &mut Draft<'_>, id: &str, name: &str, steps: &[&Step]) {
     let mut out = Steps::default();
     let mut repeat = 0;
     for step in steps {
@@ -210,10 +223,7 @@ fn take_chain(draft: &mut Draft<'_>, export: &Export, id: &str, name: &str, step
                 (draft.person_targets(step.persons_to_notify_next_each_time.iter()), true)
             }
             "notify_on_call_from_schedule" => (draft.schedule_targets(&step.notify_on_call_from_schedule, 0), false),
-            "notify_team_members" => {
-                let members = export.users.iter().filter(|u| u.teams.contains(&step.team_to_notify)).map(|u| &u.id);
-                (draft.person_targets(members), false)
-            }
+            "notify_team_members" => (draft.team_targets(name, &step.team_to_notify), false),
             "repeat_escalation" => {
                 repeat = REPEATS;
                 continue;
@@ -294,10 +304,7 @@ fn take_integration(
         );
         draft.note(name, message);
     }
-    let kind = if integration.kind.is_empty() { "unknown" } else { integration.kind.as_str() };
-    draft.note(
-        name,
-        format!("make a source for it (it was of the kind {kind}) with `labels: {{integration: {label}}}`, which the draft of routes matches"),
-    );
+    let labels = BTreeMap::from([("integration".to_owned(), label.clone())]);
+    sources::sender(draft, sources::Sender { name, kind: &integration.kind, labels });
     vec![(vec![format!("integration=\"{label}\"")], draft.policy_name(&last).map(str::to_owned))]
 }

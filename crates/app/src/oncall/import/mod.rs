@@ -4,6 +4,8 @@
 mod draft;
 mod grafana;
 mod opsgenie;
+mod sources;
+mod steps;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,6 +20,7 @@ use super::{NewOverride, PolicyUpdate, PolicyView, ScheduleUpdate};
 use crate::{
     App, Caller, Role,
     people::{Contact, Person, PersonUpdate},
+    sources::AlertSourceSpec,
 };
 
 /// Schedules and policies one import may make.
@@ -73,6 +76,8 @@ pub struct ImportedPerson {
     pub name: String,
     pub email: String,
     pub timezone: String,
+    /// Those of the source that they are in; an account that the import makes is in them.
+    pub teams: Vec<String>,
     pub found: PersonFound,
 }
 
@@ -104,6 +109,13 @@ pub struct ImportedPolicy {
     pub policy: PolicyView,
 }
 
+/// A sender of alerts, to be looked through and put by hand.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct ImportedSource {
+    pub name: String,
+    pub spec: AlertSourceSpec,
+}
+
 /// Something that was left out or changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct OncallImportNote {
@@ -121,6 +133,8 @@ pub struct OncallImported {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     pub routing: Option<Value>,
+    /// Drafts as well: each gets a secret when it is put, which what sends there is to have.
+    pub sources: Vec<ImportedSource>,
     pub report: Vec<OncallImportNote>,
 }
 
@@ -131,6 +145,7 @@ pub struct KnownPerson {
     pub email: String,
     /// Is nobody's account in an import, and its login nobody else's.
     pub disabled: bool,
+    pub teams: Vec<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -147,6 +162,7 @@ pub struct ImportDraft {
     pub schedules: Vec<ScheduleDraft>,
     pub policies: Vec<(String, PolicyUpdate)>,
     pub routing: Option<Value>,
+    pub sources: Vec<(String, AlertSourceSpec)>,
     pub report: Vec<OncallImportNote>,
 }
 
@@ -190,7 +206,8 @@ impl App {
         if asked.create_people {
             who.require(Role::Admin, None, None)?;
         }
-        let known = |p: Person| KnownPerson { login: p.login, email: p.contact.email, disabled: p.disabled };
+        let known =
+            |p: Person| KnownPerson { login: p.login, email: p.contact.email, disabled: p.disabled, teams: p.teams };
         let known: Vec<KnownPerson> = self.people().await?.into_iter().map(known).collect();
         let (now, dry_run) = (self.now(), asked.dry_run);
         // More than a year of every rotation's shifts takes a moment; the loop of other requests shall not wait for it.
@@ -210,7 +227,7 @@ impl App {
                 .map(|o| ImportedOverride { person: o.person, start: o.start, end: o.end })
                 .collect(),
             name: s.name,
-            plan: s.plan,
+            plan: s.plan.hidden(),
         };
         let policy = |(name, update): (String, PolicyUpdate)| ImportedPolicy {
             changes: policies.contains(&name),
@@ -227,6 +244,7 @@ impl App {
             schedules: made.schedules.into_iter().map(schedule).collect(),
             policies: made.policies.into_iter().map(policy).collect(),
             routing: made.routing,
+            sources: made.sources.into_iter().map(|(name, spec)| ImportedSource { name, spec }).collect(),
             report: made.report,
         })
     }
@@ -236,6 +254,7 @@ impl App {
             let update = PersonUpdate {
                 name: Some(person.name.clone()),
                 timezone: Some(person.timezone.clone()),
+                teams: Some(person.teams.clone()),
                 contact: Some(Contact { email: person.email.clone(), ..Contact::default() }),
                 ..PersonUpdate::default()
             };

@@ -8,16 +8,22 @@ use jiff::{
 };
 use tenfold_oncall::{Restriction, ShiftLength, Target, Unit};
 use tenfold_protocols::opsgenie::{
-    Condition, Escalation, Export, Named, Rotation, RoutingRule, Schedule, TimeRestriction, Window,
+    Condition, Escalation, Export, Named, Rotation, RoutingRule, Schedule, Team, TimeRestriction, Window,
 };
 use tenfold_types::Timestamp;
 
-use super::draft::{Cover, Draft, Steps, Turns, plain, windows};
+use super::draft::{Cover, Draft, Turns, plain, windows};
+use super::sources;
+use super::steps::Steps;
 
 const DAYS: [&str; 7] = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
 const MINUTES_OF_WEEK: i64 = 7 * 24 * 60;
 
 pub(super) fn take(draft: &mut Draft<'_>, export: &Export) -> Vec<(Vec<String>, Option<String>)> {
+    for team in &export.teams {
+        let name = if team.name.is_empty() { &team.id } else { &team.name };
+        draft.team(&team.id, name, team.members.iter().map(|member| &member.user.id));
+    }
     for user in &export.users {
         if user.blocked {
             draft.note(&user.username, "is blocked there and is left out");
@@ -32,23 +38,20 @@ pub(super) fn take(draft: &mut Draft<'_>, export: &Export) -> Vec<(Vec<String>, 
         take_escalation(draft, export, escalation);
     }
     for team in &export.teams {
-        let text = "a team stands in its people's profiles here (`teams`), and owns rules by their label; where a rule paged \
-                    it, its members of now are paged, and a target of the kind `team` pages whoever is in it then";
+        let text = "a team stands in its people's profiles here (`teams`), and owns rules by their label; accounts that the \
+                    import makes are in theirs, and where a rule paged all of it, whoever is in it then is paged";
         draft.note(&team.name, text);
     }
     for integration in &export.integrations {
-        draft.note(&integration.name, format!("make a source for it; it was of the kind {}", integration.kind));
+        let (name, kind) = (&integration.name, &integration.kind);
+        sources::sender(draft, sources::Sender { name, kind, labels: BTreeMap::new() });
     }
     for heartbeat in &export.heartbeats {
         let unit = heartbeat.interval_unit.chars().next().filter(|c| "mhd".contains(*c)).unwrap_or('m');
-        let off = if heartbeat.enabled == Some(false) { " (it is off)" } else { "" };
-        let message = format!(
-            "a heartbeat every {}{unit}{off}: something that is to report in that time, or somebody is paged; see the guide on checks",
-            heartbeat.interval
-        );
-        draft.note(&heartbeat.name, message);
+        let is_on = heartbeat.enabled != Some(false);
+        sources::heartbeat(draft, &heartbeat.name, (heartbeat.interval, unit), is_on);
     }
-    export.routing_rules.iter().filter_map(|rule| take_route(draft, rule)).collect()
+    export.routing_rules.iter().flat_map(|rule| take_route(draft, rule)).collect()
 }
 
 fn take_schedule(draft: &mut Draft<'_>, export: &Export, schedule: &Schedule) {
@@ -64,9 +67,16 @@ fn take_schedule(draft: &mut Draft<'_>, export: &Export, schedule: &Schedule) {
     };
     let mut turns = Vec::new();
     for rotation in schedule.rotations.iter().filter(|r| r.enabled != Some(false)) {
-        match turns_of(rotation, zone_name, &zone) {
-            Ok(one) => turns.push(one),
-            Err(message) => draft.note(format!("{name}/{}", rotation.name), format!("{message}; it is left out")),
+        let about = format!("{name}/{}", rotation.name);
+        match turns_of(rotation, &export.teams, zone_name, &zone) {
+            Ok(one) => {
+                for team in rotation.participants.iter().filter(|p| p.kind == "team") {
+                    let message = format!("the team {} is in it: its people of now are, all at once", team.label());
+                    draft.note(&about, message);
+                }
+                turns.push(one);
+            }
+            Err(message) => draft.note(about, format!("{message}; it is left out")),
         }
     }
     let mut covers = Vec::new();
@@ -92,7 +102,29 @@ fn take_schedule(draft: &mut Draft<'_>, export: &Export, schedule: &Schedule) {
     draft.schedule(&schedule.id, name, zone_name, turns, &covers);
 }
 
-fn turns_of(rotation: &Rotation, zone_name: &str, zone: &TimeZone) -> Result<Turns, String> {
+/// Whoever is on call in a turn: somebody, or a team as a whole.
+///
+/// # Errors
+/// What of it has no equal.
+fn group(of: &Named, teams: &[Team]) -> Result<Vec<String>, String> {
+    match of.kind.as_str() {
+        "user" => Ok(vec![of.id.clone()]),
+        "team" => {
+            let team = teams.iter().find(|team| team.id == of.id);
+            let members: Vec<String> =
+                team.into_iter().flat_map(|team| &team.members).map(|member| member.user.id.clone()).collect();
+            if members.is_empty() {
+                Err(format!("has the team {} in it, of which nobody is known", of.label()))
+            } else {
+                Ok(members)
+            }
+        }
+        "none" => Err("has a turn of nobody, which has no equal: write it as a calendar".to_owned()),
+        kind => Err(format!("has the {kind} {} in it: put its people there", of.label())),
+    }
+}
+
+fn turns_of(rotation: &Rotation, teams: &[Team], zone_name: &str, zone: &TimeZone) -> Result<Turns, String> {
     let start = Timestamp::parse_rfc3339(&rotation.start_date)
         .ok_or_else(|| format!("`{}` is not an instant", rotation.start_date))?;
     let until = match rotation.end_date.as_str() {
@@ -109,12 +141,7 @@ fn turns_of(rotation: &Rotation, zone_name: &str, zone: &TimeZone) -> Result<Tur
     if !(1..=366).contains(&count) {
         return Err(format!("a length of {count} has no equal"));
     }
-    if let Some(other) = rotation.participants.iter().find(|p| p.kind != "user") {
-        return Err(match other.kind.as_str() {
-            "none" => "has a turn of nobody, which has no equal: write it as a calendar".to_owned(),
-            kind => format!("has the {kind} {} in it: put its people there", other.label()),
-        });
-    }
+    let groups = rotation.participants.iter().map(|p| group(p, teams)).collect::<Result<Vec<_>, _>>()?;
     let civil: DateTime = jiff::Timestamp::from_millisecond(start.millis())
         .map_err(|_| "begins too early".to_owned())?
         .to_zoned(zone.clone())
@@ -124,7 +151,7 @@ fn turns_of(rotation: &Rotation, zone_name: &str, zone: &TimeZone) -> Result<Tur
         name: rotation.name.clone(),
         level: 0,
         zone: zone_name.to_owned(),
-        groups: rotation.participants.iter().map(|p| vec![p.id.clone()]).collect(),
+        groups,
         start: civil,
         shift_length: ShiftLength { count, unit },
         restrictions,
@@ -179,7 +206,7 @@ fn take_escalation(draft: &mut Draft<'_>, export: &Export, escalation: &Escalati
         if rule.condition == "if-not-closed" {
             draft.note(name, "a rule goes on until the alert is closed; here an acknowledgement ends the escalation");
         }
-        match targets(draft, export, &rule.recipient, &rule.notify_type) {
+        match targets(draft, export, name, (&rule.recipient, &rule.notify_type)) {
             Ok(found) => {
                 by_delay.entry(rule.delay.time_amount.max(0).saturating_mul(unit)).or_default().push(found);
             }
@@ -208,7 +235,12 @@ fn take_escalation(draft: &mut Draft<'_>, export: &Export, escalation: &Escalati
 }
 
 /// Whom a rule pages, and whether one after the other.
-fn targets(draft: &Draft<'_>, export: &Export, to: &Named, how: &str) -> Result<(Vec<Target>, bool), String> {
+fn targets(
+    draft: &mut Draft<'_>,
+    export: &Export,
+    about: &str,
+    (to, how): (&Named, &str),
+) -> Result<(Vec<Target>, bool), String> {
     let some = |targets: Vec<Target>, in_turns: bool| {
         if targets.is_empty() {
             return Err(format!("the {} {} was not taken over; the rule is left out", to.kind, to.label()));
@@ -220,17 +252,19 @@ fn targets(draft: &Draft<'_>, export: &Export, to: &Named, how: &str) -> Result<
         ("user", _) => some(draft.person_targets(std::iter::once(&to.id)), false),
         ("schedule", "" | "default") => some(draft.schedule_targets(&to.id, 0), false),
         ("schedule", "next") => some(draft.schedule_targets(&to.id, 1), false),
-        ("team", "all" | "users" | "random") => {
+        ("team", "all" | "users") => some(draft.team_targets(about, &to.id), false),
+        // A team is one target, so that turns are its people's of now.
+        ("team", "random") => {
             let team = export.teams.iter().find(|t| t.id == to.id);
             let members = team.into_iter().flat_map(|t| &t.members).map(|m| &m.user.id);
-            some(draft.person_targets(members), how == "random")
+            some(draft.person_targets(members), true)
         }
         _ => none(),
     }
 }
 
-/// A rule of a team as matchers and the policy they lead to.
-fn take_route(draft: &mut Draft<'_>, rule: &RoutingRule) -> Option<(Vec<String>, Option<String>)> {
+/// A rule of a team as matchers and the policy they lead to; several where any of its conditions is enough.
+fn take_route(draft: &mut Draft<'_>, rule: &RoutingRule) -> Vec<(Vec<String>, Option<String>)> {
     let about = format!("{}/{}", rule.parent.label(), rule.name);
     let policy = match rule.notify.kind.as_str() {
         "escalation" => draft.policy_name(&rule.notify.id).map(str::to_owned),
@@ -238,31 +272,36 @@ fn take_route(draft: &mut Draft<'_>, rule: &RoutingRule) -> Option<(Vec<String>,
         "none" => None,
         other => {
             draft.note(about, format!("leads to `{other}`, which has no equal"));
-            return None;
+            return Vec::new();
         }
     };
     if policy.is_none() && rule.notify.kind != "none" {
         draft.note(about, format!("leads to {}, which was not taken over", rule.notify.label()));
-        return None;
+        return Vec::new();
     }
     if rule.time_restriction.is_some() {
         draft.note(&about, "holds at some hours only: give the route a time interval");
     }
-    let mut matchers = vec![format!("team=\"{}\"", plain(rule.parent.label()))];
-    if rule.criteria.kind == "match-any-condition" && rule.criteria.conditions.len() > 1 {
-        draft.note(about, "holds when any of its conditions does: write one route for each");
-        return None;
-    }
+    let any = rule.criteria.kind == "match-any-condition";
+    let mut matchers = Vec::new();
     for condition in &rule.criteria.conditions {
         let Some(matcher) = matcher(condition) else {
             let (field, how) = (&condition.field, &condition.operation);
-            let text = format!("`{field}` {how} `{}` has no equal; the route is left out", condition.expected_value);
-            draft.note(about, text);
-            return None;
+            let left_out = if any { "its route is left out" } else { "the route is left out" };
+            draft.note(&about, format!("`{field}` {how} `{}` has no equal; {left_out}", condition.expected_value));
+            if any {
+                continue;
+            }
+            return Vec::new();
         };
         matchers.push(matcher);
     }
-    Some((matchers, policy))
+    let team = format!("team=\"{}\"", plain(rule.parent.label()));
+    if any {
+        return matchers.into_iter().map(|matcher| (vec![team.clone(), matcher], policy.clone())).collect();
+    }
+    matchers.insert(0, team);
+    vec![(matchers, policy)]
 }
 
 fn matcher(of: &Condition) -> Option<String> {

@@ -5,6 +5,7 @@ import { useQuery } from "../../../api/useQuery";
 import { PanelChart } from "../../../charts/PanelChart";
 import { useMovingRange } from "../../../charts/range";
 import { useMarkers } from "../../../charts/useMarkers";
+import { filled, overview } from "../../../charts/variables";
 import { Link } from "../../../router/Link";
 import { Section } from "../../../ui/Section";
 
@@ -18,7 +19,7 @@ function Panels({ dashboard, service }: { dashboard: Dashboard; service: string 
   return (
     <Section title="Graphs" end={<><span className="muted">{range.text}</span> <Link to={`/graphs/${encodeURIComponent(dashboard.name)}`}>All of them</Link></>}>
       <div className="grid-3">
-        {dashboard.panels.slice(0, PANELS_MAX).map((panel, at) => <PanelChart key={`${panel.title} ${at}`} panel={panel} range={range} markers={markers} sync="service" />)}
+        {dashboard.panels.filter(({ kind }) => kind !== "text").slice(0, PANELS_MAX).map((panel, at) => <PanelChart key={`${panel.title} ${at}`} panel={filled(panel, overview(dashboard.variables), range)} range={range} markers={markers} sync="service" />)}
       </div>
     </Section>
   );

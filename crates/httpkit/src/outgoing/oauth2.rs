@@ -1,14 +1,15 @@
 //! Tokens of OAuth 2.0 for a client that asks for itself (RFC 6749, section 4.4), kept until shortly before they end.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Deserialize;
-use tenfold_httpkit::body::{BodyError, whole};
-use tenfold_scrape::{HttpClient, Oauth2};
+use tenfold_scrape::Oauth2;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use crate::client::{Client, basic, plain, secret};
+use super::{Client, Files, HttpClient, Redirects, basic, plain, secret};
+use crate::body::{BodyError, whole};
 
 /// Largest answer of a server that gives tokens, in bytes.
 const ANSWER_BYTES_MAX: usize = 1 << 20;
@@ -17,9 +18,10 @@ const EARLY: Duration = Duration::from_secs(10);
 /// One that does not say when it ends is asked for anew after this long.
 const USUAL: Duration = Duration::from_hours(1);
 
-/// Tokens for one job.
-pub(crate) struct Tokens {
+/// Tokens for one client.
+pub(super) struct Tokens {
     config: Oauth2,
+    files: Arc<Files>,
     client: Box<Client>,
     kept: Mutex<Option<Kept>>,
 }
@@ -42,14 +44,15 @@ struct Answer {
 }
 
 impl Tokens {
-    pub(crate) fn new(config: &Oauth2) -> Self {
+    pub(super) fn new(config: &Oauth2, files: Arc<Files>) -> Self {
         let http = HttpClient { tls: config.tls.clone(), proxy: config.proxy.clone(), ..HttpClient::default() };
-        Self { config: config.clone(), client: Box::new(Client::new(&http)), kept: Mutex::default() }
+        let client = Box::new(Client::new(&http, files.clone(), Redirects::All));
+        Self { config: config.clone(), files, client, kept: Mutex::default() }
     }
 
     /// The header for a request now.
-    pub(crate) async fn header(&self) -> Result<String, String> {
-        let secret = secret(&self.config.client_secret).await?;
+    pub(super) async fn header(&self) -> Result<String, String> {
+        let secret = secret(&self.config.client_secret, &self.files).await?;
         // Held while asking, so that many targets do not ask at once.
         let mut kept = self.kept.lock().await;
         if let Some(kept) = kept.as_ref().filter(|k| k.secret == secret && Instant::now() < k.until) {
@@ -69,7 +72,7 @@ impl Tokens {
     }
 
     /// Forgets a token that a target did not take.
-    pub(crate) async fn forget(&self) {
+    pub(super) async fn forget(&self) {
         *self.kept.lock().await = None;
     }
 
@@ -85,6 +88,7 @@ impl Tokens {
         let config = &self.config;
         let http = self.client.http().await?;
         let request = http
+            .usual
             .post(&config.token_url)
             .header("accept", "application/json")
             .header("content-type", "application/x-www-form-urlencoded")
@@ -94,7 +98,7 @@ impl Tokens {
         } else {
             request
         };
-        let response = request.send().await.map_err(|e| plain(&e))?;
+        let response = http.send(request).await?;
         let status = response.status();
         if !status.is_success() {
             let is_of_client = matches!(status.as_u16(), 400 | 401);

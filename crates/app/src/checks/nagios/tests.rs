@@ -1,0 +1,179 @@
+use tenfold_alerting::Pages;
+use tenfold_protocols::nagios::{read_objects, resolve};
+
+use super::*;
+
+#[test]
+fn a_small_configuration() {
+    let text = "define command {\ncommand_name ping\ncommand_line $USER1$/check_ping -H '$HOSTADDRESS$' -w $ARG1$ -x \"$_HOSTRACK$\"\n}\n\
+            define command {\ncommand_name piped\ncommand_line ls | wc\n}\n\
+            define host {\nhost_name Router 1\naddress 10.0.0.1\ncheck_command ping!5\n_rack r 7\n}\n\
+            define host {\nhost_name web\nparents Router 1\ncheck_command ping!7,5%\nmax_check_attempts 2\n}\n\
+            define service {\nhost_name web\nservice_description Disk /\ncheck_command piped\n}\n\
+            define service {\nhost_name web\nservice_description HTTP\ncheck_command ping!$HOSTNAME$\ncheck_interval 0.5\nnotes_url https://x\n}\n\
+            define service {\nhost_name web\nservice_description Backup\nactive_checks_enabled 0\ncheck_freshness 1\nfreshness_threshold 3600\n}\n\
+            define module {\nmodule_name x\n}\n";
+    let resolved = resolve(&read_objects("x", text).unwrap()).unwrap();
+    let macros = BTreeMap::from([("USER1".to_owned(), "/usr/lib/nagios/plugins".to_owned())]);
+    let import = import_nagios(&resolved, &macros, 60.0, "UTC").unwrap();
+    let names: Vec<_> = import.checks.iter().map(|(n, _)| n.as_str()).collect();
+    assert_eq!(names, ["router-1", "web", "web_backup", "web_http"]);
+    let Run::Plugin(argv) = &import.checks[0].1.run else { panic!("a plugin") };
+    assert_eq!(argv, &["/usr/lib/nagios/plugins/check_ping", "-H", "10.0.0.1", "-w", "5", "-x", "r 7"]);
+    assert_eq!((import.checks[1].1.parents.as_slice(), import.checks[1].1.attempts), (&["router-1".to_owned()][..], 2));
+    let backup = &import.checks[2].1;
+    assert_eq!((backup.freshness.as_deref(), backup.run.kind()), (Some("1h"), "passive"));
+    let http = &import.checks[3].1;
+    assert_eq!((http.interval.as_str(), http.parents.as_slice()), ("30s", &["web".to_owned()][..]));
+    assert_eq!(http.annotations["runbook_url"], "https://x");
+    let Run::Plugin(argv) = &http.run else { panic!("a plugin") };
+    assert_eq!(argv[4], "web", "an argument may hold a macro");
+    let about: Vec<_> = import.report.iter().map(|n| n.about.as_str()).collect();
+    assert_eq!(about, ["web/Disk /", "module"], "{:?}", import.report);
+    for (name, spec) in &import.checks {
+        spec.check(name).unwrap();
+    }
+}
+
+/// Notifications every 10 minutes: the first two to ana, the third and fourth to raj and the team, then ana again.
+#[test]
+fn people_hours_ladders_and_dependencies_are_drafts() {
+    let text = "define command {\ncommand_name ping\ncommand_line /p\n}\n\
+            define contact {\ncontact_name ana\nalias Ana Lima\nemail ana@example.org\npager 123\n}\n\
+            define contact {\ncontact_name Raj P\nemail raj@example.org\n}\n\
+            define contact {\ncontact_name mei\ncontactgroups team\n}\n\
+            define contactgroup {\ncontactgroup_name team\n}\n\
+            define timeperiod {\ntimeperiod_name 24x7\nmonday 00:00-24:00\n}\n\
+            define timeperiod {\ntimeperiod_name office\nmonday 09:00-17:00\n}\n\
+            define timeperiod {\ntimeperiod_name none\nalias Never\n}\n\
+            define host {\nhost_name lab\ncheck_command ping\ncontacts ana\nnotification_period none\n}\n\
+            define host {\nhost_name db\ncheck_command ping\ncontacts ana\nnotification_interval 10\nnotification_period 24x7\n}\n\
+            define service {\nhost_name db\nservice_description disk\ncheck_command ping\nnotification_period office\n}\n\
+            define service {\nhost_name db\nservice_description load\ncheck_command ping\nnotifications_enabled 0\n}\n\
+            define serviceescalation {\nhost_name db\nservice_description disk\nfirst_notification 3\nlast_notification 4\n\
+            contacts Raj P\ncontact_groups team\nnotification_interval 5\n}\n\
+            define servicedependency {\nhost_name db\nservice_description disk\ndependent_host_name db\n\
+            dependent_service_description load\nnotification_failure_criteria w,u,c\n}\n";
+    let resolved = resolve(&read_objects("x", text).unwrap()).unwrap();
+    let import = import_nagios(&resolved, &BTreeMap::new(), 60.0, "Europe/Berlin").unwrap();
+    let people: Vec<_> = import.drafts.people.iter().map(|p| (p.login.as_str(), p.name.as_str())).collect();
+    assert_eq!(people, [("ana", "Ana Lima"), ("raj-p", "Raj P"), ("mei", "mei")]);
+    let teams: Vec<_> = import.drafts.people.iter().map(|p| p.teams.join(",")).collect();
+    assert_eq!(teams, ["", "", "team"]);
+    let steps = |at: usize| -> Vec<(i64, Vec<&str>)> {
+        let steps = &import.drafts.policies[at].1.steps;
+        steps.iter().map(|s| (s.delay_ms, s.targets.iter().map(|t| t.name.as_str()).collect())).collect()
+    };
+    let (minute, team) = (60_000, vec!["raj-p", "team"]);
+    let plain = vec![(10 * minute, vec!["ana"])];
+    let escalated = vec![(20 * minute, vec!["ana"]), (10 * minute, team), (10 * minute, vec!["ana"])];
+    assert_eq!([steps(0), steps(1)], [plain, escalated]);
+    for (name, update) in &import.drafts.policies {
+        update.clone().named(name).check().unwrap();
+    }
+    // What was drafted is a routing that is understood.
+    let written = import.drafts.routing.as_ref().unwrap().to_string();
+    let read = tenfold_alerting::import_alertmanager(&written).unwrap();
+    let routes: Vec<_> = read
+        .spec
+        .route
+        .routes
+        .iter()
+        .map(|r| (r.matchers[0].as_str(), r.receiver.as_deref().unwrap(), r.active_time_intervals.join(",")))
+        .collect();
+    assert_eq!(
+        routes,
+        [
+            ("alertname=\"db\"", "ana", String::new()),
+            ("alertname=\"db_disk\"", "ana-2", "office".to_owned()),
+            ("alertname=~\"db_load|lab\"", "nobody", String::new()),
+        ]
+    );
+    assert_eq!(read.spec.inhibit_rules[0].source_matchers, ["alertname=\"db_disk\""]);
+    assert_eq!(read.spec.inhibit_rules[0].target_matchers, ["alertname=\"db_load\""]);
+    let receivers = &read.routing.receivers;
+    assert_eq!(receivers["ana-2"].policy.as_deref(), Some("ana-2"));
+    assert_eq!((receivers["on-call"].quiet, receivers["nobody"].quiet), (false, true));
+    let inside = |at: &str| {
+        read.routing.inside(&["office".to_owned()], tenfold_types::Timestamp::parse_rfc3339(at).unwrap()).is_some()
+    };
+    assert!(inside("2026-11-23T08:00:00Z") && !inside("2026-11-23T16:00:00Z") && !inside("2026-11-24T09:00:00Z"));
+    let told = |about: &str, part: &str| import.report.iter().any(|n| n.about == about && n.message.contains(part));
+    assert!(told("ana", "take the account `ana`; pager is theirs to set"), "{:?}", import.report);
+    assert!(told("team", "becomes the team `team`"), "{:?}", import.report);
+}
+
+#[test]
+fn what_is_shown_and_when_silence_counts_is_as_there_and_the_rest_is_told() {
+    let text = "define command {\ncommand_name ping\ncommand_line /p\n}\n\
+            define timeperiod {\ntimeperiod_name office\nmonday 09:00-17:00\n}\n\
+            define timeperiod {\ntimeperiod_name never\nalias Never\n}\n\
+            define host {\nhost_name web\naddress 10.0.0.2\ncheck_command ping\nfirst_notification_delay 5\n\
+            check_period office\ncheck_freshness 1\n\
+            notes_url https://wiki/$HOSTNAME$\naction_url https://graphs/$HOSTADDRESS$\nnotes behind the proxy\n}\n\
+            define service {\nhost_name web\nservice_description Backup\nactive_checks_enabled 0\ncheck_freshness 1\n\
+            check_interval 60\nis_volatile 1\nparents web,Other\nnotes_url https://wiki/$TOTALHOSTSDOWN$\n}\n\
+            define service {\nhost_name web\nservice_description Off\ncheck_command ping\ncheck_period never\n}\n";
+    let resolved = resolve(&read_objects("x", text).unwrap()).unwrap();
+    let import = import_nagios(&resolved, &BTreeMap::new(), 60.0, "UTC").unwrap();
+    let (web, backup) = (&import.checks[0].1, &import.checks[1].1);
+    for (name, said) in [
+        ("runbook_url", "https://wiki/web"),
+        ("action_url", "https://graphs/10.0.0.2"),
+        ("description", "behind the proxy"),
+    ] {
+        assert_eq!(web.annotations.get(name).map(String::as_str), Some(said));
+    }
+    assert_eq!(backup.freshness, Some(format_duration_ms(3_615_000)), "an hour, and Nagios' latency");
+    let at = |text: &str| tenfold_types::Timestamp::parse_rfc3339(text).unwrap();
+    assert!(web.is_active(at("2026-11-23T10:00:00Z")) && !web.is_active(at("2026-11-24T10:00:00Z")));
+    assert_eq!((web.freshness.as_deref(), backup.active.len()), (None, 0));
+    assert_eq!(import.checks[2].1.run.kind(), "passive", "it is never looked at there");
+    for (name, spec) in &import.checks {
+        spec.check(name).unwrap();
+    }
+    assert!(backup.annotations.is_empty());
+    let told = |about: &str, part: &str| import.report.iter().any(|n| n.about == about && n.message.contains(part));
+    for (about, part) in [
+        ("web", "first_notification_delay has no equal"),
+        ("web", "check_freshness has no equal beside a check_period"),
+        ("web/Off", "its check_period never holds never"),
+        ("web/Backup", "is_volatile has no equal"),
+        ("web/Backup", "parents of a service have no equal"),
+        ("web/Backup", "the macro $TOTALHOSTSDOWN$"),
+    ] {
+        assert!(told(about, part), "{about} {part}: {:?}", import.report);
+    }
+}
+
+#[test]
+fn whom_nagios_tells_of_warnings_is_paged_for_them() {
+    let service = |name: &str, more: &str| {
+        format!("define service {{\nhost_name web\nservice_description {name}\ncheck_command ping\n{more}}}\n")
+    };
+    let text = [
+        "define command {\ncommand_name ping\ncommand_line /p\n}\n",
+        "define contact {\ncontact_name ana\nservice_notification_options c,r\n}\n",
+        "define host {\nhost_name web\ncheck_command ping\ncontacts ana\n}\n",
+        &service("http", "notification_options c,r\n"),
+        &service("log", "notification_options n\n"),
+        &service("mail", ""),
+    ]
+    .concat();
+    let resolved = resolve(&read_objects("x", &text).unwrap()).unwrap();
+    let import = import_nagios(&resolved, &BTreeMap::new(), 60.0, "UTC").unwrap();
+    let written = import.drafts.routing.as_ref().unwrap().to_string();
+    let read = tenfold_alerting::import_alertmanager(&written).unwrap();
+    let routes = read.spec.route.routes.iter().map(|r| {
+        let receiver = &read.routing.receivers[r.receiver.as_deref().unwrap()];
+        (r.matchers[0].as_str(), receiver.policy.as_deref(), receiver.pages)
+    });
+    let wanted = [
+        ("alertname=\"web_http\"", Some("ana"), Pages::Critical),
+        ("alertname=~\"web|web_mail\"", Some("ana"), Pages::All),
+        ("alertname=\"web_log\"", None, Pages::Critical),
+    ];
+    assert_eq!(routes.collect::<Vec<_>>(), wanted);
+    let lost = |n: &ImportNote| n.about == "ana" && n.message.contains("service_notification_options c,r");
+    assert!(import.report.iter().any(lost), "{:?}", import.report);
+}

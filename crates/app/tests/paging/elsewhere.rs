@@ -1,0 +1,167 @@
+//! Two nodes on one PostgreSQL database: alerts that are sent to the one without the lease are taken all the same, in their
+//! order, and outlive the node that has it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use tenfold_app::{App, Caller, Role};
+use tenfold_protocols::alert_hook::{KeyedAlert, SaidState};
+use tenfold_store::{Db, alert_inbox};
+use tenfold_testkit::{PgServer, TestClock, TestEntropy};
+use tenfold_types::{Clock as _, ErrorCode};
+
+use crate::world::{Node, Receivers, Samples, caller, from, people};
+
+const SENDER: (&str, &str) = ("alert_source", "nightly");
+
+struct Pair {
+    nodes: Vec<App>,
+    clock: TestClock,
+    receivers: Arc<Receivers>,
+}
+
+impl Pair {
+    async fn start(server: &PgServer, name: &str, dir: &std::path::Path) -> Self {
+        let url = server.create_database(name).await;
+        let (clock, entropy) = (TestClock::default(), TestEntropy::default());
+        let (receivers, samples) = (Arc::new(Receivers::default()), Arc::new(Samples::default()));
+        *samples.errors.lock() = Some(vec![0.0]);
+        let mut nodes = Vec::new();
+        for name in ["a", "b"] {
+            let db = Db::open_postgres(&url).await.expect("the database opens");
+            let node = Node { db: &db, dir, name, database_url: &url };
+            let app = node.start(&clock, &entropy, &receivers, &samples).await;
+            if nodes.is_empty() {
+                people(&app).await;
+            }
+            nodes.push(app);
+        }
+        let pair = Self { nodes, clock, receivers };
+        // the first has the lease
+        pair.rounds(&[0, 1]).await;
+        pair
+    }
+
+    /// Time goes on, and these nodes do what is due.
+    async fn rounds(&self, of: &[usize]) {
+        for _ in 0..3 {
+            self.clock.advance_ms(1_000);
+            for at in of {
+                self.nodes[*at].alerts_tick().await.expect("alerts are looked at");
+                self.nodes[*at].incidents_tick().await.expect("pages are worked on");
+            }
+        }
+    }
+
+    /// The alert of a batch, which goes on for so many seconds; over when they are none.
+    async fn post(&self, at: usize, name: &str, seconds: i64) {
+        let now = self.clock.now();
+        let alert = json!({
+            "labels": {"alertname": name, "service": "photos", "severity": "critical"},
+            "annotations": {"summary": "the batch is late"},
+            "startsAt": now, "endsAt": now.plus_ms(seconds * 1_000),
+        });
+        self.nodes[at].alerts_posted(&caller("raj", Role::Admin), vec![from(alert)]).await.expect("it is taken");
+    }
+
+    async fn key(&self, at: usize, state: SaidState) {
+        let labels = [("alertname", "Disk"), ("service", "photos"), ("severity", "critical")];
+        let said = KeyedAlert {
+            key: "db1".to_owned(),
+            state,
+            labels: labels.into_iter().map(|(n, v)| (n.to_owned(), v.to_owned())).collect(),
+            annotations: BTreeMap::new(),
+            starts_at: None,
+            url: None,
+        };
+        let who = caller("raj", Role::Admin);
+        self.nodes[at].alerts_keyed(&who, SENDER, vec![said]).await.expect("it is taken");
+    }
+
+    /// State and name of all alerts of senders, as a node has them.
+    async fn alerts(&self, at: usize) -> Vec<(String, String)> {
+        let mut all = self.nodes[at].alerts_list(None).await.expect("alerts");
+        all.sort_by(|a, b| a.rule.cmp(&b.rule));
+        all.into_iter().map(|a| (a.state, a.rule)).collect()
+    }
+
+    async fn waiting(&self) -> i64 {
+        self.nodes[0].read(|tx| Ok(alert_inbox::waiting(tx)?)).await.expect("the store is read").requests
+    }
+
+    async fn kinds(&self, prefix: &str) -> Vec<String> {
+        let record = self.nodes[1].events_after(0, 1_000).await.expect("the record is read");
+        record.into_iter().map(|e| e.kind).filter(|kind| kind.starts_with(prefix)).collect()
+    }
+}
+
+fn is(state: &str, name: &str) -> (String, String) {
+    (state.to_owned(), name.to_owned())
+}
+
+#[tokio::test]
+async fn alerts_count_at_whichever_node_they_arrive() {
+    // Without PostgreSQL the testkit says so in one line.
+    let Some(server) = PgServer::start().await else { return };
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let pair = Pair::start(&server, "elsewhere", dir.path()).await;
+
+    pair.post(1, "Late", 240).await;
+    assert_eq!(pair.waiting().await, 1, "it is stored before its sender has the answer");
+    pair.rounds(&[0, 1]).await;
+    assert_eq!(pair.waiting().await, 0);
+    assert_eq!(pair.alerts(0).await, [is("firing", "Late")]);
+    assert_eq!(pair.alerts(1).await, [is("firing", "Late")]);
+    let paged: Vec<String> = pair.receivers.taken.lock().iter().map(|sent| sent.to.clone()).collect();
+    assert_eq!(paged, ["ana@example.org"], "one node pages, once");
+    // Said again at both, nothing happens; said to be over at the other, it is.
+    pair.post(1, "Late", 240).await;
+    pair.post(0, "Late", 240).await;
+    pair.rounds(&[0, 1]).await;
+    pair.post(1, "Late", 0).await;
+    pair.rounds(&[0, 1]).await;
+    assert_eq!(pair.kinds("alert.").await, ["alert.fired", "alert.resolved"]);
+
+    // Without a look in between: words are heard in the order in which they were answered.
+    pair.post(1, "Order", 240).await;
+    pair.post(0, "Order", 0).await;
+    pair.rounds(&[0, 1]).await;
+    assert_eq!(pair.alerts(0).await, [is("resolved", "Late"), is("resolved", "Order")]);
+
+    // By key, and what is asked of a key.
+    pair.key(1, SaidState::Firing).await;
+    pair.rounds(&[0, 1]).await;
+    let known = pair.nodes[1].alert_keyed(SENDER, "db1").await.expect("it is asked");
+    assert_eq!(known.expect("it goes on").labels.get("alertname"), Some("Disk"));
+    pair.key(1, SaidState::Resolved).await;
+    pair.rounds(&[0, 1]).await;
+    assert_eq!(pair.nodes[1].alert_keyed(SENDER, "db1").await.expect("it is asked"), None);
+
+    // What can never be right is refused at once, wherever it comes.
+    let empty: Value = json!({"labels": {}});
+    let refused = pair.nodes[1].alerts_posted(&Caller::system(), vec![from(empty)]).await.expect_err("no labels");
+    assert_eq!(refused.code, ErrorCode::BadRequest);
+    assert_eq!(pair.waiting().await, 0);
+}
+
+#[tokio::test]
+async fn what_waits_outlives_the_node_that_would_have_taken_it_and_no_word_is_no_end() {
+    // Without PostgreSQL the testkit says so in one line.
+    let Some(server) = PgServer::start().await else { return };
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let pair = Pair::start(&server, "outlives", dir.path()).await;
+    pair.post(1, "Late", 30).await;
+    // The first is gone, and the time that was said is over when the other takes the lease.
+    pair.clock.advance_ms(60_000);
+    pair.rounds(&[1]).await;
+    assert_eq!(pair.waiting().await, 0);
+    assert_eq!(pair.alerts(1).await, [is("unknown", "Late")]);
+    assert_eq!(pair.kinds("alert.").await, ["alert.fired", "alert.unknown"]);
+    let paged = pair.receivers.taken.lock().len();
+    assert_eq!(paged, 1, "nobody said that it is over");
+    // The first is back, without the lease.
+    pair.post(0, "Late", 240).await;
+    pair.rounds(&[1]).await;
+    assert_eq!(pair.alerts(1).await, [is("firing", "Late")]);
+}

@@ -1,0 +1,479 @@
+//! HTTP to others as an `http_config` of Prometheus' programs says: who we say we are, what we trust, which proxy stands in
+//! between. For scraping, and for the webhooks of receivers.
+
+mod files;
+mod named;
+mod oauth2;
+
+use std::sync::Arc;
+
+use named::Named;
+use parking_lot::Mutex;
+use reqwest::header::{
+    AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HeaderMap, HeaderName, HeaderValue, LOCATION,
+};
+use reqwest::redirect::Policy;
+use reqwest::{Method, Request, Response, StatusCode, Url};
+use tenfold_scrape::{Auth, Header, Proxy, Secret, Tls, TlsVersion};
+
+pub use files::{Files, Stamp, stamp};
+pub use tenfold_scrape::HttpClient;
+
+use oauth2::Tokens;
+
+const REDIRECTS_MAX: usize = 10;
+const AGENT: &str = concat!("tenfold/", env!("CARGO_PKG_VERSION"));
+
+/// Which redirects are followed where the configuration follows them at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Redirects {
+    All,
+    /// Those that keep method and body, to the same scheme, host and port: nobody else gets the message or a secret.
+    Same,
+}
+
+/// A client as a configuration wants it.
+pub struct Client {
+    config: HttpClient,
+    files: Arc<Files>,
+    redirects: Redirects,
+    built: Mutex<Built>,
+    tokens: Option<Tokens>,
+}
+
+/// What was made of the configuration and its files, as far as it could be.
+#[derive(Default)]
+struct Built {
+    http: Option<Http>,
+    /// Of the files it was made of.
+    stamps: Vec<Stamp>,
+    /// Why the files as they are now make no client; the one before goes on.
+    trouble: Option<String>,
+}
+
+impl Client {
+    pub fn new(config: &HttpClient, files: Arc<Files>, redirects: Redirects) -> Self {
+        let oauth = if let Some(Auth::Oauth2(oauth)) = &config.auth { Some(oauth) } else { None };
+        let tokens = oauth.map(|oauth| Tokens::new(oauth, files.clone()));
+        Self { config: config.clone(), files, redirects, built: Mutex::default(), tokens }
+    }
+
+    /// The client of the TLS files as they are now: certificates are renewed while we run. Files that make none, as while
+    /// they are being replaced, leave the one before in place, and say so.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub async fn http(&self) -> Result<Http, String> {
+        let tls = &self.config.tls;
+        let names: Vec<String> = [&tls.ca_file, &tls.cert_file, &tls.key_file].into_iter().flatten().cloned().collect();
+        {
+            let built = self.built.lock();
+            if let Some(http) = built.http.as_ref().filter(|_| names.is_empty()) {
+                return Ok(http.clone());
+            }
+        }
+        let (config, files, redirects) = (self.config.clone(), self.files.clone(), self.redirects);
+        let known = self.built.lock().stamps.clone();
+        let made = tokio::task::spawn_blocking(move || {
+            let stamps: Vec<Stamp> = names.iter().map(|name| files.stamp(name)).collect();
+            let http = (stamps.is_empty() || stamps != known).then(|| build(&config, &files, redirects));
+            (stamps, http)
+        });
+        let (stamps, made) = made.await.map_err(|e| e.to_string())?;
+        let mut built = self.built.lock();
+        match made {
+            None => built.trouble = None,
+            Some(Ok(http)) => *built = Built { http: Some(http), stamps, trouble: None },
+            Some(Err(reason)) => {
+                if built.http.is_some() && built.trouble.as_ref() != Some(&reason) {
+                    tracing::warn!(reason, "changed TLS files are not used; those before go on");
+                }
+                built.trouble = Some(reason);
+            }
+        }
+        let reason = || built.trouble.clone().unwrap_or_default();
+        built.http.clone().ok_or_else(reason)
+    }
+
+    /// Adds who we are and what else the configuration wants. Files are read for each request: a new secret counts at once.
+    ///
+    /// # Errors
+    /// What cannot be had or sent; a secret is not repeated.
+    pub async fn headers(&self, map: &mut HeaderMap) -> Result<(), String> {
+        let authorization = match &self.tokens {
+            Some(tokens) => Some(tokens.header().await?),
+            None => self.authorization().await?,
+        };
+        if let Some(text) = authorization {
+            let mut value =
+                HeaderValue::from_str(&text).map_err(|_| "authorization cannot be sent as a header".to_owned())?;
+            value.set_sensitive(true);
+            map.insert(AUTHORIZATION, value);
+        }
+        for header in &self.config.headers {
+            let value = secret(&header.value, &self.files).await?;
+            let (name, value) = header_of(&header.name, &value)?;
+            map.append(name, value);
+        }
+        Ok(())
+    }
+
+    /// Looks at an answer: a token that was not taken is not shown again.
+    pub async fn answered(&self, status: StatusCode) {
+        if let Some(tokens) = self.tokens.as_ref().filter(|_| status == StatusCode::UNAUTHORIZED) {
+            tokens.forget().await;
+        }
+    }
+
+    /// Tokens of OAuth 2.0 are had elsewhere.
+    async fn authorization(&self) -> Result<Option<String>, String> {
+        let files = &self.files;
+        Ok(match &self.config.auth {
+            Some(Auth::Basic { username, password }) => {
+                Some(basic(&secret(username, files).await?, &secret(password, files).await?))
+            }
+            Some(Auth::Credentials { kind, credentials }) => {
+                Some(format!("{kind} {}", secret(credentials, files).await?))
+            }
+            Some(Auth::Oauth2(_)) | None => None,
+        })
+    }
+}
+
+/// What requests go out by.
+#[derive(Debug, Clone)]
+pub struct Http {
+    /// Makes all requests, and sends those whose TLS goes by the address's name.
+    pub usual: reqwest::Client,
+    named: Option<Named>,
+    /// None where no redirect is followed.
+    redirects: Option<Redirects>,
+}
+
+impl Http {
+    /// Sends a request of `usual`.
+    ///
+    /// # Errors
+    /// Why there is no answer.
+    pub async fn send(&self, request: reqwest::RequestBuilder) -> Result<Response, String> {
+        let mut request = request.build().map_err(|e| plain(&e))?;
+        let Some(named) = &self.named else { return self.usual.execute(request).await.map_err(|e| plain(&e)) };
+        for _ in 0..=REDIRECTS_MAX {
+            let again = self.redirects.and_then(|redirects| Some((request.try_clone()?, redirects)));
+            let response = if request.url().scheme() == "https" {
+                named.send(request).await?
+            } else {
+                self.usual.execute(request).await.map_err(|e| plain(&e))?
+            };
+            match again.and_then(|(again, redirects)| redirected(again, &response, redirects)) {
+                Some(next) => request = next,
+                None => return Ok(response),
+            }
+        }
+        Err(format!("it redirects more than {REDIRECTS_MAX} times"))
+    }
+}
+
+/// The request that an answer leads to. What says who we are goes to no other place (RFC 9110, section 15.4).
+fn redirected(mut request: Request, answer: &Response, redirects: Redirects) -> Option<Request> {
+    let status = answer.status();
+    if !matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308) {
+        return None;
+    }
+    let to = request.url().join(answer.headers().get(LOCATION)?.to_str().ok()?).ok()?;
+    if !matches!(to.scheme(), "http" | "https") {
+        return None;
+    }
+    if redirects == Redirects::Same && !same(status, request.url(), &to) {
+        return None;
+    }
+    let place = |url: &Url| (url.host_str().map(str::to_owned), url.port_or_known_default());
+    if place(&to) != place(request.url()) {
+        request.headers_mut().remove(AUTHORIZATION);
+        request.headers_mut().remove(COOKIE);
+    }
+    if !matches!(status.as_u16(), 307 | 308) && *request.method() != Method::HEAD {
+        *request.method_mut() = Method::GET;
+        *request.body_mut() = None;
+        request.headers_mut().remove(CONTENT_LENGTH);
+        request.headers_mut().remove(CONTENT_TYPE);
+    }
+    *request.url_mut() = to;
+    Some(request)
+}
+
+/// Whether a redirect keeps method and body, and its place.
+fn same(status: StatusCode, from: &Url, to: &Url) -> bool {
+    matches!(status, StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT) && from.origin() == to.origin()
+}
+
+fn build(config: &HttpClient, files: &Files, redirects: Redirects) -> Result<Http, String> {
+    let pems = Pems::read(&config.tls, files)?;
+    let named = Named::new(config, &pems)?;
+    let redirects = config.follow_redirects.then_some(redirects);
+    let policy = match redirects.filter(|_| named.is_none()) {
+        None => Policy::none(),
+        Some(Redirects::All) => Policy::limited(REDIRECTS_MAX),
+        Some(Redirects::Same) => Policy::custom(|attempt| {
+            let from = attempt.previous().last();
+            let follow = attempt.previous().len() <= REDIRECTS_MAX
+                && from.is_some_and(|from| same(attempt.status(), from, attempt.url()));
+            if follow { attempt.follow() } else { attempt.stop() }
+        }),
+    };
+    let mut builder = reqwest::Client::builder().redirect(policy).user_agent(AGENT);
+    builder = match &config.proxy {
+        Proxy::None => builder.no_proxy(),
+        Proxy::Url { url, except } => {
+            let bad = |e: reqwest::Error| format!("proxy_url is no address: {}", plain(&e));
+            let except = || reqwest::NoProxy::from_string(except);
+            // Headers for a tunnel would come to the target where there is none.
+            let plainly = reqwest::Proxy::http(url).map_err(bad)?.no_proxy(except());
+            let tunnel = reqwest::Proxy::https(url).map_err(bad)?.headers(tunnel_headers(&config.proxy_headers)?);
+            builder.proxy(plainly).proxy(tunnel.no_proxy(except()))
+        }
+        // What reqwest does by itself.
+        Proxy::Environment => builder,
+    };
+    let usual = with_tls(builder, &config.tls, &pems)?.build().map_err(|e| plain(&e))?;
+    Ok(Http { usual, named, redirects })
+}
+
+/// What `tls_config` says in PEM, in itself or in files.
+struct Pems {
+    ca: Option<Vec<u8>>,
+    certificate: Option<Vec<u8>>,
+    key: Option<Vec<u8>>,
+}
+
+impl Pems {
+    fn read(tls: &Tls, files: &Files) -> Result<Self, String> {
+        let file = |name: &str| files.pem(name);
+        let pem = |text: Option<&str>, path: Option<&str>| match (text, path) {
+            (Some(text), _) => Ok(Some(text.as_bytes().to_vec())),
+            (None, Some(path)) => file(path).map(Some),
+            (None, None) => Ok::<_, String>(None),
+        };
+        let key = match &tls.key {
+            Some(Secret::Text(text)) => Some(text.as_bytes().to_vec()),
+            Some(Secret::File(path)) => Some(file(path)?),
+            None => tls.key_file.as_deref().map(file).transpose()?,
+        };
+        let ca = pem(tls.ca.as_deref(), tls.ca_file.as_deref())?;
+        Ok(Self { ca, certificate: pem(tls.cert.as_deref(), tls.cert_file.as_deref())?, key })
+    }
+}
+
+/// What is trusted, who we are and which versions are spoken.
+fn with_tls(mut builder: reqwest::ClientBuilder, tls: &Tls, pems: &Pems) -> Result<reqwest::ClientBuilder, String> {
+    if let Some(pem) = &pems.ca {
+        let named = tls.ca_file.as_deref().unwrap_or("`ca` of tls_config");
+        let bad = |e: reqwest::Error| format!("{named} holds no certificates: {}", plain(&e));
+        for certificate in reqwest::Certificate::from_pem_bundle(pem).map_err(bad)? {
+            builder = builder.add_root_certificate(certificate);
+        }
+    }
+    if let (Some(certificate), Some(key)) = (&pems.certificate, &pems.key) {
+        let pem = [certificate.as_slice(), b"\n", key].concat();
+        let certificate = tls.cert_file.as_deref().unwrap_or("`cert` of tls_config");
+        let key = tls.key_file.as_deref().unwrap_or("its `key`");
+        let identity = reqwest::Identity::from_pem(&pem)
+            .map_err(|e| format!("{certificate} and {key} make no client certificate: {}", plain(&e)))?;
+        builder = builder.identity(identity);
+    }
+    if let Some(version) = tls.version_min {
+        builder = builder.tls_version_min(spoken(version));
+    }
+    if let Some(version) = tls.version_max {
+        builder = builder.tls_version_max(spoken(version));
+    }
+    Ok(builder.danger_accept_invalid_certs(tls.insecure_skip_verify))
+}
+
+const fn spoken(version: TlsVersion) -> reqwest::tls::Version {
+    match version {
+        TlsVersion::V1_2 => reqwest::tls::Version::TLS_1_2,
+        TlsVersion::V1_3 => reqwest::tls::Version::TLS_1_3,
+    }
+}
+
+/// The value may be a secret, and is not repeated.
+fn header_of(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), String> {
+    let cannot = || format!("{name} cannot be sent as a header");
+    let header = HeaderName::from_bytes(name.as_bytes()).map_err(|_| cannot())?;
+    let mut value = HeaderValue::from_str(value).map_err(|_| cannot())?;
+    value.set_sensitive(true);
+    Ok((header, value))
+}
+
+/// Those for a proxy stand in the configuration itself.
+fn tunnel_headers(headers: &[Header]) -> Result<HeaderMap, String> {
+    let mut map = HeaderMap::new();
+    for header in headers {
+        if let Secret::Text(value) = &header.value {
+            let (name, value) = header_of(&header.name, value)?;
+            map.append(name, value);
+        }
+    }
+    Ok(map)
+}
+
+/// The header of a name and a password.
+fn basic(username: &str, password: &str) -> String {
+    use base64::Engine;
+    let pair = format!("{username}:{password}");
+    format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(pair))
+}
+
+async fn secret(of: &Secret, files: &Arc<Files>) -> Result<String, String> {
+    match of {
+        Secret::Text(text) => Ok(text.clone()),
+        Secret::File(name) => {
+            let (files, name) = (files.clone(), name.clone());
+            tokio::task::spawn_blocking(move || files.secret(&name)).await.map_err(|e| e.to_string())?
+        }
+    }
+}
+
+/// The innermost reason, which is the one that helps.
+pub fn plain(error: &reqwest::Error) -> String {
+    if error.is_timeout() {
+        return "the target did not answer in time".into();
+    }
+    innermost(error)
+}
+
+fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut at = error;
+    while let Some(source) = at.source() {
+        at = source;
+    }
+    at.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    /// A self-signed certificate; `None` where openssl is not installed.
+    fn certificate(name: &str) -> Option<Vec<u8>> {
+        let made = Command::new("openssl")
+            .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"])
+            .args(["-keyout", "/dev/null", "-subj", &format!("/CN={name}")])
+            .output()
+            .ok()?;
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        Some(made.stdout)
+    }
+
+    fn made_of(tls: Tls) -> Result<Http, String> {
+        build(&HttpClient { tls, ..HttpClient::default() }, &Files::Anywhere, Redirects::All)
+    }
+
+    fn client(tls: Tls) -> Client {
+        Client::new(&HttpClient { tls, ..HttpClient::default() }, Arc::default(), Redirects::All)
+    }
+
+    #[tokio::test]
+    async fn certificates_may_stand_in_the_configuration() {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let Some(pem) = certificate("inline") else {
+            tenfold_testkit::peer_is_missing("openssl is not installed");
+            return;
+        };
+        let made = |ca: &str| {
+            let (version_min, version_max) = (Some(TlsVersion::V1_3), Some(TlsVersion::V1_3));
+            made_of(Tls { ca: Some(ca.to_owned()), version_min, version_max, ..Tls::default() })
+        };
+        assert!(made(&String::from_utf8(pem).unwrap()).is_ok());
+        assert!(made("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n").is_err());
+    }
+
+    /// A server of one connection with a certificate for `name` alone; tells which name it was asked for.
+    async fn tls_server(name: &str) -> (u16, String, tokio::task::JoinHandle<Option<String>>) {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+        let made = rcgen::generate_simple_self_signed(vec![name.to_owned()]).unwrap();
+        let key = rustls::pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+        let config = rustls::ServerConfig::builder().with_no_client_auth();
+        let config = config.with_single_cert(vec![made.cert.der().clone()], key).unwrap();
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let serve = tokio::spawn(async move {
+            let (stream, _) = listener.accept().await.ok()?;
+            let acceptor = tokio_rustls::TlsAcceptor::from(std::sync::Arc::new(config));
+            let mut stream = acceptor.accept(stream).await.ok()?;
+            let asked = stream.get_ref().1.server_name().map(str::to_owned);
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                head.push(stream.read_u8().await.ok()?);
+            }
+            let answer = "HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 5\r\n\r\nup 1\n";
+            stream.write_all(answer.as_bytes()).await.ok()?;
+            stream.flush().await.ok()?;
+            asked
+        });
+        (port, made.cert.pem(), serve)
+    }
+
+    #[tokio::test]
+    async fn tls_goes_by_the_name_that_is_configured() {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        for (name, works) in [("inside.example.org", true), ("other.example.org", false)] {
+            let (port, ca, serve) = tls_server("inside.example.org").await;
+            let tls = Tls { ca: Some(ca), server_name: Some(name.to_owned()), ..Tls::default() };
+            let http = client(tls).http().await.unwrap();
+            let answer = http.send(http.usual.get(format!("https://127.0.0.1:{port}/metrics"))).await;
+            let page = match answer {
+                Ok(response) => Some(response.text().await.unwrap()),
+                Err(_) => None,
+            };
+            assert_eq!(page.as_deref(), works.then_some("up 1\n"));
+            let asked = serve.await.unwrap();
+            assert_eq!(asked.as_deref(), works.then_some(name), "a certificate of another name is not taken");
+        }
+        assert!(made_of(Tls { server_name: Some("no name".into()), ..Tls::default() }).is_err());
+    }
+
+    #[test]
+    fn secrets_that_are_no_headers_are_not_repeated() {
+        let wrong = header_of("x-tenant", "very\nsecret").unwrap_err();
+        assert_eq!(wrong, "x-tenant cannot be sent as a header");
+        assert!(header_of("x-tenant", "fine").unwrap().1.is_sensitive());
+    }
+
+    #[tokio::test]
+    async fn renewed_certificates_are_used_and_bad_ones_leave_the_old() {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let (Some(first), Some(second)) = (certificate("first"), certificate("the second one")) else {
+            tenfold_testkit::peer_is_missing("openssl is not installed");
+            return;
+        };
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("ca.pem");
+        let tls = Tls { ca_file: Some(path.display().to_string()), ..Tls::default() };
+        let client = client(tls);
+        assert!(client.http().await.unwrap_err().contains("cannot be read"));
+        std::fs::write(&path, &first).unwrap();
+        client.http().await.unwrap();
+        let made_of = || {
+            let built = client.built.lock();
+            (built.stamps.clone(), built.trouble.clone())
+        };
+        let (of_first, trouble) = made_of();
+        assert_eq!(trouble, None);
+        client.http().await.unwrap();
+        assert_eq!(made_of().0, of_first, "not made anew each time");
+        std::fs::write(&path, "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n").unwrap();
+        client.http().await.unwrap();
+        let (stamps, trouble) = made_of();
+        assert_eq!(stamps, of_first, "the one before goes on");
+        assert!(trouble.is_some());
+        std::fs::write(&path, &second).unwrap();
+        client.http().await.unwrap();
+        let (stamps, trouble) = made_of();
+        assert!(stamps != of_first && trouble.is_none(), "{trouble:?}");
+    }
+}

@@ -1,0 +1,116 @@
+//! Grafana's template variables.
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::{Imported, Variable, variables};
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct RawVariable {
+    #[serde(default)]
+    pub name: String,
+    #[serde(default, rename = "type")]
+    pub kind: String,
+    #[serde(default)]
+    pub query: Value,
+    #[serde(default)]
+    include_all: bool,
+    #[serde(default)]
+    multi: bool,
+    /// What all of them stands as, instead of each.
+    all_value: Option<String>,
+    #[serde(default)]
+    regex: String,
+}
+
+/// Takes one in, or tells why not.
+pub(super) fn variable(raw: RawVariable, out: &mut Imported) {
+    let name = raw.name;
+    let mut report = |text: String| out.report.push(format!("variable {name}: {text}"));
+    if !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') || name.is_empty() {
+        report("it is left out, its name is not made of letters, digits and `_`".to_owned());
+        return;
+    }
+    if let Some(all) = raw.all_value.filter(|all| raw.include_all && !matches!(all.as_str(), "" | ".*")) {
+        report(format!("all of its values stand as `.*`, not as `{all:.100}`"));
+    }
+    let text = match &raw.query {
+        Value::Object(query) => query.get("query").and_then(Value::as_str).unwrap_or_default(),
+        other => other.as_str().unwrap_or_default(),
+    };
+    let list = || text.split(',').map(str::trim).filter(|v| !v.is_empty()).map(str::to_owned).collect::<Vec<_>>();
+    let mut made = Variable { name: name.clone(), all: raw.include_all, multi: raw.multi, ..Variable::default() };
+    match raw.kind.as_str() {
+        "query" => {
+            if let Some((of, label)) = label_values(text) {
+                (made.of, made.label) = (of.to_owned(), Some(label.to_owned()));
+            } else if let Some(names) = metrics(text) {
+                (made.of, made.label) = (names, Some("__name__".to_owned()));
+            } else if let Some(query) = query_result(text) {
+                made.query = Some(variables(query));
+            } else {
+                report(format!(
+                    "it is left out; `{text:.200}` is neither `label_values(SERIES, LABEL)` nor `metrics(NAMES)` nor \
+                     `query_result(QUERY)`"
+                ));
+                return;
+            }
+        }
+        "custom" | "interval" => {
+            made.values = list().into_iter().filter(|v| v != "auto" && !v.starts_with("$__")).collect();
+        }
+        "constant" => made.values = vec![text.to_owned()],
+        "textbox" => {
+            made.free = true;
+            (made.all, made.multi) = (false, false);
+            made.values = Some(text.to_owned()).filter(|text| !text.is_empty()).into_iter().collect();
+        }
+        "datasource" => return,
+        other => {
+            report(format!("it is left out; a variable of the kind `{other:.40}` has no equal here"));
+            return;
+        }
+    }
+    match bare_regex(raw.regex.trim()) {
+        _ if raw.regex.trim().is_empty() => {}
+        Some(regex) if made.label.is_some() || made.query.is_some() => made.regex = Some(regex.to_owned()),
+        _ => report(format!("its filter `{:.100}` is left out", raw.regex)),
+    }
+    if made.label.is_none() && made.query.is_none() && !made.free && made.values.is_empty() {
+        report("it is left out, it has no values".to_owned());
+        return;
+    }
+    out.variables.push(made);
+}
+
+/// Series and label of `label_values(up{job="x"}, instance)` and `label_values(instance)`.
+pub(super) fn label_values(text: &str) -> Option<(&str, &str)> {
+    let inside = text.trim().strip_prefix("label_values(")?.strip_suffix(')')?;
+    let (of, label) = inside.rsplit_once(',').filter(|(_, l)| !l.contains(['}', '"'])).unwrap_or(("", inside));
+    let label = label.trim();
+    let plain = !label.is_empty() && label.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    plain.then_some((of.trim(), label))
+}
+
+/// The query of `query_result(QUERY)`.
+fn query_result(text: &str) -> Option<&str> {
+    let query = text.trim().strip_prefix("query_result(")?.strip_suffix(')')?.trim();
+    (!query.is_empty()).then_some(query)
+}
+
+/// What stands between the slashes of `/.../`; also without them. What has flags or names its groups has no equal here.
+fn bare_regex(text: &str) -> Option<&str> {
+    let bare = match text.strip_prefix('/') {
+        Some(inside) => inside.strip_suffix('/')?,
+        None => text,
+    };
+    (!bare.contains("(?<text>") && !bare.contains("(?<value>")).then_some(bare)
+}
+
+/// The selector of `metrics(NAMES)`, a regular expression.
+fn metrics(text: &str) -> Option<String> {
+    let names = text.trim().strip_prefix("metrics(")?.strip_suffix(')')?.trim();
+    let plain = names.trim_matches(['"', '\'']).replace('\\', "\\\\").replace('"', "\\\"");
+    Some(if plain.is_empty() { String::new() } else { format!("{{__name__=~\".*({plain}).*\"}}") })
+}

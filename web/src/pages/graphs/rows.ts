@@ -1,0 +1,23 @@
+/** Panels by the rows they stand in. */
+import type { Panel } from "../../api/types";
+
+export interface PanelRow {
+  /** Null of panels that stand in none. */
+  title: string | null;
+  panels: Panel[];
+}
+
+/** Panels that follow each other and name the same row are one. */
+export function panelRows(panels: Panel[]): PanelRow[] {
+  const rows: PanelRow[] = [];
+  for (const panel of panels) {
+    const title = panel.row || null;
+    const last = rows.at(-1);
+    if (last && last.title === title) last.panels.push(panel);
+    else rows.push({ title, panels: [panel] });
+  }
+  return rows;
+}
+
+/** Those of the folded rows that still have a panel: others would be refused. */
+export const stillFolded = (folded: string[] | undefined, panels: Panel[]): string[] => (folded ?? []).filter((row) => panels.some((panel) => panel.row === row));

@@ -16,7 +16,7 @@ import { createRequire } from "node:module";
 const PAGES = {
   now: "/", timeline: "/timeline", deploys: "/deploys", deploy: "/deploys/41", "deploy-done": "/deploys/39", "deploy-held": "/deploys/43", "deploy-fleet": "/deploys/42", "deploy-hosts": "/deploys/42?host_state=failed", service: "/deploys/photos", "service-web": "/deploys/web", "deploys-filtered": "/deploys?state=succeeded&range=between&q=cache", graphs: "/graphs", dashboard: "/graphs/edge", "dashboard-edit": "/graphs/edge?edit=1",
   explore: "/graphs/explore?expr=requests&unit=ops", flags: "/flags", flag: "/flags/new_uploader", segments: "/flags/-/segments", "flag-tripped": "/flags/no_thumbnails", changes: "/flags/-/changes", permits: "/flags/-/permits", alerts: "/alerts", rules: "/alerts/rules",
-  checks: "/alerts/checks", check: "/alerts/checks/db1-disk", sources: "/alerts/sources", noise: "/alerts/noise", mutes: "/alerts/mutes", alert: "/alerts/a1b2c3d4e5f60718", "on-call": "/on-call", incidents: "/incidents", incident: "/incidents/3",
+  checks: "/alerts/checks", check: "/alerts/checks/db1-disk", sources: "/alerts/sources", noise: "/alerts/noise", simulate: "/alerts/simulate", mutes: "/alerts/mutes", alert: "/alerts/a1b2c3d4e5f60718", "on-call": "/on-call", incidents: "/incidents", incident: "/incidents/3",
   console: "/console", me: "/settings/me", people: "/settings/people", teams: "/settings/teams", tokens: "/settings/tokens",
   services: "/settings/services", targets: "/settings/targets", metrics: "/settings/metrics", chat: "/settings/chat", about: "/settings/about", "not-found": "/nowhere",
 };

@@ -19,6 +19,8 @@ pub(crate) struct Daemon {
     name: &'static str,
     /// In names of metrics and labels.
     protocol: &'static str,
+    /// The metric of what the kernel had to drop.
+    dropped: &'static str,
     /// Before the first datagram: its counters stand at nothing.
     listens: fn(&App),
     take: Take,
@@ -27,12 +29,14 @@ pub(crate) struct Daemon {
 pub(crate) const GANGLIA: Daemon = Daemon {
     name: "Ganglia",
     protocol: "ganglia",
+    dropped: "tenfold_ganglia_dropped_total",
     listens: |app| app.metrics.own.add("tenfold_ganglia_packets_total", &[], 0.0),
     take: |app, packets| app.metrics.ganglia_packets(packets.iter().map(Vec::as_slice), app.now()),
 };
 pub(crate) const COLLECTD: Daemon = Daemon {
     name: "collectd",
     protocol: "collectd",
+    dropped: "tenfold_collectd_dropped_total",
     listens: |app| app.metrics.collectd_listens(),
     take: |app, packets| app.metrics.collectd_packets(packets.iter().map(Vec::as_slice), app.now()),
 };
@@ -59,7 +63,6 @@ pub(crate) async fn start(
 }
 
 async fn datagrams(app: App, daemon: Daemon, socket: Datagrams, stop: CancellationToken) {
-    let dropped = format!("tenfold_{}_dropped_total", daemon.protocol);
     let mut buffers = Buffers::new();
     let mut drops = tokio::time::interval(DROPS_EVERY);
     loop {
@@ -68,7 +71,7 @@ async fn datagrams(app: App, daemon: Daemon, socket: Datagrams, stop: Cancellati
             () = stop.cancelled() => return,
             _ = drops.tick() => {
                 if let Some(count) = socket.tell(&app.metrics.own, daemon.protocol, &mut buffers) {
-                    app.metrics.own.set(&dropped, &[], count as f64);
+                    app.metrics.own.set(daemon.dropped, &[], count as f64);
                 }
                 continue;
             }

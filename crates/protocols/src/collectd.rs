@@ -150,7 +150,7 @@ pub fn decode(packet: &[u8], types: &Types, out: &mut Vec<ValueList>) -> Result<
                 }
                 let values = values(body, types.names(&said.kind))?;
                 let t_ms = said.t_ms.filter(|t| *t > 0);
-                out.push(ValueList { values, t_ms, ..said.clone() });
+                out.push(ValueList { t_ms, values, ..said.clone() });
             }
             MESSAGE => notifications += 1,
             ENCRYPTED => return Err(CollectdError::Encrypted),

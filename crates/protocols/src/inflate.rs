@@ -33,8 +33,9 @@ pub fn unzstd(body: &[u8], max: usize) -> Result<Vec<u8>, InflateError> {
         return Err(InflateError::BrokenZstd("it is empty".to_owned()));
     }
     while !rest.is_empty() {
-        if let Some(after) = after_skippable(rest) {
-            rest = after.ok_or_else(|| InflateError::BrokenZstd("it ends in the middle of a frame".to_owned()))?;
+        if let Some(after) = skippable(rest) {
+            let (length, after) = after.split_first_chunk::<4>().ok_or_else(cut_short)?;
+            rest = after.get(u32::from_le_bytes(*length) as usize..).ok_or_else(cut_short)?;
             continue;
         }
         let mut frame = StreamingDecoder::new_with_max_window_size(rest, WINDOW_BYTES_MAX)
@@ -49,14 +50,14 @@ pub fn unzstd(body: &[u8], max: usize) -> Result<Vec<u8>, InflateError> {
     Ok(out)
 }
 
-/// What follows a frame that holds nothing of the content; the inner `None` where it is not whole.
-fn after_skippable(rest: &[u8]) -> Option<Option<&[u8]>> {
+/// A frame that holds nothing of the content, behind its first word: how long it is, and its bytes.
+fn skippable(rest: &[u8]) -> Option<&[u8]> {
     let (magic, after) = rest.split_first_chunk::<4>()?;
-    if u32::from_le_bytes(*magic) & 0xffff_fff0 != 0x184d_2a50 {
-        return None;
-    }
-    let after = after.split_first_chunk::<4>();
-    Some(after.and_then(|(length, after)| after.get(u32::from_le_bytes(*length) as usize..)))
+    (u32::from_le_bytes(*magic) & 0xffff_fff0 == 0x184d_2a50).then_some(after)
+}
+
+fn cut_short() -> InflateError {
+    InflateError::BrokenZstd("it ends in the middle of a frame".to_owned())
 }
 
 /// Some 20 ms a megabyte.

@@ -325,12 +325,11 @@ impl HeadSeries {
         if let Some(first) = extra.histograms.first_mut().filter(|c| c.min_t < t_ms) {
             let mut points = Vec::new();
             let whole = first.decode_range(t_ms, i64::MAX, &mut points);
-            match whole.and_then(|()| HistogramChunk::encode(&points)) {
-                Some(left) => *first = left,
-                None => {
-                    extra.histograms.remove(0);
-                    damaged += 1;
-                }
+            if let Some(left) = whole.and_then(|()| HistogramChunk::encode(&points)) {
+                *first = left;
+            } else {
+                extra.histograms.remove(0);
+                damaged += 1;
             }
         }
         extra.open_histograms.retain(|p| p.t_ms >= t_ms);
@@ -364,12 +363,11 @@ impl HeadSeries {
         if let Some(first) = self.sealed.first_mut().filter(|c| c.min_t < t_ms) {
             let mut points = Vec::new();
             let whole = first.decode_range(t_ms, i64::MAX, &mut points);
-            match whole.and_then(|()| Chunk::encode(&points)) {
-                Some(left) => *first = left,
-                None => {
-                    self.sealed.remove(0);
-                    damaged += 1;
-                }
+            if let Some(left) = whole.and_then(|()| Chunk::encode(&points)) {
+                *first = left;
+            } else {
+                self.sealed.remove(0);
+                damaged += 1;
             }
         }
         if self.open.first_t().is_some_and(|t| t < t_ms) {

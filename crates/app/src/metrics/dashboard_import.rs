@@ -234,7 +234,7 @@ fn of_grafana(document: serde_json::Value, name: Option<&str>) -> Result<(Dashbo
     let folded = read.folded.into_iter().filter(has_row).collect();
     let (range, from, to) = opened(read.range, read.fixed, &mut report);
     let page = super::drawn::page(&name, panels);
-    Ok((Dashboard { title, variables, marks, links, folded, range, from, to, ..page }.only_written(), report))
+    Ok((Dashboard { title, variables, folded, marks, links, range, from, to, ..page }.only_written(), report))
 }
 
 /// What it opens with: a range by its name, or two instants.

@@ -121,15 +121,13 @@ impl Aggregator {
             }
             _ => return false,
         }
-        match (&entry.value, of_series, metric.t_ms.filter(|_| late.is_none())) {
-            (Value::Counter(value) | Value::Gauge(value), Some(labels), Some(t_ms)) => {
-                self.timed.push(Sample::new(labels, t_ms, *value));
-                entry.newest_ms = t_ms;
-            }
-            _ => {
-                entry.changed = true;
-                entry.timed &= metric.t_ms.is_some();
-            }
+        let told = (&entry.value, of_series, metric.t_ms.filter(|_| late.is_none()));
+        if let (Value::Counter(value) | Value::Gauge(value), Some(labels), Some(t_ms)) = told {
+            self.timed.push(Sample::new(labels, t_ms, *value));
+            entry.newest_ms = t_ms;
+        } else {
+            entry.changed = true;
+            entry.timed &= metric.t_ms.is_some();
         }
         true
     }

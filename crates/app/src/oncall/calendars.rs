@@ -268,8 +268,11 @@ impl App {
     }
 }
 
+/// A person and the event that is their shift.
+type Assigned = (String, IcsEvent);
+
 /// Who has the shift of each event; and the events that put nobody on call, each with the reason, to follow its title.
-pub(super) fn assigned(people: &[Person], found: Vec<IcsEvent>) -> (Vec<(String, IcsEvent)>, Vec<(IcsEvent, String)>) {
+pub(super) fn assigned(people: &[Person], found: Vec<IcsEvent>) -> (Vec<Assigned>, Vec<(IcsEvent, String)>) {
     let (mut shifts, mut nobody) = (Vec::new(), Vec::new());
     for event in found {
         let who = if beside_on_call(&event.uid) {

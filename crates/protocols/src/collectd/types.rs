@@ -120,7 +120,7 @@ mod tests {
             assert_eq!(types.add(text), Err(TypesError::Line(line)), "{text}");
         }
         assert_eq!(types.add(&"#".repeat(TYPES_BYTES_MAX + 1)), Err(TypesError::TooLarge));
-        let many: String = (0..=TYPES_MAX).map(|n| format!("t{n} v:GAUGE:0:U\n")).collect();
-        assert_eq!(types.add(&many), Err(TypesError::TooMany));
+        let many: Vec<String> = (0..=TYPES_MAX).map(|n| format!("t{n} v:GAUGE:0:U\n")).collect();
+        assert_eq!(types.add(&many.concat()), Err(TypesError::TooMany));
     }
 }

@@ -300,7 +300,9 @@ fn of_messages(field: u32, messages: &[Vec<u8>]) -> Vec<u8> {
     }
     out.message(5, |series| {
         series.bytes(1, &[1, 2]);
-        messages.iter().for_each(|message| series.bytes(field, message));
+        for message in messages {
+            series.bytes(field, message);
+        }
         series.number(6, 3);
     });
     out.into_bytes()

@@ -38,6 +38,9 @@ struct Cut {
     image: Option<MemFs>,
 }
 
+/// Bytes of a file.
+type Stretch = (PathBuf, Range<usize>);
+
 /// Names are durable once their directory is flushed, bytes once the file is.
 #[derive(Default, Clone)]
 pub struct MemFs {
@@ -50,7 +53,7 @@ pub struct MemFs {
     /// Nothing can be read.
     pub reads_fail: Arc<AtomicBool>,
     /// These bytes of a file cannot be read.
-    pub unreadable: Arc<Mutex<Option<(PathBuf, Range<usize>)>>>,
+    pub unreadable: Arc<Mutex<Option<Stretch>>>,
     /// Flushing says that it is done and does nothing.
     pub lies: Arc<AtomicBool>,
     /// Held by each operation, so that a power cut falls between two.

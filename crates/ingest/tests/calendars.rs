@@ -10,14 +10,14 @@ use tokio::sync::mpsc;
 
 const ICS: &str = "BEGIN:VCALENDAR\r\nEND:VCALENDAR\r\n";
 
-/// What is said to one request after the other; `None` takes the request and says nothing.
+/// What is said to one request after the other; an empty one takes the request and says nothing.
 struct Site {
     address: String,
     heads: mpsc::UnboundedReceiver<String>,
 }
 
 impl Site {
-    async fn serve(answers: Vec<Option<String>>) -> Self {
+    async fn serve(answers: Vec<String>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address").to_string();
         let (tell, heads) = mpsc::unbounded_channel();
@@ -31,11 +31,10 @@ impl Site {
                     head.push(byte);
                 }
                 let _ = tell.send(String::from_utf8_lossy(&head).to_lowercase());
-                match answer {
-                    Some(text) => {
-                        let _ = stream.write_all(text.as_bytes()).await;
-                    }
-                    None => held.push(stream),
+                if answer.is_empty() {
+                    held.push(stream);
+                } else {
+                    let _ = stream.write_all(answer.as_bytes()).await;
                 }
             }
             // Whoever was not answered waits on.
@@ -49,9 +48,9 @@ impl Site {
     }
 }
 
-fn answer(status: &str, headers: &str, body: &str) -> Option<String> {
+fn answer(status: &str, headers: &str, body: &str) -> String {
     let length = body.len();
-    Some(format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n{headers}\r\n{body}"))
+    format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n{headers}\r\n{body}")
 }
 
 fn client(within: Duration) -> Calendars {
@@ -87,8 +86,8 @@ async fn what_is_no_answer_is_told_without_the_address() {
         (answer("404 Not Found", "", ""), "it answers 404"),
         (answer("200 OK", "", &large), "larger than 1000000 bytes"),
         (answer("200 OK", "Content-Encoding: gzip\r\n", ICS), "which was not asked for"),
-        (Some("HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\nBEGIN".to_owned()), ""),
-        (Some("nothing of HTTP\r\n\r\n".to_owned()), ""),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\nBEGIN".to_owned(), ""),
+        ("nothing of HTTP\r\n\r\n".to_owned(), ""),
     ] {
         let site = Site::serve(vec![said]).await;
         let wrong = ask(&site.url()).await.expect_err("it is no calendar");
@@ -105,7 +104,7 @@ async fn what_is_no_answer_is_told_without_the_address() {
 
 #[tokio::test]
 async fn one_that_hangs_is_waited_for_no_longer_than_is_said() {
-    let site = Site::serve(vec![None]).await;
+    let site = Site::serve(vec![String::new()]).await;
     let wrong = client(Duration::from_millis(200)).ask(&site.url(), &CalendarKnown::default()).await;
     assert_eq!(wrong, Err("it did not answer in time".to_owned()));
     // The head comes, and the rest does not.

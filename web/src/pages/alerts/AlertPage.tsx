@@ -131,7 +131,7 @@ function Body({ alert }: { alert: Alert }): ReactElement {
 
 export default function AlertPage({ params }: PageProps): ReactElement {
   const fingerprint = params.fingerprint ?? "";
-  const query = useQuery(`alert:${fingerprint}`, () => alerts.one(fingerprint), { touches: ["alert.", "mute.", "incident.acknowledged", "deploy."], everyMs: 30_000 });
+  const query = useQuery(`alert:${fingerprint}`, () => alerts.one(fingerprint), { touches: ["alert.", "mute.", "incident.", "deploy."], everyMs: 10_000 });
   const alert = query.data;
   const [look, word] = alert ? alertLook(alert) : (["unknown", ""] as const);
   const [muting, setMuting] = useState(false);

@@ -2,7 +2,7 @@
 
 use tenfold_scrape::{
     Auth, DnsSd, Escaping, FileSd, Header, HttpSd, Job, Oauth2, Protocol, Proxy, RecordType, ScrapeConfigs, Secret,
-    Tls, TlsVersion, parse_config,
+    Tls, TlsVersion, parse_config, parse_http_config,
 };
 
 const WHOLE: &str = r#"
@@ -155,6 +155,15 @@ fn proxies_and_tokens_are_read() {
         proxy: Proxy::Url { url: "http://p".into(), except: String::new() },
     };
     assert_eq!(**oauth, wanted);
+}
+
+#[test]
+fn every_place_that_asks_over_http_takes_the_same_keys() {
+    let keys = "bearer_token: secret, follow_redirects: false, http_headers: {X-A: {values: [a]}}, tls_config: {server_name: a}";
+    let job = job(&format!("  http_sd_configs: [{{url: 'http://sd', {keys}}}]\n  {}\n", keys.replace(", ", "\n  ")));
+    assert_eq!(job.http_sd[0].client, job.client);
+    assert_eq!(parse_http_config(&format!("{{{keys}}}")).unwrap(), job.client);
+    assert!(!job.client.follow_redirects && job.client.auth.is_some(), "{:?}", job.client);
 }
 
 #[test]

@@ -5,10 +5,58 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Deserializer, de::Error};
 use serde_saphyr::Spanned;
 
-use super::{Protocol, RecordType};
+use super::access::{Credentials, auth, connect_headers, headers, proxy, tls};
+use super::{ConfigError, HttpClient, Protocol, RecordType};
 use crate::groups::RawGroup;
 use crate::relabel::RuleSpec;
 use crate::units::parse_bytes;
+
+/// What asks others over HTTP has the keys of an `http_config` beside its own. serde refuses unknown keys or flattens, not both:
+/// so they are written into each.
+macro_rules! with_http_client {
+    ($(#[$of:meta])* pub struct $name:ident { $($(#[$of_key:meta])* pub $key:ident: $type:ty,)* }) => {
+        $(#[$of])*
+        pub struct $name {
+            $($(#[$of_key])* pub $key: $type,)*
+            pub basic_auth: Option<Spanned<BasicAuth>>,
+            pub authorization: Option<Spanned<Authorization>>,
+            pub bearer_token: Option<Spanned<String>>,
+            pub bearer_token_file: Option<Spanned<String>>,
+            pub follow_redirects: Option<bool>,
+            pub enable_http2: Option<bool>,
+            pub tls_config: Option<Spanned<RawTls>>,
+            pub oauth2: Option<Spanned<RawOauth2>>,
+            pub proxy_url: Option<Spanned<String>>,
+            pub no_proxy: Option<Spanned<String>>,
+            pub proxy_from_environment: Option<Spanned<bool>>,
+            pub proxy_connect_header: Option<Spanned<BTreeMap<String, Vec<String>>>>,
+            pub http_headers: Option<Spanned<BTreeMap<String, RawHeader>>>,
+        }
+
+        impl $name {
+            pub fn client(&self) -> Result<HttpClient, ConfigError> {
+                // HTTP/2 is used where TLS agrees on it; that changes nothing about an answer.
+                let _ = self.enable_http2;
+                let environment = self.proxy_from_environment.as_ref();
+                let proxy = proxy(self.proxy_url.as_ref(), self.no_proxy.as_ref(), environment)?;
+                Ok(HttpClient {
+                    auth: auth(&Credentials {
+                        basic: self.basic_auth.as_ref(),
+                        authorization: self.authorization.as_ref(),
+                        bearer: self.bearer_token.as_ref(),
+                        bearer_file: self.bearer_token_file.as_ref(),
+                        oauth2: self.oauth2.as_ref(),
+                    })?,
+                    follow_redirects: self.follow_redirects.unwrap_or(true),
+                    tls: tls(self.tls_config.as_ref())?,
+                    headers: headers(self.http_headers.as_ref())?,
+                    proxy_headers: connect_headers(self.proxy_connect_header.as_ref(), &proxy)?,
+                    proxy,
+                })
+            }
+        }
+    };
+}
 
 /// Milliseconds.
 #[derive(Debug, Clone, Copy)]
@@ -105,73 +153,51 @@ pub struct Global {
     pub scrape_failure_log_file: Elsewhere,
 }
 
-#[derive(Deserialize, Default)]
-#[serde(deny_unknown_fields, default)]
-#[expect(clippy::struct_field_names, reason = "the file's own keys")]
-pub struct Scrape {
-    pub job_name: Option<Spanned<String>>,
-    pub scrape_interval: Option<Duration>,
-    pub scrape_timeout: Option<Spanned<Duration>>,
-    pub metrics_path: Option<String>,
-    pub scheme: Option<Spanned<String>>,
-    pub params: BTreeMap<String, Vec<String>>,
-    pub honor_labels: bool,
-    pub honor_timestamps: Option<bool>,
-    pub track_timestamps_staleness: bool,
-    pub enable_compression: Option<bool>,
-    pub scrape_protocols: Option<Spanned<Vec<Protocol>>>,
-    pub fallback_scrape_protocol: Option<Protocol>,
-    pub scrape_native_histograms: Option<bool>,
-    pub always_scrape_classic_histograms: Option<bool>,
-    pub scrape_classic_histograms: Option<bool>,
-    pub body_size_limit: Option<Bytes>,
-    pub sample_limit: Option<u64>,
-    pub label_limit: Option<u64>,
-    pub label_name_length_limit: Option<u64>,
-    pub label_value_length_limit: Option<u64>,
-    pub target_limit: Option<u64>,
-    pub keep_dropped_targets: Option<usize>,
-    pub metric_name_validation_scheme: Option<Spanned<String>>,
-    pub metric_name_escaping_scheme: Option<Spanned<String>>,
-    pub convert_classic_histograms_to_nhcb: Option<bool>,
-    pub relabel_configs: Vec<Spanned<RuleSpec>>,
-    pub metric_relabel_configs: Vec<Spanned<RuleSpec>>,
-    pub static_configs: Vec<Spanned<RawGroup>>,
-    pub file_sd_configs: Vec<RawFileSd>,
-    pub http_sd_configs: Vec<RawHttpSd>,
-    pub dns_sd_configs: Vec<RawDnsSd>,
-    pub basic_auth: Option<Spanned<BasicAuth>>,
-    pub authorization: Option<Spanned<Authorization>>,
-    pub bearer_token: Option<Spanned<String>>,
-    pub bearer_token_file: Option<Spanned<String>>,
-    pub follow_redirects: Option<bool>,
-    pub enable_http2: Option<bool>,
-    pub tls_config: Option<Spanned<RawTls>>,
-    pub oauth2: Option<Spanned<RawOauth2>>,
-    pub proxy_url: Option<Spanned<String>>,
-    pub no_proxy: Option<Spanned<String>>,
-    pub proxy_from_environment: Option<Spanned<bool>>,
-    pub proxy_connect_header: Option<Spanned<BTreeMap<String, Vec<String>>>>,
-    pub http_headers: Option<Spanned<BTreeMap<String, RawHeader>>>,
+with_http_client! {
+    #[derive(Deserialize, Default)]
+    #[serde(deny_unknown_fields, default)]
+    #[expect(clippy::struct_field_names, reason = "the file's own keys")]
+    pub struct Scrape {
+        pub job_name: Option<Spanned<String>>,
+        pub scrape_interval: Option<Duration>,
+        pub scrape_timeout: Option<Spanned<Duration>>,
+        pub metrics_path: Option<String>,
+        pub scheme: Option<Spanned<String>>,
+        pub params: BTreeMap<String, Vec<String>>,
+        pub honor_labels: bool,
+        pub honor_timestamps: Option<bool>,
+        pub track_timestamps_staleness: bool,
+        pub enable_compression: Option<bool>,
+        pub scrape_protocols: Option<Spanned<Vec<Protocol>>>,
+        pub fallback_scrape_protocol: Option<Protocol>,
+        pub scrape_native_histograms: Option<bool>,
+        pub always_scrape_classic_histograms: Option<bool>,
+        pub scrape_classic_histograms: Option<bool>,
+        pub body_size_limit: Option<Bytes>,
+        pub sample_limit: Option<u64>,
+        pub label_limit: Option<u64>,
+        pub label_name_length_limit: Option<u64>,
+        pub label_value_length_limit: Option<u64>,
+        pub target_limit: Option<u64>,
+        pub keep_dropped_targets: Option<usize>,
+        pub metric_name_validation_scheme: Option<Spanned<String>>,
+        pub metric_name_escaping_scheme: Option<Spanned<String>>,
+        pub convert_classic_histograms_to_nhcb: Option<bool>,
+        pub relabel_configs: Vec<Spanned<RuleSpec>>,
+        pub metric_relabel_configs: Vec<Spanned<RuleSpec>>,
+        pub static_configs: Vec<Spanned<RawGroup>>,
+        pub file_sd_configs: Vec<RawFileSd>,
+        pub http_sd_configs: Vec<RawHttpSd>,
+        pub dns_sd_configs: Vec<RawDnsSd>,
+    }
 }
 
-/// An `http_config` by itself.
-#[derive(Deserialize, Default)]
-#[serde(deny_unknown_fields, default)]
-pub struct RawHttp {
-    pub basic_auth: Option<Spanned<BasicAuth>>,
-    pub authorization: Option<Spanned<Authorization>>,
-    pub bearer_token: Option<Spanned<String>>,
-    pub bearer_token_file: Option<Spanned<String>>,
-    pub follow_redirects: Option<bool>,
-    pub enable_http2: Option<bool>,
-    pub tls_config: Option<Spanned<RawTls>>,
-    pub oauth2: Option<Spanned<RawOauth2>>,
-    pub proxy_url: Option<Spanned<String>>,
-    pub no_proxy: Option<Spanned<String>>,
-    pub proxy_from_environment: Option<Spanned<bool>>,
-    pub proxy_connect_header: Option<Spanned<BTreeMap<String, Vec<String>>>>,
-    pub http_headers: Option<Spanned<BTreeMap<String, RawHeader>>>,
+with_http_client! {
+    /// An `http_config` by itself.
+    #[derive(Deserialize, Default)]
+    #[serde(deny_unknown_fields, default)]
+    pub struct RawHttp {
+    }
 }
 
 /// Values of one header, wherever they stand.
@@ -238,22 +264,13 @@ pub struct RawFileSd {
     pub refresh_interval: Option<Duration>,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RawHttpSd {
-    pub url: Spanned<String>,
-    pub refresh_interval: Option<Duration>,
-    pub basic_auth: Option<Spanned<BasicAuth>>,
-    pub authorization: Option<Spanned<Authorization>>,
-    pub follow_redirects: Option<bool>,
-    pub enable_http2: Option<bool>,
-    pub tls_config: Option<Spanned<RawTls>>,
-    pub oauth2: Option<Spanned<RawOauth2>>,
-    pub proxy_url: Option<Spanned<String>>,
-    pub no_proxy: Option<Spanned<String>>,
-    pub proxy_from_environment: Option<Spanned<bool>>,
-    pub proxy_connect_header: Option<Spanned<BTreeMap<String, Vec<String>>>>,
-    pub http_headers: Option<Spanned<BTreeMap<String, RawHeader>>>,
+with_http_client! {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    pub struct RawHttpSd {
+        pub url: Spanned<String>,
+        pub refresh_interval: Option<Duration>,
+    }
 }
 
 #[derive(Deserialize)]

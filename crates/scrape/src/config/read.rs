@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use serde_saphyr::Spanned;
 use tenfold_types::format_duration_ms;
 
-use super::access::{Credentials, auth, connect_headers, headers, proxy, tls};
 use super::names::{makes_legacy_names, names};
 use super::raw::{File, Global, RawDnsSd, RawFileSd, RawHttp, RawHttpSd, Scrape};
 use super::{ConfigError, DnsSd, FileSd, HttpClient, HttpSd, Job, Limits, Protocol, RecordType, ScrapeConfigs};
@@ -143,7 +142,7 @@ fn job(global: &Global, scrape: &Spanned<Scrape>) -> Result<Job, ConfigError> {
     job.honor_timestamps = raw.honor_timestamps.unwrap_or(true);
     job.track_timestamps_staleness = raw.track_timestamps_staleness;
     job.compression = raw.enable_compression.unwrap_or(true);
-    job.client = client(raw)?;
+    job.client = raw.client()?;
     formats(global, raw, &mut job)?;
     let own = (raw.metric_name_validation_scheme.as_ref(), raw.metric_name_escaping_scheme.as_ref());
     (job.legacy_names, job.escaping) = names(own, schemes(global))?;
@@ -262,22 +261,11 @@ fn http_sd(raw: &RawHttpSd) -> Result<HttpSd, ConfigError> {
     if !["http://", "https://"].iter().any(|scheme| raw.url.value.starts_with(scheme)) {
         return Err(wrong(&raw.url, format!("`url` starts with http:// or https://, not `{}`", raw.url.value)));
     }
-    let proxy = proxy(raw.proxy_url.as_ref(), raw.no_proxy.as_ref(), raw.proxy_from_environment.as_ref())?;
-    let client = HttpClient {
-        auth: auth(&Credentials {
-            basic: raw.basic_auth.as_ref(),
-            authorization: raw.authorization.as_ref(),
-            oauth2: raw.oauth2.as_ref(),
-            ..Credentials::default()
-        })?,
-        follow_redirects: raw.follow_redirects.unwrap_or(true),
-        tls: tls(raw.tls_config.as_ref())?,
-        headers: headers(raw.http_headers.as_ref())?,
-        proxy_headers: connect_headers(raw.proxy_connect_header.as_ref(), &proxy)?,
-        proxy,
-    };
-    let _ = raw.enable_http2;
-    Ok(HttpSd { url: raw.url.value.clone(), refresh_ms: refresh(raw.refresh_interval, HTTP_REFRESH_MS), client })
+    Ok(HttpSd {
+        url: raw.url.value.clone(),
+        refresh_ms: refresh(raw.refresh_interval, HTTP_REFRESH_MS),
+        client: raw.client()?,
+    })
 }
 
 fn dns_sd(raw: &RawDnsSd) -> Result<DnsSd, ConfigError> {
@@ -296,26 +284,6 @@ fn dns_sd(raw: &RawDnsSd) -> Result<DnsSd, ConfigError> {
     Ok(DnsSd { names, kind, port, refresh_ms: refresh(raw.refresh_interval, DNS_REFRESH_MS) })
 }
 
-fn client(raw: &Scrape) -> Result<HttpClient, ConfigError> {
-    // HTTP/2 is used where TLS agrees on it; that changes nothing about a page.
-    let _ = raw.enable_http2;
-    let proxy = proxy(raw.proxy_url.as_ref(), raw.no_proxy.as_ref(), raw.proxy_from_environment.as_ref())?;
-    Ok(HttpClient {
-        auth: auth(&Credentials {
-            basic: raw.basic_auth.as_ref(),
-            authorization: raw.authorization.as_ref(),
-            bearer: raw.bearer_token.as_ref(),
-            bearer_file: raw.bearer_token_file.as_ref(),
-            oauth2: raw.oauth2.as_ref(),
-        })?,
-        follow_redirects: raw.follow_redirects.unwrap_or(true),
-        tls: tls(raw.tls_config.as_ref())?,
-        headers: headers(raw.http_headers.as_ref())?,
-        proxy_headers: connect_headers(raw.proxy_connect_header.as_ref(), &proxy)?,
-        proxy,
-    })
-}
-
 /// Reads an `http_config`, as Prometheus' programs have it where they ask others. `follow_redirects` is true where it says
 /// nothing.
 ///
@@ -330,20 +298,5 @@ pub fn parse_http_config(yaml: &str) -> Result<HttpClient, ConfigError> {
             if message.contains("unknown field") { message } else { "a key holds what is not of its kind".to_owned() };
         ConfigError { line, message }
     })?;
-    let _ = raw.enable_http2;
-    let proxy = proxy(raw.proxy_url.as_ref(), raw.no_proxy.as_ref(), raw.proxy_from_environment.as_ref())?;
-    Ok(HttpClient {
-        auth: auth(&Credentials {
-            basic: raw.basic_auth.as_ref(),
-            authorization: raw.authorization.as_ref(),
-            bearer: raw.bearer_token.as_ref(),
-            bearer_file: raw.bearer_token_file.as_ref(),
-            oauth2: raw.oauth2.as_ref(),
-        })?,
-        follow_redirects: raw.follow_redirects.unwrap_or(true),
-        tls: tls(raw.tls_config.as_ref())?,
-        headers: headers(raw.http_headers.as_ref())?,
-        proxy_headers: connect_headers(raw.proxy_connect_header.as_ref(), &proxy)?,
-        proxy,
-    })
+    raw.client()
 }

@@ -1,7 +1,7 @@
 # The commands of this repository. `make demo` and `make test` need nothing
 # prepared: each installs what is missing first (scripts/install.sh says what).
 
-.PHONY: help demo test check bench alerts-bench fleet crash build web openapi clean-demo oracle fuzz alertmanager
+.PHONY: help demo test check bench alerts-bench fleet crash cgroup2 build web openapi clean-demo oracle fuzz alertmanager
 
 TENFOLD := target/debug/tenfold
 WEB_SOURCES := $(shell find web -type f -not -path 'web/node_modules/*' -not -path 'web/dist/*' 2>/dev/null)
@@ -16,6 +16,7 @@ help:
 	@echo "make alerts-bench  storms, receivers in trouble, checks, breaches and rules beside Alertmanager, Prometheus, Nagios and Icinga"
 	@echo "make fleet   deploys beside Debian's capistrano and ansible on 20 and 50 hosts in namespaces; needs root"
 	@echo "make crash   the store of samples: 1,000 kills, 1,000 power cuts, damage at every 4 kB, a bomb of labels in 512 MB; deploys killed everywhere; paging: 1,000 kills"
+	@echo "make cgroup2  limits of builds and services on a machine with control groups of version 2, in a virtual one"
 	@echo "make oracle  a million flags and contexts, ours beside the engine of Unleash's SDKs"
 	@echo "make alertmanager  Alertmanager's own acceptance suite on this server, case by case"
 	@echo "make fuzz    every fuzz target for a minute"
@@ -81,6 +82,14 @@ crash:
 	cargo test -p tenfold --test handed_over
 	DEPLOY_KILL=all cargo test -p tenfold --test deploy_kill -- --nocapture
 	KILL_ROUNDS=1000 cargo test -p tenfold-app --test paging killed:: -- --nocapture
+
+# Every test is built here and run in there (docs/adr/0050-version-2-in-a-machine-of-its-own.md).
+cgroup2: export TENFOLD_REQUIRE_CGROUP2 = 1
+cgroup2:
+	scripts/install.sh cgroup2
+	cargo test -p tenfold-runner --lib --test builds --test deploys \
+		--config 'target."cfg(unix)".runner = ["$(CURDIR)/scripts/in-cgroup2.sh"]' \
+		-- --nocapture cgroup limits version_2
 
 # The pages first: the server carries them inside.
 build: web

@@ -3,14 +3,14 @@
 # what it does. Run twice, it does nothing the second time. It never starts a
 # system service: the tests and the demo run their own servers on free ports.
 #
-#   scripts/install.sh demo|test|check|bench|fleet|alertmanager
+#   scripts/install.sh demo|test|check|bench|fleet|alertmanager|cgroup2
 set -euo pipefail
 
 purpose=${1:-}
 case "$purpose" in
-demo | test | check | bench | fleet | alertmanager) ;;
+demo | test | check | bench | fleet | alertmanager | cgroup2) ;;
 *)
-    echo "usage: scripts/install.sh demo|test|check|bench|fleet|alertmanager" >&2
+    echo "usage: scripts/install.sh demo|test|check|bench|fleet|alertmanager|cgroup2" >&2
     exit 2
     ;;
 esac
@@ -44,7 +44,9 @@ fi
 need npm npm
 need cc gcc libc6-dev
 need make make
-if [ "$purpose" != check ] && [ "$purpose" != alertmanager ]; then
+if [ "$purpose" = cgroup2 ]; then
+    need git git ca-certificates
+elif [ "$purpose" != check ] && [ "$purpose" != alertmanager ]; then
     need git git ca-certificates
     need ngircd ngircd
     need postfix postfix
@@ -95,6 +97,35 @@ if [ "$purpose" = fleet ]; then
     need rsync rsync
     need ip iproute2
     need nsenter util-linux
+fi
+
+# Debian's kernel for scripts/in-cgroup2.sh and a shell for its first steps: unpacked, never installed, so that nothing of
+# this machine changes. It takes the package lists, but not root.
+kernel=target/cgroup2
+unpack_kernel() {
+    local image
+    image=$(apt-cache depends linux-image-amd64 2>/dev/null | sed -n 's/^ *Depends: \(linux-image-.*\)/\1/p' | head -n 1)
+    [ -n "$image" ] && rm -rf "$kernel" && mkdir -p "$kernel" || return
+    (
+        cd "$kernel"
+        apt-get download -q "$image" busybox-static >/dev/null 2>&1 || exit
+        dpkg-deb --fsys-tarfile linux-image-*.deb | tar -x --wildcards --transform='s,.*/,,' \
+            '*/vmlinuz-*' '*/virtio*.ko*' '*/9p*.ko*' '*/netfs.ko*' '*/fscache.ko*' '*/overlay.ko*' 2>/dev/null || :
+        dpkg-deb --fsys-tarfile busybox-static_*.deb | tar -x --wildcards --transform='s,.*/,,' '*bin/busybox'
+        rm -- *.deb
+        mv vmlinuz-* vmlinuz
+    )
+}
+if [ "$purpose" = cgroup2 ]; then
+    need qemu-system-x86_64 qemu-system-x86
+    if [ ! -e "$kernel/vmlinuz" ]; then
+        if ! command -v apt-get >/dev/null 2>&1; then
+            say "this needs a kernel and busybox out of Debian's packages, and there is no apt-get"
+            exit 1
+        fi
+        say "apt-get download linux-image-amd64 busybox-static (unpacked into $kernel, not installed)"
+        unpack_kernel || { apt-get update -q >/dev/null && unpack_kernel; }
+    fi
 fi
 
 # Some minutes, once: it comes as source.

@@ -15,6 +15,7 @@ fuzz_target!(|data: &[u8]| {
         }
         if let Ok(objects) = nagios::read_objects("f", text) {
             let _ = nagios::resolve(&objects);
+            let _ = nagios::resolve_with(&objects, nagios::Matching::Marked);
         }
     }
 });

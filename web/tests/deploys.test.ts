@@ -6,7 +6,7 @@ import { changed, isFiltered, older, PAGE, readFilters, ROWS_MAX, STATES, toQuer
 import { lockOf, NO_LOCK } from "../src/pages/deploys/lockForm";
 import { isFor } from "../src/pages/deploys/locks";
 import { asText, filterLines, SERVER, speakers } from "../src/pages/deploys/run/lines";
-import { awayWords, filterHosts, hostLook, summary, troubles } from "../src/parts/deployHosts";
+import { awayWords, filterHosts, hostLook, leftWords, summary, troubles } from "../src/parts/deployHosts";
 import { groups } from "../src/pages/deploys/service/groups";
 import { planned, stages } from "../src/pages/deploys/service/stages";
 import { whyNot } from "../src/pages/deploys/whyNot";
@@ -129,6 +129,13 @@ describe("a host that does not answer", () => {
     expect(awayWords(away, NOW)).toMatch(/^since .*:34, unreachable in 14 s$/);
     expect(awayWords(away, NOW + 60_000)).not.toContain("unreachable");
     expect([awayWords(host("web-1", "healthy"), NOW), hostLook(host("web-1", "healthy"))[0]]).toEqual([null, "ok"]);
+  });
+  it("say what another server may still run, until it has ended", () => {
+    const left = { server: "node-1", what: "hook before_activate", until: "2026-11-26T12:01:50Z" };
+    const [what, wait] = leftWords({ left }, NOW) ?? ["", ""];
+    expect(what).toMatch(/^Interrupted: its hook before_activate may still run at another server until .*:50$/);
+    expect(wait).toContain("1 min 10 s");
+    expect([leftWords({ left }, NOW + 70_000), leftWords({}, NOW)]).toEqual([null, null]);
   });
 });
 

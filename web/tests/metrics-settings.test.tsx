@@ -1,5 +1,6 @@
 import { act } from "react";
 import { beforeEach, expect, test, vi } from "vitest";
+import { jobsOf } from "../src/pages/settings/metrics/Sources";
 import { MetricsSettings } from "../src/pages/settings/MetricsSettings";
 import { mountEach, reload, render } from "./mount";
 
@@ -17,13 +18,13 @@ let answers: Record<string, unknown>;
 
 mountEach();
 beforeEach(() => {
-  vi.stubGlobal("fetch", vi.fn(async (request: Request) => {
-    const path = new URL(request.url, "http://localhost").pathname;
-    if (request.method === "POST") asked.push((await request.json()) as object);
+  vi.stubGlobal("fetch", vi.fn(async (request: Request | string) => {
+    const path = new URL(typeof request === "string" ? request : request.url, "http://localhost").pathname;
+    if (typeof request !== "string" && request.method === "POST") asked.push((await request.json()) as object);
     return new Response(JSON.stringify(answers[path]), { headers: { "content-type": "application/json" } });
   }));
   asked = [];
-  answers = { "/api/metrics/store": STORE, "/api/metrics/cardinality": CARDINALITY, "/api/metrics/sources": { items: [SOURCE], jobs: [JOB] }, "/api/metrics/delete": { series: 9, examples: ["up{job=\"web\"}"], dry_run: true } };
+  answers = { "/api/v1/query": { status: "success", data: { resultType: "vector", result: [{ metric: { job: "node" }, value: [1, "12"] }] } }, "/api/metrics/store": STORE, "/api/metrics/cardinality": CARDINALITY, "/api/metrics/sources": { items: [SOURCE], jobs: [JOB] }, "/api/metrics/delete": { series: 9, examples: ["up{job=\"web\"}"], dry_run: true } };
 });
 
 const settled = (text: string): Promise<void> => vi.waitFor(() => expect(document.body.textContent).toContain(text));
@@ -52,6 +53,13 @@ test("who went over which limit is told, of those who push and of those who are 
   expect(text).toContain("Over: series");
   expect(text).toContain("limits of its own");
   expect(text).toContain("sample_limit exceeded (number of samples: 12, limit: 10)");
+});
+
+test("each scraped job has its series, the most first", async () => {
+  expect(await shown("New in the last scrapes")).toContain("node121212");
+  const sample = (job: string, value: number): { labels: Record<string, string>; value: number } => ({ labels: { job }, value });
+  expect(jobsOf([[sample("a", 5), sample("b", 9)], [sample("b", 2)], [sample("a", 1)]])).toEqual([{ job: "b", series: 9, targets: 2, added: 0 }, { job: "a", series: 5, targets: 0, added: 1 }]);
+  expect(jobsOf([[], [], []])).toEqual([]);
 });
 
 test("new series are told, and of which metrics", async () => {

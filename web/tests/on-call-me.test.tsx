@@ -33,6 +33,7 @@ const ANSWERS: Record<string, unknown> = {
     steps: [{ policy: "photos", step: 2, from: "2026-11-30T08:00:00Z" }],
     teams: [{ team: "web", policies: ["photos"], text: "has nobody in it" }],
     ends: [{ schedule: "imported", at: "2026-12-01T08:00:00Z" }],
+    unreached: [{ kind: "receiver", name: "dba", text: "names the policy db, which is not there" }],
     calendars: [{ schedule: "photos-primary", text: "cannot be read from calendar.example.org since 2026-11-23 08:00 UTC: it answers 500; what it said last holds" }],
   },
 };
@@ -76,6 +77,7 @@ test("my page has what waits for me, my shifts, swaps and ways, and how the last
 
 test("readiness says by name what is to mend, and which steps have nobody", async () => {
   await signedIn(ReadinessPage);
+  expect(section("What pages nobody")).toContain("The receiver dba names the policy db, which is not there");
   expect(section("Steps with nobody")).toContain("Step 2 of photos has nobody from");
   expect(section("Teams that cannot be paged as a whole")).toContain("web, which photos pages, has nobody in it");
   expect(section("Schedules that end")).toContain("imported has nobody any more from");

@@ -142,6 +142,7 @@ pub fn import_sealed(yaml: &str, kept: &[KeptSecrets]) -> Result<Imported, Routi
                 ("resolve_timeout", Value::String(text)) => {
                     spec_global = Some(GlobalSpec { resolve_timeout: Some(text) });
                 }
+                ("resolve_timeout", Value::Null) => {}
                 ("resolve_timeout", _) => return Err(wrong("global.resolve_timeout", "is a duration, such as 5m")),
                 _ => report.push(note(format!("global.{key}"), global_advice(&key))),
             }
@@ -311,6 +312,49 @@ receivers:
         }
         assert_eq!(told("receivers[0].sns_configs"), "", "an empty list says nothing");
         assert!(report.iter().all(|n| !n.message.contains("secret")), "{report:?}");
+    }
+
+    /// `amtool check-config` takes it as well.
+    #[test]
+    fn a_key_with_nothing_behind_it_is_none() {
+        let file = "
+global: {resolve_timeout: }
+route:
+  receiver: r
+  group_by:
+  matchers:
+  match:
+  match_re:
+  group_wait:
+  continue:
+  mute_time_intervals:
+  routes:
+  - receiver:
+    matchers: ['a=\"b\"']
+    routes:
+inhibit_rules:
+- source_matchers: ['a=\"b\"']
+  target_matchers: ['c=\"d\"']
+  equal:
+  source_match:
+receivers:
+- name: r
+  webhook_configs:
+time_intervals:
+- name: x
+  time_intervals:
+  - weekdays:
+    times:
+    months: ['1']
+- name: y
+  time_intervals:
+";
+        let read = import_alertmanager(file).unwrap();
+        assert_eq!(
+            (read.spec.route.routes.len(), read.spec.route.goes_on, read.spec.inhibit_rules.len()),
+            (1, false, 1)
+        );
+        assert!(read.spec.time_intervals[0].time_intervals[0].times.is_empty());
     }
 
     #[test]

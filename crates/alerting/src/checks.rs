@@ -77,7 +77,7 @@ pub struct CheckState {
     pub hard_since: Timestamp,
     pub last_at: Timestamp,
     pub output: String,
-    /// The last states, oldest first.
+    /// The last states that were hard, and recoveries, oldest first.
     history: Vec<CheckStatus>,
     /// Weighted share of changes among them, in percent.
     pub change_percent: f64,
@@ -213,6 +213,10 @@ fn take(
         state.hard_status = status;
         state.hard_since = now;
     }
+    // As in Nagios: a problem that is not sure yet is no change of state, so that blips between retries are no flapping.
+    if !state.hard {
+        return;
+    }
     state.history.push(status);
     if state.history.len() > HISTORY {
         state.history.remove(0);
@@ -255,12 +259,16 @@ mod tests {
     const RULES: CheckRules = CheckRules { attempts_max: 3, flap_low: 20.0, flap_high: 30.0 };
 
     fn run(history: &[CheckStatus]) -> (CheckState, Vec<(usize, CheckStatus, CheckStatus)>) {
+        run_with(RULES, history)
+    }
+
+    fn run_with(rules: CheckRules, history: &[CheckStatus]) -> (CheckState, Vec<(usize, CheckStatus, CheckStatus)>) {
         let mut state = CheckState::new(Timestamp(0));
         let mut hard = Vec::new();
         for (i, status) in history.iter().enumerate() {
             // A restart between any two results changes nothing.
             state = serde_json::from_str(&serde_json::to_string(&state).unwrap()).unwrap();
-            let change = step(RULES, &mut state, *status, String::new(), false, Timestamp(i as i64 * 1_000));
+            let change = step(rules, &mut state, *status, String::new(), false, Timestamp(i as i64 * 1_000));
             hard.extend(change.hard.map(|(from, to)| (i, from, to)));
         }
         (state, hard)
@@ -289,6 +297,7 @@ mod tests {
     /// The percentages that Nagios computes for these histories, by its own formula over 21 states.
     #[test]
     fn flapping_follows_the_curve() {
+        let run = |history: &[CheckStatus]| run_with(CheckRules { attempts_max: 1, ..RULES }, history);
         let alternating: Vec<_> = (0..21).map(|i| if i % 2 == 0 { O } else { C }).collect();
         let (state, _) = run(&alternating);
         assert!((state.change_percent - 100.0).abs() < 1e-9, "{}", state.change_percent);
@@ -305,6 +314,17 @@ mod tests {
         assert!(run(&calm).0.flapping, "{}", run(&calm).0.change_percent);
         calm.extend(vec![O; 4]);
         assert!(!run(&calm).0.flapping, "{}", run(&calm).0.change_percent);
+    }
+
+    /// Nagios records hard states and recoveries alone: what is well again before it is sure does not flap.
+    #[test]
+    fn blips_between_retries_are_no_flapping() {
+        let blips: Vec<_> = (0..40).map(|i| if i % 2 == 0 { C } else { O }).collect();
+        let (state, hard) = run(&blips);
+        assert!(!state.flapping && state.change_percent < 1e-9 && hard.is_empty(), "{}", state.change_percent);
+        let sure: Vec<_> = (0..40).map(|i| if i % 4 == 3 { O } else { C }).collect();
+        let (state, _) = run(&sure);
+        assert!(state.flapping && state.change_percent > 90.0, "{}", state.change_percent);
     }
 
     #[test]

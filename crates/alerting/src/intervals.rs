@@ -5,6 +5,8 @@ use jiff::{Zoned, civil::Date, tz::TimeZone};
 use serde::{Deserialize, Deserializer, Serialize, de::Error};
 use tenfold_types::Timestamp;
 
+use crate::nothing::or_nothing;
+
 /// Ranges in one field.
 const RANGES_MAX: usize = 100;
 pub const MINUTES_OF_DAY: u16 = 24 * 60;
@@ -127,7 +129,8 @@ impl TimeInterval {
 }
 
 fn times<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<TimeRange>, D::Error> {
-    limited(Vec::<RawTime>::deserialize(d)?)?
+    let raw: Vec<RawTime> = or_nothing(d)?;
+    limited(raw)?
         .into_iter()
         .map(|raw| {
             let (start_minute, end_minute) = (clock(&raw.start_time)?, clock(&raw.end_time)?);
@@ -157,7 +160,7 @@ fn weekdays<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<Range>, D::Error> {
         let found = WEEKDAYS.iter().position(|w| *w == text).and_then(|i| i32::try_from(i).ok());
         found.ok_or_else(|| format!("`{text}` is not a day of the week"))
     };
-    ranges(Vec::deserialize(d)?, day, |_| Ok(())).map_err(D::Error::custom)
+    ranges(or_nothing(d)?, day, |_| Ok(())).map_err(D::Error::custom)
 }
 
 fn day_names<S: serde::Serializer>(ranges: &[Range], s: S) -> Result<S::Ok, S::Error> {
@@ -173,12 +176,12 @@ fn months<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<Range>, D::Error> {
             _ => Err(format!("`{text}` is not a month")),
         },
     };
-    ranges(Vec::deserialize(d)?, month, |_| Ok(())).map_err(D::Error::custom)
+    ranges(or_nothing(d)?, month, |_| Ok(())).map_err(D::Error::custom)
 }
 
 fn years<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<Range>, D::Error> {
     let year = |text: &str| text.parse().map_err(|_| format!("`{text}` is not a year"));
-    ranges(Vec::deserialize(d)?, year, |_| Ok(())).map_err(D::Error::custom)
+    ranges(or_nothing(d)?, year, |_| Ok(())).map_err(D::Error::custom)
 }
 
 fn days_of_month<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<Range>, D::Error> {
@@ -197,7 +200,7 @@ fn days_of_month<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<Range>, D::Error
         }
         Ok(())
     };
-    ranges(Vec::deserialize(d)?, day, check).map_err(D::Error::custom)
+    ranges(or_nothing(d)?, day, check).map_err(D::Error::custom)
 }
 
 fn location<'de, D: Deserializer<'de>>(d: D) -> Result<Option<String>, D::Error> {

@@ -16,6 +16,22 @@ pub fn runbook<'a>(annotation: impl Fn(&str) -> Option<&'a str>) -> Option<&'a s
     RUNBOOK.iter().find_map(|name| annotation(name).map(str::trim).filter(|text| !text.is_empty()))
 }
 
+/// What an alert lacks whose labels and annotations say something where these answer yes: the check's name, and a sentence that
+/// goes on after the alert's name.
+pub fn lacks(label: impl Fn(&str) -> bool, annotation: impl Fn(&str) -> bool) -> Vec<(&'static str, String)> {
+    let mut out = Vec::new();
+    if !RUNBOOK.iter().any(|name| annotation(name)) {
+        out.push(("runbook", format!("has no runbook; add the annotation {}", RUNBOOK[0])));
+    }
+    if !OWNER.iter().any(|name| label(name) || annotation(name)) {
+        out.push(("owner", format!("has no owner; add the label {}", OWNER[0])));
+    }
+    if !label(SEVERITY) {
+        out.push(("severity", format!("has no severity; add the label {SEVERITY}")));
+    }
+    out
+}
+
 /// What is missing on a rule, or wrong with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
@@ -45,31 +61,16 @@ pub fn lint(file: &RuleFile) -> Vec<Finding> {
                 out.push(Finding { group, rule: index, alert, line, check: "duplicate", message });
             }
             let Rule::Alert(alert) = rule else { continue };
-            let label = |names: &[&str]| {
-                names.iter().any(|n| alert.labels.get(*n).is_some_and(|t| !t.source().trim().is_empty()))
-            };
-            let annotation = |names: &[&str]| {
-                names.iter().any(|n| alert.annotations.get(*n).is_some_and(|t| !t.source().trim().is_empty()))
-            };
-            let mut missing = |check, message: String| {
-                out.push(Finding {
-                    group: group.name.clone(),
-                    rule: index,
-                    alert: alert.alert.clone(),
-                    line: alert.line,
-                    check,
-                    message,
-                });
-            };
-            if !annotation(&RUNBOOK) {
-                missing("runbook", format!("has no runbook; add the annotation {}", RUNBOOK[0]));
-            }
-            if !label(&OWNER) && !annotation(&OWNER) {
-                missing("owner", format!("has no owner; add the label {}", OWNER[0]));
-            }
-            if !label(&[SEVERITY]) {
-                missing("severity", format!("has no severity; add the label {SEVERITY}"));
-            }
+            let label = |name: &str| alert.labels.get(name).is_some_and(|t| !t.source().trim().is_empty());
+            let annotation = |name: &str| alert.annotations.get(name).is_some_and(|t| !t.source().trim().is_empty());
+            out.extend(lacks(label, annotation).into_iter().map(|(check, message)| Finding {
+                group: group.name.clone(),
+                rule: index,
+                alert: alert.alert.clone(),
+                line: alert.line,
+                check,
+                message,
+            }));
         }
     }
     out

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use tenfold_types::{Labels, Matcher, MatcherOp, format_duration_ms, parse_duration_ms};
 
-use crate::{MatcherSet, matchers::read_matchers};
+use crate::{MatcherSet, matchers::read_matchers, nothing::or_nothing};
 
 pub const ROUTES_MAX: usize = 5_000;
 pub const ROUTE_DEPTH_MAX: usize = 30;
@@ -23,15 +23,15 @@ pub struct RouteSpec {
     pub receiver: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group_by: Option<Vec<String>>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "or_nothing")]
     pub matchers: Vec<String>,
     /// The old writing of `=` matchers.
-    #[serde(default, rename = "match", skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default, rename = "match", skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "or_nothing")]
     pub equal: BTreeMap<String, String>,
     /// The old writing of `=~` matchers.
-    #[serde(default, rename = "match_re", skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default, rename = "match_re", skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "or_nothing")]
     pub regex: BTreeMap<String, String>,
-    #[serde(default, rename = "continue", skip_serializing_if = "std::ops::Not::not")]
+    #[serde(default, rename = "continue", skip_serializing_if = "std::ops::Not::not", deserialize_with = "or_nothing")]
     pub goes_on: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group_wait: Option<String>,
@@ -39,11 +39,11 @@ pub struct RouteSpec {
     pub group_interval: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub repeat_interval: Option<String>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "or_nothing")]
     pub mute_time_intervals: Vec<String>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "or_nothing")]
     pub active_time_intervals: Vec<String>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "or_nothing")]
     pub routes: Vec<RouteSpec>,
 }
 

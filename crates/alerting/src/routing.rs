@@ -9,6 +9,7 @@ use tenfold_types::{Timestamp, parse_duration_ms};
 use crate::{
     inhibit::{INHIBIT_RULES_MAX, InhibitRule, InhibitSpec},
     intervals::TimeInterval,
+    nothing::or_nothing,
     routes::{Names, RouteDefaults, RouteSpec, RouteTree, RoutingError, wrong},
     webhook::WebhookSpec,
     wording::{Messages, Wordings},
@@ -39,7 +40,7 @@ pub struct RoutingSpec {
 #[serde(deny_unknown_fields)]
 pub struct NamedIntervals {
     pub name: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_nothing")]
     pub time_intervals: Vec<TimeInterval>,
 }
 

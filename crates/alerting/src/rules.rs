@@ -8,7 +8,7 @@ use serde_saphyr::Spanned;
 use std::collections::{BTreeMap, BTreeSet};
 use tenfold_types::{Labels, parse_duration_ms};
 
-use crate::template::Template;
+use crate::{nothing::or_nothing, template::Template};
 
 /// How often a group without its own `interval` is evaluated.
 pub const INTERVAL_DEFAULT_MS: i64 = 5_000;
@@ -104,7 +104,7 @@ impl Rule {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawFile {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_nothing")]
     groups: Vec<RawGroup>,
 }
 
@@ -113,13 +113,13 @@ struct RawFile {
 struct RawGroup {
     name: Spanned<String>,
     interval: Option<Spanned<String>>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_nothing")]
     limit: u64,
     query_offset: Option<Spanned<String>>,
     /// Labels of every rule; a rule's own count more.
-    #[serde(default)]
-    labels: BTreeMap<String, Spanned<String>>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_nothing")]
+    labels: Texts,
+    #[serde(default, deserialize_with = "or_nothing")]
     rules: Vec<RawRule>,
 }
 
@@ -132,11 +132,14 @@ struct RawRule {
     #[serde(rename = "for")]
     hold: Option<Spanned<String>>,
     keep_firing_for: Option<Spanned<String>>,
-    #[serde(default)]
-    labels: BTreeMap<String, Spanned<String>>,
-    #[serde(default)]
-    annotations: BTreeMap<String, Spanned<String>>,
+    #[serde(default, deserialize_with = "or_nothing")]
+    labels: Texts,
+    #[serde(default, deserialize_with = "or_nothing")]
+    annotations: Texts,
 }
+
+/// Texts by name. A key with nothing behind it has an empty one, as in Prometheus.
+type Texts = BTreeMap<String, Spanned<Option<String>>>;
 
 fn wrong<T>(at: &Spanned<T>, key: &str, message: impl Into<String>) -> RuleError {
     RuleError { line: at.referenced.line(), key: key.to_owned(), message: message.into() }
@@ -269,7 +272,7 @@ fn read_rule(raw: RawRule) -> Result<Rule, RuleError> {
         if !is_name(&name.value) || name.value.contains(['{', '}']) {
             return Err(wrong(name, "record", format!("`{}` is not a metric name", name.value)));
         }
-        let labels = Labels::from_pairs(raw.labels.into_iter().map(|(n, v)| (n, v.value)));
+        let labels = Labels::from_pairs(raw.labels.into_iter().map(|(n, v)| (n, v.value.unwrap_or_default())));
         return Ok(Rule::Record(RecordingRule { record: name.value.clone(), expr: raw.expr.value, labels, line }));
     }
     if !is_name(&name.value) {
@@ -294,11 +297,12 @@ fn read_rule(raw: RawRule) -> Result<Rule, RuleError> {
     }))
 }
 
-fn templates(raw: BTreeMap<String, Spanned<String>>, section: &str) -> Result<BTreeMap<String, Template>, RuleError> {
+fn templates(raw: Texts, section: &str) -> Result<BTreeMap<String, Template>, RuleError> {
     raw.into_iter()
         .map(|(name, text)| {
+            let source = text.value.as_deref().unwrap_or_default();
             let template =
-                Template::parse(&text.value).map_err(|e| wrong(&text, &format!("{section}.{name}"), e.to_string()))?;
+                Template::parse(source).map_err(|e| wrong(&text, &format!("{section}.{name}"), e.to_string()))?;
             Ok((name, template))
         })
         .collect()
@@ -352,6 +356,18 @@ groups:
         for nothing in ["", "# later\n\n  # more\n", "groups: []", "{}"] {
             assert_eq!(parse_rules(nothing).unwrap().groups, vec![], "{nothing}");
         }
+    }
+
+    /// `promtool check rules` takes each of them: what stands behind a key may be commented out.
+    #[test]
+    fn a_key_with_nothing_behind_it_is_none() {
+        assert_eq!(parse_rules("groups:\n").unwrap().groups, vec![]);
+        let text = "groups:\n- name: a\n  interval:\n  limit:\n  labels:\n  rules:\n  - alert: A\n    expr: up == 0\n    for:\n    labels:\n    # team: web\n    annotations:\n      summary:\n      description: ~\n- name: b\n  rules:\n";
+        let groups = parse_rules(text).unwrap().groups;
+        let Rule::Alert(rule) = &groups[0].rules[0] else { panic!("it is an alert") };
+        let said: Vec<_> = rule.annotations.iter().map(|(name, text)| (name.as_str(), text.source())).collect();
+        assert_eq!(said, [("description", ""), ("summary", "")]);
+        assert_eq!((rule.for_ms, rule.labels.len(), groups[0].limit, groups[1].rules.len()), (0, 0, 0, 0));
     }
 
     #[test]

@@ -51,7 +51,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         None => tempfile::tempdir()?,
     };
     let settings = Settings { data_dir: dir.path().to_owned(), ..Settings::default() };
-    let db = Db::open_sqlite(dir.path().join("state.db")).await?;
+    let db = Db::open_sqlite(dir.path().join("state.db"), tenfold_testkit::sealer()).await?;
     let metrics = metrics::State::open(&settings)?;
     // The clock stands, so that no group is looked at meanwhile.
     let app = App::new(db, Arc::new(TestClock::default()), Arc::new(TestEntropy::default()), settings, metrics);

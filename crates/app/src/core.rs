@@ -236,4 +236,7 @@ impl Tx for Watched<'_> {
     fn dialect(&self) -> tenfold_store::Dialect {
         self.inner.dialect()
     }
+    fn sealer(&self) -> &tenfold_store::Sealer {
+        self.inner.sealer()
+    }
 }

@@ -1,6 +1,6 @@
 //! A transaction that counts what is asked of it, for tests that bound it.
 
-use tenfold_store::{Dialect, Row, StoreError, Tx, Value};
+use tenfold_store::{Dialect, Row, Sealer, StoreError, Tx, Value};
 
 pub(crate) struct Counted<'a> {
     inner: &'a mut dyn Tx,
@@ -31,5 +31,8 @@ impl Tx for Counted<'_> {
     }
     fn dialect(&self) -> Dialect {
         self.inner.dialect()
+    }
+    fn sealer(&self) -> &Sealer {
+        self.inner.sealer()
     }
 }

@@ -29,6 +29,7 @@ pub mod private_file;
 pub mod pulse;
 pub mod record;
 pub mod rule_tests;
+pub mod sealing;
 pub mod settings;
 pub mod sources;
 mod weekly;

@@ -34,7 +34,7 @@ pub struct FiringView {
 /// A part of the server that cannot do its work at the moment.
 #[derive(Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct TroubleView {
-    /// `chat`, `metrics`, `hosts`.
+    /// `chat`, `metrics`, `hosts`, `alerts`.
     pub part: String,
     /// One sentence for a person.
     pub text: String,
@@ -93,6 +93,9 @@ impl App {
         let figures = self.delivery_figures(WEEK_MS).await?;
         let week = figures.week;
         let (firing, alerts) = self.alerts_front(ALERTS_MAX).await?;
+        let mut troubles = self.troubles();
+        let stuck = self.alerts_stuck().await?;
+        troubles.extend(stuck.into_iter().map(|text| TroubleView { part: "alerts".to_owned(), text }));
         let last = DeployFilter { limit: Some(1), ..DeployFilter::default() };
         Ok(NowView {
             at: self.now(),
@@ -111,7 +114,7 @@ impl App {
             lead_time_ms: week.figures.lead_time_ms,
             firing,
             alerts_more: alerts.more,
-            troubles: self.troubles(),
+            troubles,
             running: self.deploys_running().await?,
             alerts: alerts.items,
             hosts: self.hosts(),

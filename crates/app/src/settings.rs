@@ -28,6 +28,7 @@ pub struct Settings {
     pub public_url: String,
     /// PostgreSQL connection string; empty keeps the state in SQLite inside `data_dir`.
     pub database_url: String,
+    pub sealing: Sealing,
     pub demo: Demo,
     pub agents: Agents,
     pub ssh: Ssh,
@@ -56,6 +57,7 @@ impl Default for Settings {
             data_dir: PathBuf::from("data"),
             public_url: "http://127.0.0.1:7070".into(),
             database_url: String::new(),
+            sealing: Sealing::default(),
             demo: Demo::default(),
             agents: Agents::default(),
             ssh: Ssh::default(),
@@ -85,6 +87,14 @@ impl Settings {
     pub fn link(&self, path: &str) -> String {
         format!("{}{path}", self.public_url.trim_end_matches('/'))
     }
+}
+
+/// How secrets in the database are sealed.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Sealing {
+    /// The keys; a file in the data directory when none is named. Servers of one database share it.
+    pub key_file: Option<PathBuf>,
 }
 
 /// Where agents come in, and with what.

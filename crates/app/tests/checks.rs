@@ -464,6 +464,28 @@ async fn silence_has_the_severity_of_the_check_or_one_of_its_own() {
 }
 
 #[tokio::test]
+async fn a_host_that_warns_may_be_up() {
+    let (world, script) = start().await;
+    let app = &world.app;
+    for (name, up) in [("lenient", true), ("strict", false)] {
+        let mut host = plugin(name);
+        host["attempts"] = serde_json::json!(1);
+        host["warning_is_ok"] = serde_json::json!(up);
+        app.check_put(&Caller::system(), name, spec(host)).await.expect("put");
+        script.say(name, W, "slow");
+    }
+    for _ in 0..3 {
+        pass(&world, 10_000).await;
+    }
+    assert_eq!(firing(app).await, ["strict warning"]);
+    script.say("lenient", C, "down");
+    for _ in 0..3 {
+        pass(&world, 10_000).await;
+    }
+    assert!(firing(app).await.contains(&"lenient critical".to_owned()), "{:?}", firing(app).await);
+}
+
+#[tokio::test]
 async fn flapping_raises_one_alert_and_keeps_it() {
     let (world, script) = start().await;
     let app = &world.app;

@@ -319,6 +319,8 @@ async fn addresses_are_hidden_in_an_export_and_kept_when_it_is_applied() {
 
 #[tokio::test]
 async fn what_alerts_of_rule_files_lack_is_said_or_refused_as_the_settings_say() {
+    const CHECK: &str = "run: {passive: {}}\nlabels: {team: web}\n";
+    const BEAT: &str = "kind: heartbeat\ninterval: 1h\nannotations: {runbook_url: 'https://x'}\n";
     const BARE: &str =
         "groups:\n- name: web\n  rules:\n  - {alert: Down, expr: up == 0, labels: {severity: critical}}\n";
     const GOOD: &str = "groups:\n- name: good\n  rules:\n  - {alert: Gone, expr: up == 0, labels: {severity: info, team: web}, annotations: {runbook_url: 'https://x'}}\n";
@@ -352,6 +354,22 @@ async fn what_alerts_of_rule_files_lack_is_said_or_refused_as_the_settings_say()
     fails.app.rules_put(&Caller::system(), "bare", BARE).await.unwrap_err();
     assert!(fails.app.rules().is_empty(), "nothing was applied before");
     fails.app.rules_put(&Caller::system(), "good", GOOD).await.unwrap();
+    // Checks and sources are looked at the same way, where they are put and where they are applied.
+    let others = || ConfigApply {
+        files: files(&[("checks/disk.yaml", CHECK), ("alert-sources/backup.yaml", BEAT)]),
+        dry_run: false,
+        prune: false,
+    };
+    let changes = warns.app.config_apply(&Caller::system(), others()).await.unwrap().changes;
+    let mut notes: Vec<&str> = changes.iter().flat_map(|c| &c.notes).map(String::as_str).collect();
+    notes.sort_unstable();
+    assert_eq!(notes, ["has no owner; add the label owner", "has no runbook; add the annotation runbook_url"]);
+    assert_eq!(warns.app.check("disk").unwrap().findings.len(), 1);
+    let refused = fails.app.config_apply(&Caller::system(), others()).await.unwrap_err();
+    assert!(refused.message.contains("the check disk has no runbook"), "{refused}");
+    let check = serde_json::from_value(serde_json::json!({"run": {"passive": {}}})).unwrap();
+    let refused = fails.app.check_put(&Caller::system(), "disk", check).await.unwrap_err();
+    assert!(refused.message.contains("it has no owner"), "{refused}");
     let off = linted(RuleLint::Off).await;
     let changes = off.app.config_apply(&Caller::system(), both()).await.unwrap().changes;
     assert!(changes.iter().all(|c| c.notes.is_empty()) && found(&off).is_empty());

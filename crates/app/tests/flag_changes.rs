@@ -112,7 +112,7 @@ async fn of_two_servers_one_does_it() {
     let clock = TestClock::default();
     let start = async |seed: u64| {
         let own = tempfile::tempdir().unwrap();
-        let db = Db::open_sqlite(dir.path().join("state.db")).await.unwrap();
+        let db = Db::open_sqlite(dir.path().join("state.db"), tenfold_testkit::sealer()).await.unwrap();
         let settings = Settings { data_dir: own.path().to_owned(), ..Settings::default() };
         let metrics = tenfold_app::metrics::State::open(&settings).unwrap();
         let entropy = Arc::new(TestEntropy::seeded(seed));

@@ -229,7 +229,7 @@ async fn start(dir: &std::path::Path, clock: &TestClock, seed: u64) -> App {
 }
 
 async fn start_with(database: &std::path::Path, data: &std::path::Path, clock: &TestClock, seed: u64) -> App {
-    let db = Db::open_sqlite(database.join("state.db")).await.expect("the database opens");
+    let db = Db::open_sqlite(database.join("state.db"), tenfold_testkit::sealer()).await.expect("the database opens");
     let settings = Settings { data_dir: data.to_owned(), ..Settings::default() };
     let metrics = tenfold_app::metrics::State::open(&settings).expect("the time-series store opens");
     let app = App::new(db, Arc::new(clock.clone()), Arc::new(TestEntropy::seeded(seed)), settings, metrics);
@@ -270,7 +270,7 @@ struct Outage {
 
 impl Outage {
     async fn begin(dir: &std::path::Path) -> Self {
-        let db = Db::open_sqlite(dir.join("state.db")).await.expect("a second opening");
+        let db = Db::open_sqlite(dir.join("state.db"), tenfold_testkit::sealer()).await.expect("a second opening");
         let (end, wait) = std::sync::mpsc::channel();
         let (began, begins) = tokio::sync::oneshot::channel();
         let (mut began, wait) = (Some(began), std::sync::Mutex::new(wait));

@@ -5,7 +5,7 @@
 
 mod parcels;
 
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -20,6 +20,7 @@ use tenfold_app::agents::{EnrolRequest, HostCertificate, Issued, RenewRequest};
 use tenfold_app::deploys::{AgentSession, Long};
 use tenfold_app::people::Token;
 use tenfold_deploys::Digest;
+use tenfold_httpkit::outgoing::is_this_machine;
 use tenfold_httpkit::server::Encrypted;
 use tenfold_protocols::agent::{
     BlobDigest, CHUNK_BYTES_MAX, FromAgent, LONG_KEPT_BYTES_MAX, READ_BYTES, TEXT_FRAME_BYTES_MAX, ToAgent,
@@ -136,12 +137,7 @@ async fn connect(
         .read_buffer_size(READ_BYTES)
         .max_message_size(TEXT_FRAME_BYTES_MAX)
         .max_frame_size(TEXT_FRAME_BYTES_MAX)
-        .on_upgrade(move |socket| serve(app, credential, peer.filter(is_elsewhere), socket)))
-}
-
-/// Nobody can listen at the address of another machine.
-fn is_elsewhere(peer: &IpAddr) -> bool {
-    !peer.is_loopback() && UdpSocket::bind((*peer, 0)).is_err()
+        .on_upgrade(move |socket| serve(app, credential, peer.filter(|peer| !is_this_machine(*peer)), socket)))
 }
 
 type Sink = SplitSink<WebSocket, Message>;

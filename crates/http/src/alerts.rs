@@ -6,7 +6,8 @@ use axum::http::HeaderMap;
 use serde::{Deserialize, Serialize};
 use tenfold_app::alerts::{
     AlertAsk, AlertPage, AlertView, CalendarAsk, Foretold, MuteCalendar, MutePreview, MuteView, NewMute, Question,
-    RoutingView, RuleAsk, RuleChange, RuleGroupList, RuleGroupView, WhyNotAsk, WhyNotView, WhyView, rule_file_version,
+    RefusedView, RoutingView, RuleAsk, RuleChange, RuleGroupList, RuleGroupView, WhyNotAsk, WhyNotView, WhyView,
+    rule_file_version,
 };
 use tenfold_app::{App, Role};
 use utoipa_axum::routes;
@@ -19,6 +20,8 @@ pub fn api() -> Api {
     Api::new("alerts")
         .add(Policy::Viewer, routes!(alerts))
         .add(Policy::Viewer, routes!(alert))
+        .add(Policy::Viewer, routes!(refused))
+        .add(Policy::Role(Role::Deployer), routes!(refused_again, refused_forget))
         .add(Policy::Viewer, routes!(rules))
         .add(Policy::Viewer, routes!(rule_file))
         .add(Policy::Role(Role::Deployer), routes!(rules_put, rules_delete))
@@ -53,6 +56,34 @@ struct RuleFileText {
 #[derive(Serialize, utoipa::ToSchema)]
 struct AlertsDone {
     done: bool,
+}
+
+/// Requests of alerts that a node took for the one that evaluates alerts, and that could not be taken there.
+#[derive(Serialize, utoipa::ToSchema)]
+struct RefusedList {
+    items: Vec<RefusedView>,
+}
+#[derive(Serialize, utoipa::ToSchema)]
+struct RefusedSettled {
+    requests: u64,
+}
+
+/// What was sent of alerts to a node without the lease and could not be taken by the one with it: the newest 100.
+#[utoipa::path(get, path = "/api/alerts/refused", responses((status = 200, body = RefusedList)))]
+async fn refused(State(app): State<App>) -> Result<Json<RefusedList>, ApiError> {
+    Ok(Json(RefusedList { items: app.alerts_refused().await? }))
+}
+
+/// Tries all of that once more, each as of when it came.
+#[utoipa::path(post, path = "/api/alerts/refused", responses((status = 200, body = RefusedSettled)))]
+async fn refused_again(State(app): State<App>, Who(who): Who) -> Result<Json<RefusedSettled>, ApiError> {
+    Ok(Json(RefusedSettled { requests: app.alerts_refused_settle(&who, true).await? }))
+}
+
+/// Forgets all of that.
+#[utoipa::path(delete, path = "/api/alerts/refused", responses((status = 200, body = RefusedSettled)))]
+async fn refused_forget(State(app): State<App>, Who(who): Who) -> Result<Json<RefusedSettled>, ApiError> {
+    Ok(Json(RefusedSettled { requests: app.alerts_refused_settle(&who, false).await? }))
 }
 
 /// Alerts: the active ones, the most urgent first, then those that ended lately; and how many each service has.

@@ -7,13 +7,16 @@ use axum::extract::{ConnectInfo, Path, Request, State};
 use axum::{Extension, Json};
 use tenfold_app::forges::HookAnswer;
 use tenfold_app::{App, Role};
+use tenfold_httpkit::body::Pace;
 use tenfold_protocols::{cdevents, forge::BODY_BYTES_MAX};
 use utoipa_axum::routes;
 
 use crate::auth::Who;
 use crate::{Api, ApiError, Policy, push};
 
-/// A forge sends its few kilobytes at once.
+/// A forge sends its few kilobytes at once, and a large push still at the pace of a slow line.
+const PACE: Pace = Pace { grace: Duration::from_secs(2), bytes_per_second: 256 * 1024, most: Duration::from_secs(10) };
+/// How long a tool may take to send a CDEvent.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
 pub fn api() -> Api {
@@ -24,7 +27,7 @@ pub fn api() -> Api {
 #[utoipa::path(post, path = "/hooks/git/{name}", params(("name" = String, Path)), request_body(content = String, content_type = "application/json"), responses(
     (status = 200, body = HookAnswer, description = "Recorded, known already, or of no use here."),
     (status = 401, description = "The signature does not fit; nothing was written."),
-    (status = 503, description = "Too many webhooks at once; to be sent again."),
+    (status = 503, description = "Too many webhooks at once, and this one took longest; to be sent again."),
     (status = 504, description = "The body was slow; to be sent again."),
     (status = 404, description = "No such forge, or it takes no webhooks."),
     (status = 413, description = "The body is larger than 8 MiB."),
@@ -39,9 +42,13 @@ async fn hook(
     let headers = request.headers().clone();
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     app.forge_hears(&name, header)?;
-    // anybody may send here, so few are heard at a time and none for long
-    let _place = app.forges.place(peer.map(|Extension(ConnectInfo(peer))| peer.ip().to_canonical()))?;
-    let body = push::whole_within(request, BODY_BYTES_MAX, BODY_TIMEOUT).await?;
+    // anybody may send here, so few are heard at a time, none for long, and the slowest gives way
+    let place = app.forges.places.take(peer.map(|Extension(ConnectInfo(peer))| peer.ip().to_canonical()));
+    let body = tokio::select! {
+        biased;
+        body = push::whole_at_pace(request, BODY_BYTES_MAX, PACE) => body?,
+        fault = place.gone() => return Err(ApiError(fault)),
+    };
     Ok(Json(app.forge_hook(&name, header, &body).await?))
 }
 

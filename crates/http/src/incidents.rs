@@ -6,7 +6,8 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use tenfold_app::incidents::{
-    DrillScoreView, IncidentView, NewIncident, PageView, PageWhyView, Resolution, TimelineEventView,
+    DrillScoreView, HandOver, IncidentView, NewIncident, PageView, PageWhyView, Resolution, SeenPlace,
+    TimelineEventView,
 };
 use tenfold_app::{App, Role};
 use tenfold_incidents::{Finding, Reviewer};
@@ -22,6 +23,8 @@ pub fn api() -> Api {
         .add(Policy::Role(Role::Responder), routes!(open))
         .add(Policy::Viewer, routes!(get))
         .add(Policy::Role(Role::Responder), routes!(acknowledge))
+        .add(Policy::Role(Role::Responder), routes!(escalate))
+        .add(Policy::Role(Role::Responder), routes!(hand_over))
         .add(Policy::Role(Role::Responder), routes!(resolve))
         .add(Policy::Role(Role::Responder), routes!(note))
         .add(Policy::Viewer, routes!(timeline))
@@ -126,6 +129,45 @@ async fn acknowledge(
     let for_ms = query.held.as_deref().map(parse_duration_ms).transpose().map_err(Fault::invalid)?;
     let done = app.incident_acknowledge_for(&who, n, for_ms).await?;
     Ok(Json(AcknowledgedIncident { incident: done.incident, already: done.already }))
+}
+
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct EscalateQuery {
+    /// The step that `escalation` showed. When another one was paged since, nothing is done; without it the next one is asked.
+    step: Option<i64>,
+    /// The round that it showed.
+    round: Option<i64>,
+}
+
+/// Asks the next step of the policy at once, instead of whoever was asked or has it. 409 where there is no policy, or all alerts
+/// of the incident are muted.
+#[utoipa::path(post, path = "/api/incidents/{n}/escalate", params(("n" = i64, Path), EscalateQuery), responses((status = 200, body = IncidentView)))]
+async fn escalate(
+    State(app): State<App>,
+    Who(who): Who,
+    PathOf(n): PathOf<i64>,
+    QueryOf(query): QueryOf<EscalateQuery>,
+) -> Result<Json<IncidentView>, ApiError> {
+    let seen = match (query.step, query.round) {
+        (Some(step), Some(round)) => Some(SeenPlace { step, round }),
+        (None, None) => None,
+        _ => return Err(Fault::invalid("`step` and `round` are given together, or neither").into()),
+    };
+    Ok(Json(app.incident_escalate(&who, n, seen).await?))
+}
+
+/// Hands the incident over to a person, who is paged at once; the policy follows when they do not acknowledge. 409 where they
+/// cannot be reached, have it already, or all alerts of the incident are muted.
+#[utoipa::path(post, path = "/api/incidents/{n}/hand-over", params(("n" = i64, Path)), request_body = HandOver, responses((status = 200, body = IncidentView)))]
+async fn hand_over(
+    State(app): State<App>,
+    Who(who): Who,
+    PathOf(n): PathOf<i64>,
+    Body(to): Body<HandOver>,
+) -> Result<Json<IncidentView>, ApiError> {
+    Ok(Json(app.incident_hand_over(&who, n, to).await?))
 }
 
 /// Ends an incident by hand, or tells what a resolved one came from.

@@ -9,7 +9,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 use tenfold_app::App;
 use tenfold_app::alerts::{INTEGRATION_LABEL, ToldChange};
@@ -48,10 +48,15 @@ struct Event {
     client: Option<String>,
     #[serde(default)]
     client_url: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_none")]
     links: Vec<LinkTo>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_none")]
     images: Vec<Image>,
+}
+
+/// Senders write `null` for a list of nothing; no page is lost over it.
+fn or_none<'de, D: Deserializer<'de>, T: Deserialize<'de>>(d: D) -> Result<Vec<T>, D::Error> {
+    Ok(Option::<Vec<T>>::deserialize(d)?.unwrap_or_default())
 }
 
 #[derive(Deserialize)]
@@ -76,9 +81,9 @@ struct Image {
 struct ChangeEvent {
     routing_key: String,
     payload: ChangePayload,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_none")]
     links: Vec<LinkTo>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_none")]
     images: Vec<Image>,
 }
 

@@ -14,7 +14,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use tenfold_app::App;
 use tenfold_app::metrics::{PushFault, Source};
-use tenfold_httpkit::body::{BodyError, whole as capped};
+use tenfold_httpkit::body::{BodyError, Pace, PaceError, whole as capped, whole_at};
 use tenfold_protocols::inflate::{InflateError, gunzip, unzstd};
 use tenfold_types::{ErrorCode, Fault};
 
@@ -49,11 +49,28 @@ pub(crate) async fn whole_within(request: Request, max: usize, time: Duration) -
 
 /// A whole body of at most `max` bytes, however long it takes.
 pub(crate) async fn whole(request: Request, max: usize) -> Result<Vec<u8>, Fault> {
-    capped(request.into_body().into_data_stream(), max).await.map_err(|e| match e {
+    capped(request.into_body().into_data_stream(), max).await.map_err(|e| unread(&e, max))
+}
+
+/// A whole body of at most `max` bytes, of a sender who keeps to a pace.
+pub(crate) async fn whole_at_pace(request: Request, max: usize, pace: Pace) -> Result<Vec<u8>, Fault> {
+    whole_at(request.into_body().into_data_stream(), max, pace).await.map_err(|e| match e {
+        PaceError::TooSlow => {
+            let (grace, rate) = (pace.grace.as_secs(), pace.bytes_per_second / 1024);
+            let text =
+                format!("the request body came slowly: after {grace} s, {rate} KiB of it a second are to be here");
+            Fault::new(ErrorCode::Timeout, text).advice("send it again")
+        }
+        PaceError::Body(e) => unread(&e, max),
+    })
+}
+
+fn unread(error: &BodyError<axum::Error>, max: usize) -> Fault {
+    match error {
         BodyError::Broken(e) => Fault::new(ErrorCode::BadRequest, format!("the request body could not be read: {e}")),
         BodyError::TooLarge => Fault::new(ErrorCode::TooLarge, format!("the request body is larger than {max} bytes"))
             .advice("send smaller ones"),
-    })
+    }
 }
 
 /// A whole body, in gzip, in zstd or as it is, of at most `max` bytes either way.
@@ -73,7 +90,7 @@ async fn unpacked(app: &App, request: Request, max: usize) -> Result<Vec<u8>, Fa
 
 fn inflating(error: InflateError) -> Fault {
     let code = match error {
-        InflateError::TooLarge { .. } => ErrorCode::TooLarge,
+        InflateError::TooLarge { .. } | InflateError::TooManyFrames => ErrorCode::TooLarge,
         InflateError::Broken(_) | InflateError::BrokenZstd(_) => ErrorCode::BadRequest,
     };
     Fault::new(code, error.to_string())

@@ -41,7 +41,7 @@ async fn ask(router: &tenfold_http::Front, path: &str, token: &str, body: Value)
 async fn flags_are_answered_and_switched_off_without_the_database() {
     let Some(server) = PgServer::start().await else { return };
     let dir = tempfile::tempdir().unwrap();
-    let db = Db::open_postgres(server.create_database("flags").await).await.unwrap();
+    let db = Db::open_postgres(server.create_database("flags").await, tenfold_testkit::sealer()).await.unwrap();
     let settings = Settings { data_dir: dir.path().to_owned(), ..Settings::default() };
     let metrics = tenfold_app::metrics::State::open(&settings).unwrap();
     let entropy = Arc::new(TestEntropy::default());

@@ -68,6 +68,20 @@ async fn links_images_and_the_client_stand_on_the_alert() {
     assert_eq!(most, Some(10));
 }
 
+/// Programs in some languages write `null` for what is not there.
+#[tokio::test]
+async fn lists_of_nothing_lose_no_page() {
+    let world = common::world().await;
+    let key = world.token(TokenKind::Robot, Some(Role::Responder)).await;
+    let more = json!({"links": null, "images": null, "client": null, "client_url": null});
+    let (status, body) = post(&world, "/v2/enqueue", &trigger(&key, "disk", &more)).await;
+    assert_eq!(status, StatusCode::ACCEPTED, "{body}");
+    assert_eq!(world.app.alerts_list(Some("firing")).await.expect("alerts").len(), 1);
+    let change = json!({"routing_key": key, "payload": {"summary": "rebuilt", "custom_details": null}, "links": null});
+    let (status, body) = post(&world, "/v2/change/enqueue", &change).await;
+    assert_eq!(status, StatusCode::ACCEPTED, "{body}");
+}
+
 #[tokio::test]
 async fn a_change_is_in_the_record_and_a_suspect_of_what_begins_after_it() {
     let world = common::world().await;

@@ -37,7 +37,7 @@ struct World {
 
 async fn world() -> World {
     let dir = tempfile::tempdir().unwrap();
-    let db = tenfold_store::Db::open_sqlite(&dir.path().join("state.db")).await.unwrap();
+    let db = tenfold_store::Db::open_sqlite(&dir.path().join("state.db"), tenfold_testkit::sealer()).await.unwrap();
     let settings = Settings { data_dir: dir.path().to_owned(), ..Settings::default() };
     let metrics = tenfold_app::metrics::State::open(&settings).unwrap();
     let app = App::new(db, Arc::new(At), Arc::new(Counting(1.into())), settings, metrics);

@@ -76,7 +76,9 @@ fn phase(event: &Event, rollback: bool, opened_at: Timestamp) -> Phase {
         | "alert.expired"
         | "incident.opened"
         | "incident.reopened"
-        | "incident.unacknowledged" => Phase::Alert,
+        | "incident.unacknowledged"
+        | "incident.escalated"
+        | "incident.handed_over" => Phase::Alert,
         "alert.resolved" | "incident.resolved" => Phase::Recovery,
         "incident.acknowledged" => Phase::Acknowledged,
         "incident.noted" | "note.doing" | "chat.message" => Phase::Note,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use tenfold_httpkit::body::{BodyError, whole};
-use tenfold_httpkit::outgoing::{self, Redirects, plain};
+use tenfold_httpkit::outgoing::{self, Elsewhere, Redirects, plain};
 use tenfold_protocols::exposition::Format;
 use tenfold_protocols::inflate::{InflateError, gunzip};
 use tenfold_scrape::{HttpClient, Protocol};
@@ -33,6 +33,11 @@ impl Client {
     pub(crate) fn new(config: &HttpClient) -> Self {
         // Who writes the server's configuration files may have any file read.
         Self(outgoing::Client::new(config, Arc::default(), Redirects::All))
+    }
+
+    /// One that asks other machines alone: for what an agent elsewhere names.
+    pub(crate) fn elsewhere(config: &HttpClient) -> Self {
+        Self(outgoing::Client::new(config, Arc::default(), Redirects::All).elsewhere(Elsewhere::default()))
     }
 
     /// A target's metrics page.
@@ -110,7 +115,9 @@ impl Client {
                 let unpacked = tokio::task::spawn_blocking(move || gunzip(&body, bytes_max)).await;
                 unpacked.map_err(|e| e.to_string())?.map_err(|e| match e {
                     InflateError::TooLarge { .. } => too_large(),
-                    InflateError::Broken(_) | InflateError::BrokenZstd(_) => e.to_string(),
+                    InflateError::Broken(_) | InflateError::BrokenZstd(_) | InflateError::TooManyFrames => {
+                        e.to_string()
+                    }
                 })?
             }
             other => return Err(format!("the {what} came in `{other}`, which was not asked for")),

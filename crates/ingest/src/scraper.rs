@@ -19,19 +19,19 @@ const LOOK_MS: u64 = 500;
 /// Of the time within which new targets are asked, each takes so much.
 const TARGET_MS: u64 = 1;
 
-/// The clients of the jobs, made when they are first needed.
+/// The clients of the jobs, made when they are first needed: one for what an agent elsewhere names, and one for all else.
 #[derive(Default)]
-struct Clients(Vec<(Arc<Job>, Arc<Client>)>);
+struct Clients(Vec<(Arc<Job>, bool, Arc<Client>)>);
 
 impl Clients {
-    fn of(&mut self, job: &Arc<Job>) -> Arc<Client> {
-        if let Some((_, client)) = self.0.iter().find(|(known, _)| Arc::ptr_eq(known, job)) {
+    fn of(&mut self, job: &Arc<Job>, elsewhere: bool) -> Arc<Client> {
+        if let Some((.., client)) = self.0.iter().find(|(known, far, _)| *far == elsewhere && Arc::ptr_eq(known, job)) {
             return client.clone();
         }
         // Those of jobs that were replaced are held by nobody else.
-        self.0.retain(|(known, _)| Arc::strong_count(known) > 1);
-        let client = Arc::new(Client::new(&job.client));
-        self.0.push((job.clone(), client.clone()));
+        self.0.retain(|(known, ..)| Arc::strong_count(known) > 1);
+        let client = Arc::new(if elsewhere { Client::elsewhere(&job.client) } else { Client::new(&job.client) });
+        self.0.push((job.clone(), elsewhere, client.clone()));
         client
     }
 }
@@ -58,7 +58,8 @@ pub async fn run(app: App, stop: CancellationToken) {
             running.entry(key).or_insert_with(|| {
                 let task = stop.child_token();
                 let job = app.metrics.job_of(&target);
-                let watched = Watched { app: app.clone(), client: clients.of(&job), job, target, spread_ms };
+                let watched =
+                    Watched { app: app.clone(), client: clients.of(&job, target.elsewhere), job, target, spread_ms };
                 tokio::spawn(watched.run(task.clone()));
                 task
             });
@@ -81,7 +82,7 @@ async fn end_gone(app: &App) {
 fn key(target: &Target) -> String {
     let plan = target.plan.as_ref();
     let plan = plan.map(|p| format!("{:p} {} {}", Arc::as_ptr(&p.job), p.interval_ms, p.timeout_ms));
-    format!("{} {} {}", target.url, target.labels, plan.unwrap_or_default())
+    format!("{} {} {} {}", target.url, target.labels, target.elsewhere, plan.unwrap_or_default())
 }
 
 struct Watched {
@@ -191,7 +192,13 @@ mod tests {
     use tenfold_types::Labels;
 
     fn target(n: usize) -> Target {
-        Target { url: format!("http://host-{n}:9100/metrics"), labels: Labels::new(), host: None, plan: None }
+        Target {
+            url: format!("http://host-{n}:9100/metrics"),
+            labels: Labels::new(),
+            host: None,
+            elsewhere: false,
+            plan: None,
+        }
     }
 
     #[test]

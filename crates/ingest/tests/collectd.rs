@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
-use tenfold_app::settings::StaticTarget;
+use tenfold_app::settings::{CollectdSecurity, StaticTarget};
 use tenfold_app::{App, Settings};
 use tenfold_testkit::{ProcessGuard, RealClock, TempDb, TestClock, TestEntropy, free_port, temp_db};
 use tenfold_types::Clock;
@@ -152,6 +152,42 @@ async fn collectd_is_heard_in_its_own_protocol() {
     assert_eq!(app.metrics.own.get("tenfold_push_refused_total", &refused), 0.0);
     process.kill();
     stop.cancel();
+}
+
+#[tokio::test]
+async fn collectd_signs_and_encrypts() {
+    let Some(collectd) = collectd() else {
+        tenfold_testkit::peer_is_missing("collectd is not installed");
+        return;
+    };
+    for level in ["Sign", "Encrypt"] {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let port = free_port();
+        let server = format!(
+            "LoadPlugin network\n<Plugin network>\n <Server \"127.0.0.1\" \"{port}\">\n  SecurityLevel \"{level}\"\n  \
+             Username \"ana\"\n  Password \"secret\"\n </Server>\n</Plugin>\n"
+        );
+        let config = written(dir.path(), &server);
+        let passwords = dir.path().join("passwords");
+        std::fs::write(&passwords, "# of this machine\nana: secret\n").expect("the passwords are written");
+        let World { app, stop, _db } = world(dir.path(), |settings| {
+            settings.collectd.listen = format!("127.0.0.1:{port}");
+            settings.collectd.auth_file = passwords;
+            settings.collectd.security_level = CollectdSecurity::Sign;
+        })
+        .await;
+        let plain = tokio::net::UdpSocket::bind("127.0.0.1:0").await.expect("a free port");
+        plain.send_to(&[0, 0, 0, 6, b'h', 0], ("127.0.0.1", port)).await.expect("it is sent");
+        let refused = || app.metrics.own.get("tenfold_collectd_unsafe_total", &[]);
+        until("that a plain one is refused", || (refused() > 0.0).then_some(())).await;
+        let mut process = started(collectd, &config);
+        let uptime = "collectd_uptime_uptime{host=\"db1.example\",plugin=\"uptime\",type=\"uptime\",ds_name=\"\"}";
+        let seconds = until("its datagrams", || number(&app, uptime, RealClock.now())).await;
+        assert!(seconds > 0.0, "{level}: {seconds}");
+        assert_eq!(refused(), 1.0, "{level}");
+        process.kill();
+        stop.cancel();
+    }
 }
 
 #[tokio::test]

@@ -88,7 +88,7 @@ async fn statsd_comes_in_by_three_ways_into_one_series() {
     client.write_all(&[&[b'x'; 9_000][..], b"\nupload_time:12"].concat()).await.expect("it is sent");
     client.shutdown().await.expect("the end is told");
     world.until("tenfold_statsd_packets_total", &[("transport", "udp")], 1_000.0).await;
-    world.until("tenfold_statsd_events_ignored_total", &[("transport", "unix")], 1.0).await;
+    world.until("tenfold_statsd_events_total", &[("transport", "unix")], 1.0).await;
     world.until("tenfold_statsd_bad_lines_total", &[("transport", "tcp")], 1.0).await;
     let own = |name: &str, transport: &str| world.app.metrics.own.get(name, &[("transport", transport)]);
     assert_eq!(own("tenfold_statsd_bad_lines_total", "udp"), 1_000.0);
@@ -101,6 +101,9 @@ async fn statsd_comes_in_by_three_ways_into_one_series() {
     run.await.expect("it ends by itself");
     assert_eq!(world.values("photos_uploads_total", NOW_S), [("photos_uploads_total{env=\"prod\"}".into(), 6_010.0)]);
     assert_eq!(world.values("upload_time_count", NOW_S), [("upload_time_count".into(), 1.0)]);
+    let markers = world.app.markers(tenfold_app::metrics::MarkerQuery::default()).await.expect("the record is read");
+    let told: Vec<_> = markers.iter().map(|marker| (marker.text.as_str(), marker.actor_name.as_str())).collect();
+    assert_eq!(told, [("a: b", "statsd")], "an event is a mark on every graph");
 }
 
 #[tokio::test]

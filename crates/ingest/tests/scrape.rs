@@ -200,6 +200,30 @@ async fn a_target_is_scraped_marked_down_and_ended() {
     assert!(now(app, "a_total").is_empty());
 }
 
+/// What an agent on another machine names is not asked here, whatever leads to it.
+#[tokio::test]
+async fn a_host_elsewhere_has_the_server_not_ask_itself() {
+    let world = world().await;
+    let app = &world.app;
+    let mut page = Page::serve().await;
+    for host in ["localhost", "127.0.0.1"] {
+        let own = page.url.replace("127.0.0.1", host);
+        let far = Target { elsewhere: true, ..target(&own) };
+        app.metrics.set_host_targets("host-1", vec![far]);
+        let reason = format!("{host} leads to the server's own machine");
+        let is_said = || {
+            let shown = app.metrics.target_statuses().into_iter().find(|shown| shown.url == own);
+            shown.and_then(|shown| shown.error).is_some_and(|error| error.contains(&reason))
+        };
+        until("it is said why", is_said).await;
+    }
+    assert!(page.asked.try_recv().is_err(), "nobody was asked");
+    // the host's agent runs on this machine again
+    app.metrics.set_host_targets("host-1", vec![target(&page.url)]);
+    page.answers("200 OK", "a_total 7\n").await;
+    assert_eq!(now(app, "sum(a_total)"), [("{}".into(), 7.0)]);
+}
+
 /// A target of a service in an environment, whose page has one series.
 async fn page_of(app: &App, service: &str, environment: &str) -> Page {
     let page = Page::serve().await;

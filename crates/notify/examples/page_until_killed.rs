@@ -53,7 +53,7 @@ async fn main() {
     let mail =
         Mail { host: "127.0.0.1".into(), port, tls: Tls::None, from: "tenfold@example.org".into(), ..Mail::default() };
     let settings = Settings { data_dir: dir.clone(), mail, ..Settings::default() };
-    let db = Db::open_sqlite(dir.join("state.db")).await.expect("the store opens");
+    let db = Db::open_sqlite(dir.join("state.db"), tenfold_testkit::sealer()).await.expect("the store opens");
     let metrics = metrics::State::open(&settings).expect("the store of samples opens");
     let app = App::new(db, Arc::new(SystemClock), Arc::new(SystemEntropy), settings, metrics);
     tenfold_notify::connect(&app).expect("the channels are set up");

@@ -33,7 +33,7 @@ impl Scene {
         std::fs::write(dir.path().join("outside"), "server-only").unwrap();
         let mut settings = Settings { data_dir: dir.path().to_owned(), ..Settings::default() };
         settings.alerts.secrets_dir = folder.then(|| dir.path().join("secrets"));
-        let db = Db::open_sqlite(dir.path().join("state.db")).await.unwrap();
+        let db = Db::open_sqlite(dir.path().join("state.db"), tenfold_testkit::sealer()).await.unwrap();
         let metrics = metrics::State::open(&settings).unwrap();
         let webhook = open(dir.path(), &clock).with_secrets(settings.alerts.secrets_dir.as_deref());
         let app = App::new(db, Arc::new(clock.clone()), Arc::new(TestEntropy::default()), settings, metrics);

@@ -42,7 +42,7 @@ fn start(program: &Path, dir: &Path, port: u16) -> ProcessGuard {
 
 async fn app(dir: &Path) -> App {
     let settings = Settings { data_dir: dir.join("setup"), ..Settings::default() };
-    let db = Db::open_sqlite(dir.join("state.db")).await.expect("the store opens");
+    let db = Db::open_sqlite(dir.join("state.db"), tenfold_testkit::sealer()).await.expect("the store opens");
     let metrics = metrics::State::open(&settings).expect("an empty store of samples opens");
     let app = App::new(db, Arc::new(TestClock::default()), Arc::new(TestEntropy::default()), settings, metrics);
     tenfold_app::load(&app).await.expect("the state is loaded");

@@ -55,7 +55,7 @@ impl Scene {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let (dir, server, clock) = (tempfile::tempdir().unwrap(), FakeWebhook::start().await, TestClock::default());
         let settings = Settings { data_dir: dir.path().to_owned(), ..Settings::default() };
-        let db = Db::open_sqlite(dir.path().join("state.db")).await.unwrap();
+        let db = Db::open_sqlite(dir.path().join("state.db"), tenfold_testkit::sealer()).await.unwrap();
         let metrics = metrics::State::open(&settings).unwrap();
         let webhook = Webhook::open(dir.path(), Arc::new(clock.clone()), &|bytes| bytes.fill(7)).unwrap();
         let app = App::new(db, Arc::new(clock.clone()), Arc::new(TestEntropy::default()), settings, metrics);

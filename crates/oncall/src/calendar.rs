@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Deserializer, Serialize};
 use tenfold_types::Timestamp;
 
-use crate::overrides::{FixedShift, on_shift};
+use crate::overrides::FixedShift;
 
 /// Under this name the calendar stands among the layers.
 pub const CALENDAR_LAYER: &str = "calendar";
@@ -107,7 +107,8 @@ pub fn merged_shifts(known: &[FixedShift], read: &[FixedShift], now: Timestamp) 
     let mut all: Vec<FixedShift> = past.map(|s| FixedShift { end: s.end.min(now), ..s.clone() }).collect();
     for shift in read.iter().filter(|s| s.end > now) {
         // Whoever goes on has one shift and not two.
-        let before = all.iter_mut().find(|s| s.end == now && s.person == shift.person && shift.start <= now);
+        let began = shift.start <= now;
+        let before = if began { all.iter_mut().find(|s| s.end == now && s.person == shift.person) } else { None };
         match before {
             Some(before) => before.end = shift.end,
             None => all.push(FixedShift { start: shift.start.max(now), ..shift.clone() }),
@@ -136,6 +137,31 @@ pub struct ShiftChange {
     pub after: Vec<String>,
 }
 
+/// Who has one of some shifts, asked for instants that only grow: a year of shifts has thousands of edges.
+struct Going<'a> {
+    /// Those that have not begun, the next one last.
+    coming: Vec<&'a FixedShift>,
+    on: Vec<&'a FixedShift>,
+}
+
+impl<'a> Going<'a> {
+    fn of(shifts: &'a [FixedShift]) -> Self {
+        let mut coming: Vec<&FixedShift> = shifts.iter().collect();
+        coming.sort_by_key(|shift| std::cmp::Reverse(shift.start));
+        Self { coming, on: Vec::new() }
+    }
+
+    /// By login, each once, in order.
+    fn people(&mut self, at: Timestamp) -> Vec<String> {
+        while self.coming.last().is_some_and(|shift| shift.start <= at) {
+            self.on.extend(self.coming.pop());
+        }
+        self.on.retain(|shift| shift.end > at);
+        let people: BTreeSet<&str> = self.on.iter().map(|shift| shift.person.as_str()).collect();
+        people.into_iter().map(str::to_owned).collect()
+    }
+}
+
 /// Where two lists of shifts differ between `from` and `to`, in the order of time.
 pub fn shift_changes(before: &[FixedShift], after: &[FixedShift], from: Timestamp, to: Timestamp) -> Vec<ShiftChange> {
     let within = |shifts: &[FixedShift]| -> Vec<FixedShift> {
@@ -149,15 +175,11 @@ pub fn shift_changes(before: &[FixedShift], after: &[FixedShift], from: Timestam
     let mut edges: BTreeSet<Timestamp> = before.iter().chain(&after).flat_map(|s| [s.start, s.end]).collect();
     edges.extend([from, to]);
     let edges: Vec<Timestamp> = edges.into_iter().collect();
-    let people = |shifts: &[FixedShift], at: Timestamp| {
-        let mut people = on_shift(shifts, at);
-        people.sort();
-        people
-    };
+    let (mut on_before, mut on_after) = (Going::of(&before), Going::of(&after));
     let mut out: Vec<ShiftChange> = Vec::new();
     for stretch in edges.windows(2) {
         let &[since, until] = stretch else { continue };
-        let (before, after) = (people(&before, since), people(&after, since));
+        let (before, after) = (on_before.people(since), on_after.people(since));
         if before == after {
             continue;
         }

@@ -1,6 +1,7 @@
 //! The state machine of an escalation: page a step's targets at once, wait, page the next, begin again as often as the
 //! policy says, stop when somebody acknowledges or the incident is over. An acknowledgement may be for a time: then all
-//! begins again as another round.
+//! begins again as another round. Somebody may ask the next step without waiting, or hand the incident to a person: who does not
+//! acknowledge in time is followed by the whole policy.
 //!
 //! The caller writes the new state and the pages of an effect in one transaction; that makes a page decided once. The
 //! time runs from the moment a step is paged, so a server that was down does not page all overdue steps in a burst.
@@ -9,6 +10,9 @@ use serde::{Deserialize, Serialize};
 use tenfold_types::Timestamp;
 
 use crate::policy::{Policy, PolicyStep, Target};
+
+/// How long whoever an incident is handed to has, where no policy says how long its first step waits.
+const HANDED_DELAY_MS: i64 = 300_000;
 
 /// One escalation: the policy as it was when the incident opened, and how far it is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +25,9 @@ pub struct Escalation {
     /// Its first step asks whoever deployed.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub led: bool,
+    /// Login of whom the incident is handed to, until they are paged: in place of a step, by the next tick.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub handed_to: Option<String>,
 }
 
 /// Who stands behind a target.
@@ -65,12 +72,23 @@ pub enum Input {
     Tick,
     /// Somebody has it, for good or until then. Said again, the last word counts.
     Acknowledged(Option<Expiry>),
+    /// Somebody waits no longer: this step of this round, both from 0, is paged by the next tick. Nobody has it any more. The
+    /// place is that of [`Escalation::place_after`].
+    Asked {
+        step: usize,
+        round: u32,
+    },
+    /// The next tick pages this person in a round of its own, one behind all that were paged. Nobody has it any more.
+    HandedTo {
+        person: String,
+        round: u32,
+    },
     Resolved,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
-    /// Page these people, each once; `step` and `round` count from 0.
+    /// Page these people, each once; `step` and `round` count from 0. A `step` one past the last is whoever it was handed to.
     Page {
         step: usize,
         round: u32,
@@ -78,7 +96,8 @@ pub enum Effect {
         /// In copy; none of `people`.
         shadows: Vec<String>,
     },
-    /// The step's targets name nobody who is on call; it was passed over without waiting.
+    /// The step's targets name nobody who is on call, or the one it was handed to is there no more; it was passed over without
+    /// waiting.
     Nobody {
         step: usize,
         round: u32,
@@ -91,7 +110,8 @@ pub enum Effect {
 impl Escalation {
     /// A fresh escalation; its first step is due now.
     pub fn new(policy: Policy, now: Timestamp) -> Self {
-        Self { policy, progress: Progress::Waiting { step: 0, round: 0, next_at: now }, turn: 0, led: false }
+        let progress = Progress::Waiting { step: 0, round: 0, next_at: now };
+        Self { policy, progress, turn: 0, led: false, handed_to: None }
     }
     #[must_use]
     pub fn in_turn(self, turn: u64) -> Self {
@@ -112,6 +132,22 @@ impl Escalation {
             Progress::Acknowledged { expires } => expires.as_mut().map(|e| &mut e.at),
             Progress::Resolved | Progress::Exhausted => None,
         }
+    }
+    /// The place, step and round from 0, that comes next where nobody waits any longer: behind `paged`, the place that was paged
+    /// last, or the first of another round where no step is left.
+    pub fn place_after(&self, paged: Option<(usize, u32)>) -> (usize, u32) {
+        let (step, round) = match (&self.progress, paged) {
+            (Progress::Waiting { step, round, .. }, _) => (*step, *round),
+            // The steps behind it, if any, had nobody.
+            (Progress::Exhausted, Some((_, round))) => (self.policy.steps.len(), round),
+            (_, Some((step, round))) => (step + 1, round),
+            (_, None) => (0, 0),
+        };
+        if step < self.policy.steps.len() { (step, round) } else { (0, round + 1) }
+    }
+    /// Whether a page at this step, from 0, is one of somebody to whom the incident was handed.
+    pub fn is_handed(&self, step: usize) -> bool {
+        step >= self.policy.steps.len()
     }
     /// When the acknowledgement is over, if somebody has it for a time.
     pub fn expires_at(&self) -> Option<Timestamp> {
@@ -137,9 +173,28 @@ pub fn step(
             Progress::Waiting { .. } | Progress::Exhausted | Progress::Acknowledged { .. },
         ) => {
             escalation.progress = Progress::Acknowledged { expires: *expires };
+            escalation.handed_to = None;
+        }
+        (
+            Input::Asked { step, round },
+            Progress::Waiting { .. } | Progress::Exhausted | Progress::Acknowledged { .. },
+        ) => {
+            escalation.progress = Progress::Waiting { step: *step, round: *round, next_at: now };
+            escalation.handed_to = None;
+        }
+        (
+            Input::HandedTo { person, round },
+            Progress::Waiting { .. } | Progress::Exhausted | Progress::Acknowledged { .. },
+        ) => {
+            let step = escalation.policy.steps.len();
+            escalation.progress = Progress::Waiting { step, round: *round, next_at: now };
+            escalation.handed_to = Some(person.clone());
         }
         (Input::Tick, &Progress::Waiting { step, round, next_at }) if next_at <= now => {
-            escalation.progress = advance(&escalation.policy, escalation.turn, step, round, now, on_call, &mut effects);
+            escalation.progress = match escalation.handed_to.take() {
+                Some(person) => handed(&escalation, &person, round, now, on_call, &mut effects),
+                None => advance(&escalation.policy, escalation.turn, step, round, now, on_call, &mut effects),
+            };
         }
         (Input::Tick, &Progress::Acknowledged { expires: Some(Expiry { at, round }) }) if at <= now => {
             effects.push(Effect::Unacknowledged);
@@ -148,6 +203,27 @@ pub fn step(
         _ => {}
     }
     (escalation, effects)
+}
+
+/// Pages the one it is handed to. Behind them the whole policy comes as another round, at once where they are there no more.
+fn handed(
+    escalation: &Escalation,
+    person: &str,
+    round: u32,
+    now: Timestamp,
+    on_call: &mut dyn FnMut(&Target) -> Answer,
+    effects: &mut Vec<Effect>,
+) -> Progress {
+    let policy = &escalation.policy;
+    let step = policy.steps.len();
+    let Answer { people, shadows } = on_call(&Target::person(person));
+    if people.is_empty() {
+        effects.push(Effect::Nobody { step, round });
+        return advance(policy, escalation.turn, 0, round + 1, now, on_call, effects);
+    }
+    effects.push(Effect::Page { step, round, people, shadows });
+    let delay_ms = policy.steps.first().map_or(HANDED_DELAY_MS, |first| first.delay_ms);
+    Progress::Waiting { step: 0, round: round + 1, next_at: now.plus_ms(delay_ms) }
 }
 
 fn advance(

@@ -93,6 +93,67 @@ fn an_acknowledgement_for_a_time_is_over_unless_it_is_given_again() {
 }
 
 #[test]
+fn the_next_step_is_asked_without_waiting() {
+    let (e, _) = tick(Escalation::new(policy(0), Timestamp(0)), 0);
+    assert_eq!(e.place_after(Some((0, 0))), (1, 0));
+    let (e, effects) = step(e, &Input::Asked { step: 1, round: 0 }, Timestamp(5_000), &mut on_call);
+    assert_eq!((effects, e.next_at()), (vec![], Some(Timestamp(5_000))));
+    let (e, effects) = tick(e, 5_000);
+    assert!(matches!(effects[..], [Effect::Page { step: 1, round: 0, .. }]), "{effects:?}");
+    // Nothing is left of the only round.
+    assert_eq!(e.place_after(Some((1, 0))), (0, 1));
+    let (e, _) = step(e, &Input::Asked { step: 0, round: 1 }, Timestamp(6_000), &mut on_call);
+    let (e, effects) = tick(e, 6_000);
+    assert!(matches!(effects[..], [Effect::Page { step: 0, round: 1, .. }]), "{effects:?}");
+    // Where the steps behind the last page had nobody, they are not asked in vain again and again.
+    let gone = Escalation { progress: Progress::Exhausted, ..e.clone() };
+    assert_eq!((gone.place_after(Some((0, 1))), gone.place_after(None)), ((0, 2), (0, 0)));
+    // Whoever has it may ask too, and one that is over asks nobody.
+    let (e, _) = step(e, &Input::Acknowledged(None), Timestamp(7_000), &mut on_call);
+    assert_eq!(e.place_after(Some((0, 1))), (1, 1));
+    let (e, _) = step(e, &Input::Asked { step: 1, round: 1 }, Timestamp(8_000), &mut on_call);
+    let (e, effects) = tick(e, 8_000);
+    assert!(matches!(effects[..], [Effect::Page { step: 1, round: 1, .. }]), "{effects:?}");
+    let (e, _) = step(e, &Input::Resolved, Timestamp(9_000), &mut on_call);
+    let (e, _) = step(e, &Input::Asked { step: 0, round: 2 }, Timestamp(9_500), &mut on_call);
+    assert_eq!(e.progress, Progress::Resolved);
+}
+
+#[test]
+fn one_person_is_asked_and_the_whole_policy_follows() {
+    let to = |person: &str, round| Input::HandedTo { person: person.to_owned(), round };
+    let (e, _) = tick(Escalation::new(policy(0), Timestamp(0)), 0);
+    let (e, _) = step(e, &to("mei", 1), Timestamp(5_000), &mut on_call);
+    let stored = serde_json::to_string(&e).expect("plain data");
+    let (e, effects) = tick(serde_json::from_str(&stored).expect("plain data"), 5_000);
+    assert!(
+        matches!(&effects[..], [Effect::Page { step: 2, round: 1, people, .. }] if people == &["mei"]),
+        "{effects:?}"
+    );
+    assert!(e.is_handed(2) && !e.is_handed(1));
+    let (e, effects) = tick(e, 65_000);
+    assert!(matches!(effects[..], [Effect::Page { step: 0, round: 2, .. }]), "{effects:?}");
+    // An acknowledgement that comes before the page takes it back.
+    let (e, _) = step(e, &to("mei", 3), Timestamp(66_000), &mut on_call);
+    let (e, _) = step(e, &Input::Acknowledged(None), Timestamp(66_000), &mut on_call);
+    let (e, effects) = tick(e, 66_000);
+    assert_eq!((effects, e.handed_to), (vec![], None));
+    // Who is not there any more is passed over.
+    let (e, _) = step(Escalation::new(policy(0), Timestamp(0)), &to("gone", 0), Timestamp(0), &mut on_call);
+    let mut gone = |target: &Target| if target.name == "gone" { Answer::default() } else { on_call(target) };
+    let (_, effects) = step(e, &Input::Tick, Timestamp(0), &mut gone);
+    assert_eq!(effects[0], Effect::Nobody { step: 2, round: 0 });
+    assert!(matches!(effects[1], Effect::Page { step: 0, round: 1, .. }), "{effects:?}");
+    // Without a policy nobody follows.
+    let none = Policy { steps: vec![], ..policy(0) };
+    let (e, _) = step(Escalation::new(none, Timestamp(0)), &to("mei", 0), Timestamp(0), &mut on_call);
+    let (e, effects) = tick(e, 0);
+    assert!(matches!(effects[..], [Effect::Page { step: 0, round: 0, .. }]), "{effects:?}");
+    let (e, effects) = tick(e, 300_000);
+    assert_eq!((effects, e.progress), (vec![Effect::Exhausted], Progress::Exhausted));
+}
+
+#[test]
 fn how_long_an_acknowledgement_holds_has_limits() {
     for (ms, good) in [(60_000, true), (59_999, false), (7 * 86_400_000, true), (7 * 86_400_000 + 1, false)] {
         let policy = Policy { ack_timeout_ms: Some(ms), ..policy(0) };
@@ -229,7 +290,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// Whatever the order of inputs and the gaps between them: no step of a round is paged twice, steps come in order
-    /// and not before their time, nothing is paged while somebody has it or after the end, what somebody had for a time
+    /// and not before their time unless somebody asks, nothing is paged while somebody has it or after the end, what somebody had for a time
     /// begins again at once, and the state survives being written and read.
     #[test]
     fn pages_once_in_order_and_never_after_the_end(
@@ -239,6 +300,7 @@ proptest! {
         let mut e = Escalation::new(policy(repeat), Timestamp(0));
         let mut now = 0;
         let mut last: Option<(u32, usize, i64)> = None;
+        let mut asked = false;
         for (gap, kind) in inputs {
             now += gap;
             let next_round = last.map_or(0, |(round, ..)| round + 1);
@@ -246,6 +308,11 @@ proptest! {
                 0 => Input::Acknowledged(None),
                 1 => Input::Resolved,
                 2 => Input::Acknowledged(Some(Expiry { at: Timestamp(now + 50_000), round: next_round })),
+                3 => {
+                    let (step, round) = e.place_after(last.map(|(round, step, _)| (step, round)));
+                    Input::Asked { step, round }
+                }
+                4 => Input::HandedTo { person: "mei".to_owned(), round: next_round },
                 _ => Input::Tick,
             };
             e = serde_json::from_str(&serde_json::to_string(&e).expect("plain data")).expect("plain data");
@@ -253,14 +320,18 @@ proptest! {
             let over = held || e.progress == Progress::Resolved || input != Input::Tick;
             let (next, effects) = step(e, &input, Timestamp(now), &mut on_call);
             e = next;
+            asked |= matches!(input, Input::Asked { .. } | Input::HandedTo { .. });
             let again = effects.contains(&Effect::Unacknowledged);
             for effect in effects {
                 prop_assert!(!over, "{effect:?} while nobody is waited for");
                 if let Effect::Page { step, round, .. } = effect {
                     if let Some((r, s, paged_at)) = last {
                         prop_assert!((round, step) > (r, s));
-                        prop_assert!(again || now - paged_at >= e.policy.steps[s].delay_ms);
+                        // Whoever it was handed to has as long as the first step.
+                        let of = if e.is_handed(s) { 0 } else { s };
+                        prop_assert!(again || asked || now - paged_at >= e.policy.steps[of].delay_ms);
                     }
+                    asked = false;
                     last = Some((round, step, now));
                 }
             }

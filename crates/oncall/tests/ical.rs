@@ -128,6 +128,143 @@ fn changed_occurrences_stand_for_those_of_the_rule() {
     assert_eq!(shifts(&[more]), ["2026-10-19T07:00 mei", "2026-11-01T08:00 mei"], "each occurrence once");
 }
 
+/// As Outlook publishes a calendar: zones by Windows' names and by their words, each with a VTIMEZONE.
+const OUTLOOK: &str = "\
+BEGIN:VCALENDAR\r
+METHOD:PUBLISH\r
+PRODID:Microsoft Exchange Server 2010\r
+VERSION:2.0\r
+X-WR-CALNAME:On call\r
+BEGIN:VTIMEZONE\r
+TZID:W. Europe Standard Time\r
+BEGIN:STANDARD\r
+DTSTART:16010101T030000\r
+TZOFFSETFROM:+0200\r
+TZOFFSETTO:+0100\r
+RRULE:FREQ=YEARLY;INTERVAL=1;BYDAY=-1SU;BYMONTH=10\r
+END:STANDARD\r
+BEGIN:DAYLIGHT\r
+DTSTART:16010101T020000\r
+TZOFFSETFROM:+0100\r
+TZOFFSETTO:+0200\r
+RRULE:FREQ=YEARLY;INTERVAL=1;BYDAY=-1SU;BYMONTH=3\r
+END:DAYLIGHT\r
+END:VTIMEZONE\r
+BEGIN:VTIMEZONE\r
+TZID:(UTC-05:00) Eastern Time (US & Canada)\\, New York\r
+BEGIN:STANDARD\r
+DTSTART:16010101T020000\r
+TZOFFSETFROM:-0400\r
+TZOFFSETTO:-0500\r
+RRULE:FREQ=YEARLY;BYDAY=1SU;BYMONTH=11\r
+END:STANDARD\r
+BEGIN:DAYLIGHT\r
+DTSTART:16010101T020000\r
+TZOFFSETFROM:-0500\r
+TZOFFSETTO:-0400\r
+RRULE:FREQ=YEARLY;BYDAY=2SU;BYMONTH=3\r
+END:DAYLIGHT\r
+END:VTIMEZONE\r
+BEGIN:VTIMEZONE\r
+TZID:Customized Time Zone\r
+BEGIN:STANDARD\r
+DTSTART:16010101T000000\r
+TZOFFSETFROM:+0545\r
+TZOFFSETTO:+0545\r
+END:STANDARD\r
+BEGIN:DAYLIGHT\r
+DTSTART:16010101T000000\r
+TZOFFSETFROM:+0545\r
+TZOFFSETTO:+0545\r
+END:DAYLIGHT\r
+END:VTIMEZONE\r
+BEGIN:VEVENT\r
+RRULE:FREQ=WEEKLY;UNTIL=20261102T080000Z;INTERVAL=1;BYDAY=MO;WKST=MO\r
+UID:040000008200E00074C5B7101A82E008\r
+SUMMARY:ana\r
+DTSTART;TZID=W. Europe Standard Time:20261019T090000\r
+DTEND;TZID=W. Europe Standard Time:20261019T170000\r
+CLASS:PUBLIC\r
+X-MICROSOFT-CDO-BUSYSTATUS:BUSY\r
+BEGIN:VALARM\r
+TRIGGER:-PT15M\r
+ACTION:DISPLAY\r
+END:VALARM\r
+END:VEVENT\r
+BEGIN:VEVENT\r
+UID:2\r
+SUMMARY:raj\r
+DTSTART;TZID=\"(UTC-05:00) Eastern Time (US & Canada), New York\":20260701T090000\r
+DTEND;TZID=\"(UTC-05:00) Eastern Time (US & Canada), New York\":20261201T090000\r
+END:VEVENT\r
+BEGIN:VEVENT\r
+UID:3\r
+SUMMARY:mei\r
+DTSTART;TZID=Customized Time Zone:20260701T090000\r
+DURATION:PT1H\r
+END:VEVENT\r
+BEGIN:VEVENT\r
+UID:4\r
+SUMMARY:zoe\r
+DTSTART;TZID=/freeassociation.sourceforge.net/Europe/Berlin:20260702T090000\r
+DURATION:PT1H\r
+END:VEVENT\r
+END:VCALENDAR\r
+";
+
+#[test]
+fn zones_as_outlook_names_them() {
+    let all = |text: &str| read_events(text, &TimeZone::UTC, at("2026-01-01T00:00:00Z"), at("2027-01-01T00:00:00Z"));
+    let shifts: Vec<String> = all(OUTLOOK)
+        .expect("understood")
+        .iter()
+        .map(|e| format!("{} {} {}", e.summary, &e.start.to_string()[..16], &e.end.to_string()[..16]))
+        .collect();
+    let wanted = [
+        "mei 2026-07-01T03:15 2026-07-01T04:15",
+        "raj 2026-07-01T13:00 2026-12-01T14:00",
+        "zoe 2026-07-02T07:00 2026-07-02T08:00",
+        "ana 2026-10-19T07:00 2026-10-19T15:00",
+        "ana 2026-10-26T08:00 2026-10-26T16:00",
+        "ana 2026-11-02T08:00 2026-11-02T16:00",
+    ];
+    assert_eq!(shifts, wanted);
+    // A zone that is told behind its events counts too, and one that cannot be told is refused.
+    let (head, tail) = OUTLOOK.split_once("BEGIN:VTIMEZONE").expect("a zone");
+    let (zones, events) = tail.split_once("BEGIN:VEVENT").expect("an event");
+    let (events, end) = events.split_once("END:VCALENDAR").expect("an end");
+    let behind = format!("{head}BEGIN:VEVENT{events}BEGIN:VTIMEZONE{zones}END:VCALENDAR{end}");
+    assert_eq!(all(&behind), all(OUTLOOK));
+    let odd = OUTLOOK.replace("BYDAY=1SU;BYMONTH=11", "BYYEARDAY=300");
+    let why = all(&odd).expect_err("refused");
+    assert!(why.contains("Eastern Time") && why.contains("BYYEARDAY=300"), "{why}");
+    let listed = OUTLOOK.replace("RRULE:FREQ=YEARLY;BYDAY=1SU;BYMONTH=11", "RDATE:20261101T020000");
+    assert!(all(&listed).expect_err("refused").contains("yearly rule"));
+}
+
+#[test]
+fn a_calendar_has_a_limit_and_says_so() {
+    let event = |n: usize, more: &str| {
+        format!("BEGIN:VEVENT\r\nUID:{n}\r\nDTSTART:20260102T000000Z\r\nDURATION:PT1H\r\n{more}END:VEVENT\r\n")
+    };
+    let read = |events: &str| {
+        let text = format!("BEGIN:VCALENDAR\r\n{events}END:VCALENDAR\r\n");
+        read_events(&text, &TimeZone::UTC, at("2026-01-01T00:00:00Z"), at("2027-01-01T00:00:00Z"))
+    };
+    let many: String = (0..9_000).map(|n| event(n, "")).collect();
+    assert_eq!(read(&many).expect("they are read").len(), 9_000);
+    let daily = |n: usize| event(n, "RRULE:FREQ=DAILY;COUNT=200\r\n");
+    let repeated: String = (0..51).map(daily).collect();
+    assert!(read(&repeated).expect_err("10,200").contains("10000 events"));
+    // One long title, a hundred times over.
+    let long = format!("SUMMARY:{}\r\nRRULE:FREQ=DAILY;COUNT=100\r\n", "x".repeat(300_000));
+    assert!(read(&event(1, &long)).expect_err("30 MB").contains("bytes"));
+    // They were over long ago, and each is looked through from its beginning.
+    let old = "BEGIN:VEVENT\r\nUID:1\r\nDTSTART:19300101T000000Z\r\nDURATION:PT1H\r\n\
+               RRULE:FREQ=DAILY;UNTIL=20251231T000000Z\r\nEND:VEVENT\r\n";
+    assert!(read(&old.repeat(60)).expect_err("2,100,000 days").contains("repeat too long"));
+}
+
 #[test]
 fn what_is_not_understood_is_refused_with_its_line() {
     let said = |body: &str| read(body).expect_err("refused");
@@ -138,7 +275,8 @@ fn what_is_not_understood_is_refused_with_its_line() {
     assert!(rule("FREQ=MONTHLY;BYMONTHDAY=2").contains("not on a day of its RRULE"));
     assert!(rule("FREQ=MONTHLY;BYMONTHDAY=0").contains("`BYMONTHDAY=0`"));
     assert!(rule("FREQ=MONTHLY;BYDAY=6MO").contains("`BYDAY=6MO`"));
-    assert!(said("DTSTART;TZID=W. Europe Standard Time:20260701T090000").contains("IANA"));
+    let zone = said("DTSTART;TZID=Middle Earth Standard Time:20260701T090000");
+    assert!(zone.contains("IANA") && zone.contains("Windows") && zone.contains("no VTIMEZONE"), "{zone}");
     assert!(said("DTSTART:2026-07-01").contains("20261123T080000Z"));
     assert!(
         said("DTSTART:20260701T090000Z\r\nDURATION:PT8H\r\nRRULE:FREQ=WEEKLY;BYDAY=MO").contains("weekday of BYDAY")

@@ -12,6 +12,8 @@ use crate::alert_hook::{KEY_CHARS_MAX, SaidState, cut};
 /// Ids of other mails that are looked up.
 const REFERENCES_MAX: usize = 20;
 const ID_CHARS_MAX: usize = 255;
+/// Mails in which people are paged carry it. One that is sent on to a source of alerts would page people again, and that page too.
+const PAGE_HEADER: &str = "X-Tenfold-Incident";
 
 /// What a mail says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,7 +33,7 @@ pub struct Mail {
     pub answers: Vec<String>,
     /// Whether a person's mail program marked it as an answer (`Re:`).
     pub marked_answer: bool,
-    /// A machine's answer to a mail, or its report of one that was not delivered: never an alert.
+    /// A machine's answer to a mail, its report of one that was not delivered, or a page of a server like this: never an alert.
     pub automatic: bool,
 }
 
@@ -199,7 +201,7 @@ fn automatic(message: &Message<'_>) -> bool {
         let kind = h.value.as_content_type();
         kind.is_some_and(|k| k.c_type == "multipart" && k.c_subtype.as_deref() == Some("report"))
     });
-    answers || report || message.header("X-Autoreply").is_some()
+    answers || report || message.header("X-Autoreply").is_some() || message.header(PAGE_HEADER).is_some()
 }
 
 #[cfg(test)]

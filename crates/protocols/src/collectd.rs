@@ -1,10 +1,11 @@
 //! collectd: the datagrams of its plugin `network`, and the lists that `write_http` posts as JSON.
 //!
 //! A datagram is a row of parts, each with its kind and length; texts and times hold until they are said anew, and values are
-//! of what was said before them. Signed datagrams are read, their signature is not looked at; encrypted ones are refused.
+//! of what was said before them. Who sent a datagram is asked before, of [`Access`].
 //!
 //! Source: "Binary protocol" of collectd's wiki, `network.h`, and "JSON" of its plugin `write_http`.
 
+mod secure;
 mod types;
 
 use serde::Deserialize;
@@ -12,6 +13,7 @@ use tenfold_types::Labels;
 
 use crate::statsd::metric_name;
 
+pub use secure::{Access, PASSWORDS_BYTES_MAX, Security};
 pub use types::{TYPES_BYTES_MAX, Types, TypesError};
 
 /// Largest body in JSON, plain, in bytes.
@@ -32,8 +34,16 @@ pub enum CollectdError {
     Values,
     #[error("a value is of the unknown kind {0}")]
     Kind(u8),
-    #[error("the datagram is encrypted, which is not read; set SecurityLevel to None or Sign")]
+    #[error("the datagram is encrypted, and there are no passwords; set `collectd.auth_file`")]
     Encrypted,
+    #[error("the datagram is signed, where it has to be encrypted (`collectd.security_level`)")]
+    NotEncrypted,
+    #[error("the datagram is neither signed nor encrypted (`collectd.security_level`)")]
+    Unsigned,
+    #[error("the datagram is of a user who is not in `collectd.auth_file`")]
+    User,
+    #[error("the datagram was signed or encrypted with another password, or changed on its way")]
+    Signature,
     #[error("values come without a host, plugin and type")]
     Nameless,
     #[error("the body is not collectd's JSON: {0}")]
@@ -127,6 +137,7 @@ const TYPE_INSTANCE: u16 = 0x0005;
 const VALUES: u16 = 0x0006;
 const TIME_HIRES: u16 = 0x0008;
 const MESSAGE: u16 = 0x0100;
+const SIGNATURE: u16 = 0x0200;
 const ENCRYPTED: u16 = 0x0210;
 
 /// Reads a datagram into `out`; gives how many notifications were in it, which are no values. What stood before an error stays.

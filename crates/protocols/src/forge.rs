@@ -15,7 +15,7 @@ mod event;
 pub use compare::{compare_url, is_web_base, known_forge};
 pub use event::{ForgeEvent, Push, PushedCommit, repository_key};
 
-use crate::signature::{SignatureError, hex_fits, standard};
+use crate::signature::{SignatureError, about_now, hex_fits, is_hex_mac, is_standard, standard};
 
 /// Largest body of a webhook that is read.
 pub const BODY_BYTES_MAX: usize = 8 * 1024 * 1024;
@@ -69,15 +69,28 @@ pub struct Delivery {
     pub event: ForgeEvent,
 }
 
-/// Whether a delivery has what would prove who sends it: what has nothing is refused before its body is read. Whether it
-/// fits, only [`receive`] says.
-pub fn is_signed<'a>(forge: Forge, header: impl Fn(&str) -> Option<&'a str>) -> Result<(), WebhookError> {
-    let (given, wanted) = match forge {
-        Forge::Github => (header("x-hub-signature-256"), "X-Hub-Signature-256"),
-        Forge::Gitea => (header("x-gitea-signature").or_else(|| header("x-forgejo-signature")), "X-Gitea-Signature"),
-        Forge::Gitlab => (header("webhook-signature").or_else(|| header("x-gitlab-token")), "X-Gitlab-Token"),
-    };
-    given.map(|_| ()).ok_or(WebhookError::NoHeader(wanted))
+/// Whether a delivery may come from who has the secret, as far as its headers tell: what cannot is refused before its body
+/// is read. A plain token is checked here already. Of a signature only its form is known, and the time that is signed with
+/// it; whether it fits, only [`receive`] says.
+pub fn looks_signed<'a>(
+    forge: Forge,
+    secret: &[u8],
+    header: impl Fn(&str) -> Option<&'a str>,
+    now_ms: i64,
+) -> Result<(), WebhookError> {
+    match forge {
+        Forge::Github => is_hex_mac(github_signature(&header)?)?,
+        Forge::Gitea => is_hex_mac(gitea_signature(&header)?)?,
+        Forge::Gitlab => match header("webhook-signature") {
+            Some(signatures) => {
+                let (_, time) = signed_with(&header)?;
+                is_standard(signatures)?;
+                about_now(time, now_ms)?;
+            }
+            None => token_fits(secret, &header)?,
+        },
+    }
+    Ok(())
 }
 
 /// Checks a delivery and reads it. `header` looks a header up by its lower-case name.
@@ -116,35 +129,50 @@ pub fn receive<'a>(
 type Checked = Result<Option<String>, WebhookError>;
 
 fn github<'a>(secret: &[u8], header: &impl Fn(&str) -> Option<&'a str>, body: &[u8]) -> Checked {
-    let given = header("x-hub-signature-256").ok_or(WebhookError::NoHeader("X-Hub-Signature-256"))?;
-    let hex = given.strip_prefix("sha256=").ok_or(SignatureError::Signature)?;
-    hex_fits(secret, &[body], hex)?;
+    hex_fits(secret, &[body], github_signature(header)?)?;
     Ok(header("x-github-delivery").map(str::to_owned))
 }
 
 fn gitea<'a>(secret: &[u8], header: &impl Fn(&str) -> Option<&'a str>, body: &[u8]) -> Checked {
-    let given = header("x-gitea-signature")
-        .or_else(|| header("x-forgejo-signature"))
-        .ok_or(WebhookError::NoHeader("X-Gitea-Signature"))?;
-    hex_fits(secret, &[body], given)?;
+    hex_fits(secret, &[body], gitea_signature(header)?)?;
     Ok(header("x-gitea-delivery").or_else(|| header("x-forgejo-delivery")).map(str::to_owned))
 }
 
 fn gitlab<'a>(secret: &[u8], header: &impl Fn(&str) -> Option<&'a str>, body: &[u8], now_ms: i64) -> Checked {
     if let Some(signatures) = header("webhook-signature") {
-        let id = header("webhook-id").ok_or(WebhookError::NoHeader("webhook-id"))?;
-        let time = header("webhook-timestamp").ok_or(WebhookError::NoHeader("webhook-timestamp"))?;
+        let (id, time) = signed_with(header)?;
         standard(secret, id, time, signatures, body, now_ms)?;
         return Ok(Some(id.to_owned()));
     }
+    token_fits(secret, header)?;
+    let id = header("idempotency-key").or_else(|| header("x-gitlab-event-uuid"));
+    Ok(id.map(str::to_owned))
+}
+
+/// In hex.
+fn github_signature<'a>(header: &impl Fn(&str) -> Option<&'a str>) -> Result<&'a str, WebhookError> {
+    let given = header("x-hub-signature-256").ok_or(WebhookError::NoHeader("X-Hub-Signature-256"))?;
+    Ok(given.strip_prefix("sha256=").ok_or(SignatureError::Signature)?)
+}
+
+/// In hex.
+fn gitea_signature<'a>(header: &impl Fn(&str) -> Option<&'a str>) -> Result<&'a str, WebhookError> {
+    let given = header("x-gitea-signature").or_else(|| header("x-forgejo-signature"));
+    given.ok_or(WebhookError::NoHeader("X-Gitea-Signature"))
+}
+
+/// The id and the time of Standard Webhooks, which are signed with the body.
+fn signed_with<'a>(header: &impl Fn(&str) -> Option<&'a str>) -> Result<(&'a str, &'a str), WebhookError> {
+    let id = header("webhook-id").ok_or(WebhookError::NoHeader("webhook-id"))?;
+    let time = header("webhook-timestamp").ok_or(WebhookError::NoHeader("webhook-timestamp"))?;
+    Ok((id, time))
+}
+
+fn token_fits<'a>(secret: &[u8], header: &impl Fn(&str) -> Option<&'a str>) -> Result<(), WebhookError> {
     let given = header("x-gitlab-token").ok_or(WebhookError::NoHeader("X-Gitlab-Token"))?;
     // hashed first, so that not even the length shows in the time taken
     let same = Sha256::digest(given.as_bytes()).ct_eq(&Sha256::digest(secret));
-    if !bool::from(same) {
-        return Err(SignatureError::Signature.into());
-    }
-    let id = header("idempotency-key").or_else(|| header("x-gitlab-event-uuid"));
-    Ok(id.map(str::to_owned))
+    if bool::from(same) { Ok(()) } else { Err(SignatureError::Signature.into()) }
 }
 
 #[cfg(test)]

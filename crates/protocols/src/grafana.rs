@@ -2,13 +2,17 @@
 //! reports what has no equal here.
 //!
 //! What is taken: panels that query Prometheus and panels of text, in the order of the page, with their rows, those of the
-//! library among them when the file has them; units; widths; stacking, axes, gaps and thresholds; which value is told; columns
-//! of tables; links; annotations that query Prometheus; template variables from label values, names of metrics, lists and
-//! constants. The source of the fields is Grafana's `kinds/dashboard` schema.
+//! library among them when the file has them; units; widths; stacking, axes, gaps and thresholds; what is set for single series;
+//! expressions over queries; which value is told; columns of tables; links; annotations that query Prometheus; template variables
+//! from label values, names of metrics, lists, constants and ad hoc filters. The source of the fields is Grafana's
+//! `kinds/dashboard` schema.
 
+mod expressions;
 mod look;
 mod marks;
+mod queries;
 mod rows;
+mod series;
 mod templating;
 #[cfg(test)]
 mod tests;
@@ -22,8 +26,10 @@ use serde_json::Value;
 
 pub use look::{Bound, Level, Look, Nulls};
 pub use marks::{Link, Mark};
+pub use series::Series;
 pub use values::{Column, Reduce, Word};
 
+use queries::is_prometheus;
 use rows::RawRow;
 use templating::RawVariable;
 use units::unit;
@@ -32,6 +38,8 @@ use units::unit;
 pub const PANELS_MAX: usize = 500;
 /// As much of a row's title as is kept.
 const ROW_CHARS_MAX: usize = 60;
+/// The data source of expressions over queries.
+const EXPRESSIONS: &str = "__expr__";
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum GrafanaError {
@@ -69,6 +77,8 @@ pub struct Panel {
     /// One of its queries at least asks for exemplars.
     pub exemplars: bool,
     pub look: Look,
+    /// What is set for single series; the later before the earlier.
+    pub series: Vec<Series>,
     /// Which value of a series is told.
     pub reduce: Reduce,
     /// A line below the value.
@@ -98,6 +108,8 @@ pub struct Variable {
     pub query: Option<String>,
     /// Anything may be typed.
     pub free: bool,
+    /// Its values are label matchers, which every selector gets.
+    pub filters: bool,
     /// Of the values, those in which this finds something, and of them what its first group finds.
     pub regex: Option<String>,
     pub values: Vec<String>,
@@ -171,6 +183,12 @@ struct RawPanel {
     /// Of the old graph: the left axis is the first.
     #[serde(default)]
     yaxes: Vec<Value>,
+    /// Of the old graph.
+    #[serde(default)]
+    series_overrides: Value,
+    /// Of the old graph: colours by the names of series.
+    #[serde(default)]
+    alias_colors: Value,
     /// Of the old single stat.
     #[serde(default)]
     format: String,
@@ -243,6 +261,19 @@ struct RawTarget {
     ref_id: String,
     #[serde(default)]
     datasource: Value,
+    /// Of an expression over queries, as all that follow.
+    #[serde(default, rename = "type")]
+    kind: Value,
+    #[serde(default)]
+    expression: Value,
+    #[serde(default)]
+    reducer: Value,
+    #[serde(default)]
+    window: Value,
+    #[serde(default)]
+    downsampler: Value,
+    #[serde(default)]
+    conditions: Value,
 }
 
 #[derive(Deserialize, Clone, Copy, Default)]
@@ -261,8 +292,14 @@ struct GridPos {
 /// When it is none, or has too many panels.
 pub fn read(mut value: Value) -> Result<Imported, GrafanaError> {
     let not_one = |e: serde_json::Error| GrafanaError::NotOne(e.to_string());
-    if let Some(inner) = value.get_mut("dashboard").filter(|d| d.is_object()) {
-        value = inner.take();
+    // Its API has it in `dashboard`, an export as a resource in `spec`.
+    for around in ["dashboard", "spec"] {
+        if let Some(inner) = value.get_mut(around).filter(|inner| inner.is_object()) {
+            value = inner.take();
+        }
+    }
+    if value.get("elements").is_some_and(Value::is_object) {
+        return Err(GrafanaError::NotOne("it is of the schema v2; export it as the classic model".to_owned()));
     }
     let file: File = serde_json::from_value(value).map_err(not_one)?;
     let panels = match (file.panels, file.rows.unwrap_or_default()) {
@@ -308,10 +345,6 @@ fn library(elements: &Value) -> HashMap<String, Value> {
         _ => Vec::new(),
     };
     all.into_iter().filter_map(|e| Some((e.get("uid")?.as_str()?.to_owned(), e.get("model")?.clone()))).collect()
-}
-
-fn is_prometheus(kind: &str) -> bool {
-    kind.contains("prometheus") || kind.contains("victoriametrics-metrics")
 }
 
 struct Reader {
@@ -385,6 +418,7 @@ impl Reader {
         match name {
             "-- Mixed --" => None,
             "-- Grafana --" | "-- Dashboard --" => Some("Grafana itself"),
+            EXPRESSIONS => Some(EXPRESSIONS),
             _ => {
                 let name = name.trim_start_matches("${").trim_start_matches('$').trim_end_matches('}');
                 self.sources.get(name).map(String::as_str)
@@ -407,18 +441,6 @@ impl Reader {
             model.title = raw.title;
         }
         model
-    }
-
-    /// Why a query is not taken.
-    fn refusal(&self, target: &RawTarget, of_panel: &Value) -> Option<String> {
-        if target.hide {
-            return Some("it is hidden".to_owned());
-        }
-        match self.kind(&target.datasource).or_else(|| self.kind(of_panel)) {
-            Some("__expr__") => Some("it is computed of other queries".to_owned()),
-            Some(kind) if !is_prometheus(kind) => Some(format!("it asks `{kind:.40}`, not Prometheus")),
-            _ => target.expr.trim().is_empty().then(|| "it does not ask Prometheus".to_owned()),
-        }
     }
 
     fn panel(&mut self, raw: RawPanel, row: Option<&str>) {
@@ -491,29 +513,26 @@ impl Reader {
         } else {
             look::read(&raw.field_config, &old, shown == Shown::Graph, factor, notes)
         };
-        let taken: Vec<&RawTarget> = raw
-            .targets
-            .iter()
-            .filter(|target| {
-                let refusal = self.refusal(target, &raw.datasource);
-                notes.extend(refusal.iter().map(|why| format!("a query is left out: {why}")));
-                refusal.is_none()
-            })
-            .collect();
+        let taken = self.taken(&raw, notes);
         let tells = matches!(shown, Shown::Stat | Shown::Top | Shown::Table);
-        let refs: Vec<&str> = taken.iter().map(|target| target.ref_id.as_str()).collect();
+        let refs: Vec<&str> = taken.iter().map(|(target, _)| target.ref_id.as_str()).collect();
         let table = if shown == Shown::Table { values::table(&raw, &refs, notes) } else { values::Table::default() };
         if shown != Shown::Table && shown != Shown::Text {
-            values::tell_lost(&raw, tells, notes);
+            values::tell_lost(&raw, shown, tells, notes);
         }
-        let at_once = !taken.is_empty() && taken.iter().all(|target| target.instant.as_bool() == Some(true));
+        let series = match shown {
+            Shown::Graph | Shown::Stat | Shown::Top => series::read(&raw, shown, look.stacked, factor, &refs, notes),
+            Shown::Table | Shown::Heatmap | Shown::Text => Vec::new(),
+        };
+        let at_once = !taken.is_empty() && taken.iter().all(|(_, asked)| asked.instant);
         let value = values::value(&raw, shown, at_once, notes);
-        let queries = taken.iter().enumerate().map(|(at, target)| {
-            let expr = variables(target.expr.trim());
+        let of_field = if shown == Shown::Table { None } else { queries::display_name(&raw.field_config, notes) };
+        let queries = taken.iter().enumerate().map(|(at, (target, asked))| {
             let factor = table.factors.get(at).copied().flatten().unwrap_or(factor);
-            let expr = if factor.is_empty() { expr } else { format!("({expr}){factor}") };
+            let expr = &asked.expr;
+            let expr = if factor.is_empty() { expr.clone() } else { format!("({expr}){factor}") };
             let legend = if target.legend_format == "__auto" { String::new() } else { target.legend_format.clone() };
-            (expr, legend)
+            (expr, of_field.clone().unwrap_or(legend))
         });
         let queries = if shown == Shown::Text { Vec::new() } else { queries.collect() };
         Panel {
@@ -523,8 +542,9 @@ impl Reader {
             unit,
             width: if raw.grid_pos.w > 16.0 { 3 } else { u8::from(raw.grid_pos.w > 8.0) + 1 },
             queries,
-            exemplars: taken.iter().any(|target| target.exemplar == Some(true)),
+            exemplars: taken.iter().any(|(target, _)| target.exemplar == Some(true)),
             look,
+            series,
             reduce: value.reduce,
             sparkline: value.sparkline,
             columns: table.columns,

@@ -6,6 +6,9 @@ use ruzstd::decoding::StreamingDecoder;
 
 /// What a frame of zstd may ask to be kept while it is undone; the RFC wants 8 MiB read by everybody.
 const WINDOW_BYTES_MAX: u64 = 16 << 20;
+/// Frames of one body of zstd, those without content among them: an empty one has 9 bytes, and undoing it costs what a full one
+/// costs to begin.
+const FRAMES_MAX: usize = 1_000;
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InflateError {
@@ -15,6 +18,8 @@ pub enum InflateError {
     Broken(String),
     #[error("the body is not zstd: {0}")]
     BrokenZstd(String),
+    #[error("the body has more than {FRAMES_MAX} frames of zstd; send it as one")]
+    TooManyFrames,
 }
 
 /// Undoes gzip, one member or several.
@@ -29,10 +34,15 @@ pub fn gunzip(body: &[u8], max: usize) -> Result<Vec<u8>, InflateError> {
 pub fn unzstd(body: &[u8], max: usize) -> Result<Vec<u8>, InflateError> {
     let mut out = Vec::new();
     let mut rest = body;
+    let mut frames = 0;
     if rest.is_empty() {
         return Err(InflateError::BrokenZstd("it is empty".to_owned()));
     }
     while !rest.is_empty() {
+        frames += 1;
+        if frames > FRAMES_MAX {
+            return Err(InflateError::TooManyFrames);
+        }
         if let Some(after) = skippable(rest) {
             let (length, after) = after.split_first_chunk::<4>().ok_or_else(cut_short)?;
             rest = after.get(u32::from_le_bytes(*length) as usize..).ok_or_else(cut_short)?;
@@ -104,6 +114,17 @@ mod tests {
         let wide = bytes("28b52ffd00a000");
         assert!(unzstd(&wide, 100).unwrap_err().to_string().contains("window"), "1 GiB of window");
         assert!(unzstd(b"", 100).is_err() && unzstd(b"plain text", 100).is_err());
+    }
+
+    #[test]
+    fn very_many_empty_frames_are_refused() {
+        // One last raw block without bytes; a frame to be skipped, without bytes.
+        let empty = hex::decode("28b52ffd0058010000").unwrap();
+        let skipped = hex::decode("502a4d1800000000").unwrap();
+        for frame in [empty, skipped] {
+            assert_eq!(unzstd(&frame.repeat(FRAMES_MAX), 100).unwrap(), b"");
+            assert_eq!(unzstd(&frame.repeat(FRAMES_MAX + 1), 100), Err(InflateError::TooManyFrames));
+        }
     }
 
     #[test]

@@ -1,7 +1,12 @@
 //! Object configuration of Nagios: `define TYPE { key value }`, templates, groups, resolved to hosts and services as Nagios
 //! itself resolves them (`nagios -vp` writes the same into its precached file).
 
+mod groups;
+
 use std::collections::{BTreeMap, BTreeSet};
+
+pub use groups::Matching;
+use groups::{hosts_of, members, service_members, with_inner};
 
 /// Bytes of all files together.
 pub const BYTES_MAX: usize = 32 << 20;
@@ -52,6 +57,8 @@ pub struct Resolved {
     pub service_groups: BTreeMap<String, BTreeSet<(String, String)>>,
     /// How many there are of each other kind.
     pub others: BTreeMap<String, usize>,
+    /// How names in lists were read.
+    pub matching: Matching,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -72,7 +79,24 @@ pub fn read_main(text: &str) -> Vec<(String, String)> {
     text.lines().filter_map(pair).collect()
 }
 
-/// The objects of a file.
+/// What a file of objects takes in beside its own: a file, or a folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Included {
+    File(String),
+    Dir(String),
+}
+
+/// The lines `include_file=PATH` and `include_dir=PATH` of a file of objects.
+pub fn included(text: &str) -> Vec<Included> {
+    let one = |line: &str| {
+        let line = line.trim();
+        let file = line.strip_prefix("include_file=").map(|path| Included::File(path.trim().to_owned()));
+        file.or_else(|| Some(Included::Dir(line.strip_prefix("include_dir=")?.trim().to_owned())))
+    };
+    text.lines().filter_map(one).collect()
+}
+
+/// The objects of a file. What it takes in is read by whoever has a disk, see [`included`].
 pub fn read_objects(file: &str, text: &str) -> Result<Vec<Object>, NagiosError> {
     let wrong = |line: usize, message: String| NagiosError { file: file.to_owned(), line, message };
     let mut objects = Vec::new();
@@ -80,7 +104,8 @@ pub fn read_objects(file: &str, text: &str) -> Result<Vec<Object>, NagiosError> 
     let mut carried = String::new();
     for (i, raw) in text.lines().enumerate() {
         let number = i + 1;
-        // A backslash at the end joins the next line.
+        // A backslash at the end joins the next line, without the blanks that it begins with.
+        let raw = if carried.is_empty() { raw } else { raw.trim_start() };
         if let Some(begun) = raw.strip_suffix('\\') {
             carried.push_str(begun);
             continue;
@@ -92,6 +117,7 @@ pub fn read_objects(file: &str, text: &str) -> Result<Vec<Object>, NagiosError> 
             continue;
         }
         match &mut open {
+            None if line.starts_with("include_file=") || line.starts_with("include_dir=") => {}
             None => {
                 let rest = line.strip_prefix("define").filter(|r| r.starts_with(char::is_whitespace));
                 let kind = rest.and_then(|r| r.trim().strip_suffix('{')).map(str::trim);
@@ -232,10 +258,21 @@ fn list(text: &str) -> impl Iterator<Item = &str> {
     text.split(',').map(str::trim).filter(|p| !p.is_empty())
 }
 
-/// Takes templates and groups in.
+/// Takes templates and groups in; names in lists are read as they stand.
+///
+/// # Errors
+/// As [`resolve_with`].
 pub fn resolve(objects: &[Object]) -> Result<Resolved, NagiosError> {
+    resolve_with(objects, Matching::default())
+}
+
+/// Takes templates and groups in.
+///
+/// # Errors
+/// The object that names what is not there, or lacks what it needs.
+pub fn resolve_with(objects: &[Object], matching: Matching) -> Result<Resolved, NagiosError> {
     let book = Book::new(objects);
-    let mut out = Resolved::default();
+    let mut out = Resolved { matching, ..Resolved::default() };
     let mut groups: BTreeMap<String, Fields> = BTreeMap::new();
     let mut service_groups: BTreeMap<String, Fields> = BTreeMap::new();
     let mut services = Vec::new();
@@ -262,7 +299,8 @@ pub fn resolve(objects: &[Object]) -> Result<Resolved, NagiosError> {
             other => *out.others.entry(other.to_owned()).or_default() += 1,
         }
     }
-    let members = members(&out.hosts, &groups);
+    let whole = |message: String| NagiosError { file: "hostgroup".to_owned(), line: 0, message };
+    let members = members(&out.hosts, &groups, matching).map_err(whole)?;
     // A service that names a host counts more than one that names its group.
     for by_group in [true, false] {
         for (object, fields) in &services {
@@ -272,7 +310,7 @@ pub fn resolve(objects: &[Object]) -> Result<Resolved, NagiosError> {
             let empty = String::new();
             let named = fields.get("host_name").unwrap_or(&empty);
             let grouped = fields.get("hostgroup_name").unwrap_or(&empty);
-            for host in hosts_of(named, grouped, by_group, &out.hosts, &members).map_err(wrong)? {
+            for host in hosts_of((named, grouped), by_group, &out.hosts, &members, matching).map_err(wrong)? {
                 let mut own = fields.clone();
                 own.remove("hostgroup_name");
                 own.insert("host_name".to_owned(), host.clone());
@@ -294,8 +332,9 @@ impl Resolved {
     /// # Errors
     /// The name that nothing has.
     pub fn hosts_meant(&self, named: &str, grouped: &str) -> Result<BTreeSet<String>, String> {
-        let mut all = hosts_of(named, grouped, false, &self.hosts, &self.members)?;
-        all.extend(hosts_of(named, grouped, true, &self.hosts, &self.members)?);
+        let of = |by_group| hosts_of((named, grouped), by_group, &self.hosts, &self.members, self.matching);
+        let mut all = of(false)?;
+        all.extend(of(true)?);
         Ok(all)
     }
 
@@ -312,14 +351,17 @@ impl Resolved {
         service_groups: &str,
     ) -> Result<BTreeSet<(String, String)>, String> {
         let hosts = self.hosts_meant(named, grouped)?;
-        let wanted: BTreeSet<&str> = list(descriptions).collect();
-        let described = |service: &str| wanted.contains("*") || wanted.contains(service);
+        let wanted = self.matching.wanted(list(descriptions))?;
+        let described = |service: &str| wanted.iter().any(|one| one.is(service));
         let keys = self.services.keys();
         let mut all: BTreeSet<(String, String)> =
             keys.filter(|(host, service)| hosts.contains(host) && described(service)).cloned().collect();
         for group in list(service_groups) {
-            let of = self.service_groups.get(group).ok_or_else(|| format!("there is no servicegroup `{group}`"))?;
-            all.extend(of.iter().cloned());
+            let groups = self.matching.meant(group, &self.service_groups)?;
+            if groups.is_empty() {
+                return Err(format!("there is no servicegroup `{group}`"));
+            }
+            all.extend(groups.into_iter().flat_map(|(_, of)| of.iter().cloned()));
         }
         Ok(all)
     }
@@ -344,112 +386,6 @@ impl Resolved {
         with_inner(&mut out, &inner);
         out
     }
-}
-
-/// Groups that name groups have their members too, as deep as groups may name each other.
-fn with_inner<T: Clone + Ord>(members: &mut BTreeMap<String, BTreeSet<T>>, inner: &BTreeMap<String, String>) {
-    for _ in 0..DEPTH_MAX {
-        let mut grown = false;
-        for (group, named) in inner {
-            for name in list(named) {
-                let more = members.get(name).cloned().unwrap_or_default();
-                let of = members.entry(group.clone()).or_default();
-                let before = of.len();
-                of.extend(more);
-                grown |= of.len() > before;
-            }
-        }
-        if !grown {
-            break;
-        }
-    }
-}
-
-/// Services of each group: those it names, by host and description in turn; those that name it; those of its groups.
-fn service_members(
-    services: &BTreeMap<(String, String), Fields>,
-    groups: &BTreeMap<String, Fields>,
-) -> BTreeMap<String, BTreeSet<(String, String)>> {
-    let text = |fields: &Fields, key: &str| fields.get(key).cloned().unwrap_or_default();
-    let mut out: BTreeMap<String, BTreeSet<(String, String)>> = BTreeMap::new();
-    for (group, fields) in groups {
-        let members = text(fields, "members");
-        let words: Vec<&str> = list(&members).collect();
-        let pairs = words.chunks_exact(2).map(|pair| (pair[0].to_owned(), pair[1].to_owned()));
-        out.entry(group.clone()).or_default().extend(pairs.filter(|pair| services.contains_key(pair)));
-    }
-    for (service, fields) in services {
-        for group in list(&text(fields, "servicegroups")) {
-            out.entry(group.to_owned()).or_default().insert(service.clone());
-        }
-    }
-    let inner = groups.iter().map(|(group, fields)| (group.clone(), text(fields, "servicegroup_members"))).collect();
-    with_inner(&mut out, &inner);
-    out
-}
-
-type Members = BTreeMap<String, BTreeSet<String>>;
-
-/// Hosts of each group: those it names, those that name it, those of its groups.
-fn members(hosts: &BTreeMap<String, Fields>, groups: &BTreeMap<String, Fields>) -> Members {
-    let mut members: Members = BTreeMap::new();
-    for (group, fields) in groups {
-        let of = members.entry(group.clone()).or_default();
-        for member in list(fields.get("members").map_or("", String::as_str)) {
-            match member.strip_prefix('!') {
-                Some(not) => {
-                    of.remove(not);
-                }
-                None if member == "*" => of.extend(hosts.keys().cloned()),
-                None => {
-                    of.insert(member.to_owned());
-                }
-            }
-        }
-    }
-    for (host, fields) in hosts {
-        for group in list(fields.get("hostgroups").map_or("", String::as_str)) {
-            members.entry(group.to_owned()).or_default().insert(host.clone());
-        }
-    }
-    let inner = |(group, fields): (&String, &Fields)| {
-        (group.clone(), fields.get("hostgroup_members").cloned().unwrap_or_default())
-    };
-    with_inner(&mut members, &groups.iter().map(inner).collect());
-    members
-}
-
-fn hosts_of(
-    named: &str,
-    grouped: &str,
-    by_group: bool,
-    hosts: &BTreeMap<String, Fields>,
-    members: &Members,
-) -> Result<BTreeSet<String>, String> {
-    let (mut in_groups, mut direct, mut not) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
-    for group in list(grouped) {
-        let plain = group.trim_start_matches('!');
-        let of = if plain == "*" {
-            hosts.keys().cloned().collect()
-        } else {
-            members.get(plain).cloned().ok_or_else(|| format!("there is no hostgroup `{plain}`"))?
-        };
-        if group.starts_with('!') { not.extend(of) } else { in_groups.extend(of) }
-    }
-    for host in list(named) {
-        let plain = host.trim_start_matches('!');
-        if plain == "*" {
-            direct.extend(hosts.keys().cloned());
-        } else if !hosts.contains_key(plain) {
-            return Err(format!("there is no host `{plain}`"));
-        } else if host.starts_with('!') {
-            not.insert(plain.to_owned());
-        } else {
-            direct.insert(plain.to_owned());
-        }
-    }
-    let wanted = if by_group { in_groups } else { direct };
-    Ok(wanted.difference(&not).cloned().collect())
 }
 
 #[cfg(test)]
@@ -537,6 +473,40 @@ define hostescalation {
         let both: Vec<String> = resolved.hosts_meant("a,!b", "all").unwrap().into_iter().collect();
         assert_eq!(both, ["a"]);
         assert_eq!(resolved.hosts_meant("gone", ""), Err("there is no host `gone`".to_owned()));
+    }
+
+    /// As `nagios4 -vp` resolves them with `use_regexp_matching`, and with `use_true_regexp_matching` beside it.
+    #[test]
+    fn names_may_be_patterns() {
+        let text =
+            ["web1", "web2", "db.one", "my-web1"].map(|h| format!("define host {{\nhost_name {h}\n}}\n")).concat()
+                + "define hostgroup {\nhostgroup_name g-web\nmembers web.+\n}\n\
+               define hostgroup {\nhostgroup_name g-db\nmembers db\\.one\n}\n\
+               define service {\nhost_name ^web.*\nservice_description A\n}\n\
+               define service {\nhostgroup_name g-.*\nservice_description B\n}\n\
+               define service {\nhost_name web1\nservice_description C\n}\n";
+        let objects = read_objects("x.cfg", &text).unwrap();
+        assert!(resolve(&objects).is_err(), "nothing has such a name");
+        let services = |matching| -> Vec<String> {
+            let resolved = resolve_with(&objects, matching).unwrap();
+            resolved.services.keys().map(|(host, service)| format!("{host} {service}")).collect()
+        };
+        let marked = ["db.one B", "my-web1 B", "web1 A", "web1 B", "web1 C", "web2 A", "web2 B"];
+        assert_eq!(services(Matching::Marked), marked);
+        assert!(services(Matching::All).contains(&"my-web1 C".to_owned()), "{:?}", services(Matching::All));
+        let resolved = resolve_with(&objects, Matching::Marked).unwrap();
+        let of = |named, described| resolved.services_meant(named, "", described, "").unwrap().len();
+        assert_eq!((of("web.*", "[AB].*"), of("*", "*"), of("web1", "A")), (5, 7, 1));
+        assert!(resolved.services_meant("(.*", "", "A", "").unwrap_err().contains("is not a pattern"));
+    }
+
+    #[test]
+    fn files_may_take_others_in() {
+        let text = "include_file=more.cfg\ndefine command {\ncommand_name a\ncommand_line /p \\\n    -x\n}\n include_dir=/etc/d\n";
+        let read = [Included::File("more.cfg".to_owned()), Included::Dir("/etc/d".to_owned())];
+        assert_eq!(included(text), read);
+        let objects = read_objects("x.cfg", text).unwrap();
+        assert_eq!(objects[0].fields["command_line"], "/p -x");
     }
 
     #[test]

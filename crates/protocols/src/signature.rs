@@ -1,11 +1,14 @@
 //! Signatures of what is sent in: HMAC-SHA256, compared in constant time, and the time that is signed with it.
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
 
 /// How far a signed time may lie from now, as Standard Webhooks has it.
 pub const TIME_OFF_MS_MAX: i64 = 5 * 60 * 1000;
+/// Of HMAC-SHA256.
+const MAC_BYTES: usize = 32;
 
 /// Says no more than it must.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -26,20 +29,33 @@ pub(crate) fn standard(
     body: &[u8],
     now_ms: i64,
 ) -> Result<(), SignatureError> {
-    use base64::{Engine, engine::general_purpose::STANDARD};
     let key = match secret.strip_prefix(b"whsec_") {
         Some(text) => STANDARD.decode(text).map_err(|_| SignatureError::Signature)?,
         None => secret.to_vec(),
     };
     let signed = mac(&key, &[id.as_bytes(), b".", time.as_bytes(), b".", body]);
-    let fits = signatures
-        .split(' ')
-        .filter_map(|s| STANDARD.decode(s.strip_prefix("v1,")?).ok())
-        .fold(subtle::Choice::from(0), |any, given| any | given.ct_eq(&signed));
+    let fits = given_in(signatures).fold(subtle::Choice::from(0), |any, given| any | given.ct_eq(&signed));
     if !bool::from(fits) {
         return Err(SignatureError::Signature);
     }
     about_now(time, now_ms)
+}
+
+/// The signatures of a header of Standard Webhooks.
+fn given_in(signatures: &str) -> impl Iterator<Item = Vec<u8>> {
+    signatures.split(' ').filter_map(|s| STANDARD.decode(s.strip_prefix("v1,")?).ok())
+}
+
+/// Whether a header of Standard Webhooks holds what may be a signature.
+pub(crate) fn is_standard(signatures: &str) -> Result<(), SignatureError> {
+    if given_in(signatures).any(|given| given.len() == MAC_BYTES) { Ok(()) } else { Err(SignatureError::Signature) }
+}
+
+/// Whether a text may be a signature in hex.
+pub(crate) fn is_hex_mac(given: &str) -> Result<(), SignatureError> {
+    let given = given.trim();
+    let is_one = given.len() == 2 * MAC_BYTES && given.bytes().all(|b| b.is_ascii_hexdigit());
+    if is_one { Ok(()) } else { Err(SignatureError::Signature) }
 }
 
 /// A time in seconds since 1970, no further from now than [`TIME_OFF_MS_MAX`].

@@ -1,6 +1,8 @@
 //! StatsD datagrams: Etsy's lines (counters, gauges, timers, sets, several values in one line), DogStatsD's protocol up to
-//! its version 1.3 (tags, types, packed values, containers, times; events and service checks are told apart and counted), and
+//! its version 1.3 (tags, types, packed values, containers, times; events; service checks are told apart and counted), and
 //! the bare `category:value` that Flickr's first counter sent. Bytes in, metrics out; a line that cannot be read is counted.
+
+use std::ops::Range;
 
 /// Metrics one datagram may hold; more short lines do not fit into the largest.
 pub const METRICS_MAX: usize = 16_384;
@@ -8,6 +10,8 @@ const NAME_BYTES_MAX: usize = 256;
 const TAGS_MAX: usize = 32;
 /// Bytes of all tags of a line: each of its values has them.
 const TAGS_BYTES_MAX: usize = 4_096;
+/// Events of one datagram that are read; the others are counted.
+const EVENTS_MAX: usize = 100;
 
 #[derive(Debug, Clone, PartialEq)]
 pub enum Observation {
@@ -52,9 +56,28 @@ pub struct Packet {
     pub metrics: Vec<Metric>,
     /// Lines that could not be read.
     pub bad_lines: usize,
-    /// DogStatsD's events and service checks, whole ones, which are no metrics.
-    pub events: usize,
+    /// DogStatsD's events, whole ones.
+    pub events: Vec<Event>,
+    /// Further events, which are only counted.
+    pub events_left: usize,
+    /// Service checks, whole ones, which are no metrics.
     pub service_checks: usize,
+}
+
+/// What happened, as DogStatsD tells it: `_e{TITLE_BYTES,TEXT_BYTES}:TITLE|TEXT|d:TIME|h:HOST|k:KEY|p:PRIORITY|s:SOURCE|t:TYPE|#TAGS`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Event {
+    pub title: String,
+    pub text: String,
+    pub t_ms: Option<i64>,
+    pub host: Option<String>,
+    /// What it is put together with.
+    pub key: Option<String>,
+    pub priority: Option<String>,
+    pub source: Option<String>,
+    /// `error`, `warning`, `info` or `success`.
+    pub alert_type: Option<String>,
+    pub tags: Vec<(String, String)>,
 }
 
 /// Reads a datagram.
@@ -63,13 +86,17 @@ pub fn parse(packet: &[u8]) -> Packet {
     let mut rest = packet;
     while !rest.is_empty() {
         // The text of an event may hold line ends, its lengths say how far it goes.
-        let event = event_bytes(rest);
-        let from = event.unwrap_or(0);
+        let event = event_span(rest);
+        let from = event.as_ref().map_or(0, |(_, text)| text.end);
         let end = rest[from..].iter().position(|b| *b == b'\n').map_or(rest.len(), |at| from + at);
         let line = rest[..end].strip_suffix(b"\r").unwrap_or(&rest[..end]);
         rest = rest.get(end + 1..).unwrap_or_default();
-        if event.is_some() {
-            out.events += 1;
+        if let Some((title, text)) = event {
+            if out.events.len() < EVENTS_MAX {
+                out.events.push(read_event(line, title, text));
+            } else {
+                out.events_left += 1;
+            }
         } else if line.starts_with(b"_e{") {
             out.bad_lines += 1;
         } else if line.starts_with(b"_sc|") {
@@ -87,8 +114,8 @@ pub fn parse(packet: &[u8]) -> Packet {
     out
 }
 
-/// How many bytes the title and text of an event take with their head, `_e{TITLE_BYTES,TEXT_BYTES}:`; `None` for what is none.
-fn event_bytes(rest: &[u8]) -> Option<usize> {
+/// Where title and text of an event stand behind their head, `_e{TITLE_BYTES,TEXT_BYTES}:`; `None` for what is none.
+fn event_span(rest: &[u8]) -> Option<(Range<usize>, Range<usize>)> {
     let inside = rest.strip_prefix(b"_e{")?;
     let head = inside.iter().take(24).position(|b| *b == b'}')?;
     let (title, text) = std::str::from_utf8(&inside[..head]).ok()?.split_once(',')?;
@@ -98,7 +125,35 @@ fn event_bytes(rest: &[u8]) -> Option<usize> {
     let between = from.checked_add(title)?;
     let end = between.checked_add(1)?.checked_add(text)?;
     let is_whole = rest.get(from - 1) == Some(&b':') && rest.get(between) == Some(&b'|') && end <= rest.len();
-    (is_whole && title > 0).then_some(end)
+    (is_whole && title > 0).then_some((from..between, between + 1..end))
+}
+
+/// An event of a line that holds it. What later versions add says nothing of it; a time that is none is no time.
+fn read_event(line: &[u8], title: Range<usize>, text: Range<usize>) -> Event {
+    let words = |span: Range<usize>| String::from_utf8_lossy(line.get(span).unwrap_or_default()).into_owned();
+    // A line end within a text is written so by most clients.
+    let mut event = Event { text: words(text.clone()).replace("\\n", "\n"), title: words(title), ..Event::default() };
+    let rest = words(text.end..line.len());
+    for section in rest.split('|') {
+        let kept = |text: &str| Some(text.chars().take(NAME_BYTES_MAX).collect::<String>()).filter(|t| !t.is_empty());
+        if let Some(tags) = section.strip_prefix('#') {
+            event.tags = tag_list(tags);
+            if !are_few(&event.tags) {
+                event.tags.clear();
+            }
+        } else if let Some((name, value)) = section.split_once(':') {
+            match name {
+                "d" => event.t_ms = value.parse::<i64>().ok().and_then(|s| s.checked_mul(1_000)).filter(|t| *t > 0),
+                "h" => event.host = kept(value),
+                "k" => event.key = kept(value),
+                "p" => event.priority = kept(value),
+                "s" => event.source = kept(value),
+                "t" => event.alert_type = kept(value),
+                _ => {}
+            }
+        }
+    }
+    event
 }
 
 /// `_sc|NAME|STATUS`, and more.
@@ -274,9 +329,37 @@ mod tests {
     #[test]
     fn many_lines_tags_and_packed_values() {
         let others = parse(b"_e{5,4}:title|text|#a:b\n_sc|redis|0|m:up\nx:1|c");
-        assert_eq!((others.events, others.service_checks, others.bad_lines, others.metrics.len()), (1, 1, 0, 1));
+        assert_eq!((others.events.len(), others.service_checks, others.bad_lines, others.metrics.len()), (1, 1, 0, 1));
+        let wanted = Event {
+            title: "title".to_owned(),
+            text: "text".to_owned(),
+            tags: vec![("a".to_owned(), "b".to_owned())],
+            ..Event::default()
+        };
+        assert_eq!(others.events, [wanted]);
         let others = parse(b"_e{5,9}:a:1|c|b:2|c\nd:3|t:error\nx:1|c\n_e{1,1}:a|bc\n_sc|redis|up\n_e{a,1}:a|b");
-        assert_eq!((others.events, others.service_checks, others.bad_lines, others.metrics.len()), (2, 0, 2, 1));
+        assert_eq!((others.events.len(), others.service_checks, others.bad_lines, others.metrics.len()), (2, 0, 2, 1));
+        assert_eq!(others.events[0].alert_type.as_deref(), Some("error"));
+        let text = "a\\nb\n\u{e9}";
+        let full = format!(
+            "_e{{2,{}}}:hi|{text}|d:1656581400|h:h1|k:x|p:low|s:ci|t:success|#env:prod|c:ab|zz\r\na:1|c",
+            text.len()
+        );
+        let full = parse(full.as_bytes());
+        let wanted = Event {
+            title: "hi".to_owned(),
+            text: "a\nb\n\u{e9}".to_owned(),
+            t_ms: Some(1_656_581_400_000),
+            host: Some("h1".to_owned()),
+            key: Some("x".to_owned()),
+            priority: Some("low".to_owned()),
+            source: Some("ci".to_owned()),
+            alert_type: Some("success".to_owned()),
+            tags: vec![("env".to_owned(), "prod".to_owned())],
+        };
+        assert_eq!((full.events.as_slice(), full.metrics.len(), full.bad_lines), (&[wanted][..], 1, 0));
+        let many = parse("_e{1,0}:a|\n".repeat(EVENTS_MAX + 3).as_bytes());
+        assert_eq!((many.events.len(), many.events_left, many.bad_lines), (EVENTS_MAX, 3, 0));
         let packet = parse(b"a.b:1|c|#env:prod,canary\nbroken\nsize:1:2:3|d|@0.5|#x:y|c:123\nm,region=eu:4|g\n");
         assert_eq!(packet.bad_lines, 1);
         assert_eq!(packet.metrics.len(), 5);

@@ -122,6 +122,9 @@ async fn what_is_said_is_kept_to_the_last_byte_that_may_be() {
     }
     let (_, said) = look(&looker, &["slowly", "5000"], TIMEOUT).await;
     assert_eq!((said.len(), said.ends_with("xend")), (5_003, true));
+    // Far more than a pipe holds: it is read while it comes, although no more of it is kept.
+    let (status, said) = look(&looker, &["slowly", "3000000"], TIMEOUT).await;
+    assert_eq!((status, said.len()), (CheckStatus::Ok, 64 << 10));
     script(dir.path(), "complains", "printf ' \\n'\necho 'usage: a|b' >&2\nexit 3");
     let complained = (CheckStatus::Unknown, "usage: a/b\n".to_owned());
     assert_eq!(look(&looker, &["complains"], TIMEOUT).await, complained, "and none of it is performance data");
@@ -169,6 +172,22 @@ async fn a_plugin_finds_what_programs_find_elsewhere() {
     std::fs::write(&not_executable, "no program").unwrap();
     let (status, said) = look(&looker, &["text"], TIMEOUT).await;
     assert!(status == CheckStatus::Unknown && said.contains("could not be started"), "{said}");
+}
+
+#[tokio::test]
+async fn one_that_takes_longer_may_run_on_every_processor() {
+    let dir = tempfile::tempdir().unwrap();
+    let looker = looker(dir.path());
+    let slow = dir.path().join("slow");
+    let waits = format!("[ -e '{}' ] && sleep 0.2\ngrep Cpus_allowed: /proc/$$/status", text(&slow));
+    script(dir.path(), "looks", &waits);
+    let status = std::fs::read_to_string("/proc/thread-self/status").unwrap();
+    let ours = status.lines().find(|line| line.starts_with("Cpus_allowed:"));
+    look(&looker, &["looks"], TIMEOUT).await;
+    // It was done at once, and begins where the starter is from now on.
+    std::fs::write(&slow, "").unwrap();
+    let (_, said) = look(&looker, &["looks"], TIMEOUT).await;
+    assert_eq!(Some(said.trim_end()), ours);
 }
 
 #[tokio::test]

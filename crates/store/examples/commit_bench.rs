@@ -19,10 +19,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         None => tempfile::tempdir()?,
     };
     println!("{:<12}{:>8}{:>12}{:>12}{:>12}", "database", "writers", "writes/s", "p50 ms", "p99 ms");
-    let sqlite = Db::open_sqlite(dir.path().join("state.db")).await?;
+    let sqlite = Db::open_sqlite(dir.path().join("state.db"), tenfold_testkit::sealer()).await?;
     measure("sqlite", &sqlite).await?;
     if let Some(server) = PgServer::start_durable().await {
-        let postgres = Db::open_postgres(server.create_database("bench").await).await?;
+        let postgres = Db::open_postgres(server.create_database("bench").await, tenfold_testkit::sealer()).await?;
         measure("postgresql", &postgres).await?;
     }
     Ok(())

@@ -2,7 +2,10 @@
 
 use tenfold_types::Timestamp;
 
-use crate::{Row, StoreError, Tx, many, params};
+use crate::{
+    Row, StoreError, Tx, many, params,
+    sealing::{ROUTING_SECRETS, ROUTING_YAML},
+};
 
 /// A rule file as it was put, by its name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,6 +70,9 @@ pub struct MuteRow {
     pub body: String,
 }
 
+/// The name of the one row.
+const ROUTING: &str = "routing";
+
 const ALERT_COLUMNS: &str = "fingerprint, rule_file, rule_group, rule, state, severity, service, environment, pages, \
      active_since, ended_at, incident, body";
 
@@ -96,23 +102,32 @@ pub fn rule_file_delete(tx: &mut dyn Tx, name: &str) -> Result<bool, StoreError>
 
 /// The routing as it was put; nothing when there is none.
 pub fn routing(tx: &mut dyn Tx) -> Result<Option<RoutingRow>, StoreError> {
-    let row = tx.query_opt("SELECT yaml, secrets FROM alert_routing WHERE name = 'routing'", &[])?;
-    row.map(|r| Ok(RoutingRow { yaml: r.string(0)?, secrets: r.string(1)? })).transpose()
+    let row = tx.query_opt("SELECT yaml, secrets FROM alert_routing WHERE name = $1", params![ROUTING])?;
+    let sealer = tx.sealer();
+    row.map(|row| {
+        Ok(RoutingRow {
+            yaml: sealer.open(&ROUTING_YAML, &[ROUTING], row.text(0)?)?,
+            secrets: sealer.open(&ROUTING_SECRETS, &[ROUTING], row.text(1)?)?,
+        })
+    })
+    .transpose()
 }
 
 pub fn routing_put(tx: &mut dyn Tx, row: &RoutingRow, at: Timestamp, by: &str) -> Result<(), StoreError> {
+    let yaml = tx.sealer().seal(&ROUTING_YAML, &[ROUTING], &row.yaml)?;
+    let secrets = tx.sealer().seal(&ROUTING_SECRETS, &[ROUTING], &row.secrets)?;
     tx.execute(
-        "INSERT INTO alert_routing (name, yaml, secrets, updated_at, updated_by) VALUES ('routing', $1, $2, $3, $4)
+        "INSERT INTO alert_routing (name, yaml, secrets, updated_at, updated_by) VALUES ($1, $2, $3, $4, $5)
          ON CONFLICT (name) DO UPDATE SET yaml = excluded.yaml, secrets = excluded.secrets,
            updated_at = excluded.updated_at, updated_by = excluded.updated_by",
-        params![&row.yaml, &row.secrets, at, by],
+        params![ROUTING, yaml, secrets, at, by],
     )?;
     Ok(())
 }
 
 /// True when there was one.
 pub fn routing_delete(tx: &mut dyn Tx) -> Result<bool, StoreError> {
-    Ok(tx.execute("DELETE FROM alert_routing WHERE name = 'routing'", &[])? > 0)
+    Ok(tx.execute("DELETE FROM alert_routing WHERE name = $1", params![ROUTING])? > 0)
 }
 
 /// What webhooks were told of groups, each with its name.

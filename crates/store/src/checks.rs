@@ -3,7 +3,7 @@
 
 use tenfold_types::Timestamp;
 
-use crate::{Row, StoreError, Tx, params};
+use crate::{Row, Sealer, StoreError, Tx, params, sealing::CHECK_BODY};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CheckRow {
@@ -13,17 +13,23 @@ pub struct CheckRow {
     pub state: Option<String>,
 }
 
-fn check(row: &Row) -> Result<CheckRow, StoreError> {
-    Ok(CheckRow { name: row.string(0)?, body: row.string(1)?, state: row.opt_string(2)? })
+fn check(sealer: &Sealer, row: &Row) -> Result<CheckRow, StoreError> {
+    let name = row.string(0)?;
+    let body = sealer.open(&CHECK_BODY, &[name.as_str()], row.text(1)?)?;
+    Ok(CheckRow { name, body, state: row.opt_string(2)? })
 }
 
 /// All of them by name.
 pub fn list(tx: &mut dyn Tx) -> Result<Vec<CheckRow>, StoreError> {
-    tx.query("SELECT name, body, state FROM checks ORDER BY name", &[])?.iter().map(check).collect()
+    let rows = tx.query("SELECT name, body, state FROM checks ORDER BY name", &[])?;
+    let sealer = tx.sealer();
+    rows.iter().map(|row| check(sealer, row)).collect()
 }
 
 pub fn get(tx: &mut dyn Tx, name: &str) -> Result<Option<CheckRow>, StoreError> {
-    tx.query_opt("SELECT name, body, state FROM checks WHERE name = $1", params![name])?.as_ref().map(check).transpose()
+    let row = tx.query_opt("SELECT name, body, state FROM checks WHERE name = $1", params![name])?;
+    let sealer = tx.sealer();
+    row.map(|row| check(sealer, &row)).transpose()
 }
 
 pub fn count(tx: &mut dyn Tx) -> Result<i64, StoreError> {
@@ -32,6 +38,7 @@ pub fn count(tx: &mut dyn Tx) -> Result<i64, StoreError> {
 
 /// Writes a definition; where the check stands is kept.
 pub fn put(tx: &mut dyn Tx, name: &str, body: &str, at: Timestamp) -> Result<(), StoreError> {
+    let body = tx.sealer().seal(&CHECK_BODY, &[name], body)?;
     tx.execute(
         "INSERT INTO checks (name, body, changed_at) VALUES ($1, $2, $3)
          ON CONFLICT (name) DO UPDATE SET body = excluded.body, changed_at = excluded.changed_at",

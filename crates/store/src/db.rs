@@ -15,6 +15,7 @@ use crate::{
     engine::{self, Fence, Job, Link},
     postgres::PgLink,
     schema,
+    sealing::{self, Sealer},
     sqlite::SqliteLink,
     tx::Tx,
 };
@@ -38,28 +39,38 @@ struct Inner {
 }
 
 impl Db {
-    /// Opens or creates the SQLite database in the file `path` and brings its schema up to date.
-    pub async fn open_sqlite(path: impl AsRef<Path>) -> Result<Self, StoreError> {
+    /// Opens or creates the SQLite database in the file `path`, and brings its schema and its sealed columns up to date.
+    ///
+    /// # Errors
+    /// Besides what the database says, [`StoreError::Sealed`] when it was sealed with a key that `sealer` does not hold.
+    pub async fn open_sqlite(path: impl AsRef<Path>, sealer: Sealer) -> Result<Self, StoreError> {
         let path = path.as_ref().to_owned();
         off_the_runtime(move || {
-            let mut writer = SqliteLink::open(&path, true)?;
+            let mut writer = SqliteLink::open(&path, true, sealer.clone())?;
             schema::migrate(&mut writer)?;
-            let readers = (0..READERS).map(|_| SqliteLink::open(&path, false)).collect::<Result<_, _>>()?;
+            sealing::bring_up(&mut writer, &sealer)?;
+            let reader = |_| SqliteLink::open(&path, false, sealer.clone());
+            let readers = (0..READERS).map(reader).collect::<Result<_, _>>()?;
             Self::start(writer, readers)
         })
         .await
     }
 
-    /// Opens the PostgreSQL database at `url` and brings its schema up to date.
+    /// Opens the PostgreSQL database at `url`, and brings its schema and its sealed columns up to date.
     ///
-    /// Any number of nodes may open the same database.
-    pub async fn open_postgres(url: impl Into<String>) -> Result<Self, StoreError> {
+    /// Any number of nodes may open the same database, with the same keys.
+    ///
+    /// # Errors
+    /// As [`Db::open_sqlite`].
+    pub async fn open_postgres(url: impl Into<String>, sealer: Sealer) -> Result<Self, StoreError> {
         let url = url.into();
         off_the_runtime(move || {
-            let mut writer = PgLink::connect(&url)?;
+            let mut writer = PgLink::connect(&url, sealer.clone())?;
             writer.prepare_writer()?;
             schema::migrate(&mut writer)?;
-            let readers = (0..READERS).map(|_| PgLink::connect(&url)).collect::<Result<_, _>>()?;
+            sealing::bring_up(&mut writer, &sealer)?;
+            let reader = |_| PgLink::connect(&url, sealer.clone());
+            let readers = (0..READERS).map(reader).collect::<Result<_, _>>()?;
             Self::start(writer, readers)
         })
         .await

@@ -50,6 +50,10 @@ pub(crate) trait Link: Tx + Send + 'static {
     fn tidy(&mut self) -> Result<(), StoreError> {
         Ok(())
     }
+    /// Overwrites what was deleted or changed and still lies in the file, where the database has such a thing as one file.
+    fn scrub(&mut self) -> Result<(), StoreError> {
+        Ok(())
+    }
     /// The same trait object without the rest of the link.
     fn as_tx(&mut self) -> &mut dyn Tx;
 }

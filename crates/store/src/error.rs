@@ -59,6 +59,9 @@ pub enum StoreError {
     /// A value in a row is not one of those its column may have.
     #[error("a stored value is not valid: {0}")]
     Corrupt(String),
+    /// A secret cannot be sealed or opened: the key is not there, or the text is not what was sealed for its row.
+    #[error("secrets in the database cannot be sealed or opened: {0}")]
+    Sealed(String),
     /// The schema cannot be brought up to date.
     #[error("the database schema cannot be used: {0}")]
     Schema(String),
@@ -94,6 +97,10 @@ impl From<StoreError> for Fault {
             StoreError::Io(_) | StoreError::Fenced(_) => (
                 ErrorCode::Unavailable,
                 "Check the disk, then start the server again; it verifies the record at start.",
+            ),
+            StoreError::Sealed(_) => (
+                ErrorCode::Internal,
+                "Servers of one database share their sealing keys, the older ones too; the guide says how under Secrets at rest.",
             ),
             StoreError::Constraint(_) => (ErrorCode::Conflict, "Read the current state and try again."),
             StoreError::Limit { .. } => (ErrorCode::Invalid, "Ask for less at once."),

@@ -5,7 +5,7 @@
 
 use tenfold_types::Timestamp;
 
-use crate::{Row, StoreError, Tx, many, params};
+use crate::{Row, Sealer, StoreError, Tx, many, params, sealing::DELIVERY_TARGET};
 
 /// An incident; `body` is JSON, opaque here.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -359,11 +359,12 @@ pub fn page_not_delivered(tx: &mut dyn Tx, id: &str, state: &str) -> Result<(), 
     Ok(())
 }
 
-fn delivery(row: &Row) -> Result<DeliveryRow, StoreError> {
+fn delivery(sealer: &Sealer, row: &Row) -> Result<DeliveryRow, StoreError> {
+    let (page, channel) = (row.string(0)?, row.string(1)?);
     Ok(DeliveryRow {
-        page: row.string(0)?,
-        channel: row.string(1)?,
-        target: row.string(2)?,
+        target: sealer.open(&DELIVERY_TARGET, &[page.as_str(), channel.as_str()], row.text(2)?)?,
+        page,
+        channel,
         idempotency_key: row.string(3)?,
         state: row.string(4)?,
         tries: row.int(5)?,
@@ -373,14 +374,24 @@ fn delivery(row: &Row) -> Result<DeliveryRow, StoreError> {
     })
 }
 
+fn deliveries_of(tx: &mut dyn Tx, rows: &[Row]) -> Result<Vec<DeliveryRow>, StoreError> {
+    let sealer = tx.sealer();
+    rows.iter().map(|row| delivery(sealer, row)).collect()
+}
+
 pub fn delivery_insert(tx: &mut dyn Tx, row: &DeliveryRow) -> Result<(), StoreError> {
+    let sealer = tx.sealer();
+    let address = sealer.digest(&row.target);
+    let target = sealer.seal(&DELIVERY_TARGET, &[row.page.as_str(), row.channel.as_str()], &row.target)?;
     tx.execute(
-        "INSERT INTO page_deliveries (page, channel, target, idempotency_key, state, tries, next_at, epoch, message)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        "INSERT INTO page_deliveries
+           (page, channel, target, address, idempotency_key, state, tries, next_at, epoch, message)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
         params![
             &row.page,
             &row.channel,
-            &row.target,
+            target,
+            address,
             &row.idempotency_key,
             &row.state,
             row.tries,
@@ -394,19 +405,23 @@ pub fn delivery_insert(tx: &mut dyn Tx, row: &DeliveryRow) -> Result<(), StoreEr
 
 pub fn deliveries(tx: &mut dyn Tx, page: &str) -> Result<Vec<DeliveryRow>, StoreError> {
     let sql = format!("SELECT {DELIVERY_COLUMNS} FROM page_deliveries WHERE page = $1 ORDER BY channel");
-    tx.query(&sql, params![page])?.iter().map(delivery).collect()
+    let rows = tx.query(&sql, params![page])?;
+    deliveries_of(tx, &rows)
 }
 
 /// Deliveries of these pages; those of one by their channels.
 pub fn deliveries_in(tx: &mut dyn Tx, pages: &[&str]) -> Result<Vec<DeliveryRow>, StoreError> {
     let sql =
         |list: &str| format!("SELECT {DELIVERY_COLUMNS} FROM page_deliveries WHERE page IN ({list}) ORDER BY channel");
-    many::rows(tx, &many::texts(pages), sql)?.iter().map(delivery).collect()
+    let rows = many::rows(tx, &many::texts(pages), sql)?;
+    deliveries_of(tx, &rows)
 }
 
 pub fn delivery_get(tx: &mut dyn Tx, page: &str, channel: &str) -> Result<Option<DeliveryRow>, StoreError> {
     let sql = format!("SELECT {DELIVERY_COLUMNS} FROM page_deliveries WHERE page = $1 AND channel = $2");
-    tx.query_opt(&sql, params![page, channel])?.as_ref().map(delivery).transpose()
+    let row = tx.query_opt(&sql, params![page, channel])?;
+    let sealer = tx.sealer();
+    row.map(|row| delivery(sealer, &row)).transpose()
 }
 
 /// Deliveries to one address that are looked at together.
@@ -419,12 +434,13 @@ pub fn deliveries_due(tx: &mut dyn Tx, now: Timestamp, epoch: i64, limit: i64) -
     let sql = format!(
         "SELECT {DELIVERY_COLUMNS} FROM
            (SELECT {DELIVERY_COLUMNS},
-              row_number() OVER (PARTITION BY state, channel, target ORDER BY next_at, page) AS nth
+              row_number() OVER (PARTITION BY state, channel, address ORDER BY next_at, page) AS nth
             FROM page_deliveries
             WHERE (state = 'due' AND next_at <= $1) OR (state = 'sending' AND epoch <= $2)) AS ranked
          WHERE nth <= $4 ORDER BY nth, next_at, page, channel LIMIT $3"
     );
-    tx.query(&sql, params![now, epoch, limit, DUE_OF_TARGET])?.iter().map(delivery).collect()
+    let rows = tx.query(&sql, params![now, epoch, limit, DUE_OF_TARGET])?;
+    deliveries_of(tx, &rows)
 }
 
 /// When the next delivery is due.

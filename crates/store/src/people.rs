@@ -1,8 +1,9 @@
-//! People, tokens, sessions and one-time secrets. Secrets are only ever stored as hashes, made by the caller.
+//! People, tokens, sessions and one-time secrets. Secrets are only ever stored as hashes, made by the caller; profiles, which
+//! hold addresses that are secrets, are sealed.
 
 use tenfold_types::Timestamp;
 
-use crate::{Row, StoreError, Tx, params};
+use crate::{Row, Sealer, StoreError, Tx, params, sealing::PERSON_BODY};
 
 /// A person as stored: `body` is the profile as JSON, opaque here.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,26 +14,27 @@ pub struct PersonRow {
     pub body: String,
 }
 
-fn person(row: &Row) -> Result<PersonRow, StoreError> {
+fn person(sealer: &Sealer, row: &Row) -> Result<PersonRow, StoreError> {
+    let login = row.string(0)?;
     Ok(PersonRow {
-        login: row.text(0)?.to_owned(),
         password_hash: row.opt_text(1)?.map(str::to_owned),
         disabled_at: row.opt_int(2)?.map(Timestamp),
-        body: row.text(3)?.to_owned(),
+        body: sealer.open(&PERSON_BODY, &[login.as_str()], row.text(3)?)?,
+        login,
     })
 }
 
 pub fn people(tx: &mut dyn Tx) -> Result<Vec<PersonRow>, StoreError> {
-    tx.query("SELECT login, password_hash, disabled_at, body FROM people ORDER BY login", &[])?
-        .iter()
-        .map(person)
-        .collect()
+    let rows = tx.query("SELECT login, password_hash, disabled_at, body FROM people ORDER BY login", &[])?;
+    let sealer = tx.sealer();
+    rows.iter().map(|row| person(sealer, row)).collect()
 }
 
 pub fn person_get(tx: &mut dyn Tx, login: &str) -> Result<Option<PersonRow>, StoreError> {
     let rows =
         tx.query("SELECT login, password_hash, disabled_at, body FROM people WHERE login = $1", params![login])?;
-    rows.first().map(person).transpose()
+    let sealer = tx.sealer();
+    rows.first().map(|row| person(sealer, row)).transpose()
 }
 
 pub fn person_count(tx: &mut dyn Tx) -> Result<i64, StoreError> {
@@ -41,16 +43,12 @@ pub fn person_count(tx: &mut dyn Tx) -> Result<i64, StoreError> {
 }
 
 pub fn person_put(tx: &mut dyn Tx, row: &PersonRow) -> Result<(), StoreError> {
+    let body = tx.sealer().seal(&PERSON_BODY, &[row.login.as_str()], &row.body)?;
     tx.execute(
         "INSERT INTO people (login, password_hash, disabled_at, body) VALUES ($1, $2, $3, $4)
          ON CONFLICT (login) DO UPDATE SET password_hash = excluded.password_hash,
            disabled_at = excluded.disabled_at, body = excluded.body",
-        params![
-            row.login.as_str(),
-            row.password_hash.as_deref(),
-            row.disabled_at.map(Timestamp::millis),
-            row.body.as_str()
-        ],
+        params![row.login.as_str(), row.password_hash.as_deref(), row.disabled_at.map(Timestamp::millis), body],
     )?;
     Ok(())
 }

@@ -14,7 +14,7 @@ use tokio::runtime::Runtime;
 use tokio_postgres::{Client, Config, NoTls, Statement, error::SqlState};
 
 use crate::{
-    Row, StoreError, Value,
+    Row, Sealer, StoreError, Value,
     engine::Link,
     tx::{Dialect, Tx},
 };
@@ -36,11 +36,12 @@ pub(crate) struct PgLink {
     config: Config,
     client: Client,
     statements: HashMap<String, Statement>,
+    sealer: Sealer,
 }
 
 impl PgLink {
     /// Connects to `url` (`postgresql://user:password@host/database`, or `key=value` pairs).
-    pub(crate) fn connect(url: &str) -> Result<Self, StoreError> {
+    pub(crate) fn connect(url: &str, sealer: Sealer) -> Result<Self, StoreError> {
         let mut config: Config = url.parse().map_err(|e: tokio_postgres::Error| {
             StoreError::Unavailable(format!("the database URL is not valid: {e}"))
         })?;
@@ -58,7 +59,7 @@ impl PgLink {
             .build()
             .map_err(|e| StoreError::Unavailable(e.to_string()))?;
         let client = dial(&runtime, &config)?;
-        Ok(Self { runtime, config, client, statements: HashMap::new() })
+        Ok(Self { runtime, config, client, statements: HashMap::new(), sealer })
     }
 
     /// Makes the table whose lock puts writers in a row; it has no rows.
@@ -122,6 +123,9 @@ impl Tx for PgLink {
     }
     fn dialect(&self) -> Dialect {
         Dialect::Postgres
+    }
+    fn sealer(&self) -> &Sealer {
+        &self.sealer
     }
 }
 

@@ -1,8 +1,11 @@
-//! Browsers that take pages by push, each with the keys that its messages are sealed with.
+//! Browsers that take pages by push, each with the keys that its messages are encrypted with.
 
 use tenfold_types::Timestamp;
 
-use crate::{Row, StoreError, Tx, params};
+use crate::{
+    Row, Sealer, StoreError, Tx, params,
+    sealing::{BROWSER_AUTH, BROWSER_ENDPOINT},
+};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BrowserRow {
@@ -15,15 +18,16 @@ pub struct BrowserRow {
     pub added_at: Timestamp,
 }
 
-fn browser(row: &Row) -> Result<BrowserRow, StoreError> {
+fn browser(sealer: &Sealer, row: &Row) -> Result<BrowserRow, StoreError> {
+    let id = row.string(0)?;
     Ok(BrowserRow {
-        id: row.string(0)?,
         person: row.string(1)?,
         label: row.string(2)?,
-        endpoint: row.string(3)?,
+        endpoint: sealer.open(&BROWSER_ENDPOINT, &[id.as_str()], row.text(3)?)?,
         p256dh: row.string(4)?,
-        auth: row.string(5)?,
+        auth: sealer.open(&BROWSER_AUTH, &[id.as_str()], row.text(5)?)?,
         added_at: row.time(6)?,
+        id,
     })
 }
 
@@ -31,12 +35,16 @@ fn browser(row: &Row) -> Result<BrowserRow, StoreError> {
 pub fn of_person(tx: &mut dyn Tx, person: &str) -> Result<Vec<BrowserRow>, StoreError> {
     let sql = "SELECT id, person, label, endpoint, p256dh, auth, added_at FROM push_browsers WHERE person = $1
                ORDER BY added_at, id";
-    tx.query(sql, params![person])?.iter().map(browser).collect()
+    let rows = tx.query(sql, params![person])?;
+    let sealer = tx.sealer();
+    rows.iter().map(|row| browser(sealer, row)).collect()
 }
 
 pub fn get(tx: &mut dyn Tx, id: &str) -> Result<Option<BrowserRow>, StoreError> {
     let sql = "SELECT id, person, label, endpoint, p256dh, auth, added_at FROM push_browsers WHERE id = $1";
-    tx.query_opt(sql, params![id])?.as_ref().map(browser).transpose()
+    let row = tx.query_opt(sql, params![id])?;
+    let sealer = tx.sealer();
+    row.map(|row| browser(sealer, &row)).transpose()
 }
 
 pub fn count(tx: &mut dyn Tx, person: &str) -> Result<i64, StoreError> {
@@ -46,20 +54,15 @@ pub fn count(tx: &mut dyn Tx, person: &str) -> Result<i64, StoreError> {
 
 /// Adds a browser, or takes over what it says now, and whose it is.
 pub fn put(tx: &mut dyn Tx, row: &BrowserRow) -> Result<(), StoreError> {
+    let id = row.id.as_str();
+    let endpoint = tx.sealer().seal(&BROWSER_ENDPOINT, &[id], &row.endpoint)?;
+    let auth = tx.sealer().seal(&BROWSER_AUTH, &[id], &row.auth)?;
     tx.execute(
         "INSERT INTO push_browsers (id, person, label, endpoint, p256dh, auth, added_at)
          VALUES ($1, $2, $3, $4, $5, $6, $7)
          ON CONFLICT (id) DO UPDATE SET person = excluded.person, label = excluded.label,
            endpoint = excluded.endpoint, p256dh = excluded.p256dh, auth = excluded.auth, added_at = excluded.added_at",
-        params![
-            row.id.as_str(),
-            row.person.as_str(),
-            row.label.as_str(),
-            row.endpoint.as_str(),
-            row.p256dh.as_str(),
-            row.auth.as_str(),
-            row.added_at
-        ],
+        params![id, row.person.as_str(), row.label.as_str(), endpoint, row.p256dh.as_str(), auth, row.added_at],
     )?;
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use tenfold_types::Timestamp;
 
-use crate::{Row, StoreError, Tx, params};
+use crate::{Row, Sealer, StoreError, Tx, params, sealing::CALENDAR_URL};
 
 /// How it stands with a calendar, without what it says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,10 +30,11 @@ pub struct CalendarRow {
 const COLUMNS: &str = "schedule, url, refresh_ms, due_at, etag, last_modified, read_at, until_at, failing_since, failure, \
                        unnamed";
 
-fn calendar_row(row: &Row) -> Result<CalendarRow, StoreError> {
+fn calendar_row(sealer: &Sealer, row: &Row) -> Result<CalendarRow, StoreError> {
+    let schedule = row.string(0)?;
     Ok(CalendarRow {
-        schedule: row.string(0)?,
-        url: row.string(1)?,
+        url: sealer.open(&CALENDAR_URL, &[schedule.as_str()], row.text(1)?)?,
+        schedule,
         refresh_ms: row.int(2)?,
         due_at: row.time(3)?,
         etag: row.string(4)?,
@@ -49,16 +50,21 @@ fn calendar_row(row: &Row) -> Result<CalendarRow, StoreError> {
 /// Those that are followed, by schedule.
 pub fn followed(tx: &mut dyn Tx) -> Result<Vec<CalendarRow>, StoreError> {
     let sql = format!("SELECT {COLUMNS} FROM schedule_calendars WHERE url <> '' ORDER BY schedule");
-    tx.query(&sql, &[])?.iter().map(calendar_row).collect()
+    let rows = tx.query(&sql, &[])?;
+    let sealer = tx.sealer();
+    rows.iter().map(|row| calendar_row(sealer, row)).collect()
 }
 
 pub fn get(tx: &mut dyn Tx, schedule: &str) -> Result<Option<CalendarRow>, StoreError> {
     let sql = format!("SELECT {COLUMNS} FROM schedule_calendars WHERE schedule = $1");
-    tx.query_opt(&sql, params![schedule])?.as_ref().map(calendar_row).transpose()
+    let row = tx.query_opt(&sql, params![schedule])?;
+    let sealer = tx.sealer();
+    row.map(|row| calendar_row(sealer, &row)).transpose()
 }
 
 /// Follows the calendar at an address, from now on. What was known of another one stays until this one is read.
 pub fn follow(tx: &mut dyn Tx, schedule: &str, url: &str, refresh_ms: i64, now: Timestamp) -> Result<(), StoreError> {
+    let url = tx.sealer().seal(&CALENDAR_URL, &[schedule], url)?;
     tx.execute(
         "INSERT INTO schedule_calendars (schedule, url, refresh_ms, due_at, etag, last_modified, read_at, until_at, \
          failing_since, failure, unnamed, shifts, body) \

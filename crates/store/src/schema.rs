@@ -64,6 +64,8 @@ const MIGRATIONS: &[Migration] = migrations![
     "0100_schedule_calendars",
     "0101_routing_secrets",
     "0103_alert_inbox",
+    "0104_sealing",
+    "0113_alert_inbox_tries",
 ];
 
 /// Applies what is missing, all of it in one transaction.

@@ -14,7 +14,7 @@ use std::{
 use rusqlite::{Connection, ErrorCode, OpenFlags, config::DbConfig, types::ValueRef};
 
 use crate::{
-    Row, StoreError, Value,
+    Row, Sealer, StoreError, Value,
     engine::Link,
     tx::{Dialect, Tx},
 };
@@ -31,11 +31,12 @@ const STATEMENTS_MAX: usize = 256;
 pub(crate) struct SqliteLink {
     conn: Connection,
     wal_pages: Arc<AtomicI32>,
+    sealer: Sealer,
 }
 
 impl SqliteLink {
     /// Opens the file; only the writer creates it.
-    pub(crate) fn open(path: &Path, writer: bool) -> Result<Self, StoreError> {
+    pub(crate) fn open(path: &Path, writer: bool, sealer: Sealer) -> Result<Self, StoreError> {
         let mut flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         flags.set(OpenFlags::SQLITE_OPEN_CREATE, writer);
         let opening = |e| match fault(e, "open") {
@@ -65,7 +66,7 @@ impl SqliteLink {
             Ok(())
         }))
         .map_err(opening)?;
-        Ok(Self { conn, wal_pages })
+        Ok(Self { conn, wal_pages, sealer })
     }
 
     fn batch(&mut self, sql: &str) -> Result<(), StoreError> {
@@ -127,6 +128,9 @@ impl Tx for SqliteLink {
     fn dialect(&self) -> Dialect {
         Dialect::Sqlite
     }
+    fn sealer(&self) -> &Sealer {
+        &self.sealer
+    }
 }
 
 impl Link for SqliteLink {
@@ -160,6 +164,14 @@ impl Link for SqliteLink {
         }
         self.wal_pages.store(0, Ordering::Relaxed);
         self.run("PRAGMA wal_checkpoint(PASSIVE)", &[]).map(|_| ())
+    }
+    fn scrub(&mut self) -> Result<(), StoreError> {
+        // On disk, not in memory: the copy is as large as the database.
+        self.batch("PRAGMA temp_store = FILE")?;
+        let done = self.batch("VACUUM").and_then(|()| self.batch("PRAGMA wal_checkpoint(TRUNCATE)"));
+        self.wal_pages.store(0, Ordering::Relaxed);
+        self.batch("PRAGMA temp_store = MEMORY")?;
+        done
     }
     fn as_tx(&mut self) -> &mut dyn Tx {
         self

@@ -1,7 +1,7 @@
 //! The transaction that repositories are written against, and the guard that makes both databases
 //! behave the same inside it.
 
-use crate::{Row, StoreError, Value};
+use crate::{Row, Sealer, StoreError, Value};
 
 /// Which database stands behind a transaction. Only the text search may ask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +21,8 @@ pub trait Tx {
     fn query(&mut self, sql: &str, params: &[Value]) -> Result<Vec<Row>, StoreError>;
     /// The database it runs on.
     fn dialect(&self) -> Dialect;
+    /// Seals and opens the columns that may hold secrets.
+    fn sealer(&self) -> &Sealer;
 }
 
 impl dyn Tx + '_ {
@@ -81,5 +83,8 @@ impl Tx for Guard<'_> {
     }
     fn dialect(&self) -> Dialect {
         self.inner.dialect()
+    }
+    fn sealer(&self) -> &Sealer {
+        self.inner.sealer()
     }
 }

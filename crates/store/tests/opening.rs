@@ -1,7 +1,7 @@
 //! Opening a store: again, by several nodes at once, and what is refused.
 
 use tenfold_store::{Db, StoreError, cursors, events, leases, params};
-use tenfold_testkit::{PgServer, TestEntropy, temp_db};
+use tenfold_testkit::{PgServer, TestEntropy, sealer, temp_db};
 use tenfold_types::{Actor, EventDraft, EventId, Source, Timestamp};
 
 const NOW: Timestamp = Timestamp(1_795_424_400_000);
@@ -10,7 +10,7 @@ const NOW: Timestamp = Timestamp(1_795_424_400_000);
 async fn a_store_opens_again_with_what_it_had() {
     let first = temp_db().await;
     first.write(|tx| cursors::set(tx, "kept", 7)).await.unwrap();
-    let second = Db::open_sqlite(first.path()).await.unwrap();
+    let second = Db::open_sqlite(first.path(), sealer()).await.unwrap();
     assert_eq!(second.read(|tx| cursors::get(tx, "kept")).await.unwrap(), Some(7));
 }
 
@@ -22,7 +22,7 @@ async fn a_database_of_another_version_is_refused() {
     ] {
         let db = temp_db().await;
         db.write(move |tx| tx.execute(change, params![])).await.unwrap();
-        match Db::open_sqlite(db.path()).await {
+        match Db::open_sqlite(db.path(), sealer()).await {
             Err(StoreError::Schema(reason)) => assert!(reason.contains(said), "{reason}"),
             other => panic!("{:?}", other.err()),
         }
@@ -32,15 +32,15 @@ async fn a_database_of_another_version_is_refused() {
 #[tokio::test]
 async fn what_cannot_be_opened_says_why() {
     let dir = tempfile::tempdir().unwrap();
-    let missing = Db::open_sqlite(dir.path().join("no/such/directory/state.db")).await.err().unwrap();
+    let missing = Db::open_sqlite(dir.path().join("no/such/directory/state.db"), sealer()).await.err().unwrap();
     assert!(matches!(missing, StoreError::Unavailable(_)) && missing.to_string().contains("no/such"), "{missing}");
     let text = dir.path().join("text.db");
     std::fs::write(&text, "This is no database. ".repeat(100)).unwrap();
-    let text = Db::open_sqlite(text).await.err().unwrap();
+    let text = Db::open_sqlite(text, sealer()).await.err().unwrap();
     assert!(matches!(text, StoreError::Io(_)), "{text:?}");
-    let nobody = Db::open_postgres("host=/nowhere user=postgres dbname=x").await.err().unwrap();
+    let nobody = Db::open_postgres("host=/nowhere user=postgres dbname=x", sealer()).await.err().unwrap();
     assert!(matches!(nobody, StoreError::Unavailable(_)), "{nobody:?}");
-    let wrong = Db::open_postgres("postgresql://[").await.err().unwrap();
+    let wrong = Db::open_postgres("postgresql://[", sealer()).await.err().unwrap();
     assert!(wrong.to_string().contains("URL is not valid"), "{wrong}");
 }
 
@@ -49,7 +49,7 @@ async fn what_cannot_be_opened_says_why() {
 async fn nodes_share_a_postgresql_database() {
     let Some(server) = PgServer::start().await else { return };
     let url = server.create_database("nodes").await;
-    let (a, b) = tokio::join!(Db::open_postgres(url.clone()), Db::open_postgres(url));
+    let (a, b) = tokio::join!(Db::open_postgres(url.clone(), sealer()), Db::open_postgres(url, sealer()));
     let nodes = [a.unwrap(), b.unwrap()];
     let entropy = TestEntropy::default();
     let mut writers = tokio::task::JoinSet::new();

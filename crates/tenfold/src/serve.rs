@@ -186,8 +186,9 @@ async fn agents_listener(settings: &Settings) -> anyhow::Result<Option<TcpListen
 
 /// Hands the parts what only the edges can do.
 fn connect_ports(app: &App, config: Option<PathBuf>) -> anyhow::Result<()> {
+    let hide = config.into_iter().chain(app.settings.sealing.key_file.clone()).collect();
     // the running program itself, also when its file was replaced since
-    let parent = tenfold_runner::BuildParent { program: "/proc/self/exe".into(), hide: config.into_iter().collect() };
+    let parent = tenfold_runner::BuildParent { program: "/proc/self/exe".into(), hide };
     let builds = app.settings.builds.clone();
     let data = &app.settings.data_dir;
     let clusters = tenfold_runner::Clusters::new(&app.settings.clusters, &app.clock)?;
@@ -214,11 +215,13 @@ pub fn open_data_dir(dir: &Path) -> anyhow::Result<std::fs::File> {
 }
 
 async fn open_store(settings: &Settings) -> anyhow::Result<Db> {
+    let sealer = tenfold_app::sealing::sealer(settings, Arc::new(SystemEntropy))?;
     if settings.database_url.is_empty() {
         let path = settings.data_dir.join("state.db");
-        Db::open_sqlite(&path).await.with_context(|| format!("{} cannot be opened", path.display()))
+        Db::open_sqlite(&path, sealer).await.with_context(|| format!("{} cannot be opened", path.display()))
     } else {
-        Db::open_postgres(&settings.database_url).await.context("the database of `database_url` cannot be opened")
+        let opened = Db::open_postgres(&settings.database_url, sealer).await;
+        opened.context("the database of `database_url` cannot be opened")
     }
 }
 

@@ -175,3 +175,39 @@ fn what_nagios_told_people_is_drafts_that_can_be_applied() {
     assert_eq!(code(&wrong), 2);
     assert!(err(&wrong).contains("is not a time zone"), "{}", err(&wrong));
 }
+
+/// What `nagios4` takes together: files that files name, patterns of hosts, and macros of which some are secrets.
+#[test]
+fn files_patterns_and_macros_of_a_nagios_configuration() {
+    let bench = Bench::start();
+    bench.set_up();
+    let at = |name: &str| bench.dir.path().join(name).display().to_string();
+    let service = |name: &str, user: &str| {
+        format!("define service {{\n  host_name web.*\n  service_description {name}\n  check_command {name}\n}}\n")
+            + &format!("define command {{\n  command_name {name}\n  command_line $USER1$/check_tcp {user}\n}}\n")
+    };
+    let objects = "include_file=more/hosts.cfg\n".to_owned()
+        + &service("Folder", "$USER2$")
+        + &service("Secret", "$USER7$")
+        + &service("Plain", "$USER3$");
+    let hosts =
+        "define host {\n  host_name web1\n}\ndefine host {\n  host_name web2\n}\ndefine host {\n  host_name db\n}\n";
+    std::fs::create_dir(at("more")).unwrap();
+    std::fs::write(at("more/hosts.cfg"), hosts).unwrap();
+    std::fs::write(at("objects.cfg"), objects).unwrap();
+    let resource = format!("$USER1$=/usr/lib/nagios/plugins\n$USER2$={}\n$USER3$=eth0\n$USER7$=hunter2\n", at("more"));
+    std::fs::write(at("resource.cfg"), resource).unwrap();
+    std::fs::write(at("nagios.cfg"), "cfg_file=objects.cfg\nresource_file=resource.cfg\nuse_regexp_matching=1\n")
+        .unwrap();
+    let main = at("nagios.cfg");
+    let import = json(&bench, &["checks", "import", &main, "--dry-run", "--macro", "USER3"]);
+    let names: Vec<_> = import["checks"].as_array().unwrap().iter().map(|c| c[0].as_str().unwrap()).collect();
+    assert_eq!(names, ["web1_folder", "web1_plain", "web2_folder", "web2_plain"]);
+    assert_eq!(import["checks"][0][1]["run"]["plugin"][1], at("more"));
+    assert_eq!(import["checks"][1][1]["run"]["plugin"][1], "eth0");
+    let said = import.to_string();
+    assert!(said.contains("the macro $USER7$ may hold a secret") && !said.contains("hunter2"), "{said}");
+    let wrong = bench.run(&["checks", "import", &main, "--dry-run", "--macro", "USER9"]);
+    assert_eq!(code(&wrong), 2);
+    assert!(err(&wrong).contains("the resource file does not have it"), "{}", err(&wrong));
+}

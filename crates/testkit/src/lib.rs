@@ -15,7 +15,7 @@ mod smtp;
 mod webhook;
 
 pub use clock::{RealClock, TestClock};
-pub use database::{TempDb, temp_db};
+pub use database::{TempDb, sealer, temp_db};
 pub use entropy::TestEntropy;
 pub use keeper::{keeper_of, kill_keeper, stat_of};
 pub use peers::peer_is_missing;

@@ -59,7 +59,8 @@ impl Places<'_> {
 
 impl Tsdb {
     /// Takes samples of old time in. What lies in time that is not cut into blocks yet (the newest few hours before `now_ms`)
-    /// goes the way of all samples, with its rules of order. When this returns the samples survive a power cut.
+    /// goes the way of samples that come late, however late it is: whoever imports knows that. When this returns the samples
+    /// survive a power cut.
     pub fn import(&self, batch: &[SeriesWrite<'_>], now_ms: i64) -> Result<AppendReport, TsdbError> {
         if self.fenced.load(Ordering::Acquire) {
             return Err(TsdbError::Fenced);
@@ -92,7 +93,7 @@ impl Tsdb {
                     exemplars: &part.exemplars,
                 })
                 .collect();
-            let more = self.write(&writes)?;
+            let more = self.write_however_late(&writes)?;
             report.appended += more.appended;
             report.new_series += more.new_series;
             for r in more.rejected {

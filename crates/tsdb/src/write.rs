@@ -84,6 +84,15 @@ impl Tsdb {
     /// hands when this returns: killing the process loses none of it. Refused samples are reported by reason; an error
     /// means that none was taken.
     pub fn write(&self, batch: &[SeriesWrite<'_>]) -> Result<AppendReport, TsdbError> {
+        self.write_by(&self.options, batch)
+    }
+
+    /// The same of what may be as late as it is.
+    pub(crate) fn write_however_late(&self, batch: &[SeriesWrite<'_>]) -> Result<AppendReport, TsdbError> {
+        self.write_by(&Options { out_of_order_ms: i64::MAX, ..self.options.clone() }, batch)
+    }
+
+    fn write_by(&self, options: &Options, batch: &[SeriesWrite<'_>]) -> Result<AppendReport, TsdbError> {
         if self.fenced.load(Ordering::Acquire) {
             return Err(TsdbError::Fenced);
         }
@@ -94,8 +103,8 @@ impl Tsdb {
         staged.clear();
         state.batch = state.batch.wrapping_add(1).max(1);
         for series in batch {
-            match slot_of(state, &self.options, series.labels, &mut report) {
-                Ok(slot) => stage(state, &self.options, &mut staged, slot, series, &mut report),
+            match slot_of(state, options, series.labels, &mut report) {
+                Ok(slot) => stage(state, options, &mut staged, slot, series, &mut report),
                 Err(reason) => {
                     let count = series.points.len() + series.histograms.len() + series.exemplars.len();
                     report.reject(reason, count, || explain(reason, series.labels, 0, &self.options));

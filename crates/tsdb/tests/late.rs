@@ -199,3 +199,41 @@ fn of_two_samples_at_one_instant_the_first_stands_however_often_its_block_is_wri
     assert_eq!(db.maintain(4 * HOUR).unwrap().blocks_merged, 2);
     assert_eq!(values(&db), 120.0);
 }
+
+fn of_one<'a>(labels: &'a [(&'a str, &'a str)], points: &'a [Point]) -> [SeriesWrite<'a>; 1] {
+    [SeriesWrite { labels, points, ..SeriesWrite::default() }]
+}
+
+#[test]
+fn an_import_may_be_as_late_as_it_is() {
+    for out_of_order_ms in [0, 60_000] {
+        let dir = tempfile::tempdir().unwrap();
+        let options = Options { out_of_order_ms, ..Options::default() };
+        let db = Tsdb::open(dir.path(), options.clone()).unwrap().0;
+        for i in 0..240 {
+            db.append(&[sample("a", 2 * HOUR + i * 30_000, 1.0)]).unwrap();
+        }
+        let labels = [("__name__", "m"), ("instance", "a")];
+        let points: Vec<Point> = (0..240).map(|i| Point::new(2 * HOUR + i * 30_000 + 10_000, 2.0)).collect();
+        let same = [Point::new(2 * HOUR, 9.0)];
+        assert_ne!(
+            db.write(&of_one(&labels, &points[..10])).unwrap().rejected_count(),
+            0,
+            "what is sent so late is refused"
+        );
+        let report = db.import(&of_one(&labels, &points), 4 * HOUR).unwrap();
+        assert_eq!((report.appended, report.rejected_count()), (240, 0), "{report:?}");
+        assert_eq!(db.import(&of_one(&labels, &same), 4 * HOUR).unwrap().rejected_count(), 0);
+        let check = |db: &Tsdb| {
+            let found = all(db).remove(0).1;
+            assert_eq!((found.len(), found[0].value), (480, 1.0), "what was there first stays");
+            assert!(found.is_sorted_by(|a, b| a.t_ms < b.t_ms));
+        };
+        check(&db);
+        drop(db);
+        let db = Tsdb::open(dir.path(), options).unwrap().0;
+        check(&db);
+        db.maintain(8 * HOUR).unwrap();
+        check(&db);
+    }
+}

@@ -236,6 +236,9 @@ export const incidents = {
   /** `held`: how long, such as `2h`; else as long as the policy says, or for good. */
   acknowledge: (n: number, held?: string) => unwrap(POST("/api/incidents/{n}/acknowledge", { params: { path: { n }, query: given({ for: held }) } })),
   classify: (n: number, kind: string) => unwrap(POST("/api/incidents/{n}/classify", { params: { path: { n } }, body: { kind } })),
+  /** `seen`: the step and round that were shown; when another step was paged since, nothing is done. */
+  escalate: (n: number, seen?: { step: number; round: number }) => unwrap(POST("/api/incidents/{n}/escalate", { params: { path: { n }, query: given({ step: seen?.step, round: seen?.round }) } })),
+  handOver: (n: number, to: { person: string; text?: string }) => unwrap(POST("/api/incidents/{n}/hand-over", { params: { path: { n } }, body: to })),
   resolve: (n: number) => unwrap(POST("/api/incidents/{n}/resolve", { params: { path: { n } }, body: {} })),
   note: (n: number, text: string) => unwrap(POST("/api/incidents/{n}/note", { params: { path: { n } }, body: { text } })),
   timeline: (n: number) => unwrap(GET("/api/incidents/{n}/timeline", { params: { path: { n } } })) as unknown as Promise<T.Items<T.TimelineEvent>>,

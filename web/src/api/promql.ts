@@ -217,6 +217,8 @@ export async function queryExemplars(expr: string, { from, to }: TimeSpan): Prom
 export const labelValues = async (label: string, of = ""): Promise<string[]> =>
   (await get<{ data: string[] }>(`/api/v1/label/${encodeURIComponent(label)}/values`, { "match[]": of })).data;
 
+export const labelNames = async (): Promise<string[]> => (await get<{ data: string[] }>("/api/v1/labels")).data;
+
 export const metricNames = (): Promise<string[]> => labelValues("__name__");
 
 /** Whether the name of its metric tells one series from another. */

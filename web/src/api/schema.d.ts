@@ -629,6 +629,79 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/alerts/refused": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What was sent of alerts to a node without the lease and could not be taken by the one with it: the newest 100. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["RefusedList"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        /** Tries all of that once more, each as of when it came. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["RefusedSettled"];
+                    };
+                };
+            };
+        };
+        /** Forgets all of that. */
+        delete: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["RefusedSettled"];
+                    };
+                };
+            };
+        };
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/alerts/simulate": {
         parameters: {
             query?: never;
@@ -4485,6 +4558,95 @@ export interface paths {
             requestBody: {
                 content: {
                     "application/json": components["schemas"]["Classification"];
+                };
+            };
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["IncidentView"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/incidents/{n}/escalate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Asks the next step of the policy at once, instead of whoever was asked or has it. 409 where there is no policy, or all alerts
+         *     of the incident are muted.
+         */
+        post: {
+            parameters: {
+                query?: {
+                    /** @description The step that `escalation` showed. When another one was paged since, nothing is done; without it the next one is asked. */
+                    step?: number;
+                    /** @description The round that it showed. */
+                    round?: number;
+                };
+                header?: never;
+                path: {
+                    n: number;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["IncidentView"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/incidents/{n}/hand-over": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Hands the incident over to a person, who is paged at once; the policy follows when they do not acknowledge. 409 where they
+         *     cannot be reached, have it already, or all alerts of the incident are muted.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    n: number;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["HandOver"];
                 };
             };
             responses: {
@@ -10791,7 +10953,7 @@ export interface paths {
                     };
                     content?: never;
                 };
-                /** @description Too many webhooks at once; to be sent again. */
+                /** @description Too many webhooks at once, and this one took longest; to be sent again. */
                 503: {
                     headers: {
                         [name: string]: unknown;
@@ -11717,6 +11879,10 @@ export interface components {
             labels?: {
                 [key: string]: string;
             };
+            /** @description Put on every alert that has none of that name, such as `runbook_url`. */
+            annotations?: {
+                [key: string]: string;
+            };
             /**
              * @description Of a webhook: where things stand in its bodies, by JSON Pointers. `key`, `title` and `resolved: {path, values}` are
              *     needed; `alerts`, `description`, `name`, `severity`, `severities`, `starts_at`, `url`, `labels` and `annotations` may
@@ -11753,6 +11919,8 @@ export interface components {
             /** @description Why the last one was refused; empty when none was. */
             refusal: string;
             heartbeat?: components["schemas"]["HeartbeatView"] | null;
+            /** @description What its alerts lack by the lint of rules, each as a sentence goes on after the name. */
+            findings?: string[];
         };
         AlertStatusShape: {
             /** @description `active` or `suppressed`. */
@@ -11945,6 +12113,8 @@ export interface components {
             /** @description Checks that stand between; while all of them have problems, this one's are not told. */
             parents?: string[];
             flapping?: components["schemas"]["Flapping"];
+            /** @description A warning counts as ok: so a host that answers slowly is up, as it is for Nagios. */
+            warning_is_ok?: boolean;
             /** @description Severity of the alert when it is critical, and when nothing was heard for longer than `freshness`. */
             severity?: string;
             /** @description When nothing was heard for too long, instead of `severity`. */
@@ -12003,6 +12173,8 @@ export interface components {
             alerts: boolean;
             /** @description The fingerprint of that alert. */
             alert?: string | null;
+            /** @description What its alert lacks by the lint of rules, each as a sentence goes on after the name; not in lists. */
+            findings?: string[];
         };
         Classification: {
             /**
@@ -12053,7 +12225,10 @@ export interface components {
             kind: string;
             name: string;
             action: components["schemas"]["ConfigAction"];
-            /** @description What alerts of a rule file lack, as far as `alerts.lint` asks. */
+            /**
+             * @description What alerts of a rule file, a check or a source lack, as far as `alerts.lint` asks; and what pages nobody of a policy, a
+             *     service or the routing, once it is applied.
+             */
             notes?: string[];
         };
         ConfigChanges: {
@@ -12328,6 +12503,7 @@ export interface components {
             canary_steps_passed: number;
             /** @description The hook that runs. */
             hook?: string | null;
+            left?: components["schemas"]["DeployLeft"] | null;
             /** @description Why nothing goes back by itself. */
             irreversible?: string | null;
             /** @description Why windows, freezes, locks and stages were passed over. */
@@ -12399,6 +12575,15 @@ export interface components {
             /** @description When the judge gives up, while it watches. */
             until?: string | null;
             report?: components["schemas"]["JudgeReport"] | null;
+        };
+        /** @description What may still run of a deploy at a server that is gone or stands still. */
+        DeployLeft: {
+            /** @description The name of that server. */
+            server: string;
+            /** @description `build`, `hook before_promote` or `command`. */
+            what: string;
+            /** @description It has ended by then, and nothing is run again before. */
+            until: string;
         };
         DeployList: {
             items: components["schemas"]["Deploy"][];
@@ -13841,6 +14026,13 @@ export interface components {
         GuardTripAction: "off" | "step_back";
         /** @enum {string} */
         GuardWaitAction: "page" | "off" | "hold";
+        /** @description To whom an incident is handed over. */
+        HandOver: {
+            /** @description Login. */
+            person: string;
+            /** @description What they should know, for the timeline. */
+            text?: string | null;
+        };
         /** @enum {string} */
         Health: "up" | "down" | "unknown";
         /** @description That a heartbeat was heard. */
@@ -13939,8 +14131,12 @@ export interface components {
             status?: number[];
             /** @description A text the answer must hold. */
             contains?: string;
+            /** @description A text the answer must not hold. */
+            absent?: string;
             /** Format: double */
             warning_seconds?: number | null;
+            /** Format: double */
+            critical_seconds?: number | null;
             /** @description A file with authorities that are trusted beside those of the machine. */
             ca_file?: string | null;
         };
@@ -14766,7 +14962,7 @@ export interface components {
         };
         /** @description One reason for a page. */
         PageReason: {
-            /** @description `step`, `deployer`, `turn`, `schedule`, `person`, `team`, `copy`, `quiet` or `ways`. */
+            /** @description `step`, `handed`, `deployer`, `turn`, `schedule`, `person`, `team`, `copy`, `quiet` or `ways`. */
             stage: string;
             because: string;
         };
@@ -14790,6 +14986,8 @@ export interface components {
             state: string;
             /** @description To somebody who learns; nobody waits for them. */
             copy?: boolean;
+            /** @description To somebody to whom the incident was handed over; `step` is one past the policy's last. */
+            handed?: boolean;
             attempts: components["schemas"]["AttemptView"][];
             /** @description Ways that ring later unless somebody acknowledges, in their order. */
             planned?: components["schemas"]["PlannedView"][];
@@ -14870,6 +15068,8 @@ export interface components {
             repeat?: string | null;
             /** @description From where on values are bad: lines across a `graph`, and the look of a value elsewhere. */
             thresholds?: components["schemas"]["Threshold"][];
+            /** @description What is set for single series: of a `graph`, a `stat` and a `top`. */
+            series?: components["schemas"]["PanelSeries"][];
         };
         /** @description A column of a `table`: a label by its name, or the value of a query: `value` of the first, `value 2` of the second. */
         PanelColumn: {
@@ -14901,6 +15101,64 @@ export interface components {
          * @enum {string}
          */
         PanelReduce: "last" | "min" | "max" | "mean" | "sum" | "count" | "range";
+        /**
+         * @description What is set for some series of a panel: of the one with a `name`, of those whose name a `regex` finds something in, of those of one
+         *     `query`, or of all where none of the three stands. What follows in the list goes before what stands earlier.
+         */
+        PanelSeries: {
+            /** @description What the series is called on the page: its legend, filled in. */
+            name?: string | null;
+            /** @description JavaScript's. */
+            regex?: string | null;
+            /**
+             * Format: int32
+             * @description The first is 1.
+             */
+            query?: number | null;
+            /** @description What it is called instead. */
+            title?: string | null;
+            /** @description `#rrggbb`, of a line. */
+            colour?: string | null;
+            unit?: string | null;
+            /**
+             * Format: double
+             * @description Its values are multiplied by this; -1 draws them below the axis.
+             */
+            scale?: number | null;
+            /**
+             * Format: int32
+             * @description Places behind the point.
+             */
+            decimals?: number | null;
+            hidden?: boolean;
+            /** @description Of a line: on an axis at the right, which has the unit of the first line on it. */
+            right?: boolean;
+            dashed?: boolean;
+            /** @description Of a line, where others are stacked. */
+            unstacked?: boolean;
+            /**
+             * Format: double
+             * @description How wide a line is, in pixels.
+             */
+            line_px?: number | null;
+            /**
+             * Format: int32
+             * @description How strongly what is below a line is filled, 0 to 100.
+             */
+            fill_percent?: number | null;
+            /**
+             * Format: double
+             * @description Where the axis at the right begins.
+             */
+            min?: number | null;
+            /**
+             * Format: double
+             * @description Where the axis at the right ends.
+             */
+            max?: number | null;
+            /** @description Of a `stat` and a `top`, instead of the panel's. */
+            thresholds?: components["schemas"]["Threshold"][];
+        };
         /** @description What rows of a `table` are sorted by. */
         PanelSort: {
             /** @description A column by its `name`. */
@@ -15211,6 +15469,8 @@ export interface components {
         /** @description How many processes have a name (`/proc/PID/comm`). */
         Process: {
             name: string;
+            /** @description A text that its command line must hold: so one `java` is told from another. */
+            arguments?: string;
             /** Format: int32 */
             min?: number;
             /** Format: int32 */
@@ -15505,6 +15765,8 @@ export interface components {
             ends: components["schemas"]["ScheduleEnd"][];
             /** @description Of calendars that are followed. */
             calendars: components["schemas"]["CalendarTrouble"][];
+            /** @description Policies, receivers and services of which nobody would be paged. */
+            unreached: components["schemas"]["Unreached"][];
         };
         Ready: {
             status: string;
@@ -15569,6 +15831,10 @@ export interface components {
             last_error?: string | null;
             last_error_at?: string | null;
         };
+        /** @description Requests of alerts that a node took for the one that evaluates alerts, and that could not be taken there. */
+        RefusedList: {
+            items: components["schemas"]["RefusedView"][];
+        };
         /** @description A refusal that a person should see. */
         RefusedOf: {
             reason: string;
@@ -15577,6 +15843,25 @@ export interface components {
             /** @description The last one told, in words. */
             example: string;
             last_at: string;
+        };
+        RefusedSettled: {
+            /** Format: int64 */
+            requests: number;
+        };
+        /** @description A request of alerts that could not be taken, and is kept. */
+        RefusedView: {
+            /** Format: int64 */
+            id: number;
+            /** @description When it came. */
+            at: string;
+            refused_at: string;
+            /** Format: int64 */
+            tries: number;
+            why: string;
+            /** @description Names of its alerts, at most 10. */
+            alerts: string[];
+            /** @description How many alerts it has. */
+            total: number;
         };
         /** @description With what a host asks for its next certificate. */
         RenewRequest: {
@@ -16183,6 +16468,8 @@ export interface components {
             expect?: string;
             /** Format: double */
             warning_seconds?: number | null;
+            /** Format: double */
+            critical_seconds?: number | null;
         };
         Team: {
             name: string;
@@ -16340,7 +16627,7 @@ export interface components {
         TrainWord: "join" | "leave" | "good" | "uh-oh" | "clear" | "hold" | "unhold" | "done";
         /** @description A part of the server that cannot do its work at the moment. */
         TroubleView: {
-            /** @description `chat`, `metrics`, `hosts`. */
+            /** @description `chat`, `metrics`, `hosts`, `alerts`. */
             part: string;
             /** @description One sentence for a person. */
             text: string;
@@ -16405,6 +16692,14 @@ export interface components {
             payload?: components["schemas"]["Payload"] | null;
             feature_enabled: boolean;
         };
+        /** @description One of them. */
+        Unreached: {
+            /** @description `policy`, `receiver` or `service`. */
+            kind: string;
+            name: string;
+            /** @description As a sentence goes on after the name. */
+            text: string;
+        };
         /** @description What stands between somebody and a page. */
         UnreadyView: {
             /** @description `no_account`, `disabled`, `no_way`, `channel_unset`, `always_quiet`, `never_tested`, `test_old` or `test_failed`. */
@@ -16414,7 +16709,7 @@ export interface components {
         };
         /** @enum {string} */
         ValueType: "bool" | "string" | "int" | "float" | "object";
-        /** @description A variable of a dashboard: its values are those of a label, of a query, a list, or what somebody types. */
+        /** @description A variable of a dashboard: its values are those of a label, of a query, a list, what somebody types, or filters. */
         Variable: {
             name: string;
             /** @description The label whose values are offered. */
@@ -16430,7 +16725,9 @@ export interface components {
             regex?: string | null;
             /** @description Anything may be typed; a value is what stands there at first. */
             free?: boolean;
-            /** @description What is offered where there is no label. */
+            /** @description Its values are label matchers (`job="web"`), which every selector of the dashboard's queries gets: it has no name in them. */
+            filters?: boolean;
+            /** @description What is offered where there is no label; of `filters` what stands there at first. */
             values?: string[];
             /** @description Offers all values at once, which stands as `.*` in queries: for use with `=~`. */
             all?: boolean;

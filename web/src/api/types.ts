@@ -195,6 +195,7 @@ export type PanelKind = S["PanelKind"];
 export type PanelNulls = S["PanelNulls"];
 export type PanelReduce = S["PanelReduce"];
 export type PanelColumn = S["PanelColumn"];
+export type PanelSeries = S["PanelSeries"];
 export type PanelSort = S["PanelSort"];
 export type PanelWord = S["PanelWord"];
 export type DashboardLink = S["DashboardLink"];

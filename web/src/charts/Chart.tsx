@@ -2,7 +2,7 @@ import { useMemo, useRef, useState, type ReactElement, type ReactNode } from "re
 import type { Exemplar, Note } from "../api/promql";
 import type { Marker } from "../api/types";
 import { clockWithSeconds } from "../lib/time";
-import { format, plural } from "../lib/units";
+import { plural } from "../lib/units";
 import { ChartFrame } from "./ChartFrame";
 import { ChartTable } from "./ChartTable";
 import { linesCsv } from "./csv";
@@ -13,7 +13,7 @@ import type { Axis } from "./look";
 import { Notes } from "./Notes";
 import { Plot } from "./Plot";
 import { savePng } from "./png";
-import { lastValue, summary, type Line } from "./summary";
+import { lastValue, lineText, summary, type Line } from "./summary";
 
 export interface ChartProps {
   title: string;
@@ -58,12 +58,12 @@ export function Chart({ title, unit, times, lines, markers, exemplars = NO_EXEMP
   const shown = useMemo(() => (chosen === null ? lines : lines.map((line) => (line.label === chosen || line.limit ? line : { ...line, values: line.values.map(() => null) }))), [lines, chosen]);
   const measured = lines.filter(({ limit }) => !limit);
   const only = measured.length === 1 ? measured[0] : undefined;
-  const newest = only ? format(lastValue(only.values), unit) : "";
+  const newest = only ? lineText(only, lastValue(only.values), unit) : "";
   const words = summary(title, unit, lines, markers, rangeText);
 
   // The numbers follow the pointer: written straight into the page, since drawing React again at every move would lag.
   const follow = (index: number | null): void => {
-    const text = (line: Line): string => format(index === null ? lastValue(line.values) : (line.values[index] ?? null), unit);
+    const text = (line: Line): string => lineText(line, index === null ? lastValue(line.values) : (line.values[index] ?? null), unit);
     legend.current?.querySelectorAll("[data-value]").forEach((cell, row) => {
       const line = lines[row];
       if (line) cell.textContent = text(line);

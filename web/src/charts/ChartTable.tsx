@@ -1,8 +1,7 @@
 import type { ReactElement } from "react";
 import type { Marker } from "../api/types";
 import { absolute, stamp, zone } from "../lib/time";
-import { format } from "../lib/units";
-import type { Line } from "./summary";
+import { lineText, type Line } from "./summary";
 
 const ROWS_MAX = 120;
 
@@ -38,7 +37,7 @@ export function ChartTable({ title, times, lines, unit, markers }: Props): React
           {rows.map(({ time, index }) => (
             <tr key={time}>
               <td className="nowrap" title={absolute(time * 1000)}>{stamp(time * 1000, now, true)}</td>
-              {lines.map((line) => <td key={line.label} className="number nowrap">{format(line.values[index], unit)}</td>)}
+              {lines.map((line) => <td key={line.label} className="number nowrap">{lineText(line, line.values[index], unit)}</td>)}
               <td>{marksIn(time).map((mark) => `${mark.text} (${mark.actor_name})`).join("; ")}</td>
             </tr>
           ))}

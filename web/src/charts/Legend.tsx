@@ -1,8 +1,7 @@
 import type { ReactElement, RefObject } from "react";
 import { seriesColour, type Theme } from "../lib/palette";
 import { useTheme } from "../lib/theme";
-import { format } from "../lib/units";
-import { colourOf, lastValue, spreadOf, type Line } from "./summary";
+import { colourOf, lastValue, lineText, spreadOf, type Line } from "./summary";
 
 /** A small graph has no room for more. */
 const NAMED_MAX = 12;
@@ -23,7 +22,7 @@ interface Props {
 function colour(lines: Line[], index: number, theme: Theme): string {
   const limit = lines[index]?.limit;
   if (limit) return limit === "warning" ? "var(--warning)" : "var(--critical)";
-  return seriesColour(theme, colourOf(lines, index));
+  return lines[index]?.colour ?? seriesColour(theme, colourOf(lines, index));
 }
 
 /** Each line with its value; a press draws a line alone, another press all of them. */
@@ -42,7 +41,7 @@ export function Legend({ title, values, lines, unit, chosen, onChoose, detailed 
             <li key={line.label} className={look(line)} onClick={() => press(line)}>
               {swatch(index)}
               <span>{line.label}</span>
-              <span className="muted" data-value="">{format(lastValue(line.values), unit)}</span>
+              <span className="muted" data-value="">{lineText(line, lastValue(line.values), unit)}</span>
             </li>
           ))}
           {lines.length > NAMED_MAX && <li className="muted">and {lines.length - NAMED_MAX} more</li>}
@@ -65,10 +64,10 @@ export function Legend({ title, values, lines, unit, chosen, onChoose, detailed 
                   {swatch(index)}{" "}
                   {line.limit ? <span>{line.label}</span> : <button type="button" aria-pressed={chosen === line.label} title="Draw it alone" onClick={() => press(line)}>{line.label}</button>}
                 </td>
-                <td className="number nowrap" data-value="">{format(lastValue(line.values), unit)}</td>
-                <td className="number nowrap">{spread && format(spread.low, unit)}</td>
-                <td className="number nowrap">{spread && format(spread.mean, unit)}</td>
-                <td className="number nowrap">{spread && format(spread.high, unit)}</td>
+                <td className="number nowrap" data-value="">{lineText(line, lastValue(line.values), unit)}</td>
+                <td className="number nowrap">{spread && lineText(line, spread.low, unit)}</td>
+                <td className="number nowrap">{spread && lineText(line, spread.mean, unit)}</td>
+                <td className="number nowrap">{spread && lineText(line, spread.high, unit)}</td>
               </tr>
             );
           })}

@@ -10,6 +10,7 @@ import { TablePanel } from "./panels/TablePanel";
 import { TextPanel } from "./panels/TextPanel";
 import { PanelLinks } from "./PanelLinks";
 import type { Range } from "./range";
+import { rightEnds } from "./series";
 import { useLines } from "./useLines";
 
 interface Props {
@@ -55,13 +56,13 @@ type GraphProps = Omit<Props, "zoom" | "sync" | "height" | "detailed" | "onDrawn
 };
 
 function GraphPanel({ panel, range, markers, sync, height, onZoom, detailed, onDrawn }: GraphProps): ReactElement {
-  const { times, lines, note, loading, cut, notes } = useLines(panel.queries, range);
+  const { times, lines, note, loading, cut, notes } = useLines(panel.queries, range, undefined, panel.series);
   const { unit = "short", thresholds, stacked, log, min, max, nulls, connect_max_ms } = panel;
   const moving = range.name !== null;
   const told = useMemo(() => (nulls === "zero" ? zeroed(lines, moving) : lines), [lines, nulls, moving]);
   const drawn = useMemo(() => withThresholds(told, times.length, unit, thresholds), [told, times.length, unit, thresholds]);
   const said = useMemo(() => (detailed ? notes : notes.filter(({ level }) => level === "warning")), [notes, detailed]);
-  const axis = useMemo(() => ({ stacked, log, min, max, nulls, connect_max_ms }), [stacked, log, min, max, nulls, connect_max_ms]);
+  const axis = useMemo(() => ({ stacked, log, min, max, nulls, connect_max_ms, ...rightEnds(panel.series) }), [stacked, log, min, max, nulls, connect_max_ms, panel.series]);
   const exemplars = useExemplars(panel.queries, range, panel.exemplars ?? false);
   useEffect(() => {
     if (!loading) onDrawn?.();

@@ -4,7 +4,11 @@ import { format } from "../lib/units";
 import type { Line } from "./summary";
 
 /** What of a panel's look the canvas of a graph needs; the rest are lines. */
-export type Axis = Pick<Panel, "stacked" | "log" | "min" | "max" | "nulls" | "connect_max_ms">;
+export type Axis = Pick<Panel, "stacked" | "log" | "min" | "max" | "nulls" | "connect_max_ms"> & {
+  /** Ends of the axis at the right. */
+  rightMin?: number | null;
+  rightMax?: number | null;
+};
 
 /** Whole powers of ten around what there is. */
 export function logRange(low: number | null, high: number | null): [number, number] {
@@ -14,18 +18,27 @@ export function logRange(low: number | null, high: number | null): [number, numb
   return ends[0] < ends[1] ? ends : [ends[0], ends[0] * 10];
 }
 
+/** Whether a line lies on others in a panel that stacks them. */
+export const isStacked = ({ limit, edge, unstacked }: Line): boolean => !limit && !edge && !unstacked;
+
+/** Lines on each side of zero and on each axis are stacked by themselves. */
+export const stackOf = ({ below, right }: Line): string => `${below ? "below" : "above"} ${right ? "right" : "left"}`;
+
 /**
  * The heights at which lines are drawn: each on those before it where they are stacked, and nothing where a logarithmic axis has
  * no place. Limits and bounds stand by themselves.
  */
 export function heights(lines: Line[], { stacked, log }: Axis): (number | null)[][] {
-  const below: number[] = [];
-  return lines.map(({ values, limit, edge }) => {
-    if (stacked && !limit && !edge) {
+  const sums = new Map<string, number[]>();
+  return lines.map((line) => {
+    const { values } = line;
+    if (stacked && isStacked(line)) {
+      const sum = sums.get(stackOf(line)) ?? [];
+      sums.set(stackOf(line), sum);
       return values.map((value, at) => {
         if (value === null) return null;
-        const height = (below[at] ?? 0) + value;
-        below[at] = height;
+        const height = (sum[at] ?? 0) + value;
+        sum[at] = height;
         return height;
       });
     }

@@ -3,8 +3,8 @@ import uPlot from "uplot";
 import { seriesColour, seriesDash, type Theme } from "../lib/palette";
 import { clock, clockWithSeconds, day } from "../lib/time";
 import { format } from "../lib/units";
-import { bandsOf, colourOf, type Line } from "./summary";
-import { logRange, type Axis } from "./look";
+import { bandsOf, colourOf, lineText, type Line } from "./summary";
+import { isStacked, logRange, stackOf, type Axis } from "./look";
 
 export interface Ink {
   /** Of what has to be seen first. */
@@ -108,9 +108,17 @@ function ends(axis: Axis, low: number | null, high: number | null): [number, num
 
 const NO_AXIS: Axis = {};
 
+/** Of a share, in hex. */
+const alpha = (share: number): string => Math.round(Math.min(1, Math.max(0, share)) * 255).toString(16).padStart(2, "0");
+
 export function chartOptions({ lines, unit, theme, ink, axis: drawn = NO_AXIS, width, height, sync, onZoom, hooks }: Wanted): uPlot.Options {
-  const stackedOn = (index: number): boolean => Boolean(drawn.stacked) && !lines[index]?.limit && !lines[index]?.edge;
-  const measured = lines.map((_, index) => index).filter(stackedOn);
+  const stacks = new Map<string, number[]>();
+  lines.forEach((line, index) => {
+    if (drawn.stacked && isStacked(line)) stacks.set(stackOf(line), [...(stacks.get(stackOf(line)) ?? []), index]);
+  });
+  const lowest = [...stacks.values()].map(([first]) => first);
+  const colour = (index: number): string => lines[index]?.colour ?? seriesColour(theme, colourOf(lines, index));
+  const onRight = lines.find(({ right }) => right);
   const axis = { stroke: ink.text, font: ink.font, grid: { stroke: ink.line, width: 1 }, ticks: { show: false } };
   return {
     width,
@@ -123,7 +131,11 @@ export function chartOptions({ lines, unit, theme, ink, axis: drawn = NO_AXIS, w
       drag: { x: Boolean(onZoom), y: false, setScale: false },
       ...(sync ? { sync: { key: sync, setSeries: false } } : {}),
     },
-    scales: { x: { time: true }, y: { ...(drawn.log ? { distr: 3 as const, log: 10 as const } : {}), range: (_u, low, high) => ends(drawn, low, high) } },
+    scales: {
+      x: { time: true },
+      y: { ...(drawn.log ? { distr: 3 as const, log: 10 as const } : {}), range: (_u, low, high) => ends(drawn, low, high) },
+      ...(onRight ? { right: { range: (_u: uPlot, low: number | null, high: number | null) => ends({ min: drawn.rightMin ?? null, max: drawn.rightMax ?? null }, low, high) } } : {}),
+    },
     axes: [
       { ...axis, size: 26, gap: 8, space: 64, values: (_u, splits, _i, _space, step) => timeLabels(splits, step) },
       {
@@ -135,23 +147,31 @@ export function chartOptions({ lines, unit, theme, ink, axis: drawn = NO_AXIS, w
         // Between two powers of ten only some splits are named.
         values: (_u, splits: (number | null)[]) => splits.map((split) => (split === null ? "" : format(split, unit))),
       },
+      ...(onRight ? [{
+        ...axis, grid: { show: false }, scale: "right", side: 1 as const, gap: 4, space: 32, size: AXIS_PX,
+        values: (_u: uPlot, splits: (number | null)[]) => splits.map((split) => (split === null ? "" : lineText(onRight, split, unit))),
+      }] : []),
     ],
     series: [
       {},
       ...lines.map((line, index) => ({
         label: line.label,
-        stroke: line.limit ? (line.limit === "warning" ? ink.warning : ink.critical) : seriesColour(theme, colourOf(lines, index)),
-        dash: line.limit ? [2, 4] : seriesDash(colourOf(lines, index)),
-        width: line.edge ? 0.5 : line.limit ? 1 : 1.5,
+        ...(line.right ? { scale: "right" } : {}),
+        stroke: line.limit ? (line.limit === "warning" ? ink.warning : ink.critical) : colour(index),
+        dash: line.limit ? [2, 4] : line.dashed ? [6, 4] : line.colour ? [] : seriesDash(colourOf(lines, index)),
+        width: line.edge ? 0.5 : line.limit ? 1 : (line.width ?? 1.5),
         points: { show: false },
         spanGaps: false,
         // The lowest of stacked lines is filled down to the axis.
-        ...(index === measured[0] ? { fill: `${seriesColour(theme, colourOf(lines, index))}${STACK_ALPHA}` } : {}),
+        ...(lowest.includes(index) ? { fill: `${colour(index)}${STACK_ALPHA}` } : {}),
+        ...(line.fill ? { fill: `${colour(index)}${alpha(line.fill)}` } : {}),
       })),
     ],
     bands: [
-      ...bandsOf(lines).map(([high, low]): uPlot.Band => ({ series: [high + 1, low + 1], fill: `${seriesColour(theme, colourOf(lines, high))}${BAND_ALPHA}` })),
-      ...measured.slice(1).map((index, at): uPlot.Band => ({ series: [index + 1, measured[at]! + 1], fill: `${seriesColour(theme, colourOf(lines, index))}${STACK_ALPHA}` })),
+      ...bandsOf(lines).map(([high, low]): uPlot.Band => ({ series: [high + 1, low + 1], fill: `${colour(high)}${BAND_ALPHA}` })),
+      ...[...stacks.values()].flatMap((stack) => stack.slice(1).map((index, at): uPlot.Band => ({
+        series: [index + 1, stack[at]! + 1], fill: `${colour(index)}${STACK_ALPHA}`, ...(lines[index]?.below ? { dir: 1 as const } : {}),
+      }))),
     ],
     hooks: {
       ...hooks,

@@ -10,7 +10,26 @@ export interface Line {
   /** A bound of the line before it: the two bounds are drawn faintly, and what lies between them is filled. */
   edge?: "low" | "high";
   values: (number | null)[];
+  /** Of which of the panel's queries it is, from 0; known where series are told apart by it. */
+  query?: number;
+  /** What is set for it alone, instead of what the graph has. */
+  unit?: string;
+  decimals?: number;
+  /** `#rrggbb` */
+  colour?: string;
+  /** On the axis at the right. */
+  right?: boolean;
+  dashed?: boolean;
+  unstacked?: boolean;
+  /** It is drawn below the axis, and stacked with others there. */
+  below?: boolean;
+  width?: number;
+  /** How strongly what is below it is filled, 0 to 1. */
+  fill?: number;
 }
+
+/** A value of a line, in the line's own unit where it has one. */
+export const lineText = (line: Line, value: number | null | undefined, unit: string): string => format(value, line.unit ?? unit, line.decimals);
 
 /** Which colour a line has: a bound has that of the line it bounds. */
 export function colourOf(lines: Line[], index: number): number {
@@ -39,7 +58,7 @@ export function lastValue(values: (number | null)[]): number | null {
 function oneLine(line: Line, unit: string): string {
   const spread = spreadOf(line.values);
   if (!spread) return `${line.label}: no data.`;
-  return `${line.label}: now ${format(lastValue(line.values), unit)}, lowest ${format(spread.low, unit)}, highest ${format(spread.high, unit)}.`;
+  return `${line.label}: now ${lineText(line, lastValue(line.values), unit)}, lowest ${lineText(line, spread.low, unit)}, highest ${lineText(line, spread.high, unit)}.`;
 }
 
 export interface Spread {

@@ -2,8 +2,9 @@
 import { useMemo } from "react";
 import { legend, queryRange, severalMetrics, span, type Note, type RangeResult, type Series } from "../api/promql";
 import { firstLine } from "../api/http";
-import type { PanelQuery } from "../api/types";
+import type { PanelQuery, PanelSeries } from "../api/types";
 import { useQuery, type QueryState } from "../api/useQuery";
+import { styled } from "./series";
 import type { Line } from "./summary";
 import type { Range } from "./range";
 import { appends, pace, useIsLive, useLive } from "./useLive";
@@ -52,13 +53,13 @@ export function notesOf(results: RangeResult[]): Note[] {
 
 /**
  * Lines of the answers. Series of different metrics carry their metric, and those of different queries their query, where
- * nobody named them and they would be taken for one line.
+ * nobody named them and they would be taken for one line. With `numbered` a line says of which query it is.
  */
-export function linesOf(results: RangeResult[], legends: (string | null | undefined)[]): Line[] {
+export function linesOf(results: RangeResult[], legends: (string | null | undefined)[], numbered = false): Line[] {
   const named = severalMetrics(results.flatMap(({ series }) => series.map(({ labels }) => labels)));
   const seen = new Set<string>();
   return joined(results.flatMap(({ series }, at) => {
-    const lines = series.filter(isDrawn).map(({ labels, values }): Line => ({ label: legend(legends[at], labels, named), values }));
+    const lines = series.filter(isDrawn).map(({ labels, values }): Line => ({ label: legend(legends[at], labels, named), values, ...(numbered ? { query: at } : {}) }));
     const told = lines.map((line): Line => (!legends[at] && seen.has(line.label) ? { ...line, label: `query ${at + 1}: ${line.label}` } : line));
     lines.forEach(({ label }) => seen.add(label));
     return told;
@@ -89,21 +90,25 @@ export function useRanges(kind: string, queries: PanelQuery[], range: Range): Qu
   return query;
 }
 
-/** `keep` says which of the series are drawn, before any is cut for there being too many. It has to be the same one each time. */
-export function useLines(queries: PanelQuery[], range: Range, keep?: (series: Series[]) => Series[]): Lines {
+/**
+ * `keep` says which of the series are drawn, before any is cut for there being too many, and `series` what is set for single
+ * ones. Both have to be the same each time.
+ */
+export function useLines(queries: PanelQuery[], range: Range, keep?: (series: Series[]) => Series[], series?: PanelSeries[]): Lines {
   const wanted = span(range.fromMs, range.toMs);
   const query = useRanges("lines", queries, range);
   const legends = queries.map((one) => one.legend ?? "").join("\n");
   return useMemo(() => {
     const results = query.data ?? NONE;
     const kept = keep ? results.map((result) => ({ ...result, series: keep(result.series) })) : results;
-    const lines = linesOf(kept, queries.map((one) => one.legend));
-    const silent = lines.length === 0 && kept.some(({ series }) => series.length > 0) ? HISTOGRAMS : null;
+    const all = linesOf(kept, queries.map((one) => one.legend), series !== undefined && series.length > 0);
+    const lines = styled(all, series);
+    const silent = all.length === 0 && kept.some(({ series }) => series.length > 0) ? HISTOGRAMS : null;
     const note = query.error ? `${firstLine(query.error.message)} ${query.error.advice}` : silent;
     return {
       times: results[0]?.times ?? [wanted.from, wanted.to], lines: lines.slice(0, LINES_MAX), note, loading: query.loading,
       cut: Math.max(0, lines.length - LINES_MAX), notes: notesOf(kept),
     };
     // The queries are named by the key.
-  }, [query.data, query.error, query.loading, legends, keep]);
+  }, [query.data, query.error, query.loading, legends, keep, series]);
 }

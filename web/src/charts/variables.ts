@@ -7,11 +7,12 @@ import { labelValues, niceStep, queryInstant, type InstantSample } from "../api/
 import type { DashboardLink, Panel, Variable } from "../api/types";
 import { useQuery } from "../api/useQuery";
 import { useParams } from "../router/router";
+import { FILTERS, isMatcher, withMatchers } from "./filters";
 import type { Range } from "./range";
 
 export const ALL = "$all";
 
-/** One value of each variable, or several. */
+/** One value of each variable, or several; the matchers of all filters together. */
 export type Values = Record<string, string | string[]>;
 
 const NAMES = /\$(?:\{(\w+)\}|([A-Za-z_]\w*))/g;
@@ -62,11 +63,12 @@ export function fill(query: string, values: Values, range: Range): string {
     __from: String(Math.round(range.fromMs)), __to: String(Math.round(range.toMs)),
   };
   const expr = anyOf(cooked(query), values);
-  return expr.replace(NAMES, (whole, braced: string | undefined, plain: string | undefined, at: number) => {
+  const asked = expr.replace(NAMES, (whole, braced: string | undefined, plain: string | undefined, at: number) => {
     const name = braced ?? plain ?? "";
     const chosen = listed(builtIn[name] ?? values[name] ?? []);
     return chosen.length === 0 ? whole : text(chosen, inRegex(expr.slice(0, at)));
   });
+  return withMatchers(asked, listed(values[FILTERS] ?? []));
 }
 
 /** What is chosen after a press on one value: all is never beside others, and something is always chosen. */
@@ -122,7 +124,10 @@ export function filled(panel: Panel, values: Values, range: Range): Panel {
 /** What stands where nobody chooses: all values of a label, the first of a list. */
 export function overview(variables: Variable[] = []): Values {
   const values: Values = {};
-  for (const { name, label, free, values: list } of variables) {
+  const matchers = variables.flatMap(({ filters, values: list = [] }) => (filters ? list : []));
+  if (matchers.length > 0) values[FILTERS] = matchers;
+  for (const { name, label, free, filters, values: list } of variables) {
+    if (filters) continue;
     const first = label ? ALL : (list?.[0] ?? (free ? "" : undefined));
     if (first !== undefined) values[name] = first;
   }
@@ -154,8 +159,10 @@ export function sampleText({ labels: { __name__ = "", ...labels }, value }: Inst
 /** The values on offer; of a label and a query they are asked from the server. */
 export function useOptions(variable: Variable, values: Values, range: Range): { options: string[]; loading: boolean; error: string | null } {
   const { label } = variable;
-  const of = variable.of ? fill(variable.of, values, range) : "";
-  const query = variable.query ? fill(variable.query, values, range) : "";
+  // Filters are of what is drawn, not of what can be chosen.
+  const { [FILTERS]: _filters, ...chosen } = values;
+  const of = variable.of ? fill(variable.of, chosen, range) : "";
+  const query = variable.query ? fill(variable.query, chosen, range) : "";
   const asked = useQuery(
     label ? `label-values:${label}:${of}` : query ? `series-values:${query}` : null,
     async () => (label ? labelValues(label, of) : (await queryInstant(query)).map(sampleText)),
@@ -167,17 +174,28 @@ export function useOptions(variable: Variable, values: Values, range: Range): { 
   }, [isAsked, asked.data, asked.loading, asked.error, variable.values, variable.regex, variable.all]);
 }
 
+/** No filter at all, where some stand there at first. */
+export const NO_FILTERS = "$none";
+
+/** The matchers that the address says, or those that stand there at first. */
+export const filtersOf = (first: string[], told: string[]): string[] => (told.length === 0 ? first : told.filter(isMatcher));
+
 /** What the address says, or what comes first. */
 export function useChoices(variables: Variable[]): [Values, (name: string, value: string | string[]) => void] {
   const params = useParams();
   const key = variables.map(({ name }) => params.all(`var-${name}`).join("\t")).join("\n");
   const values = useMemo(() => {
     const chosen: Values = {};
-    for (const { name, multi, all, free, values: list } of variables) {
+    const ofFilters = variables.filter(({ filters }) => filters);
+    const [first] = ofFilters;
+    const matchers = first ? filtersOf(ofFilters.flatMap(({ values: list = [] }) => list), params.all(`var-${first.name}`)) : [];
+    if (matchers.length > 0) chosen[FILTERS] = matchers;
+    for (const { name, multi, all, free, filters, values: list } of variables) {
+      if (filters) continue;
       const told = params.all(`var-${name}`).filter(Boolean);
       const known = told.length > 0 ? told : [all ? ALL : (list?.[0] ?? (free ? "" : undefined))].filter((one) => one !== undefined);
-      const [first] = known;
-      if (first !== undefined) chosen[name] = multi ? known : first;
+      const [one] = known;
+      if (one !== undefined) chosen[name] = multi ? known : one;
     }
     return chosen;
     // The choices are named by the key.

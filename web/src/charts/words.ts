@@ -11,7 +11,7 @@ export function wordOf(value: number | null, words: PanelWord[] = []): PanelWord
   return words.find(fits) ?? null;
 }
 
-export const told = (value: number | null, unit: string, words: PanelWord[] | undefined): string => wordOf(value, words)?.text ?? format(value, unit);
+export const told = (value: number | null, unit: string, words: PanelWord[] | undefined, decimals?: number): string => wordOf(value, words)?.text ?? format(value, unit, decimals);
 
 const NUMBER = String.raw`-?\d+(?:\.\d+)?(?:e[+-]?\d+)?`;
 const WRITTEN = new RegExp(String.raw`^(?:(nothing)|(${NUMBER})|(${NUMBER})?\.\.(${NUMBER})?)\s*=\s*(.*?)(?:\s*\((warning|critical)\))?$`, "i");

@@ -15,11 +15,14 @@ function figures(value: number): string {
   return String(Number(value.toPrecision(2)));
 }
 
-/** Of a size that is small as often as it is large. */
-const small = (value: number, unit: string): string =>
-  value !== 0 && Math.abs(value) < 1 ? `${figures(value * 1e3)} m${unit}` : scaled(value, 1000, [unit, `k${unit}`, `M${unit}`, `G${unit}`]);
+/** How a number is written: with three figures, or with so many places behind the point. */
+type Write = (value: number) => string;
 
-function scaled(value: number, base: number, names: string[]): string {
+/** Of a size that is small as often as it is large. */
+const small = (value: number, unit: string, write: Write): string =>
+  value !== 0 && Math.abs(value) < 1 ? `${write(value * 1e3)} m${unit}` : scaled(value, 1000, [unit, `k${unit}`, `M${unit}`, `G${unit}`], write);
+
+function scaled(value: number, base: number, names: string[], write: Write): string {
   let index = 0;
   let rest = value;
   while (Math.abs(rest) >= base && index < names.length - 1) {
@@ -27,7 +30,7 @@ function scaled(value: number, base: number, names: string[]): string {
     index += 1;
   }
   const name = names[index] ?? "";
-  return name ? `${figures(rest)} ${name}` : figures(rest);
+  return name ? `${write(rest)} ${name}` : write(rest);
 }
 
 /** The instants that can be written, in seconds since 1970. */
@@ -35,48 +38,50 @@ const DATE_S_MAX = 8.64e12;
 
 const date = (value: number): string => (Math.abs(value) > DATE_S_MAX ? figures(value) : stamp(value * 1000, Date.now(), true));
 
-function seconds(value: number): string {
+function seconds(value: number, write: Write): string {
   const abs = Math.abs(value);
   if (abs === 0) return "0 s";
-  if (abs < 1e-3) return `${figures(value * 1e6)} µs`;
-  if (abs < 1) return `${figures(value * 1e3)} ms`;
-  if (abs < 120) return `${figures(value)} s`;
+  if (abs < 1e-3) return `${write(value * 1e6)} µs`;
+  if (abs < 1) return `${write(value * 1e3)} ms`;
+  if (abs < 120) return `${write(value)} s`;
   return duration(value * 1000);
 }
 
-export function format(value: number | null | undefined, unit: string): string {
+/** `decimals` are the places behind the point; without them three figures that matter. */
+export function format(value: number | null | undefined, unit: string, decimals?: number | null): string {
   if (value === null || value === undefined || !Number.isFinite(value)) return "no data";
+  const write: Write = typeof decimals === "number" ? (number) => number.toFixed(decimals) : figures;
   switch (unit) {
     case "ops": {
-      const text = scaled(value, 1000, ["", "k", "M", "G"]);
+      const text = scaled(value, 1000, ["", "k", "M", "G"], write);
       return /[kMG]$/.test(text) ? `${text}/s` : `${text} /s`;
     }
     case "ratio":
-      return `${figures(value * 100)} %`;
+      return `${write(value * 100)} %`;
     case "percent":
-      return `${figures(value)} %`;
+      return `${write(value)} %`;
     case "seconds":
-      return seconds(value);
+      return seconds(value, write);
     case "ms":
       return duration(value);
     case "bytes":
-      return scaled(value, 1024, ["B", "KiB", "MiB", "GiB", "TiB", "PiB"]);
+      return scaled(value, 1024, ["B", "KiB", "MiB", "GiB", "TiB", "PiB"], write);
     case "bytes_per_second":
-      return `${scaled(value, 1024, ["B", "KiB", "MiB", "GiB", "TiB", "PiB"])}/s`;
+      return `${scaled(value, 1024, ["B", "KiB", "MiB", "GiB", "TiB", "PiB"], write)}/s`;
     case "celsius":
-      return `${figures(value)} °C`;
+      return `${write(value)} °C`;
     case "hertz":
-      return scaled(value, 1000, ["Hz", "kHz", "MHz", "GHz"]);
+      return scaled(value, 1000, ["Hz", "kHz", "MHz", "GHz"], write);
     case "watt":
-      return small(value, "W");
+      return small(value, "W", write);
     case "volt":
-      return small(value, "V");
+      return small(value, "V", write);
     case "ampere":
-      return small(value, "A");
+      return small(value, "A", write);
     case "date":
       return date(value);
     default:
-      return scaled(value, 1000, ["", "k", "M", "G", "T"]);
+      return scaled(value, 1000, ["", "k", "M", "G", "T"], write);
   }
 }
 

@@ -8,7 +8,7 @@ import { Link } from "../router/Link";
 import { plural } from "../lib/units";
 import { Elapsed, Sha, Status } from "../ui/basics";
 import { DiffLink } from "./DiffLink";
-import { awayWords, hostLook, summary, TILES_MAX } from "./deployHosts";
+import { awayWords, hostLook, leftWords, summary, TILES_MAX } from "./deployHosts";
 import { ladder } from "./steps";
 
 /** A deploy that went well and was taken back later is not shown as well. */
@@ -45,6 +45,12 @@ export function Steps({ deploy }: { deploy: Deploy }): ReactElement | null {
       })}
     </ol>
   );
+}
+
+/** What may still run at a server that had the deploy before: until it has ended nothing is run again. */
+export function LeftRunning({ deploy }: { deploy: Deploy }): ReactElement | null {
+  const words = leftWords(deploy, useNow());
+  return words && <p><Status look="warning">{words[0]}</Status> <span className="muted">{words[1]}</span></p>;
 }
 
 /** How long the canary is still watched before all hosts follow. */

@@ -1,5 +1,5 @@
 /** The hosts of a deploy by their state: the summary and what of them is shown. */
-import type { DeployHost } from "../api/types";
+import type { Deploy, DeployHost } from "../api/types";
 import { hostDeployLook, worst, type Look } from "../lib/status";
 import { clockWithSeconds, duration } from "../lib/time";
 
@@ -32,6 +32,16 @@ export function awayWords({ away_since, unreachable_at }: Pick<DeployHost, "away
   if (!away_since) return null;
   const left = unreachable_at ? Date.parse(unreachable_at) - now : 0;
   return `since ${clockWithSeconds(away_since)}${left > 0 ? `, unreachable in ${duration(Math.ceil(left / 1000) * 1000)}` : ""}`;
+}
+
+/** What may still run at a server that had the deploy before, and how long nothing is run again for it; null once it has ended. */
+export function leftWords({ left }: Pick<Deploy, "left">, now: number): [what: string, wait: string] | null {
+  const wait = left ? Date.parse(left.until) - now : 0;
+  if (!left || wait <= 0) return null;
+  return [
+    `Interrupted: its ${left.what} may still run at another server until ${clockWithSeconds(left.until)}`,
+    `That server is gone or stands still. Nothing of it is run again for ${duration(Math.ceil(wait / 1000) * 1000)}.`,
+  ];
 }
 
 /** What needs a look stands first; among alike, the larger number. */

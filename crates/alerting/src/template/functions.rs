@@ -200,6 +200,7 @@ impl Dialect {
             "le" => Value::Bool(compare::less(at(0), at(1))? || compare::equal(at(0), at(1))?),
             "gt" => Value::Bool(compare::less(at(1), at(0))?),
             "ge" => Value::Bool(compare::less(at(1), at(0))? || compare::equal(at(0), at(1))?),
+            "title" if self == Self::Notification => Value::Text(humanize::title_words(text(0)?)),
             "title" => Value::Text(humanize::title(text(0)?)),
             "toUpper" => Value::Text(text(0)?.to_uppercase()),
             "toLower" => Value::Text(text(0)?.to_lowercase()),

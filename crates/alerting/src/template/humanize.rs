@@ -109,6 +109,8 @@ pub fn humanize_timestamp(seconds: f64) -> String {
     format::time(Timestamp::from_millis((seconds * 1000.0) as i64))
 }
 
+/// Go's `strings.Title`, as rules have it: the first letter of each word in capitals, the others as they are. Any sign of ASCII
+/// but letters, digits and `_` ends a word, and of all others blanks alone.
 pub fn title(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut start = true;
@@ -118,7 +120,50 @@ pub fn title(text: &str) -> String {
         } else {
             out.push(c);
         }
-        start = !(c.is_alphanumeric() || c == '_' || c == '\'');
+        start = if c.is_ascii() { !(c.is_ascii_alphanumeric() || c == '_') } else { c.is_whitespace() };
     }
     out
+}
+
+/// Signs that end no word when they stand between two letters or digits.
+const WITHIN_WORDS: [char; 5] = ['\'', '\u{2019}', '.', ':', '\u{b7}'];
+
+/// Go's `cases.Title`, as notifications have it: the first letter of each word in capitals, all others small.
+pub fn title_words(text: &str) -> String {
+    let inside = |c: char| c.is_alphanumeric() || c == '_';
+    let mut out = String::with_capacity(text.len());
+    let (mut begun, mut before) = (false, ' ');
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        let joins = WITHIN_WORDS.contains(&c) && inside(before) && chars.peek().is_some_and(|next| inside(*next));
+        if begun {
+            out.extend(c.to_lowercase());
+        } else {
+            out.extend(c.to_uppercase());
+        }
+        begun = if inside(c) { begun || c.is_alphabetic() } else { begun && joins };
+        before = c;
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As `promtool test rules` and `amtool template render` write them.
+    #[test]
+    fn titles_are_those_of_the_two_programs() {
+        let cases = [
+            ("HELLO wORLD", "HELLO WORLD", "Hello World"),
+            ("don't do-it a.b c_d", "Don'T Do-It A.B C_d", "Don't Do-It A.b C_d"),
+            ("it\u{2019}s", "It\u{2019}s", "It\u{2019}s"),
+            ("1st x2y 3.a a:b", "1st X2y 3.A A:B", "1St X2y 3.A A:b"),
+            ("a'.b a''b 'quoted'", "A'.B A''B 'Quoted'", "A'.B A''B 'Quoted'"),
+            ("\u{c4}RGER", "\u{c4}RGER", "\u{c4}rger"),
+        ];
+        for (text, rule, notification) in cases {
+            assert_eq!((title(text).as_str(), title_words(text).as_str()), (rule, notification), "{text}");
+        }
+    }
 }

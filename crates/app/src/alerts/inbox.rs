@@ -3,20 +3,25 @@
 //!
 //! The node with the lease takes what waits before it hears anything itself, so that words are heard in the order in which they
 //! were answered. Each is forgotten when it was done. One that is heard twice, since a node died in between, changes nothing.
+//!
+//! One that cannot be taken keeps nobody else: it is tried again after a while, only what was said later of the same alerts waits
+//! with it, and in the end it is kept aside, where people see it. Nothing that was answered goes without a word.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use serde::{Deserialize, Serialize};
+use serde_json::json;
+use tenfold_alerting::fingerprint;
 use tenfold_protocols::alert_hook::KeyedAlert;
 use tenfold_store::alert_inbox as store;
-use tenfold_types::{ErrorCode, Fault};
+use tenfold_types::{Actor, ErrorCode, EventDraft, Fault, Labels, Severity, Source, Timestamp};
 
 use super::{
     PostedAlert,
     lease::Lease,
     received::{Said, read},
 };
-use crate::App;
+use crate::{App, Caller, Role, Txn};
 
 /// Requests read at a time; each may hold its whole body.
 const ROWS_MAX: i64 = 8;
@@ -26,6 +31,19 @@ const READS_MAX: usize = 64;
 const WAITING_MAX: store::Waiting = store::Waiting { requests: 10_000, bytes: 256 << 20 };
 /// How long a node that does not take alerts waits until what it was told is taken, when it is asked about it.
 const TAKEN_WITHIN: Duration = Duration::from_secs(3);
+/// One that cannot be taken is tried so often, and then kept aside: after about half an hour.
+const TRIES_MAX: i64 = 12;
+/// Before the second try; doubled with each.
+const AGAIN_MS: i64 = 1_000;
+const AGAIN_MS_MAX: i64 = 600_000;
+/// What nobody has tried for so long will not be taken soon: no node takes alerts, or one that does not know of this, as while
+/// programs of two versions run.
+const STALLED_MS: i64 = 60_000;
+/// What is refused so soon after another one has no event of its own: the first page counts it.
+const TOLD_AGAIN_MS: i64 = 600_000;
+/// Of those kept aside, how many are listed.
+const LISTED_MAX: i64 = 100;
+const WHY_CHARS_MAX: usize = 500;
 /// Between two looks at that.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -42,7 +60,130 @@ pub(super) enum Words {
     },
 }
 
+impl Words {
+    /// Which alerts it is about, so that what is said of one of them keeps its order.
+    fn of(&self) -> BTreeSet<String> {
+        match self {
+            Self::Posted(posted) => {
+                let labels = posted.iter().map(|one| one.labels.iter().map(|(n, v)| (n.clone(), v.clone())));
+                labels.map(|pairs| fingerprint(&Labels::from_pairs(pairs))).collect()
+            }
+            // A key may have had other labels before.
+            Self::Keyed { label, value, said } => {
+                said.iter().map(|one| format!("{label}={value}/{}", one.key)).collect()
+            }
+        }
+    }
+}
+
+/// Since when requests wait that nobody has tried, where that is too long. Where one is tried in vain, somebody tries.
+fn stalled_since(stuck: store::Stuck, now: Timestamp) -> Option<Timestamp> {
+    stuck.untried_since.filter(|since| stuck.failing == 0 && now.since_ms(*since) > STALLED_MS)
+}
+
+/// After the try that comes behind `tries` others in vain.
+fn again_ms(tries: i64) -> i64 {
+    let doubled = AGAIN_MS.checked_shl(u32::try_from(tries).unwrap_or(u32::MAX).min(20)).unwrap_or(AGAIN_MS_MAX);
+    doubled.min(AGAIN_MS_MAX)
+}
+
+/// Keeps one aside, and tells of it unless that was told of another one shortly before.
+fn refuse(t: &mut Txn<'_>, id: i64, why: &str) -> Result<(), Fault> {
+    let now = t.now();
+    let told = store::refused_last(t.tx())?.is_some_and(|at| now.since_ms(at) < TOLD_AGAIN_MS);
+    store::refuse(t.tx(), id, now, why)?;
+    if told {
+        return Ok(());
+    }
+    let refused = store::stuck(t.tx())?.refused;
+    let text = format!(
+        "Alerts that were sent to another node could not be taken: {why}; {} kept aside",
+        if refused == 1 { "the request is".to_owned() } else { format!("{refused} requests are") }
+    );
+    let draft = EventDraft::new(Actor::system(), Source::System, "alert.refused", text).severity(Severity::Critical);
+    t.record(draft.data(json!({"request": id, "why": why, "kept": refused})))?;
+    Ok(())
+}
+
+/// A request of alerts that could not be taken, and is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct RefusedView {
+    pub id: i64,
+    /// When it came.
+    #[schema(value_type = String)]
+    pub at: Timestamp,
+    #[schema(value_type = String)]
+    pub refused_at: Timestamp,
+    pub tries: i64,
+    pub why: String,
+    /// Names of its alerts, at most 10.
+    pub alerts: Vec<String>,
+    /// How many alerts it has.
+    pub total: usize,
+}
+
+/// Names that one request is listed with.
+const NAMES_MAX: usize = 10;
+
+impl RefusedView {
+    fn of(row: store::RefusedRow) -> Self {
+        let name =
+            |labels: &std::collections::BTreeMap<String, String>| labels.get("alertname").cloned().unwrap_or_default();
+        // What cannot be read has no names, and says so by its reason.
+        let names: Vec<String> = match serde_json::from_str(&row.body) {
+            Ok(Words::Posted(posted)) => posted.iter().map(|one| name(&one.labels)).collect(),
+            Ok(Words::Keyed { said, .. }) => said.iter().map(|one| name(&one.labels)).collect(),
+            Err(_) => Vec::new(),
+        };
+        let total = names.len();
+        let alerts = names.into_iter().take(NAMES_MAX).collect();
+        Self { id: row.id, at: row.at, refused_at: row.refused_at, tries: row.tries, why: row.why, alerts, total }
+    }
+}
+
 impl App {
+    /// Requests of alerts that could not be taken, the newest 100.
+    pub async fn alerts_refused(&self) -> Result<Vec<RefusedView>, Fault> {
+        let rows = self.read(|tx| Ok(store::refused(tx, LISTED_MAX)?)).await?;
+        Ok(rows.into_iter().map(RefusedView::of).collect())
+    }
+
+    /// Tries all of them once more, each as of when it came, or forgets them. Returns how many.
+    pub async fn alerts_refused_settle(&self, who: &Caller, again: bool) -> Result<u64, Fault> {
+        who.require(Role::Deployer, None, None)?;
+        let who = who.clone();
+        self.transact(move |t| {
+            let count = if again { store::refused_again(t.tx())? } else { store::refused_forget(t.tx())? };
+            if count > 0 {
+                let what = if again { "tries again" } else { "forgot" };
+                let text = format!("{} {what} {count} requests of alerts that could not be taken", who.name);
+                let kind = if again { "alert.refused_again" } else { "alert.refused_forgotten" };
+                let draft = EventDraft::new(who.actor.clone(), who.source, kind, text).severity(Severity::Warning);
+                t.record(draft.data(json!({"requests": count})))?;
+            }
+            Ok(count)
+        })
+        .await
+    }
+
+    /// What does not go through of alerts that came to nodes that do not take any, in sentences.
+    pub(crate) async fn alerts_stuck(&self) -> Result<Vec<String>, Fault> {
+        let now = self.now();
+        let stuck = self.read(|tx| Ok(store::stuck(tx)?)).await?;
+        let mut all = Vec::new();
+        if let Some(since) = stalled_since(stuck, now) {
+            all.push(format!("no node takes the alerts that others were sent, since {since}; senders are told so"));
+        }
+        if stuck.failing > 0 {
+            all.push(format!("{} of alerts cannot be taken and wait to be tried again", requests(stuck.failing)));
+        }
+        if stuck.refused > 0 {
+            let kept = requests(stuck.refused);
+            all.push(format!("{kept} of alerts could not be taken and wait for a person: `tenfold alerts refused`"));
+        }
+        Ok(all)
+    }
+
     /// Whether this node is the one that takes alerts. It has heard then what others were told before.
     pub(super) async fn takes_alerts(&self) -> Result<bool, Fault> {
         if self.settings.database_url.is_empty() {
@@ -66,6 +207,10 @@ impl App {
                 return Err(Fault::unavailable("no node takes alerts, and too many wait")
                     .advice("look whether a server of this database evaluates rules, then send them again"));
             }
+            if let Some(since) = stalled_since(store::stuck(t.tx())?, now) {
+                return Err(Fault::unavailable(format!("no node takes alerts: some have waited since {since}"))
+                    .advice("send them again, or to another node; where two versions run, end the older one"));
+            }
             store::put(t.tx(), &body, now)?;
             Ok(())
         })
@@ -74,42 +219,77 @@ impl App {
 
     /// Takes what was said to other nodes. Never while `evaluating` or `keyed` is held.
     async fn alerts_inbox(&self, lease: &Lease) -> Result<(), Fault> {
-        if self.read(|tx| Ok(store::first(tx)?)).await?.is_none() {
+        let now = self.now();
+        if !self.read(move |tx| Ok(store::is_due(tx, now)?)).await? {
             return Ok(());
         }
         let _one = self.alerts.keyed.lock().await;
+        // Of these alerts something waits to be tried again, and what was said later comes later.
+        let mut held: BTreeSet<String> = BTreeSet::new();
+        let mut after = 0;
         for _ in 0..READS_MAX {
-            let rows = self.read(|tx| Ok(store::oldest(tx, ROWS_MAX)?)).await?;
-            if rows.is_empty() {
-                break;
-            }
+            let rows = self.read(move |tx| Ok(store::oldest(tx, after, ROWS_MAX)?)).await?;
+            let Some(newest) = rows.last() else { break };
+            after = newest.id;
             for row in rows {
-                let (id, lease) = (row.id, lease.clone());
-                match self.heard_elsewhere(row).await {
-                    Ok(()) => {}
-                    // It must not keep the others, nor be said again with each look.
-                    Err(fault)
-                        if matches!(fault.code, ErrorCode::NotFound | ErrorCode::BadRequest | ErrorCode::Invalid) =>
-                    {
-                        tracing::warn!(%fault, "alerts that came to another node were not taken");
-                    }
-                    Err(fault) => return Err(fault),
-                }
-                self.housekeeping(move |t| {
-                    lease.check(t)?;
-                    Ok(store::forget(t.tx(), id)?)
-                })
-                .await?;
+                self.take_row(lease, row, &mut held).await?;
             }
         }
         Ok(())
     }
 
+    async fn take_row(&self, lease: &Lease, row: store::InboxRow, held: &mut BTreeSet<String>) -> Result<(), Fault> {
+        let (id, tries, now) = (row.id, row.tries, self.now());
+        let words = serde_json::from_str::<Words>(&row.body)
+            .map_err(|e| Fault::invalid(format!("what was said of alerts cannot be read: {e}")));
+        let of = words.as_ref().map(Words::of).unwrap_or_default();
+        if row.next_at > now || !of.is_disjoint(held) {
+            held.extend(of);
+            return Ok(());
+        }
+        let heard = match words {
+            Ok(words) => self.heard_elsewhere(words, row.at).await,
+            Err(fault) => Err(fault),
+        };
+        let lease = lease.clone();
+        let Err(fault) = heard else {
+            return self
+                .housekeeping(move |t| {
+                    lease.check(t)?;
+                    Ok(store::forget(t.tx(), id)?)
+                })
+                .await;
+        };
+        let why: String = fault.message.chars().take(WHY_CHARS_MAX).collect();
+        match fault.code {
+            // It will not be right at any other time.
+            ErrorCode::NotFound | ErrorCode::BadRequest | ErrorCode::Invalid => {}
+            // The store does not answer, or another node has the lease: that is none of the request's.
+            ErrorCode::Unavailable | ErrorCode::DiskFull | ErrorCode::Timeout => return Err(fault),
+            _ if tries + 1 >= TRIES_MAX => {}
+            _ => {
+                tracing::error!(%fault, tries, "alerts that came to another node could not be taken; trying again");
+                held.extend(of);
+                let next_at = now.plus_ms(again_ms(tries));
+                return self
+                    .housekeeping(move |t| {
+                        lease.check(t)?;
+                        Ok(store::put_off(t.tx(), id, next_at, &why)?)
+                    })
+                    .await;
+            }
+        }
+        tracing::warn!(%fault, tries, "alerts that came to another node were not taken, and are kept aside");
+        self.housekeeping(move |t| {
+            lease.check(t)?;
+            refuse(t, id, &why)
+        })
+        .await
+    }
+
     /// Hears it as of when it came: what its sender did not say since then is no end.
-    async fn heard_elsewhere(&self, row: store::InboxRow) -> Result<(), Fault> {
-        let words: Words = serde_json::from_str(&row.body)
-            .map_err(|e| Fault::invalid(format!("what was said of alerts cannot be read: {e}")))?;
-        let at = row.at.min(self.now());
+    async fn heard_elsewhere(&self, words: Words, came: Timestamp) -> Result<(), Fault> {
+        let at = came.min(self.now());
         match words {
             Words::Posted(posted) => {
                 let resolve_timeout_ms = self.alerts.routing()?.routing.resolve_timeout_ms;
@@ -145,14 +325,35 @@ impl App {
     }
 }
 
+fn requests(count: i64) -> String {
+    if count == 1 { "a request".to_owned() } else { format!("{count} requests") }
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
 
     use tenfold_protocols::alert_hook::SaidState;
-    use tenfold_types::Timestamp;
 
     use super::*;
+
+    #[test]
+    fn tries_come_less_and_less_often() {
+        let all: Vec<i64> = (0..TRIES_MAX - 1).map(|tries| again_ms(tries) / 1_000).collect();
+        assert_eq!(all, [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 600]);
+        assert_eq!(again_ms(i64::MAX), AGAIN_MS_MAX);
+    }
+
+    #[test]
+    fn what_nobody_tries_is_stalled() {
+        let stuck =
+            |since: Option<i64>, failing| store::Stuck { untried_since: since.map(Timestamp), failing, refused: 1 };
+        let now = Timestamp(100_000);
+        assert_eq!(stalled_since(stuck(Some(39_999), 0), now), Some(Timestamp(39_999)));
+        assert_eq!(stalled_since(stuck(Some(40_000), 0), now), None);
+        assert_eq!(stalled_since(stuck(Some(0), 1), now), None, "one is tried in vain, and others wait behind it");
+        assert_eq!(stalled_since(stuck(None, 0), now), None);
+    }
 
     #[test]
     fn what_is_kept_is_read_again() {

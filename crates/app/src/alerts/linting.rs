@@ -1,4 +1,4 @@
-//! What alerts of rule files lack for the person whom they wake, as far as the settings ask.
+//! What alerts of rule files, checks and sources lack for the person whom they wake, as far as the settings ask.
 
 use tenfold_alerting::{Finding, RuleFile, lint};
 use tenfold_types::Fault;
@@ -27,11 +27,36 @@ pub(crate) fn accepted(how: RuleLint, name: &str, file: &RuleFile) -> Result<Vec
         .advice("add what is missing; with lint = \"warn\" under [alerts] the server only says so"))
 }
 
+/// What the alert of a check or a source lacks, in sentences that go on after its name; nothing with `off`.
+pub(crate) fn lacking(how: RuleLint, lacks: Vec<String>) -> Vec<String> {
+    if how == RuleLint::Off { Vec::new() } else { lacks }
+}
+
+/// The same, or with `fail` the refusal. `what` is such as "the check disk".
+pub(crate) fn complete(how: RuleLint, what: &str, lacks: Vec<String>) -> Result<Vec<String>, Fault> {
+    let lacks = lacking(how, lacks);
+    if how != RuleLint::Fail || lacks.is_empty() {
+        return Ok(lacks);
+    }
+    Err(Fault::invalid(format!("{what} {}", lacks.join("; it ")))
+        .advice("add what is missing; with lint = \"warn\" under [alerts] the server only says so"))
+}
+
 #[cfg(test)]
 mod tests {
     use tenfold_alerting::parse_rules;
 
     use super::*;
+
+    #[test]
+    fn what_is_no_rule_is_looked_at_the_same() {
+        let lacks = || vec!["has no runbook".to_owned(), "has no owner".to_owned()];
+        assert_eq!(complete(RuleLint::Off, "the check disk", lacks()), Ok(vec![]));
+        assert_eq!(complete(RuleLint::Warn, "the check disk", lacks()), Ok(lacks()));
+        assert_eq!(complete(RuleLint::Fail, "the check disk", vec![]), Ok(vec![]));
+        let refused = complete(RuleLint::Fail, "the check disk", lacks()).expect_err("refused").message;
+        assert_eq!(refused, "the check disk has no runbook; it has no owner");
+    }
 
     #[test]
     fn the_setting_says_whether_it_is_told_and_whether_it_is_refused() {

@@ -57,6 +57,7 @@ use crate::{App, checks};
 pub use flaps::FlapView;
 pub use forward::{AlertSender, FORWARDED_BY, ForwardError};
 pub use graph::AlertGraph;
+pub use inbox::RefusedView;
 pub use keyed::{INTEGRATION_LABEL, KEY_LABEL};
 pub use listed::{AlertAsk, AlertCounts, AlertPage};
 pub use mute_looks::{CalendarAsk, MuteCalendar, MutePreview, MuteTurn, MutedAlert};
@@ -81,7 +82,7 @@ pub use tenfold_alerting::{template_files, with_template_texts};
 
 pub(crate) use deploy_mutes::{DeployMute, deploy_mute_begins, deploy_mute_ends};
 pub(crate) use lease::{BACK_MS_MIN, Lease};
-pub(crate) use linting::accepted as lint_accepted;
+pub(crate) use linting::{accepted as lint_accepted, complete as lint_complete, lacking as lint_lacking};
 pub(crate) use mute_cover::{Ahead, Cover, LabelsRead};
 pub(crate) use owner::{RuleOf, rule_of, severity_of};
 pub(crate) use suspects::suspects;

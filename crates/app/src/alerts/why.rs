@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tenfold_alerting::pipeline::{Effect, Explanation, Incoming, Input, Notification, Planned, explain, simulate};
 use tenfold_alerting::webhook::{has_userinfo, masked};
 use tenfold_alerting::{
-    AlertRule, Pages, ReceiverSpec, RoutingError, RoutingSpec, Rule, import_sealed, parse_matchers, seal,
+    AlertRule, Note, Pages, ReceiverSpec, RoutingError, RoutingSpec, Rule, import_sealed, parse_matchers, seal,
 };
 use tenfold_store::{alerts as store, events::EventQuery};
 use tenfold_types::{EventDraft, Fault, Labels, MatcherOp, Timestamp};
@@ -18,6 +18,7 @@ use super::pipeline::{self, Held, look};
 use super::telling::{Paged, Telling, incidents_of};
 use super::{received, transitions};
 use crate::incidents::{ForetoldIncident, Told};
+use crate::oncall::Leads;
 use crate::{App, Caller, Role};
 
 /// How far a simulation looks.
@@ -35,7 +36,7 @@ pub struct RoutingView {
     pub routing: Value,
     /// What has no equal here.
     #[schema(value_type = Vec<Object>)]
-    pub report: Vec<tenfold_alerting::Note>,
+    pub report: Vec<Note>,
 }
 
 /// A question about an alert that need not exist.
@@ -112,6 +113,12 @@ pub struct WhyView {
     pub now: Option<Foretold>,
 }
 
+fn leads(spec: &RoutingSpec) -> Vec<Leads> {
+    let telling = spec.receivers.iter().filter(|receiver| !receiver.quiet);
+    let lead = |r: &ReceiverSpec| Leads { kind: "receiver", name: r.name.clone(), policy: r.policy.clone() };
+    telling.map(lead).collect()
+}
+
 impl App {
     pub fn routing_view(&self) -> Result<RoutingView, Fault> {
         let held = self.alerts.routing()?;
@@ -140,7 +147,8 @@ impl App {
         if dry_run {
             let text = imported.spec.as_alertmanager().map_err(|e| Fault::internal(e.to_string()))?;
             let routing = serde_json::from_str(&text).map_err(|e| Fault::internal(e.to_string()))?;
-            return Ok(RoutingView { yaml: Some(sealed.yaml), routing, report: imported.report });
+            let report = self.with_unreached(imported.report, &imported.spec).await;
+            return Ok(RoutingView { yaml: Some(sealed.yaml), routing, report });
         }
         let secrets = if sealed.secrets.is_empty() {
             String::new()
@@ -148,7 +156,28 @@ impl App {
             serde_json::to_string(&sealed.secrets).map_err(|e| Fault::internal(e.to_string()))?
         };
         self.routing_write(who, Some(store::RoutingRow { yaml: sealed.yaml, secrets })).await?;
-        self.routing_view()
+        let view = self.routing_view()?;
+        let report = self.with_unreached(view.report, &imported.spec).await;
+        Ok(RoutingView { report, ..view })
+    }
+
+    /// Receivers that tell people, and the policies that they name.
+    pub(crate) fn receivers_leading(&self) -> Result<Vec<Leads>, Fault> {
+        Ok(leads(&self.alerts.routing()?.spec))
+    }
+
+    /// Says which receivers would page nobody, as things stand. The routing is put, whatever comes of this.
+    async fn with_unreached(&self, mut report: Vec<Note>, spec: &RoutingSpec) -> Vec<Note> {
+        match self.unreached_by(leads(spec)).await {
+            Ok(found) => {
+                let receivers = found.iter().filter(|one| one.kind == "receiver");
+                report.extend(
+                    receivers.map(|one| Note { path: format!("receivers.{}", one.name), message: one.text.clone() }),
+                );
+            }
+            Err(fault) => tracing::warn!(%fault, "which receivers page nobody could not be found out"),
+        }
+        report
     }
 
     /// Whether each file of the server that a webhook names may be read: a configuration comes from people who may not read

@@ -11,6 +11,7 @@ use tenfold_types::{EventDraft, Fault};
 
 use super::inbox::Came;
 use super::{CHECKS_MAX, Check, CheckSpec, CheckView, Ran, Run, Stand, Stands, reload, schedule};
+use crate::alerts::{lint_complete, lint_lacking};
 use crate::people::check_name;
 use crate::{App, Caller, Role};
 
@@ -54,6 +55,7 @@ impl App {
         who.require(Role::Deployer, spec.service.as_deref(), spec.environment.as_deref())?;
         check_name("check", name)?;
         spec.check(name)?;
+        lint_complete(self.settings.alerts.lint, &format!("the check {name}"), spec.lacks())?;
         self.check_secret_files(name, &spec.run).await?;
         let _one = self.checks.changing.lock().await;
         self.no_circle(name, &spec)?;
@@ -221,6 +223,9 @@ impl App {
     }
 
     pub fn check(&self, name: &str) -> Result<CheckView, Fault> {
-        self.checks.table.lock().get(name).map(|c| CheckView::new(name, c)).ok_or_else(|| missing(name))
+        let lint = self.settings.alerts.lint;
+        let table = self.checks.table.lock();
+        let check = table.get(name).ok_or_else(|| missing(name))?;
+        Ok(CheckView { findings: lint_lacking(lint, check.spec.lacks()), ..CheckView::new(name, check) })
     }
 }

@@ -34,7 +34,7 @@ use crate::{App, sources::START_GRACE_MS};
 pub use listed::{CheckAsk, CheckCounts, CheckList};
 pub use manage::PassiveResult;
 pub(crate) use nagios::plain;
-pub use nagios::{ImportNote, NagiosDrafts, NagiosImport, NagiosPerson, import_nagios};
+pub use nagios::{ImportNote, NagiosDrafts, NagiosImport, NagiosMain, NagiosPerson, import_nagios};
 pub use ports::{CheckRunner, Ran};
 pub(crate) use results::raised;
 pub use schedule::run;

@@ -1,6 +1,8 @@
 //! Checks out of a Nagios configuration, and a report of what has no equal here. Nothing is read from disk in this place.
 
+mod commands;
 mod drafts;
+mod main_file;
 mod periods;
 #[cfg(test)]
 mod tests;
@@ -12,15 +14,18 @@ use tenfold_alerting::TimeInterval;
 use tenfold_protocols::nagios::{Fields, Resolved};
 use tenfold_types::format_duration_ms;
 
-use super::spec::{CheckSpec, Flapping, Passive, Run};
+use super::spec::{CheckSpec, Flapping, PARENTS_MAX, Passive, Run};
 
 pub(crate) use drafts::plain;
 pub use drafts::{NagiosDrafts, NagiosPerson};
+pub use main_file::NagiosMain;
+
+use commands::{Around, argv, filled};
 
 /// Bytes a check's name may have.
 const NAME_BYTES_MAX: usize = 63;
-/// Nagios' `additional_freshness_latency`.
-const FRESHNESS_LATENCY_S: f64 = 15.0;
+/// Minutes between two looks of what Nagios looks at on demand alone.
+const ON_DEMAND_MIN: f64 = 5.0;
 
 /// Something that was left out or changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -44,29 +49,29 @@ struct Importer<'r> {
     resolved: &'r Resolved,
     /// `$USER1$` and its kin.
     macros: &'r BTreeMap<String, String>,
-    /// Seconds of a Nagios interval.
-    unit: f64,
+    main: &'r NagiosMain,
     /// Where Nagios' clock is.
     zone: &'r str,
     report: Vec<ImportNote>,
     taken: BTreeSet<String>,
 }
 
-/// Makes checks of hosts and services, and drafts of what is about people. `zone` is where Nagios' clock is.
+/// Makes checks of hosts and services, and drafts of what is about people. `macros` are those of the resource file that may be
+/// seen by whoever sees the checks; `zone` is where Nagios' clock is.
 ///
 /// # Errors
 /// When there is no such zone.
 pub fn import_nagios(
     resolved: &Resolved,
+    main: &NagiosMain,
     macros: &BTreeMap<String, String>,
-    interval_length: f64,
     zone: &str,
 ) -> Result<NagiosImport, String> {
     if jiff::tz::TimeZone::get(zone).is_err() {
         return Err(format!("`{zone}` is not a time zone; write it like Europe/Berlin or UTC"));
     }
-    let unit = if interval_length > 0.0 { interval_length } else { 60.0 };
-    let mut importer = Importer { resolved, macros, unit, zone, report: Vec::new(), taken: BTreeSet::new() };
+    let mut importer = Importer { resolved, macros, main, zone, report: Vec::new(), taken: BTreeSet::new() };
+    importer.whole();
     let names: BTreeMap<&str, String> =
         resolved.hosts.keys().map(|host| (host.as_str(), importer.name(&[host]))).collect();
     let mut hosts: BTreeMap<&str, CheckSpec> = BTreeMap::new();
@@ -74,7 +79,13 @@ pub fn import_nagios(
         let parents = split(fields.get("parents"));
         if let Some(mut spec) = importer.spec(host, host, fields, fields) {
             spec.parents = parents.iter().filter_map(|p| names.get(p.as_str()).cloned()).collect();
-            hosts.insert(host, spec);
+            if spec.parents.len() > PARENTS_MAX {
+                importer.note(host, format!("has more than {PARENTS_MAX} parents, so that it stands behind none"));
+                spec.parents.clear();
+            }
+            if importer.may_be(host, &names[host.as_str()], &spec) {
+                hosts.insert(host, spec);
+            }
         }
     }
     // What is not checked cannot stand between.
@@ -92,6 +103,9 @@ pub fn import_nagios(
         spec.labels.insert("nagios_service".to_owned(), description.clone());
         spec.parents = names.get(host.as_str()).filter(|p| kept.contains(*p)).cloned().into_iter().collect();
         let name = importer.name(&[host, description]);
+        if !importer.may_be(&about, &name, &spec) {
+            continue;
+        }
         named.insert((host.clone(), Some(description.clone())), name.clone());
         checks.push((name, spec));
     }
@@ -99,7 +113,7 @@ pub fn import_nagios(
         let message = format!("{count} of them: is not read");
         importer.report.push(ImportNote { about: kind.clone(), message });
     }
-    let drafts = drafts::drafts(resolved, &named, zone, unit, &mut importer.report);
+    let drafts = drafts::drafts(resolved, &named, zone, main.interval_s, &mut importer.report);
     Ok(NagiosImport { checks, drafts, report: importer.report })
 }
 
@@ -134,6 +148,31 @@ impl Importer<'_> {
         self.report.push(ImportNote { about: about.to_owned(), message: message.into() });
     }
 
+    /// What is said for everything and has no equal.
+    fn whole(&mut self) {
+        let main = self.main;
+        for (of, kind) in [("hosts", &main.hosts), ("services", &main.services)] {
+            if let Some(handler) = kind.event_handler.as_ref().filter(|_| main.event_handlers) {
+                let message =
+                    format!("event handler {handler} of all {of}: nothing is run, a receiver's webhook is told");
+                self.report.push(ImportNote { about: "main file".to_owned(), message });
+            }
+            if !kind.active {
+                let message = format!("{of} are not looked at there: they take results");
+                self.report.push(ImportNote { about: "main file".to_owned(), message });
+            }
+        }
+    }
+
+    /// Whether a check would be taken; why not is told.
+    fn may_be(&mut self, about: &str, name: &str, spec: &CheckSpec) -> bool {
+        let refused = spec.check(name).err();
+        if let Some(fault) = &refused {
+            self.note(about, format!("{}; it is left out", fault.message));
+        }
+        refused.is_none()
+    }
+
     /// A name that a check may have, and no other has yet.
     fn name(&mut self, parts: &[&str]) -> String {
         let plain = |part: &&str| {
@@ -157,82 +196,115 @@ impl Importer<'_> {
     }
 
     fn spec(&mut self, about: &str, host: &str, host_fields: &Fields, fields: &Fields) -> Option<CheckSpec> {
+        let main = self.main;
+        let kind = main.kind(fields);
         let number =
             |key: &str, otherwise: f64| fields.get(key).and_then(|v| v.parse::<f64>().ok()).unwrap_or(otherwise);
-        let active = number("active_checks_enabled", 1.0) != 0.0;
+        let on = |key: &str| number(key, 1.0) != 0.0;
+        let around = Around { resolved: self.resolved, macros: self.macros, host, host_fields, fields };
+        let active = kind.active && on("active_checks_enabled");
         let command = fields.get("check_command").cloned().unwrap_or_default();
         let hours = if active { self.hours(about, fields) } else { Some(Vec::new()) };
         let active = active && hours.is_some();
         let hours = hours.unwrap_or_default();
         let run = match (active, command.is_empty()) {
-            (true, false) => Run::Plugin(self.argv(about, host, host_fields, fields, &command)?),
+            (true, false) => match argv(&around, &command) {
+                Ok(argv) => Run::Plugin(argv),
+                Err(why) => {
+                    self.note(about, why);
+                    return None;
+                }
+            },
             (true, true) => {
                 self.note(about, "has no check_command and is not checked");
                 return None;
             }
             (false, _) => Run::Passive(Passive {}),
         };
-        let duration = |key: &str, otherwise: f64| {
-            let ms = number(key, otherwise) * self.unit * 1_000.0;
+        // 0 is on demand: a host then is looked at when one of its services changes.
+        let minutes = 60.0 / main.interval_s;
+        let (said, retry) = (number("check_interval", 5.0), number("retry_interval", 1.0));
+        let interval = if said > 0.0 { said } else { ON_DEMAND_MIN * minutes };
+        if active && said <= 0.0 {
+            self.note(about, format!("check_interval 0 is on demand: it is looked at every {ON_DEMAND_MIN} minutes"));
+        }
+        let retry = if retry > 0.0 { retry } else { interval };
+        let duration = |intervals: f64| {
+            let ms = intervals * main.interval_s * 1_000.0;
             format_duration_ms((ms as i64).clamp(1_000, 7 * 86_400_000))
         };
-        let interval = duration("check_interval", 5.0);
-        let retry_interval = duration("retry_interval", 1.0);
         // Without a threshold Nagios waits for the next result, and a little longer.
         let fresh = match number("freshness_threshold", 0.0) {
             said if said >= 1.0 => said,
-            _ => number("check_interval", 5.0) * self.unit + FRESHNESS_LATENCY_S,
+            _ => interval * main.interval_s + main.freshness_latency_s,
         };
-        let fresh = (number("check_freshness", 0.0) != 0.0).then_some(fresh.clamp(1.0, 7.0 * 86_400.0));
-        let flaps = number("flap_detection_enabled", 1.0) != 0.0;
-        let (low, high) = (number("low_flap_threshold", 0.0), number("high_flap_threshold", 0.0));
-        let annotations = self.annotations(about, host, host_fields, fields);
-        if let Some(value) = fields.get("event_handler") {
-            self.note(about, format!("event_handler {value} has no equal"));
+        let fresh =
+            (kind.freshness && number("check_freshness", 0.0) != 0.0).then_some(fresh.clamp(1.0, 7.0 * 86_400.0));
+        if !active && fresh.is_some() && !command.is_empty() {
+            // Arguments may hold what is nobody's business.
+            let program = command.split('!').next().unwrap_or_default();
+            self.note(about, format!("is not looked at by {program} when it is silent: its silence is the problem"));
         }
+        let annotations = self.annotations(about, &around);
         if !hours.is_empty() && fresh.is_some() {
             self.note(about, "check_freshness has no equal beside a check_period: it is looked at within its hours");
         }
-        let fresh = fresh.filter(|_| hours.is_empty());
-        for (key, message) in [
-            ("first_notification_delay", "people are told when it is hard; raise `attempts` to be told later"),
-            ("is_volatile", "an alert that goes on is not told anew with each result"),
-        ] {
-            if number(key, 0.0) > 0.0 {
-                self.note(about, format!("{key} has no equal: {message}"));
-            }
-        }
-        if fields.contains_key("service_description") && fields.contains_key("parents") {
-            self.note(about, "parents of a service have no equal: it stands behind its host alone");
-        }
+        self.without_equal(about, fields);
+        let either = |own: f64, all: f64| if own > 0.0 { own } else { all };
+        let flaps = main.flapping && on("flap_detection_enabled");
+        let high = either(number("high_flap_threshold", 0.0), kind.flap.1);
         let flapping = Flapping {
-            low: if low > 0.0 { low } else { 20.0 },
-            high: if !flaps {
-                0.0
-            } else if high > 0.0 {
-                high
-            } else {
-                30.0
-            },
+            low: either(number("low_flap_threshold", 0.0), kind.flap.0),
+            high: if flaps { high } else { 0.0 },
         };
         Some(CheckSpec {
             host: host.to_owned(),
             service: None,
             environment: None,
             run,
-            interval,
-            retry_interval,
-            timeout: "1m".to_owned(),
+            interval: duration(interval),
+            retry_interval: duration(retry),
+            timeout: format_duration_ms((kind.timeout_s * 1_000.0).clamp(1_000.0, 300_000.0) as i64),
             attempts: (number("max_check_attempts", 3.0) as u32).clamp(1, 100),
-            freshness: fresh.map(|seconds| format_duration_ms((seconds * 1000.0) as i64)),
+            freshness: fresh.filter(|_| hours.is_empty()).map(|seconds| format_duration_ms((seconds * 1000.0) as i64)),
             active: hours,
             parents: Vec::new(),
             flapping,
+            warning_is_ok: !main.aggressive && !fields.contains_key("service_description"),
             severity: "critical".to_owned(),
             stale_severity: None,
             labels: BTreeMap::new(),
             annotations,
         })
+    }
+
+    /// Tells what of a host or a service is not taken over.
+    fn without_equal(&mut self, about: &str, fields: &Fields) {
+        let number = |key: &str| fields.get(key).and_then(|v| v.parse::<f64>().ok());
+        let runs = self.main.event_handlers && number("event_handler_enabled") != Some(0.0);
+        if let Some(value) = fields.get("event_handler").filter(|_| runs) {
+            self.note(
+                about,
+                format!("event_handler {value} has no equal: nothing is run, a receiver's webhook is told"),
+            );
+        }
+        if number("is_volatile").is_some_and(|n| n > 0.0) {
+            self.note(about, "is_volatile has no equal: an alert that goes on is not told anew with each result");
+        }
+        for (key, message) in [
+            ("stalking_options", "changes of state are in the record, and each result's values in the series"),
+            ("flap_detection_options", "every state counts for flapping"),
+        ] {
+            let said = split(fields.get(key));
+            let all = said.iter().any(|o| o.starts_with('a'));
+            let none = said.is_empty() || said.iter().any(|o| o.starts_with('n'));
+            if !none && !(all && key == "flap_detection_options") {
+                self.note(about, format!("{key} {} has no equal: {message}", said.join(",")));
+            }
+        }
+        if fields.contains_key("service_description") && fields.contains_key("parents") {
+            self.note(about, "parents of a service have no equal: it stands behind its host alone");
+        }
     }
 
     /// When Nagios checks it, by its `check_period`: empty for always, none for never.
@@ -253,21 +325,14 @@ impl Importer<'_> {
     }
 
     /// What people are shown with the alert. Nagios fills macros into addresses as well.
-    fn annotations(
-        &mut self,
-        about: &str,
-        host: &str,
-        host_fields: &Fields,
-        fields: &Fields,
-    ) -> BTreeMap<String, String> {
+    fn annotations(&mut self, about: &str, around: &Around<'_>) -> BTreeMap<String, String> {
         let mut out = BTreeMap::new();
         for (key, name) in [("notes_url", "runbook_url"), ("action_url", "action_url"), ("notes", "description")] {
-            let Some(text) = fields.get(key).filter(|text| key == "notes" || text.starts_with("http")) else {
+            let Some(text) = around.fields.get(key).filter(|text| key == "notes" || text.starts_with("http")) else {
                 continue;
             };
             let mut unknown = BTreeSet::new();
-            let value = |name: &str| self.value((host, host_fields, fields), &[], name);
-            let text = filled(text, &value, &mut unknown);
+            let text = filled(text, &|name: &str| around.value(name), &mut unknown);
             if let Some(macro_name) = unknown.first() {
                 self.note(about, format!("{key} holds the macro ${macro_name}$, which has no equal; it is left out"));
             } else {
@@ -276,155 +341,4 @@ impl Importer<'_> {
         }
         out
     }
-
-    /// What stands for a macro of a host or a service and of a command's arguments; none when it has no equal.
-    fn value(
-        &self,
-        (host, host_fields, fields): (&str, &Fields, &Fields),
-        arguments: &[&str],
-        name: &str,
-    ) -> Option<String> {
-        if let Some(n) = name.strip_prefix("ARG").and_then(|n| n.parse::<usize>().ok()) {
-            return Some(arguments.get(n.checked_sub(1)?).copied().unwrap_or_default().to_owned());
-        }
-        let of = |fields: &Fields, key: &str| fields.get(key).cloned();
-        match name {
-            "HOSTNAME" => Some(host.to_owned()),
-            "HOSTADDRESS" => of(host_fields, "address").or_else(|| Some(host.to_owned())),
-            "HOSTALIAS" => of(host_fields, "alias").or_else(|| Some(host.to_owned())),
-            "SERVICEDESC" => of(fields, "service_description"),
-            name => {
-                let custom = |fields: &Fields, rest: &str| {
-                    let key = format!("_{}", rest.to_lowercase());
-                    // One that nobody has set is empty, as in Nagios.
-                    let found = fields.iter().find(|(k, _)| k.to_lowercase() == key);
-                    Some(found.map_or_else(String::new, |(_, v)| v.clone()))
-                };
-                if let Some(rest) = name.strip_prefix("_HOST") {
-                    return custom(host_fields, rest);
-                }
-                if let Some(rest) = name.strip_prefix("_SERVICE") {
-                    return custom(fields, rest);
-                }
-                // Nagios keeps passwords in `$USERn$`; only the first, the plugins' folder, is no secret by custom.
-                self.macros.get(name).filter(|_| name == "USER1").cloned()
-            }
-        }
-    }
-
-    /// The words of a command line with its macros filled in; none when only a shell could run it.
-    fn argv(
-        &mut self,
-        about: &str,
-        host: &str,
-        host_fields: &Fields,
-        fields: &Fields,
-        command: &str,
-    ) -> Option<Vec<String>> {
-        let mut parts = command.split('!');
-        let name = parts.next().unwrap_or_default();
-        let arguments: Vec<&str> = parts.collect();
-        let Some(line) = self.resolved.commands.get(name) else {
-            self.note(about, format!("there is no command `{name}`"));
-            return None;
-        };
-        let mut unknown = BTreeSet::new();
-        let value = |name: &str| self.value((host, host_fields, fields), &arguments, name);
-        // Arguments may hold macros themselves, once.
-        let mut fill = |text: &str| filled(text, &value, &mut unknown);
-        let once = fill(line);
-        let whole = fill(&once);
-        if let Some(name) = unknown.first() {
-            self.note(about, format!("the macro ${name}$ has no equal, or may hold a secret; the check is left out"));
-            return None;
-        }
-        match words(&whole) {
-            Ok(argv) if !argv.is_empty() => Some(argv),
-            Ok(_) => {
-                self.note(about, format!("the command `{name}` is empty"));
-                None
-            }
-            Err(why) => {
-                self.note(about, format!("the command `{name}` {why}, and no shell runs here: put it into a script"));
-                None
-            }
-        }
-    }
-}
-
-/// Fills `$NAME$` in; `$$` is a dollar.
-fn filled(text: &str, value: &dyn Fn(&str) -> Option<String>, unknown: &mut BTreeSet<String>) -> String {
-    let mut out = String::new();
-    let mut rest = text;
-    while let Some(at) = rest.find('$') {
-        out.push_str(&rest[..at]);
-        let after = &rest[at + 1..];
-        let end = after.find('$');
-        match end.map(|end| (&after[..end], &after[end + 1..])) {
-            Some(("", next)) => {
-                out.push('$');
-                rest = next;
-            }
-            Some((name, next))
-                if name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b':' | b'-')) =>
-            {
-                match value(name) {
-                    Some(value) => out.push_str(&value),
-                    None => {
-                        unknown.insert(name.to_owned());
-                    }
-                }
-                rest = next;
-            }
-            _ => {
-                out.push('$');
-                rest = after;
-            }
-        }
-    }
-    out.push_str(rest);
-    out
-}
-
-/// Words as a shell cuts them, with quotes; what needs a shell is refused.
-fn words(line: &str) -> Result<Vec<String>, &'static str> {
-    let mut out = Vec::new();
-    let mut word: Option<String> = None;
-    let mut chars = line.chars();
-    while let Some(c) = chars.next() {
-        match c {
-            c if c.is_whitespace() => out.extend(word.take()),
-            '\'' => {
-                let held = word.get_or_insert_default();
-                loop {
-                    match chars.next() {
-                        None => return Err("has a quote without end"),
-                        Some('\'') => break,
-                        Some(c) => held.push(c),
-                    }
-                }
-            }
-            '"' => {
-                let held = word.get_or_insert_default();
-                loop {
-                    match chars.next() {
-                        None => return Err("has a quote without end"),
-                        Some('"') => break,
-                        Some('\\') => match chars.next() {
-                            Some(c @ ('"' | '\\' | '$' | '`')) => held.push(c),
-                            Some(c) => held.extend(['\\', c]),
-                            None => return Err("has a quote without end"),
-                        },
-                        Some('`') => return Err("runs another command"),
-                        Some(c) => held.push(c),
-                    }
-                }
-            }
-            '\\' => word.get_or_insert_default().extend(chars.next()),
-            '|' | ';' | '&' | '<' | '>' | '`' | '(' | ')' | '\n' => return Err("is a line for a shell"),
-            c => word.get_or_insert_default().push(c),
-        }
-    }
-    out.extend(word);
-    Ok(out)
 }

@@ -90,7 +90,7 @@ impl App {
         let output = read_output(&ran.output);
         let text = cut(&output.text, TEXT_BYTES_MAX);
         let act = |stand: &mut Stand, spec: &CheckSpec, down: bool, now: Timestamp| {
-            step(spec.rules(), &mut stand.state, ran.status, text.clone(), down, now)
+            step(spec.rules(), &mut stand.state, spec.counted(ran.status), text.clone(), down, now)
         };
         let change = self.check_act((name, row), &act, at).await?;
         self.check_series(name, &output, ran.status, took_ms, at);
@@ -297,7 +297,7 @@ impl App {
             check.took_ms = took_ms.unwrap_or(check.took_ms);
             let spec = &check.spec;
             let series = check.series.get_or_insert_with(|| Series::new(name, spec));
-            series.samples(status, took_ms, &out.values, now)
+            series.samples(spec.counted(status), took_ms, &out.values, now)
         };
         let many = {
             let mut waiting = self.checks.samples.lock();

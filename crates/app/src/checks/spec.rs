@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use tenfold_alerting::{TimeInterval, checks::CheckRules};
+use tenfold_alerting::{
+    TimeInterval,
+    checks::{CheckRules, CheckStatus},
+};
 use tenfold_types::{Fault, Timestamp, parse_duration_ms};
 
 use super::secrets::HeaderSecret;
@@ -14,7 +17,7 @@ const INTERVAL_MAX_MS: i64 = 7 * 86_400_000;
 const TIMEOUT_MAX_MS: i64 = 300_000;
 const ARGUMENTS_MAX: usize = 64;
 const TEXT_BYTES_MAX: usize = 4_096;
-const PARENTS_MAX: usize = 20;
+pub(super) const PARENTS_MAX: usize = 20;
 /// Intervals in which a check is looked at.
 const ACTIVE_MAX: usize = 50;
 /// Headers of a request.
@@ -60,6 +63,9 @@ pub struct CheckSpec {
     pub parents: Vec<String>,
     #[serde(default)]
     pub flapping: Flapping,
+    /// A warning counts as ok: so a host that answers slowly is up, as it is for Nagios.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub warning_is_ok: bool,
     /// Severity of the alert when it is critical, and when nothing was heard for longer than `freshness`.
     #[serde(default = "critical")]
     pub severity: String,
@@ -121,6 +127,8 @@ pub struct Tcp {
     pub expect: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub warning_seconds: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub critical_seconds: Option<f64>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -150,8 +158,13 @@ pub struct Http {
     /// A text the answer must hold.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub contains: String,
+    /// A text the answer must not hold.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub absent: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub warning_seconds: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub critical_seconds: Option<f64>,
     /// A file with authorities that are trusted beside those of the machine.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca_file: Option<String>,
@@ -195,6 +208,9 @@ pub struct Disk {
 #[serde(deny_unknown_fields)]
 pub struct Process {
     pub name: String,
+    /// A text that its command line must hold: so one `java` is told from another.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub arguments: String,
     #[serde(default = "one")]
     pub min: u32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -328,6 +344,14 @@ impl CheckSpec {
         CheckRules { attempts_max: self.attempts, flap_low: self.flapping.low, flap_high: self.flapping.high }
     }
 
+    /// What a result counts as.
+    pub(super) fn counted(&self, status: CheckStatus) -> CheckStatus {
+        match status {
+            CheckStatus::Warning if self.warning_is_ok => CheckStatus::Ok,
+            status => status,
+        }
+    }
+
     /// Whether it is looked at now by itself.
     pub(super) fn is_active(&self, now: Timestamp) -> bool {
         self.active.is_empty() || self.active.iter().any(|interval| interval.contains(now))
@@ -354,6 +378,13 @@ impl CheckSpec {
                 .map(|text| between("freshness", text, INTERVAL_MIN_MS, INTERVAL_MAX_MS))
                 .transpose()?,
         })
+    }
+
+    /// What its alert lacks for the person whom it wakes.
+    pub(crate) fn lacks(&self) -> Vec<String> {
+        let says = |text: Option<&String>| text.is_some_and(|text| !text.trim().is_empty());
+        let label = |name: &str| says(self.labels.get(name)) || (name == "severity" && says(Some(&self.severity)));
+        tenfold_alerting::lacks(label, |name| says(self.annotations.get(name))).into_iter().map(|(_, s)| s).collect()
     }
 
     /// Whether it may be so.
@@ -403,8 +434,8 @@ impl Http {
         if !self.body.is_empty() && (!brings || self.body.len() > TEXT_BYTES_MAX) {
             return Some(format!("`body` goes with POST and PUT, and has at most {TEXT_BYTES_MAX} bytes"));
         }
-        if self.method == "HEAD" && !self.contains.is_empty() {
-            return Some("the answer to HEAD has no page, so `contains` finds nothing".to_owned());
+        if self.method == "HEAD" && !(self.contains.is_empty() && self.absent.is_empty()) {
+            return Some("the answer to HEAD has no page, so `contains` and `absent` find nothing".to_owned());
         }
         let token =
             |name: &str| !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
@@ -481,6 +512,9 @@ impl Run {
             Self::Tls(tls) => port(&tls.address),
             Self::Http(http) => http.wrong(),
             Self::Disk(disk) => (!disk.path.starts_with('/')).then(|| "`path` is a whole path".to_owned()),
+            Self::Process(process) if process.arguments.len() > TEXT_BYTES_MAX => {
+                Some(format!("`arguments` of a process have at most {TEXT_BYTES_MAX} bytes"))
+            }
             Self::Process(process) => long(&process.name).then(|| "`name` of a process is missing".to_owned()),
             Self::Dns(dns)
                 if !dns.server.is_empty() && (long(&dns.server) || dns.server.contains(char::is_whitespace)) =>

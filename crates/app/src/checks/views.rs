@@ -55,6 +55,9 @@ pub struct CheckView {
     /// The fingerprint of that alert.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub alert: Option<String>,
+    /// What its alert lacks by the lint of rules, each as a sentence goes on after the name; not in lists.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<String>,
 }
 
 impl CheckView {
@@ -92,6 +95,7 @@ impl CheckView {
             stale: state.stale,
             alerts: check.stand.raised.is_some(),
             alert: check.stand.raised.as_ref().map(|labels| fingerprint(&Labels::from_pairs(labels.clone()))),
+            findings: Vec::new(),
         }
     }
 }

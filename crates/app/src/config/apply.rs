@@ -13,10 +13,11 @@ use super::{
 };
 use crate::{
     App, Caller,
-    alerts::lint_accepted,
+    alerts::{lint_accepted, lint_complete},
     checks::CheckSpec,
     deploys::views::ServiceUpdate,
-    oncall::{PolicyUpdate, ScheduleUpdate},
+    oncall::{PolicyUpdate, ScheduleUpdate, Unreached},
+    sources::AlertSourceSpec,
 };
 
 /// One thing to do; `body` is what the thing shall be, and absent for a deletion.
@@ -86,12 +87,52 @@ pub(super) fn plan(wanted: &ConfigApply, current: &Things) -> Result<Vec<Step>, 
     Ok(steps)
 }
 
-/// Notes what the alerts of rule files lack, or refuses them, as the settings say.
+/// Notes what the alerts of rule files, checks and sources lack, or refuses them, as the settings say.
 pub(super) fn lint(app: &App, steps: &mut [Step]) -> Result<(), Fault> {
-    for step in steps.iter_mut().filter(|s| s.kind == Kind::Rules && s.change.action != ConfigAction::None) {
-        let Some(text) = step.body.as_ref().and_then(Value::as_str) else { continue };
-        let file = tenfold_alerting::parse_rules(text).map_err(|e| Fault::invalid(e.to_string()))?;
-        step.change.notes = lint_accepted(app.settings.alerts.lint, &step.change.name, &file)?;
+    let how = app.settings.alerts.lint;
+    for step in steps.iter_mut().filter(|step| step.change.action != ConfigAction::None) {
+        let Some(body) = &step.body else { continue };
+        let name = &step.change.name;
+        let notes = match step.kind {
+            Kind::Rules => {
+                let text = body.as_str().unwrap_or_default();
+                let file = tenfold_alerting::parse_rules(text).map_err(|e| Fault::invalid(e.to_string()))?;
+                lint_accepted(how, name, &file)?
+            }
+            Kind::Check => {
+                let check: CheckSpec = document::shape(body)?;
+                lint_complete(how, &format!("the check {name}"), check.lacks())?
+            }
+            Kind::AlertSource => {
+                let source: AlertSourceSpec = document::shape(body)?;
+                lint_complete(how, &format!("the source {name}"), source.lacks())?
+            }
+            _ => continue,
+        };
+        step.change.notes = notes;
+    }
+    Ok(())
+}
+
+/// Notes which of the things that were changed page nobody, now that all of them stand.
+pub(super) async fn say_unreached(app: &App, steps: &mut [Step]) -> Result<(), Fault> {
+    let changed = |step: &Step| {
+        let written = matches!(step.change.action, ConfigAction::Create | ConfigAction::Update);
+        written && matches!(step.kind, Kind::Policy | Kind::Service | Kind::Routing)
+    };
+    if !steps.iter().any(changed) {
+        return Ok(());
+    }
+    let found = app.readiness().await?.unreached;
+    for step in steps.iter_mut().filter(|step| changed(step)) {
+        let of = |kind: &str, name: &str| match step.kind {
+            Kind::Policy => kind == "policy" && name == step.change.name,
+            Kind::Service => kind == "service" && name == step.change.name,
+            Kind::Routing => kind == "receiver",
+            _ => false,
+        };
+        let notes: Vec<String> = found.iter().filter(|one| of(&one.kind, &one.name)).map(Unreached::sentence).collect();
+        step.change.notes.extend(notes);
     }
     Ok(())
 }

@@ -63,7 +63,8 @@ pub struct ConfigChange {
     pub kind: String,
     pub name: String,
     pub action: ConfigAction,
-    /// What alerts of a rule file lack, as far as `alerts.lint` asks.
+    /// What alerts of a rule file, a check or a source lack, as far as `alerts.lint` asks; and what pages nobody of a policy, a
+    /// service or the routing, once it is applied.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
 }
@@ -106,6 +107,10 @@ impl App {
         apply::lint(self, &mut plan)?;
         if !wanted.dry_run {
             apply::run(self, who, &plan).await?;
+            // It is applied, whatever comes of this.
+            if let Err(fault) = apply::say_unreached(self, &mut plan).await {
+                tracing::warn!(%fault, "what of the configuration pages nobody could not be found out");
+            }
         }
         Ok(ConfigChanges { changes: plan.into_iter().map(|step| step.change).collect() })
     }

@@ -1,10 +1,15 @@
 //! What people ask of deploys that exist: to see them, and to hold, cancel, promote or abort one.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
 use tenfold_deploys::machine::{Input, State};
 use tenfold_deploys::pipeline::ApproverRole;
 use tenfold_store::deploys::{self as store, DeployQuery, DeployRow};
 use tenfold_types::{ActorKind, Fault, Timestamp};
 use tokio::sync::oneshot;
+use tokio::time::timeout;
 
 use super::{
     conductor::Signal,
@@ -31,7 +36,52 @@ pub enum Answer {
 }
 
 /// How long a person's wish waits for the conductor. One that waits for the lease, which another server holds, takes none.
-pub(super) const ANSWER: std::time::Duration = std::time::Duration::from_secs(10);
+pub(super) const ANSWER: Duration = Duration::from_secs(10);
+
+/// Who has a wish that waits: the conductor, who does it, or whoever asked and withdraws it. The first one to claim it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Claim(Arc<AtomicBool>);
+
+impl Claim {
+    pub fn take(&self) -> bool {
+        !self.0.swap(true, Ordering::AcqRel)
+    }
+}
+
+/// What came of a wish.
+#[derive(Debug, PartialEq)]
+enum Told {
+    Answer(Result<(), Fault>),
+    /// It was withdrawn: nobody has done it or will.
+    Withdrawn,
+    /// It was taken, and what came of it is not known.
+    Taken,
+}
+
+/// Waits for the answer. A wish that is not taken in time is withdrawn; one that is taken may be on its way to a slow disk, and
+/// that it was not done would not be true.
+async fn told(
+    mut answered: oneshot::Receiver<Result<(), Fault>>,
+    claim: &Claim,
+    within: Duration,
+    once_taken: Duration,
+) -> Told {
+    let first = timeout(within, &mut answered).await;
+    if let Ok(Ok(answer)) = first {
+        return Told::Answer(answer);
+    }
+    if claim.take() {
+        return Told::Withdrawn;
+    }
+    // whoever took it and is gone answers no more
+    if first.is_ok() {
+        return Told::Taken;
+    }
+    match timeout(once_taken, answered).await {
+        Ok(Ok(answer)) => Told::Answer(answer),
+        _ => Told::Taken,
+    }
+}
 
 impl App {
     /// Deploys that match, newest first.
@@ -166,14 +216,19 @@ impl App {
             };
         }
         let (answer, answered) = oneshot::channel();
+        let claim = Claim::default();
         let sent = match self.deploys.runs.lock().get(&number) {
-            Some(handle) => handle.tx.send(Signal::Ask(input, answer)).is_ok(),
+            Some(handle) => handle.tx.send(Signal::Ask(input, claim.clone(), answer)).is_ok(),
             None => false,
         };
-        if sent && let Ok(Ok(answer)) = tokio::time::timeout(ANSWER, answered).await {
-            return answer;
+        if !sent {
+            return self.not_done(number).await;
         }
-        self.not_done(number).await
+        match told(answered, &claim, ANSWER, ANSWER).await {
+            Told::Answer(answer) => answer,
+            Told::Withdrawn => self.not_done(number).await,
+            Told::Taken => Err(unanswered(number)),
+        }
     }
 
     /// Nobody did it: the deploy is over, or whoever conducts it is not there.
@@ -187,6 +242,12 @@ impl App {
     }
 }
 
+/// Nobody can say whether it was done.
+pub(super) fn unanswered(number: i64) -> Fault {
+    let why = format!("the server that conducts deploy {number} took what was asked and has not answered");
+    Fault::unavailable(why).advice("look at the deploy before you ask again")
+}
+
 /// Who, and why, on one line: `Ana (the queue grows)`.
 fn named(name: &str, why: Option<&str>) -> String {
     match why {
@@ -197,7 +258,31 @@ fn named(name: &str, why: Option<&str>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::named;
+    use super::*;
+
+    #[tokio::test]
+    async fn what_was_withdrawn_is_not_done_and_what_was_taken_is_not_called_undone() {
+        let (soon, late) = (Duration::from_millis(1), Duration::from_mins(1));
+        // nobody is there: withdrawn, and whoever comes later finds nothing to do
+        let (_answer, answered) = oneshot::channel();
+        let claim = Claim::default();
+        assert_eq!(told(answered, &claim, soon, late).await, Told::Withdrawn);
+        assert!(!claim.take());
+        // the write takes longer than people are told to wait
+        let (answer, answered) = oneshot::channel();
+        let claim = Claim::default();
+        assert!(claim.take());
+        let written = async {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            answer.send(Ok(())).expect("somebody waits");
+        };
+        let (told_late, ()) = tokio::join!(told(answered, &claim, soon, late), written);
+        assert_eq!(told_late, Told::Answer(Ok(())));
+        // whoever took it is gone
+        let (answer, answered) = oneshot::channel();
+        drop(answer);
+        assert_eq!(told(answered, &claim, late, late).await, Told::Taken);
+    }
 
     #[test]
     fn a_reason_stands_on_the_line_of_who_gave_it() {

@@ -16,13 +16,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     after::incident,
+    asks::Claim,
     effects::OTHERS_END,
     elsewhere, facts, faults,
     handed::Handed,
     held::Held,
     locks,
     log::RunLog,
-    ports::{StepKind, Stream},
+    ports::Stream,
     queue, quiet, stages,
     stored::{Stored, step_of},
     trains,
@@ -44,8 +45,8 @@ pub(super) enum Signal {
     Input(Input),
     /// A program has ended; it is told when that is written.
     Ended(Input, oneshot::Sender<()>),
-    /// A person asks; the answer is whether it was done.
-    Ask(Input, oneshot::Sender<Result<(), Fault>>),
+    /// A person asks; the answer is whether it was done. It is done only by whoever claims it first.
+    Ask(Input, Claim, oneshot::Sender<Result<(), Fault>>),
     /// A host refused an order because it follows a higher epoch.
     Refused {
         epoch: i64,
@@ -59,6 +60,35 @@ pub(super) struct RunHandle {
     /// 0 until the lease is held.
     pub epoch: i64,
     pub tx: mpsc::UnboundedSender<Signal>,
+}
+
+/// How a conductor comes to its deploy.
+pub(super) enum Beginning {
+    /// It was written a moment ago, with the lease where that was free.
+    Fresh(Option<Taken>),
+    /// An earlier process left it.
+    Resumed,
+}
+
+/// A lease that was taken, and when it was asked for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Taken {
+    epoch: i64,
+    asked: Instant,
+}
+
+impl Taken {
+    /// Takes the lease in the transaction that writes a deploy: one write less between a click and what it orders. Where it is
+    /// not free the conductor waits for it.
+    pub fn with_deploy(t: &mut crate::Txn<'_>, stored: &Stored, holder: &str) -> Result<Option<Self>, Fault> {
+        if holder.is_empty() {
+            return Ok(None);
+        }
+        let (asked, now) = (Instant::now(), t.now());
+        let lease = lease_name(&stored.service, &stored.environment);
+        let epoch = leases::acquire(t.tx(), &lease, holder, now, LEASE_MS)?;
+        Ok(epoch.map(|epoch| Self { epoch, asked }))
+    }
 }
 
 /// Why the conductor stops before the deploy is final: another node has it, or the server stops.
@@ -77,7 +107,7 @@ pub(super) struct Conductor {
     /// Until then another server's program may run that was under way when this one took over.
     pub(super) others_until: Option<Instant>,
     /// The same, where that program may change what is live: no other deploy begins before.
-    busy_until: Option<Instant>,
+    pub(super) busy_until: Option<Instant>,
     pub(super) log: Arc<RunLog>,
     pub(super) tx: mpsc::UnboundedSender<Signal>,
     pub(super) build: Option<CancellationToken>,
@@ -89,10 +119,12 @@ pub(super) struct Conductor {
     pub(super) manifest: Option<serde_json::Value>,
     /// What was asked at another server, and is answered with the next step.
     pub(super) answering: Option<i64>,
+    /// What is said with the next step.
+    pub(super) saying: Option<EventDraft>,
 }
 
-/// Starts the task. `resumed` is true for what an earlier process left.
-pub(super) fn spawn(app: &App, stored: Stored, resumed: bool) {
+/// Starts the task.
+pub(super) fn spawn(app: &App, stored: Stored, beginning: Beginning) {
     let (tx, rx) = mpsc::unbounded_channel();
     let handle = RunHandle {
         service: stored.service.clone(),
@@ -120,6 +152,7 @@ pub(super) fn spawn(app: &App, stored: Stored, resumed: bool) {
         handed: None,
         manifest: None,
         answering: None,
+        saying: None,
     };
     let app = app.clone();
     app.deploys.conductors.clone().spawn(async move {
@@ -130,7 +163,7 @@ pub(super) fn spawn(app: &App, stored: Stored, resumed: bool) {
                 tracing::warn!(deploy = number, "the lease cannot be kept; whoever can takes the deploy up again");
                 true
             }
-            ended = conductor.conduct(rx, resumed) => ended.is_err(),
+            ended = conductor.conduct(rx, beginning) => ended.is_err(),
         };
         if goes_on {
             work.cancel();
@@ -141,12 +174,19 @@ pub(super) fn spawn(app: &App, stored: Stored, resumed: bool) {
 }
 
 impl Conductor {
-    async fn conduct(mut self, mut rx: mpsc::UnboundedReceiver<Signal>, resumed: bool) -> Result<(), Stop> {
-        let before = self.take_lease().await?;
-        // another node may have gone on with it in the meantime
-        let number = self.stored.number;
-        self.stored =
-            self.until_done(move |app| async move { app.read(move |tx| Stored::get(tx, number)).await }).await?;
+    async fn conduct(mut self, mut rx: mpsc::UnboundedReceiver<Signal>, beginning: Beginning) -> Result<(), Stop> {
+        let resumed = matches!(beginning, Beginning::Resumed);
+        let before = if let Beginning::Fresh(Some(taken)) = beginning {
+            self.has_lease(taken);
+            String::new()
+        } else {
+            let before = self.take_lease().await?;
+            // another node may have gone on with it in the meantime
+            let number = self.stored.number;
+            self.stored =
+                self.until_done(move |app| async move { app.read(move |tx| Stored::get(tx, number)).await }).await?;
+            before
+        };
         let hosts = match self.keeping(self.look_at_places()).await? {
             Some(places) => places,
             None => self.stored.run.hosts.iter().map(|h| (h.name.clone(), self.running(&h.name))).collect(),
@@ -158,19 +198,19 @@ impl Conductor {
         self.keeping(self.have_commands()).await?;
         let kept = resumed && self.take_up(&before).await?;
         self.hand_over().await;
+        let asked_at = Instant::now();
         if resumed {
             self.apply(Input::Resumed { hosts, kept }).await?;
         } else {
-            for (host, running) in hosts {
-                let input = match running {
-                    Some(running) => Input::Back { host, running },
-                    None => Input::Lost { host },
-                };
-                self.apply(input).await?;
-            }
-            self.apply(Input::Start).await?;
+            // hundreds of hosts and the begin are one step and one write
+            let told = hosts.into_iter().map(|(host, running)| match running {
+                Some(running) => Input::Back { host, running },
+                None => Input::Lost { host },
+            });
+            self.apply_all(told.chain([Input::Start]).collect()).await?;
         }
-        let mut renew = tokio::time::interval(RENEW);
+        // not at once: that step has extended it, and the disk has the flips to write
+        let mut renew = tokio::time::interval_at(asked_at + RENEW, RENEW);
         let mut asked = tokio::time::interval(elsewhere::ASKED);
         asked.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let others_may_ask = !self.app.settings.database_url.is_empty();
@@ -196,7 +236,9 @@ impl Conductor {
         // whoever asked in the last moment gets an answer
         rx.close();
         while let Some(signal) = rx.recv().await {
-            if let Signal::Ask(input, answer) = signal {
+            if let Signal::Ask(input, claim, answer) = signal
+                && claim.take()
+            {
                 let (_, effects) = step(&self.stored.run, input, self.app.now());
                 let _ = answer.send(refusal(&effects));
             }
@@ -213,9 +255,9 @@ impl Conductor {
                 self.apply(input).await?;
                 let _ = written.send(());
             }
-            // Whoever asked has been told that it was not done.
-            Signal::Ask(_, answer) if answer.is_closed() => {}
-            Signal::Ask(input, answer) => {
+            // Whoever asked has been told that it was not done, or does not listen any more.
+            Signal::Ask(_, claim, answer) if answer.is_closed() || !claim.take() => {}
+            Signal::Ask(input, _, answer) => {
                 let effects = self.apply(input).await?;
                 let _ = answer.send(refusal(&effects));
             }
@@ -254,7 +296,8 @@ impl Conductor {
     /// Steps in a row, written together, then acted on.
     async fn apply_all(&mut self, inputs: Vec<Input>) -> Result<Vec<Effect>, Stop> {
         let now = self.app.now();
-        let (mut next, mut drafts, mut all) = (self.stored.clone(), Vec::new(), Vec::new());
+        let (mut next, mut all) = (self.stored.clone(), Vec::new());
+        let mut drafts: Vec<EventDraft> = self.saying.take().into_iter().collect();
         let mut inputs = inputs.into_iter().peekable();
         while let Some(input) = inputs.next() {
             let (run, effects) = step(&next.run, input, now);
@@ -308,6 +351,8 @@ impl Conductor {
         let (number, epoch) = (next.number, self.epoch);
         let row = step_of(&next.run, finished_at).map_err(|_| Stop)?;
         let (lease, holder) = (self.lease(), self.holder());
+        // With the end, and not after it: whoever begins next may be this server, whom its own lease keeps from nothing.
+        let busy_ms = if over.is_some() { self.busy_ms() } else { 0 };
         let write = self.until_done(move |app| {
             let (row, drafts, lease, holder) = (row.clone(), drafts.clone(), lease.clone(), holder.clone());
             let (lock, page, over) = (lock.clone(), page.clone(), over.clone());
@@ -342,6 +387,9 @@ impl Conductor {
                     }
                     if let Some((lock, draft)) = &lock {
                         locks::put(t, lock, draft.clone())?;
+                    }
+                    if busy_ms > 0 {
+                        leases::close(t.tx(), &lease, &holder, epoch, now.plus_ms(busy_ms))?;
                     }
                     Ok(())
                 };
@@ -394,24 +442,6 @@ impl Conductor {
         self.app.deploys.node.get().cloned().unwrap_or_default()
     }
 
-    /// Whether the program that was under way is there to go on with. It is not where another server had the deploy since.
-    async fn take_up(&mut self, before: &str) -> Result<bool, Stop> {
-        let Some(step) = self.stored.under_way() else { return Ok(false) };
-        let Ok(runner) = self.app.deploys.runner() else { return Ok(false) };
-        if !before.is_empty() && before != self.holder() {
-            self.others_until = Some(Instant::now() + OTHERS_END);
-            self.busy_until = self.others_until.filter(|_| step.kind != StepKind::Build);
-            let text = format!(
-                "another server ran a program of it; it has ended within {} s, and nothing is run again before",
-                OTHERS_END.as_secs()
-            );
-            self.log.say(Stream::Tenfold, None, &text);
-            self.keeping(runner.clear(&step)).await?;
-            return Ok(false);
-        }
-        self.keeping(runner.kept(&step)).await
-    }
-
     /// Returns who had it before; nobody's name is empty.
     async fn take_lease(&mut self) -> Result<String, Stop> {
         let (lease, holder) = (self.lease(), self.holder());
@@ -429,11 +459,7 @@ impl Conductor {
                 .await;
             match taken {
                 Ok((Some(epoch), before)) => {
-                    self.epoch = epoch;
-                    self.held.seen_at(asked);
-                    if let Some(handle) = self.app.deploys.runs.lock().get_mut(&self.stored.number) {
-                        handle.epoch = epoch;
-                    }
+                    self.has_lease(Taken { epoch, asked });
                     let nobody = before == leases::NOBODY;
                     return Ok(if nobody { String::new() } else { before });
                 }
@@ -451,6 +477,14 @@ impl Conductor {
                 }
             }
             tokio::time::sleep(AGAIN).await;
+        }
+    }
+
+    fn has_lease(&mut self, taken: Taken) {
+        self.epoch = taken.epoch;
+        self.held.seen_at(taken.asked);
+        if let Some(handle) = self.app.deploys.runs.lock().get_mut(&self.stored.number) {
+            handle.epoch = taken.epoch;
         }
     }
 
@@ -474,7 +508,7 @@ impl Conductor {
     }
 
     /// Keeps the lease during what may take longer than that lasts.
-    async fn keeping<T>(&self, work: impl Future<Output = T> + Send) -> Result<T, Stop> {
+    pub(super) async fn keeping<T>(&self, work: impl Future<Output = T> + Send) -> Result<T, Stop> {
         tokio::pin!(work);
         let mut renew = tokio::time::interval_at(Instant::now() + RENEW, RENEW);
         loop {
@@ -485,19 +519,16 @@ impl Conductor {
         }
     }
 
+    /// How long a program that changes what is live may still run at another server.
+    fn busy_ms(&self) -> i64 {
+        let busy = self.busy_until.map(|until| until.saturating_duration_since(Instant::now()));
+        busy.map_or(0, |busy| i64::try_from(busy.as_millis()).unwrap_or(0))
+    }
+
+    /// One that was closed with the end stays closed: nobody's is not given back.
     async fn release(&self) {
         let (name, holder, epoch) = (self.lease(), self.holder(), self.epoch);
-        let busy = self.busy_until.map(|until| until.saturating_duration_since(Instant::now()));
-        let busy_ms = busy.map_or(0, |busy| i64::try_from(busy.as_millis()).unwrap_or(0));
-        let released = self.app.housekeeping(move |t| {
-            let free_at = t.now().plus_ms(busy_ms);
-            Ok(if busy_ms > 0 {
-                leases::close(t.tx(), &name, &holder, epoch, free_at)?
-            } else {
-                leases::release(t.tx(), &name, &holder, epoch)?
-            })
-        });
-        let released = released.await;
+        let released = self.app.housekeeping(move |t| Ok(leases::release(t.tx(), &name, &holder, epoch)?)).await;
         if let Err(fault) = released {
             tracing::warn!(%fault, "a lease could not be released; it runs out by itself");
         }

@@ -11,7 +11,7 @@ use tenfold_types::Fault;
 use tokio::time::Instant;
 
 use super::{
-    asks::ANSWER,
+    asks::{ANSWER, unanswered},
     conductor::{Conductor, Stop, lease_name},
 };
 use crate::App;
@@ -110,8 +110,7 @@ impl App {
             }
             // it was taken, so the answer comes with the step, unless that cannot be written
             if Instant::now() >= until + ANSWER {
-                let why = format!("the server that conducts deploy {number} took what was asked and has not answered");
-                return Err(Fault::unavailable(why).advice("look at the deploy before you ask again"));
+                return Err(unanswered(number));
             }
         }
     }

@@ -1,7 +1,7 @@
 //! From what happened to a deploy to the sentence of the record.
 
 use serde_json::{Value, json};
-use tenfold_deploys::machine::{Fact, Kind};
+use tenfold_deploys::machine::{Fact, Kind, Left};
 use tenfold_judge::Verdict;
 use tenfold_types::{Actor, EventDraft, Severity, Source};
 
@@ -205,6 +205,26 @@ pub(super) fn draft(stored: &Stored, fact: &Fact) -> EventDraft {
         }
     };
     by_system(stored, kind, text, severity, data)
+}
+
+/// Another server had it, which is gone or stands still. What may still run there is said with the time by which it has ended.
+pub(super) fn taken_over(stored: &Stored, server: &str, left: Option<&Left>) -> EventDraft {
+    let (service, environment, sha) = (&stored.service, &stored.environment, stored.short_sha());
+    let runs_on = left.map_or_else(String::new, |left| {
+        let (what, until) = (&left.what, left.until);
+        format!(
+            "; it is interrupted: its {what} may run on there and has ended by {until}, and nothing is run again before"
+        )
+    });
+    let gone = "another server, which is gone or stands still";
+    let text = format!("The deploy of {service} {sha} to {environment} was taken over from {gone}{runs_on}");
+    let severity = if left.is_some() { Severity::Warning } else { Severity::Info };
+    let mut data = data(stored);
+    if let Some(map) = data.as_object_mut() {
+        map.insert("server".to_owned(), json!(server));
+        map.insert("left".to_owned(), json!(left));
+    }
+    by_system(stored, "deploy.taken_over", text, severity, data)
 }
 
 fn data(stored: &Stored) -> Value {

@@ -24,6 +24,7 @@ mod handed;
 mod held;
 mod hub;
 mod judged;
+mod left;
 mod levels;
 mod limits;
 mod listed;
@@ -272,7 +273,7 @@ pub async fn load(app: &App) -> Result<(), Fault> {
         tokio::spawn(async move { runner.tidy().await });
     }
     for stored in unfinished {
-        conductor::spawn(app, stored, true);
+        conductor::spawn(app, stored, conductor::Beginning::Resumed);
     }
     Ok(())
 }
@@ -339,7 +340,7 @@ async fn take_over(app: &App) -> Result<(), Fault> {
             continue;
         }
         tracing::warn!(deploy = row.number, "taking over a deploy whose server is gone");
-        conductor::spawn(app, stored::Stored::from_row(&row)?, true);
+        conductor::spawn(app, stored::Stored::from_row(&row)?, conductor::Beginning::Resumed);
     }
     Ok(())
 }

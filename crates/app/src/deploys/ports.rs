@@ -105,6 +105,17 @@ pub enum StepKind {
     Command,
 }
 
+impl StepKind {
+    /// In words.
+    pub fn says(&self) -> String {
+        match self {
+            Self::Build => "build".to_owned(),
+            Self::Hook(at) => format!("hook {at}"),
+            Self::Command => "command".to_owned(),
+        }
+    }
+}
+
 /// Git and builds; implemented by the crate `runner`.
 #[async_trait]
 pub trait Runner: Send + Sync {

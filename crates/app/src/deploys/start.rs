@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tenfold_deploys::{
     Digest, Plan,
-    machine::{Host, HostState, Input, Run, Running, State},
+    machine::{Host, HostState, Input, Kind, Run, Running, State},
 };
 use tenfold_store::deploy_queue::{self, QueuedRow};
 use tenfold_store::{counters, deploys as store};
@@ -206,7 +206,13 @@ impl App {
             None => self.current(&deploy.service, &deploy.environment).await?,
         };
         let from_sha = current.as_ref().map_or_else(|| deploy.sha.clone(), |c| c.sha.clone());
-        let removed = self.commits_between(&target, &from_sha).await;
+        // What it brought is what the way back takes out; the repository is asked only where more lies in between.
+        let is_between = deploy.asked.from_sha.as_ref() == Some(&target.sha) && from_sha == deploy.sha;
+        let removed = if is_between && deploy.run.kind == Kind::Deploy {
+            deploy.asked.commits.clone()
+        } else {
+            self.commits_between(&target, &from_sha).await
+        };
         let diff_url = self.diff_url(&target.asked.repository, Some(&from_sha), &target.sha, true);
         let stored = Stored {
             number: 0,
@@ -325,7 +331,8 @@ impl App {
         in_queue: InQueue,
     ) -> Result<Deploy, Fault> {
         let (who, refused) = (who.clone(), self.deploys.tries.lock().refused());
-        let stored = self
+        let holder = self.deploys.node().unwrap_or_default();
+        let (stored, taken) = self
             .transact(move |t| {
                 if let Some(row) = store::deploy_unfinished(t.tx(), &stored.service, &stored.environment)? {
                     return Err(busy(&Stored::from_row(&row)?));
@@ -357,13 +364,14 @@ impl App {
                 if let Some(why) = &stored.asked.overridden {
                     t.record(facts::overridden(&stored, why))?;
                 }
-                Ok(stored.clone())
+                let taken = conductor::Taken::with_deploy(t, &stored, &holder)?;
+                Ok((stored.clone(), taken))
             })
             .await?;
         faults::written();
         let view = stored.view(None);
         self.deploy_log(stored.number).say(super::ports::Stream::Tenfold, None, &facts::queued(&stored).text);
-        conductor::spawn(self, stored, false);
+        conductor::spawn(self, stored, conductor::Beginning::Fresh(taken));
         let _ = self.deploys.changes.send(view.number);
         Ok(view)
     }

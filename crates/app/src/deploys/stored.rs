@@ -18,8 +18,8 @@ use tenfold_types::{Actor, Fault, Source, Timestamp};
 use super::{
     ports::Commit,
     views::{
-        ActorView, Deploy, DeployApproval, DeployExpects, DeployHost, DeployJudged, DeployStepView, ExpectedMetric,
-        GivenApproval,
+        ActorView, Deploy, DeployApproval, DeployExpects, DeployHost, DeployJudged, DeployLeft, DeployStepView,
+        ExpectedMetric, GivenApproval,
     },
 };
 
@@ -189,6 +189,7 @@ impl Stored {
             canary_steps: run.steps_total.max(run.steps_passed),
             canary_steps_passed: run.steps_passed,
             hook: run.hook.map(|hook| hook.at.word().to_owned()),
+            left: run.left.clone().map(|left| DeployLeft { server: left.server, what: left.what, until: left.until }),
             irreversible: run.plan.irreversible.clone(),
             overridden: self.asked.overridden.clone(),
             queued_as: self.asked.queued_as,

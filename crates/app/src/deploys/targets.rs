@@ -24,14 +24,16 @@ pub(super) fn report(app: &App, host: &str, releases: &[Release]) {
             ("host", host),
             ("instance", host),
         ]);
-        Some(Target::reported(format!("http://{address}{path}"), labels, host))
+        let named = Target::reported(format!("http://{address}{path}"), labels, host);
+        // a name is looked at when it is looked up, which is at every connection
+        Some(Target { elsewhere: peer.is_some(), ..named })
     });
     app.metrics.set_host_targets(host, targets.collect());
 }
 
 /// What a host on another machine calls its own is not this server's own: where it names the machine itself, or a link that
 /// only it has, it is asked at the address it calls from: there it does not mean what answers on the server alone. What a name
-/// stands for is not looked up here.
+/// leads to is looked at by who asks.
 fn seen_from_here(address: &str, peer: Option<IpAddr>) -> String {
     let named = peer.zip(address.rsplit_once(':')).filter(|(_, (host, _))| is_of_one_machine(host));
     let own = named.and_then(|(peer, (_, port))| port.parse::<u16>().ok().map(|port| SocketAddr::new(peer, port)));

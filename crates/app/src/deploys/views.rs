@@ -181,6 +181,18 @@ pub struct DeployPod {
     pub message: String,
 }
 
+/// What may still run of a deploy at a server that is gone or stands still.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct DeployLeft {
+    /// The name of that server.
+    pub server: String,
+    /// `build`, `hook before_promote` or `command`.
+    pub what: String,
+    /// It has ended by then, and nothing is run again before.
+    #[schema(value_type = String)]
+    pub until: Timestamp,
+}
+
 /// What the judge makes of a canary.
 #[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
 pub struct DeployJudged {
@@ -392,6 +404,9 @@ pub struct Deploy {
     /// The hook that runs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hook: Option<String>,
+    /// What may still run at another server, from which it was taken over.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub left: Option<DeployLeft>,
     /// Why nothing goes back by itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub irreversible: Option<String>,

@@ -50,12 +50,12 @@ impl App {
         }
     }
 
-    /// Whether a delivery is worth to be read: the forge takes webhooks, and there is something to be checked. Who may send it
-    /// is not known by that.
+    /// Whether a delivery is worth to be read: the forge takes webhooks, and what proves the sender is of the right form. That
+    /// it fits is not known by that.
     pub fn forge_hears<'a>(&self, name: &str, header: impl Fn(&str) -> Option<&'a str>) -> Result<(), Fault> {
         let settings = self.forge(name)?;
-        self.hook_secret(name)?;
-        forge::is_signed(settings.kind, header).map_err(|e| self.refused(settings, &e))
+        let secret = self.hook_secret(name)?;
+        forge::looks_signed(settings.kind, &secret, header, self.now().millis()).map_err(|e| self.refused(settings, &e))
     }
 
     fn hook_secret(&self, name: &str) -> Result<Vec<u8>, Fault> {

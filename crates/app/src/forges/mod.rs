@@ -6,25 +6,24 @@
 
 mod cdevents;
 mod hook;
+mod places;
 pub mod ports;
 mod statuses;
 
 use std::{
     collections::BTreeMap,
-    net::IpAddr,
     path::Path,
     sync::{Arc, OnceLock},
     time::Duration,
 };
 
-use parking_lot::Mutex;
 use tenfold_protocols::forge::{SECRET_BYTES_MIN, is_web_base};
 use tenfold_store::{forges as store, leases};
 use tenfold_types::Fault;
-use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio_util::sync::CancellationToken;
 
 pub use hook::HookAnswer;
+pub use places::{Place, Places, READ_MAX};
 
 use crate::{App, settings::ForgeSettings};
 
@@ -32,10 +31,6 @@ use crate::{App, settings::ForgeSettings};
 const LOOK: Duration = Duration::from_secs(1);
 const LEASE: &str = "forges";
 const LEASE_MS: i64 = 30_000;
-/// Webhooks read at a time.
-const READ_MAX: usize = 16;
-/// Of these, from one address: whoever sends slowly keeps nobody else out.
-const READ_OF_ONE_MAX: usize = READ_MAX / 2;
 /// Deliveries are remembered this long. No sender repeats one after so long, but whoever has caught one may: the signatures of
 /// GitHub and Gitea say no time, so memory is all there is against it.
 const REMEMBERED_MS: i64 = 2 * 365 * 86_400_000;
@@ -44,39 +39,12 @@ const REMEMBERED_MAX: u32 = 200_000;
 const REMEMBERED_MS_MIN: i64 = 30 * 86_400_000;
 const PRUNE: Duration = Duration::from_hours(1);
 
+#[derive(Default)]
 pub struct State {
     client: OnceLock<Arc<dyn ports::ForgeClient>>,
     secrets: OnceLock<BTreeMap<String, Secrets>>,
-    /// Webhooks that are read at the moment; each may hold its whole body.
-    places: Semaphore,
-    readers: Mutex<BTreeMap<IpAddr, usize>>,
-}
-
-/// The right to read a webhook, until it is dropped.
-pub struct Place<'a> {
-    _permit: SemaphorePermit<'a>,
-    readers: &'a Mutex<BTreeMap<IpAddr, usize>>,
-    peer: Option<IpAddr>,
-}
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        let Some(peer) = self.peer else { return };
-        let mut readers = self.readers.lock();
-        let left = readers.get(&peer).map_or(0, |count| count.saturating_sub(1));
-        if left == 0 {
-            readers.remove(&peer);
-        } else {
-            readers.insert(peer, left);
-        }
-    }
-}
-
-impl Default for State {
-    fn default() -> Self {
-        let places = Semaphore::new(READ_MAX);
-        Self { client: OnceLock::new(), secrets: OnceLock::new(), places, readers: Mutex::default() }
-    }
+    /// Webhooks that are read at the moment.
+    pub places: Places,
 }
 
 /// What is read from files at start.
@@ -90,22 +58,6 @@ impl State {
     /// Who speaks to forges. Set once, before `start`.
     pub fn set_client(&self, client: Arc<dyn ports::ForgeClient>) {
         let _ = self.client.set(client);
-    }
-
-    /// The right to read a webhook; refused at once when too many are read already, or half of that of the same address.
-    pub fn place(&self, peer: Option<IpAddr>) -> Result<Place<'_>, Fault> {
-        let full =
-            |of: String| Fault::unavailable(format!("{of} are being read at this moment")).advice("send it again");
-        let permit = self.places.try_acquire().map_err(|_| full(format!("{READ_MAX} webhooks")))?;
-        if let Some(peer) = peer {
-            let mut readers = self.readers.lock();
-            let count = readers.entry(peer).or_insert(0);
-            if *count >= READ_OF_ONE_MAX {
-                return Err(full(format!("{READ_OF_ONE_MAX} webhooks of {peer}")));
-            }
-            *count += 1;
-        }
-        Ok(Place { _permit: permit, readers: &self.readers, peer })
     }
 
     fn secrets(&self, forge: &str) -> Secrets {

@@ -71,6 +71,8 @@ pub(super) fn of(tx: &mut dyn Tx, incident: &Incident) -> Result<Option<DrillSco
     if !incident.body.drill {
         return Ok(None);
     }
+    let steps = incident.body.escalation.as_ref().map_or(0, |e| e.policy.steps.len());
+    let steps = i64::try_from(steps).unwrap_or(i64::MAX);
     let mut pages = Vec::new();
     for page in store::pages(tx, incident.number)?.into_iter().filter(|p| p.body != COPY) {
         // That our own page shows it is no way that reached anybody.
@@ -80,10 +82,10 @@ pub(super) fn of(tx: &mut dyn Tx, incident: &Incident) -> Result<Option<DrillSco
             failed: a.state == word::FAILED,
             channel: a.channel,
         });
-        pages.push(DrillPage { step: page.step + 1, round: page.round + 1, tries: tries.collect() });
+        // Whoever it was handed to stands behind the last step.
+        let step = (page.step + 1).min(steps.max(1));
+        pages.push(DrillPage { step, round: page.round + 1, tries: tries.collect() });
     }
-    let steps = incident.body.escalation.as_ref().map_or(0, |e| e.policy.steps.len());
-    let steps = i64::try_from(steps).unwrap_or(i64::MAX);
     Ok(Some(score(incident.opened_at, incident.body.acknowledged_at, steps, &pages)))
 }
 

@@ -11,7 +11,7 @@ use super::{
     muted,
     open::record,
     reasons::{Known, PageReason, of_step},
-    stored::{COPY, Incident, State, person, word},
+    stored::{COPY, HANDED, Incident, State, person, word},
 };
 use crate::{
     App, Txn,
@@ -112,7 +112,7 @@ fn one(t: &mut Txn<'_>, number: i64, channels: &Channels) -> Result<(), Fault> {
     if escalation.next_at().is_none_or(|at| at > now) {
         return Ok(());
     }
-    let behind = Known::default().behind(t.tx(), &escalation.policy.steps, now)?;
+    let behind = Known::default().behind(t.tx(), &escalation, now)?;
     let (escalation, effects) = step(escalation, &Input::Tick, now, &mut |target| {
         behind.get(target).map(|b| b.answer.clone()).unwrap_or_default()
     });
@@ -128,7 +128,7 @@ fn one(t: &mut Txn<'_>, number: i64, channels: &Channels) -> Result<(), Fault> {
         match effect {
             Effect::Unacknowledged => {}
             Effect::Page { step, round, people, shadows } => {
-                if step > 0 || round > 0 {
+                if (step > 0 || round > 0) && !escalation.is_handed(step) {
                     let text = format!(
                         "Nobody acknowledged incident {number}; step {} of {} pages {}",
                         step + 1,
@@ -140,13 +140,18 @@ fn one(t: &mut Txn<'_>, number: i64, channels: &Channels) -> Result<(), Fault> {
                 }
                 for (login, copy) in people.iter().map(|p| (p, false)).chain(shadows.iter().map(|p| (p, true))) {
                     let because = of_step(&escalation, step, round, login, &behind);
-                    let place = Place { step: step as i64, round: i64::from(round), copy, because };
+                    let handed = escalation.is_handed(step);
+                    let place = Place { step: step as i64, round: i64::from(round), copy, handed, because };
                     page(t, &incident, place, login, channels)?;
                 }
                 hurry(t, number)?;
             }
             Effect::Nobody { step, round } => {
-                let text = format!("Step {} of {} has nobody to page for incident {number}", step + 1, policy.name);
+                let text = if escalation.is_handed(step) {
+                    format!("Incident {number} was handed over to somebody who has no account any more")
+                } else {
+                    format!("Step {} of {} has nobody to page for incident {number}", step + 1, policy.name)
+                };
                 let data = json!({"policy": policy.name, "step": step, "round": round});
                 t.record(by_system(&incident, "page.failed", text, Severity::Critical).data(data))?;
             }
@@ -162,10 +167,8 @@ fn one(t: &mut Txn<'_>, number: i64, channels: &Channels) -> Result<(), Fault> {
 
 /// Nobody has the incident any more: what is said of that.
 fn let_go(incident: &mut Incident) -> EventDraft {
-    incident.state = State::Open;
-    incident.body.acknowledged_at = None;
-    let login = incident.body.acknowledged_by.take();
-    let name = incident.body.acknowledged_by_name.take().unwrap_or_else(|| "somebody".to_owned());
+    let (login, name) = incident.let_go();
+    let name = name.unwrap_or_else(|| "somebody".to_owned());
     let text = format!(
         "Incident {} is not over, and the time for which {name} had it is: who is on call is asked again",
         incident.number
@@ -183,6 +186,8 @@ pub(super) struct Place {
     pub round: i64,
     /// For somebody who learns: nobody waits for them.
     pub copy: bool,
+    /// For whoever the incident was handed to, behind all steps.
+    pub handed: bool,
     /// Why it is paged there.
     pub because: Vec<PageReason>,
 }
@@ -196,7 +201,7 @@ pub(super) fn page(
     channels: &Channels,
 ) -> Result<(), Fault> {
     let now = t.now();
-    let Place { step, round, copy, because: mut reasons } = place;
+    let Place { step, round, copy, handed, because: mut reasons } = place;
     let Some(person) = person(t.tx(), login)? else { return Ok(()) };
     let (ways, why) = channels.for_page(&person, incident.body.severity == "critical", now);
     reasons.extend(why);
@@ -211,7 +216,12 @@ pub(super) fn page(
         state: state.to_owned(),
         due_at: now,
         delivered_at: None,
-        body: if copy { COPY } else { "{}" }.to_owned(),
+        body: match (copy, handed) {
+            (true, _) => COPY,
+            (false, true) => HANDED,
+            (false, false) => "{}",
+        }
+        .to_owned(),
     };
     if !store::page_insert(t.tx(), &row)? {
         return Ok(());

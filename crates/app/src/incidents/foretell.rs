@@ -198,7 +198,7 @@ fn play(
             continue;
         }
         let held_since = held_since.take();
-        let behind = known.behind(tx, &escalation.policy.steps, at)?;
+        let behind = known.behind(tx, &escalation, at)?;
         let (next, effects) = step(escalation, &Input::Tick, at, &mut |target| {
             behind.get(target).map(|b| b.answer.clone()).unwrap_or_default()
         });

@@ -18,7 +18,7 @@ use crate::{
 };
 
 const TITLE_BYTES_MAX: usize = 300;
-const NOTE_BYTES_MAX: usize = 8_000;
+pub(super) const NOTE_BYTES_MAX: usize = 8_000;
 
 /// What is said when a person opens an incident.
 #[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
@@ -68,7 +68,7 @@ fn check_cause(cause: &str) -> Result<(), Fault> {
         .advice("write deploy:12, flag:KEY, config, external or unknown"))
 }
 
-fn trimmed(what: &str, text: &str, bytes_max: usize) -> Result<String, Fault> {
+pub(super) fn trimmed(what: &str, text: &str, bytes_max: usize) -> Result<String, Fault> {
     let text = text.trim();
     if text.is_empty() || text.len() > bytes_max {
         return Err(Fault::invalid(format!("{what} has 1 to {bytes_max} bytes")));

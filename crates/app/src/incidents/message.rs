@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use tenfold_store::{Tx, alerts, incidents as store};
 use tenfold_types::{Fault, Timestamp};
 
-use super::stored::{Incident, State};
+use super::stored::{HANDED, Incident, State};
 use super::words::Words;
 use crate::{
     Settings,
@@ -42,7 +42,10 @@ pub(super) fn notice(
     };
     let mut text = String::new();
     let open = incident.state == State::Open;
-    if open && (page.step > 0 || page.round > 0) {
+    if open && page.body == HANDED {
+        let handed = body.handed.as_deref().unwrap_or("This was handed over to you");
+        line(&mut text, &format!("{handed}\n"));
+    } else if open && (page.step > 0 || page.round > 0) {
         line(&mut text, "Nobody has acknowledged this yet, so it comes to you now.\n");
     }
     let said = words.said(tx, settings, &incident)?;

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, btree_map::Entry};
 
 use serde::{Deserialize, Serialize};
-use tenfold_oncall::{Answer, Escalation, PolicyStep, Schedule, Target, TargetKind, Teams, paged_members};
+use tenfold_oncall::{Answer, Escalation, Schedule, Target, TargetKind, Teams, paged_members};
 use tenfold_store::Tx;
 use tenfold_types::{Fault, Timestamp};
 use utoipa::ToSchema;
@@ -15,7 +15,7 @@ use crate::{oncall, people::Person};
 /// One reason for a page.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PageReason {
-    /// `step`, `deployer`, `turn`, `schedule`, `person`, `team`, `copy`, `quiet` or `ways`.
+    /// `step`, `handed`, `deployer`, `turn`, `schedule`, `person`, `team`, `copy`, `quiet` or `ways`.
     pub stage: String,
     pub because: String,
 }
@@ -50,16 +50,17 @@ impl Known {
         Ok(self.people.get(login).and_then(Option::as_ref))
     }
 
-    /// Who stands behind each target of these steps at an instant. Asked for instants that only grow: overrides that were
-    /// over at the first of them are not read.
+    /// Who stands behind each target of an escalation's steps at an instant, and whoever it is handed to. Asked for instants that
+    /// only grow: overrides that were over at the first of them are not read.
     pub(super) fn behind(
         &mut self,
         tx: &mut dyn Tx,
-        steps: &[PolicyStep],
+        escalation: &Escalation,
         at: Timestamp,
     ) -> Result<BTreeMap<Target, Behind>, Fault> {
         let mut out = BTreeMap::new();
-        for target in steps.iter().flat_map(|s| &s.targets) {
+        let handed = escalation.handed_to.as_deref().map(Target::person);
+        for target in escalation.policy.steps.iter().flat_map(|s| &s.targets).chain(&handed) {
             let (found, because) = match target.kind {
                 TargetKind::Person => {
                     (Answer { people: vec![target.name.clone()], shadows: Vec::new() }, String::new())
@@ -110,6 +111,9 @@ pub(super) fn of_step(
     behind: &BTreeMap<Target, Behind>,
 ) -> Vec<PageReason> {
     let policy = &escalation.policy;
+    if escalation.is_handed(step) {
+        return vec![PageReason::new("handed", "somebody handed the incident over to this person")];
+    }
     let place = format!("step {} of {} of {}", step + 1, policy.steps.len(), policy.name);
     let because = match (step, round) {
         (0, 0) => format!("{place} comes first"),

@@ -54,6 +54,9 @@ pub(super) struct Body {
     /// Its escalation stands still, since its alerts are muted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paused: Option<Paused>,
+    /// What whoever it was handed to last is told about that in their page.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub handed: Option<String>,
     /// Nothing where nobody has put a routing, and of what no alert opened.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub came_by: Option<CameBy>,
@@ -125,6 +128,13 @@ impl Incident {
         }
     }
 
+    /// Nobody has it any more. Login and name of who had it.
+    pub(super) fn let_go(&mut self) -> (Option<String>, Option<String>) {
+        self.state = State::Open;
+        self.body.acknowledged_at = None;
+        (self.body.acknowledged_by.take(), self.body.acknowledged_by_name.take())
+    }
+
     pub(super) fn write(&self, tx: &mut dyn Tx) -> Result<(), Fault> {
         let body = serde_json::to_string(&self.body).map_err(|e| Fault::internal(e.to_string()))?;
         let next_at = self.body.escalation.as_ref().and_then(Escalation::next_at);
@@ -169,6 +179,8 @@ pub(crate) fn person(tx: &mut dyn Tx, login: &str) -> Result<Option<Person>, Fau
 
 /// The body of the page of somebody who learns: nobody waits for them.
 pub(super) const COPY: &str = r#"{"copy":true}"#;
+/// The body of the page of somebody to whom the incident was handed; its step is one past the policy's last.
+pub(super) const HANDED: &str = r#"{"handed":true}"#;
 
 /// States of pages and deliveries, as words in the store and the API.
 pub(super) mod word {

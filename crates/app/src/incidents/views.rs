@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 
 use super::drill::{self, DrillScoreView};
 use super::muted::Paused;
-use super::stored::{COPY, Incident, State, person, word};
+use super::stored::{COPY, HANDED, Incident, State, person, word};
 use crate::{App, alerts::SuspectView};
 
 /// Incidents in one list.
@@ -65,6 +65,9 @@ pub struct PageView {
     /// To somebody who learns; nobody waits for them.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub copy: bool,
+    /// To somebody to whom the incident was handed over; `step` is one past the policy's last.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub handed: bool,
     pub attempts: Vec<AttemptView>,
     /// Ways that ring later unless somebody acknowledges, in their order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -202,7 +205,7 @@ impl Parts {
                 paused,
                 waiting_for: current.map(|p| p.person_name.clone()).collect(),
                 state: state.to_owned(),
-                step,
+                step: step.min(e.policy.steps.len() as i64),
                 steps: e.policy.steps.len() as i64,
                 round,
                 policy: e.policy.name,
@@ -297,6 +300,7 @@ fn page_views(tx: &mut dyn Tx, pages: &[store::PageRow]) -> Result<Vec<PageView>
             person: page.person.clone(),
             state: page.state.clone(),
             copy: page.body == COPY,
+            handed: page.body == HANDED,
             attempts: attempts.remove(&page.id).unwrap_or_default(),
             planned,
             news: news.remove(&page.id).unwrap_or_default(),

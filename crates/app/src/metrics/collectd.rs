@@ -3,16 +3,19 @@
 use std::collections::BTreeMap;
 
 use tenfold_protocols::batch::{Batch, TooMuch};
-use tenfold_protocols::collectd::{Types, TypesError, ValueList, decode};
+use tenfold_protocols::collectd::{
+    Access, CollectdError, PASSWORDS_BYTES_MAX, Security, Types, TypesError, ValueList, decode,
+};
 use tenfold_protocols::exposition::Metadata;
 use tenfold_types::{ErrorCode, Fault, Labels, Point, Timestamp};
 
 use super::State;
 use super::push::{PushFault, Pushed, Source};
-use crate::settings::Collectd;
+use crate::settings::{Collectd, CollectdSecurity};
 
 const PACKETS: &str = "tenfold_collectd_packets_total";
 const NOTIFICATIONS: &str = "tenfold_collectd_notifications_ignored_total";
+const UNSAFE: &str = "tenfold_collectd_unsafe_total";
 
 /// The types of collectd itself, and those of the files that the settings name.
 pub(super) fn types(settings: &Collectd) -> Result<Types, Fault> {
@@ -25,10 +28,35 @@ pub(super) fn types(settings: &Collectd) -> Result<Types, Fault> {
     Ok(types)
 }
 
+/// Who may send, and how safely. The file of passwords is read once, at the start.
+pub(super) fn access(settings: &Collectd) -> Result<Access, Fault> {
+    let path = &settings.auth_file;
+    let wrong = |reason: String| Fault::invalid(format!("collectd.auth_file: {}: {reason}", path.display()));
+    let text = if path.as_os_str().is_empty() {
+        String::new()
+    } else {
+        std::fs::read_to_string(path).map_err(|e| wrong(e.to_string()))?
+    };
+    if text.len() > PASSWORDS_BYTES_MAX {
+        return Err(wrong(format!("it has more than {PASSWORDS_BYTES_MAX} bytes")));
+    }
+    let security = match settings.security_level {
+        CollectdSecurity::None => Security::None,
+        CollectdSecurity::Sign => Security::Sign,
+        CollectdSecurity::Encrypt => Security::Encrypt,
+    };
+    let access = Access::new(security, &text).map_err(|line| wrong(format!("line {line} is not `user: password`")))?;
+    if access.lets_nobody_in() {
+        return Err(Fault::invalid("collectd.security_level asks for signatures, and there are no passwords")
+            .advice("name a file of `user: password` lines as `collectd.auth_file`"));
+    }
+    Ok(access)
+}
+
 impl State {
     /// Begins the counters of the listener at zero.
     pub fn collectd_listens(&self) {
-        for name in [PACKETS, NOTIFICATIONS] {
+        for name in [PACKETS, NOTIFICATIONS, UNSAFE] {
             self.own.add(name, &[], 0.0);
         }
     }
@@ -42,10 +70,16 @@ impl State {
         let (mut lists, mut bad) = (Vec::new(), Vec::new());
         for packet in packets {
             self.own.add(PACKETS, &[], 1.0);
-            match decode(packet, &self.collectd_types, &mut lists) {
+            let opened = self.collectd_access.open(packet);
+            match opened.and_then(|parts| decode(&parts, &self.collectd_types, &mut lists)) {
                 Ok(0) => {}
                 Ok(notifications) => self.own.add(NOTIFICATIONS, &[], notifications as f64),
-                Err(error) => bad.push(error.to_string()),
+                Err(error) => {
+                    if is_unsafe(&error) {
+                        self.own.add(UNSAFE, &[], 1.0);
+                    }
+                    bad.push(error.to_string());
+                }
             }
         }
         self.push_collectd(&Source::new("collectd", "udp"), &lists, &bad, now).map(|_| ())
@@ -79,6 +113,12 @@ impl State {
         self.keep_metadata(families);
         Ok(pushed)
     }
+}
+
+/// It was read well, and is refused for who sent it, or how.
+const fn is_unsafe(error: &CollectdError) -> bool {
+    use CollectdError::{Encrypted, NotEncrypted, Signature, Unsigned, User};
+    matches!(error, Encrypted | NotEncrypted | Signature | Unsigned | User)
 }
 
 fn batch<'s>(series: &'s [(Labels, Point)], bad: &[String]) -> Result<Batch<'s>, TooMuch> {

@@ -10,6 +10,7 @@ use super::dashboards::{
     Variable, check_dashboard, check_variable, filled,
 };
 use super::panel_look::{self, CONNECT_MS_MAX, PanelNulls, Threshold, ThresholdLevel};
+use super::panel_series::{self, PanelSeries};
 use super::panel_values::{self, PanelColumn, PanelReduce, PanelSort, PanelWord};
 use crate::{App, Caller, Role};
 
@@ -43,9 +44,9 @@ fn variables_of_grafana(read: Vec<grafana::Variable>, report: &mut Vec<String>) 
     let mut kept: Vec<Variable> = Vec::new();
     for v in read {
         let (name, of) = (v.name, Some(v.of).filter(|of| !of.is_empty()));
-        let (query, free) = (v.query, v.free);
+        let (query, free, filters) = (v.query, v.free, v.filters);
         let (label, regex, values, all, multi) = (v.label, v.regex, v.values, v.all, v.multi);
-        let mut made = Variable { name, label, of, query, regex, free, values, all, multi };
+        let mut made = Variable { name, label, of, query, regex, free, filters, values, all, multi };
         let name = made.name.clone();
         let mut tell = |text: &str| report.push(format!("variable {name}: {text}"));
         if kept.len() == VARIABLES_MAX {
@@ -81,6 +82,73 @@ fn level(level: grafana::Level) -> ThresholdLevel {
     }
 }
 
+const fn kind_of(shown: grafana::Shown) -> PanelKind {
+    match shown {
+        grafana::Shown::Graph => PanelKind::Graph,
+        grafana::Shown::Stat => PanelKind::Stat,
+        grafana::Shown::Table => PanelKind::Table,
+        grafana::Shown::Heatmap => PanelKind::Heatmap,
+        grafana::Shown::Top => PanelKind::Top,
+        grafana::Shown::Text => PanelKind::Text,
+    }
+}
+
+fn threshold((bound, of): (grafana::Bound, grafana::Level)) -> Threshold {
+    let (above, below) = match bound {
+        grafana::Bound::Above(bound) => (Some(bound), None),
+        grafana::Bound::Below(bound) => (None, Some(bound)),
+    };
+    Threshold { above, below, level: level(of) }
+}
+
+/// What is set for single series of a panel, of whose queries those at the places `kept` are taken.
+fn series_of_grafana(
+    title: &str,
+    kind: PanelKind,
+    read: Vec<grafana::Series>,
+    kept: &[usize],
+    report: &mut Vec<String>,
+) -> Vec<PanelSeries> {
+    let mut all = Vec::new();
+    for one in read {
+        let query = match one.query.map(|at| kept.iter().position(|of| *of == at)) {
+            None => None,
+            Some(Some(at)) => u8::try_from(at + 1).ok(),
+            // Of a query that is left out, which is told.
+            Some(None) => continue,
+        };
+        let made = PanelSeries {
+            name: one.name,
+            regex: one.regex,
+            query,
+            title: one.title,
+            colour: one.colour,
+            unit: one.unit.map(str::to_owned),
+            scale: one.scale,
+            decimals: one.decimals,
+            hidden: one.hidden,
+            right: one.right,
+            dashed: one.dashed,
+            unstacked: one.unstacked,
+            line_px: one.line_px,
+            fill_percent: one.fill_percent,
+            min: one.min,
+            max: one.max,
+            thresholds: one.thresholds.into_iter().take(panel_look::THRESHOLDS_MAX).map(threshold).collect(),
+        };
+        match panel_series::check_one(&made, kind, kept.len()) {
+            Ok(()) => all.push(made),
+            Err(error) => report.push(format!("panel `{title}`: what is set for a series is left out: {error}")),
+        }
+    }
+    if all.len() > panel_series::SERIES_MAX {
+        all.truncate(panel_series::SERIES_MAX);
+        let most = panel_series::SERIES_MAX;
+        report.push(format!("panel `{title}`: what is set for series beyond the first {most} is left out"));
+    }
+    all
+}
+
 /// A panel of Grafana with those of its queries that were taken.
 fn panel_of_grafana(
     panel: grafana::Panel,
@@ -88,21 +156,7 @@ fn panel_of_grafana(
     links: Vec<DashboardLink>,
     repeat: Option<String>,
 ) -> Panel {
-    let kind = match panel.shown {
-        grafana::Shown::Graph => PanelKind::Graph,
-        grafana::Shown::Stat => PanelKind::Stat,
-        grafana::Shown::Table => PanelKind::Table,
-        grafana::Shown::Heatmap => PanelKind::Heatmap,
-        grafana::Shown::Top => PanelKind::Top,
-        grafana::Shown::Text => PanelKind::Text,
-    };
-    let threshold = |(bound, level): (grafana::Bound, grafana::Level)| {
-        let (above, below) = match bound {
-            grafana::Bound::Above(bound) => (Some(bound), None),
-            grafana::Bound::Below(bound) => (None, Some(bound)),
-        };
-        Threshold { above, below, level: self::level(level) }
-    };
+    let kind = kind_of(panel.shown);
     let reduce = match panel.reduce {
         grafana::Reduce::Last => PanelReduce::Last,
         grafana::Reduce::Min => PanelReduce::Min,
@@ -190,18 +244,21 @@ fn of_grafana(document: serde_json::Value, name: Option<&str>) -> Result<(Dashbo
             report.push(format!("panels beyond the first {PANELS_MAX} are left out"));
             break;
         }
-        let mut queries = Vec::new();
-        for (expr, legend) in std::mem::take(&mut panel.queries).into_iter().take(QUERIES_MAX) {
+        let (mut queries, mut kept) = (Vec::new(), Vec::new());
+        for (at, (expr, legend)) in std::mem::take(&mut panel.queries).into_iter().enumerate().take(QUERIES_MAX) {
             let parsed =
                 filled(&expr, &variables).and_then(|e| tenfold_promql::parse(&e).map_err(|error| error.to_string()));
             match parsed {
-                Ok(_) => queries.push(PanelQuery { expr, legend }),
+                Ok(_) => {
+                    queries.push(PanelQuery { expr, legend });
+                    kept.push(at);
+                }
                 Err(error) => report.push(format!("panel `{}`: `{expr:.200}` is left out: {error}", panel.title)),
             }
         }
         if !queries.is_empty() || panel.text.is_some() {
             let repeat = panel.repeat.take().filter(|name| {
-                let known = variables.iter().any(|v| v.name == *name);
+                let known = variables.iter().any(|v| v.name == *name && !v.filters);
                 if !known {
                     report.push(format!(
                         "panel `{}`: it is not repeated: there is no variable `{name:.64}`",
@@ -218,9 +275,16 @@ fn of_grafana(document: serde_json::Value, name: Option<&str>) -> Result<(Dashbo
                 report.push(format!("panel `{}`: columns beyond {most} and long names are left out", panel.title));
             }
             panel.sort = panel.sort.take().filter(|(by, _)| panel_values::is_named(by, None));
+            let series = series_of_grafana(
+                &panel.title,
+                kind_of(panel.shown),
+                std::mem::take(&mut panel.series),
+                &kept,
+                &mut report,
+            );
             let of = format!("the panel `{}`", panel.title);
             let links = links_of_grafana(&of, std::mem::take(&mut panel.links), &mut report);
-            panels.push(panel_of_grafana(panel, queries, links, repeat));
+            panels.push(Panel { series, ..panel_of_grafana(panel, queries, links, repeat) });
         }
     }
     if panels.iter().all(|panel: &Panel| panel.kind == PanelKind::Text) {
@@ -332,6 +396,36 @@ mod tests {
             assert!(line.contains(wanted), "{report:?}");
         }
         assert_eq!(report.len(), 2, "{report:?}");
+    }
+
+    #[test]
+    fn settings_of_series_and_filters_are_taken() {
+        let of = |id: &str, options: &str, properties: serde_json::Value| serde_json::json!({"matcher": {"id": id, "options": options}, "properties": properties});
+        let overrides = serde_json::json!([
+            of(
+                "byFrameRefID",
+                "B",
+                serde_json::json!([{"id": "unit", "value": "bytes"}, {"id": "custom.axisPlacement", "value": "right"}])
+            ),
+            of("byFrameRefID", "A", serde_json::json!([{"id": "unit", "value": "bytes"}])),
+            of("byName", &"x".repeat(600), serde_json::json!([{"id": "unit", "value": "bytes"}]))
+        ]);
+        let file = serde_json::json!({"title": "T", "templating": {"list": [{"name": "Filters", "type": "adhoc", "filters": [{"key": "job", "operator": "=", "value": "web"}]}]},
+            "panels": [{"type": "timeseries", "title": "P", "repeat": "Filters", "fieldConfig": {"overrides": overrides},
+                        "targets": [{"refId": "A", "expr": "sum("}, {"refId": "B", "expr": "up"}]}]});
+        let (made, report) = of_grafana(file, None).expect("it is taken");
+        check_dashboard(&made).expect("and right");
+        let series: Vec<_> =
+            made.panels[0].series.iter().map(|one| (one.query, one.unit.as_deref(), one.right)).collect();
+        assert_eq!(series, [(Some(1), Some("bytes"), true)], "of the query that is kept");
+        assert_eq!(
+            (made.variables[0].filters, made.variables[0].values.as_slice()),
+            (true, &["job=\"web\"".to_owned()][..])
+        );
+        for (line, wanted) in report.iter().zip(["`sum(`", "no variable `Filters`", "at most 500 bytes"]) {
+            assert!(line.contains(wanted), "{report:?}");
+        }
+        assert_eq!(report.len(), 3, "{report:?}");
     }
 
     #[test]

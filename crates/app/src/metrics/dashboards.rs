@@ -9,6 +9,7 @@ use super::dashboard_saves::saved;
 use super::drawn;
 use super::ingest_page::{INGEST, ingest};
 use super::panel_look::{self, PanelNulls, Threshold};
+use super::panel_series::{self, PanelSeries};
 use super::panel_values::{self, PanelColumn, PanelReduce, PanelSort, PanelWord};
 use crate::App;
 use crate::people::check_name;
@@ -159,6 +160,9 @@ pub struct Panel {
     /// From where on values are bad: lines across a `graph`, and the look of a value elsewhere.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub thresholds: Vec<Threshold>,
+    /// What is set for single series: of a `graph`, a `stat` and a `top`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub series: Vec<PanelSeries>,
 }
 
 /// How a panel shows its queries.
@@ -196,7 +200,7 @@ fn is_one(width: &u8) -> bool {
     *width == 1
 }
 
-/// A variable of a dashboard: its values are those of a label, of a query, a list, or what somebody types.
+/// A variable of a dashboard: its values are those of a label, of a query, a list, what somebody types, or filters.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Variable {
@@ -217,7 +221,10 @@ pub struct Variable {
     /// Anything may be typed; a value is what stands there at first.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub free: bool,
-    /// What is offered where there is no label.
+    /// Its values are label matchers (`job="web"`), which every selector of the dashboard's queries gets: it has no name in them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub filters: bool,
+    /// What is offered where there is no label; of `filters` what stands there at first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub values: Vec<String>,
     /// Offers all values at once, which stands as `.*` in queries: for use with `=~`.
@@ -279,13 +286,15 @@ pub fn check_dashboard(dashboard: &Dashboard) -> Result<(), Fault> {
         }
         panel_look::check(panel)?;
         panel_values::check(panel)?;
+        panel_series::check(panel)?;
         check_links(&format!("the panel `{title}`"), &panel.links)?;
         if panel.row.as_ref().is_some_and(|row| row.trim().is_empty() || row.len() > ROW_BYTES_MAX) {
             return Err(Fault::invalid(format!(
                 "the panel `{title}`: a row has a title of at most {ROW_BYTES_MAX} bytes"
             )));
         }
-        if let Some(name) = panel.repeat.as_ref().filter(|name| !dashboard.variables.iter().any(|v| v.name == **name)) {
+        let repeats = |name: &String| dashboard.variables.iter().any(|v| v.name == *name && !v.filters);
+        if let Some(name) = panel.repeat.as_ref().filter(|name| !repeats(name)) {
             return Err(Fault::invalid(format!("the panel `{title}` is repeated for `{name}`, which is no variable")));
         }
         if panel.kind != PanelKind::Text && (panel.queries.is_empty() || panel.queries.len() > QUERIES_MAX) {
@@ -320,6 +329,9 @@ pub(super) fn check_variable(variable: &Variable, before: &[Variable]) -> Result
     if before.iter().any(|v| v.name == *name) {
         return Err("it stands twice".to_owned());
     }
+    if variable.filters {
+        return check_filters(variable);
+    }
     match (&variable.label, &variable.query, variable.values.len()) {
         (None, None, 0) if variable.free => {}
         (Some(_), None, 0) | (None, Some(_), 0) | (None, None, 1..=VALUES_MAX) => {}
@@ -336,6 +348,26 @@ pub(super) fn check_variable(variable: &Variable, before: &[Variable]) -> Result
     for asked in [&variable.of, &variable.query].into_iter().flatten().filter(|asked| !asked.is_empty()) {
         let asked = filled(asked, before)?;
         tenfold_promql::parse(&asked).map_err(|e| e.pointing(&asked))?;
+    }
+    Ok(())
+}
+
+/// Says what is wrong with filters: each is one label matcher.
+fn check_filters(variable: &Variable) -> Result<(), String> {
+    let other = variable.label.is_some() || variable.query.is_some() || variable.of.is_some();
+    if other || variable.regex.is_some() || variable.free || variable.all || variable.multi {
+        return Err("`filters` have `values` and nothing else".to_owned());
+    }
+    if variable.values.len() > VALUES_MAX {
+        return Err(format!("it has at most {VALUES_MAX} values"));
+    }
+    for matcher in &variable.values {
+        // With a name the selector is one even where the matcher takes series without the label.
+        let selector = format!("up{{{matcher}}}");
+        let parsed = tenfold_promql::parse_matchers(&selector).map_err(|e| e.pointing(&selector))?;
+        if parsed.len() != 2 || matcher.trim_end().ends_with(',') {
+            return Err(format!("`{matcher:.100}` is no label matcher, like `job=\"web\"`"));
+        }
     }
     Ok(())
 }
@@ -359,7 +391,7 @@ pub(super) fn filled(expr: &str, variables: &[Variable]) -> Result<String, Strin
         out.push_str(&before[..at]);
         if let Some((_, stands)) = BUILT_IN.iter().find(|(built_in, _)| *built_in == name) {
             out.push_str(stands);
-        } else if let Some(variable) = variables.iter().find(|v| v.name == name) {
+        } else if let Some(variable) = variables.iter().find(|v| v.name == name && !v.filters) {
             out.push_str(variable.values.first().map_or("x", String::as_str));
         } else {
             return Err(format!("there is no variable `{name}`"));
@@ -468,6 +500,10 @@ mod tests {
             (serde_json::json!([{"name": "a", "query": "sum("}]), "the variable `a`"),
             (serde_json::json!([{"name": "a", "query": "up", "values": ["1"]}]), "not both"),
             (serde_json::json!([{"name": "a", "free": true, "multi": true}]), "is one value"),
+            (serde_json::json!([{"name": "a", "filters": true, "label": "job"}]), "nothing else"),
+            (serde_json::json!([{"name": "a", "filters": true, "values": ["job=1"]}]), "the variable `a`"),
+            (serde_json::json!([{"name": "a", "filters": true, "values": ["a=\"1\",b=\"2\""]}]), "no label matcher"),
+            (serde_json::json!([{"name": "a", "filters": true, "values": [""]}]), "no label matcher"),
         ] {
             let mut one = with_query("up");
             one.variables = serde_json::from_value(variables).expect("variables");
@@ -479,6 +515,12 @@ mod tests {
                                        {"name": "asked", "query": "topk(5, up{a=\"$typed\"})", "regex": "instance=\"([^\"]+)\""}]);
         asked.variables = serde_json::from_value(typed).expect("variables");
         check_dashboard(&asked).expect("a query and what is typed have no values");
+        let mut filtered = with_query("up");
+        let filters = serde_json::json!([{"name": "Filters", "filters": true}, {"name": "More", "filters": true, "values": ["job!~\"a|b\""]}]);
+        filtered.variables = serde_json::from_value(filters).expect("variables");
+        check_dashboard(&filtered).expect("filters have no values until somebody chooses some");
+        filtered.panels[0].queries[0].expr = "a{b=\"$More\"}".to_owned();
+        assert!(check_dashboard(&filtered).unwrap_err().message.contains("no variable `More`"));
         let mut repeated = with_query("up");
         repeated.panels[0].repeat = Some("job".to_owned());
         check_dashboard(&repeated).expect("there is such a variable");

@@ -31,6 +31,7 @@ pub(super) fn panel(title: &str, unit: &str, queries: &[(&str, &str)]) -> Panel 
         columns: Vec::new(),
         sort: None,
         words: Vec::new(),
+        series: Vec::new(),
         row: None,
         links: Vec::new(),
         text: None,

@@ -120,6 +120,7 @@ mod tests {
             url: format!("http://{job}/metrics"),
             labels: Labels::from_pairs([("job", job), ("instance", "db1")]),
             host: None,
+            elsewhere: false,
             plan: None,
         };
         let scrape = |job: &str, second: i64, page: Result<&str, &str>| {

@@ -13,6 +13,8 @@ use crate::App;
 /// Events that one graph's markers are made of: of changes, and as many of alerts and incidents, so that a storm of those
 /// hides no deploy.
 const MARKERS_MAX: usize = 1_000;
+/// Those of them that are what StatsD clients tell.
+const STATSD_MARKERS_MAX: usize = 300;
 /// An alert or incident that began this long before the graph's start, or ends this long after its end, is told with both.
 const EPISODE_MS: i64 = 24 * 3600 * 1000;
 /// A canary that began before the graph's start may reach into it.
@@ -101,9 +103,20 @@ impl App {
             limit: MARKERS_MAX,
             ..EventQuery::default()
         };
-        let (mut found, mut lasted) =
-            self.read(move |tx| Ok((events::list(tx, &wanted)?, events::list(tx, &lasting)?))).await?;
-        found.reverse();
+        // Whoever reaches StatsD's port makes these up: they take no place from those above.
+        let told = EventQuery {
+            kinds: vec![super::statsd_events::KIND.to_owned()],
+            limit: STATSD_MARKERS_MAX,
+            ..wanted.clone()
+        };
+        let (mut found, mut lasted) = self
+            .read(move |tx| {
+                let mut found = events::list(tx, &wanted)?;
+                found.extend(events::list(tx, &told)?);
+                Ok((found, events::list(tx, &lasting)?))
+            })
+            .await?;
+        found.sort_by_key(|event| event.seq);
         lasted.reverse();
         // Flags and notes concern every service; a deploy only its own.
         let fits = |asked: &Option<String>, is: &Option<String>| asked.is_none() || is.is_none() || asked == is;
@@ -173,7 +186,7 @@ fn project(events: &[Event], now: Timestamp) -> Vec<Marker> {
                     _ => {}
                 }
             }
-            "note.doing" | "change.told" => markers.push(marker(MarkerKind::Note, None)),
+            "note.doing" | "change.told" | super::statsd_events::KIND => markers.push(marker(MarkerKind::Note, None)),
             // What another tool put there, of a service that is deployed here.
             "cdevents.service.deployed" | "cdevents.service.upgraded" if event.data["ours"] == true => {
                 markers.push(marker(MarkerKind::Deploy, None));

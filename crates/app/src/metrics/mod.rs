@@ -32,6 +32,7 @@ mod old_time;
 mod own;
 mod page;
 mod panel_look;
+mod panel_series;
 mod panel_values;
 mod pools;
 mod push;
@@ -41,6 +42,7 @@ mod remote;
 mod scrape;
 mod small;
 mod statsd;
+mod statsd_events;
 mod store_view;
 mod targets;
 mod write;
@@ -73,6 +75,7 @@ pub use memory::AnswerMemory;
 pub use newest::{Newest, NewestSamples};
 pub use own::Own;
 pub use panel_look::{PanelNulls, Threshold, ThresholdLevel};
+pub use panel_series::PanelSeries;
 pub use panel_values::{PanelColumn, PanelReduce, PanelSort, PanelWord};
 pub use pools::{Dropped, PoolStatus};
 pub use push::{PUSHES_MAX, PushFault, Pushed, RefusedOf, Source, SourceStatus};
@@ -113,6 +116,9 @@ pub struct State {
     statsd: Mutex<Aggregator>,
     /// The label of the container that a StatsD client names; empty for none.
     statsd_container_label: String,
+    statsd_events: Mutex<statsd_events::Events>,
+    /// How many events of StatsD clients go into the record in a minute.
+    statsd_events_max: u32,
     trouble: Mutex<Option<String>>,
     /// Which parts of PromQL queries may use.
     dialect: tenfold_promql::Dialect,
@@ -133,6 +139,7 @@ pub struct State {
     deltas: Mutex<tenfold_protocols::otlp::Deltas>,
     ganglia: Mutex<ganglia::Texts>,
     collectd_types: tenfold_protocols::collectd::Types,
+    collectd_access: tenfold_protocols::collectd::Access,
     /// Places for pushed bodies that are received, and that are decoded and written.
     bodies: tokio::sync::Semaphore,
     pushes: tokio::sync::Semaphore,
@@ -159,6 +166,7 @@ impl State {
         let graphite_templates = tenfold_protocols::graphite::Templates::parse(templates)
             .map_err(|e| Fault::invalid(format!("graphite.templates: {e}")))?;
         let collectd_types = collectd::types(&settings.collectd)?;
+        let collectd_access = collectd::access(&settings.collectd)?;
         let dir = settings.data_dir.join("metrics");
         let series_max = options.series_max;
         let (tsdb, report) = Tsdb::open(&dir, options).map_err(|e| Fault::internal(e.to_string()))?;
@@ -183,6 +191,8 @@ impl State {
             metadata: Mutex::default(),
             statsd: Mutex::default(),
             statsd_container_label: settings.statsd.container_label.clone(),
+            statsd_events: Mutex::default(),
+            statsd_events_max: settings.statsd.events_per_minute_max,
             trouble: Mutex::default(),
             dialect: tenfold_promql::Dialect { experimental: settings.metrics.experimental_promql },
             queries: tokio::sync::Semaphore::new(settings.metrics.query.concurrency_max),
@@ -197,6 +207,7 @@ impl State {
             deltas: Mutex::default(),
             ganglia: Mutex::default(),
             collectd_types,
+            collectd_access,
             bodies: tokio::sync::Semaphore::new(push::BODIES_MAX),
             pushes: tokio::sync::Semaphore::new(push::PUSHES_MAX),
             forwarder: std::sync::OnceLock::new(),
@@ -308,6 +319,7 @@ pub async fn run(app: App, stop: CancellationToken) {
         keep_synced(&app, &stop),
         keep_log_short(&app, &stop),
         keep_tidy(&app, &stop),
+        statsd_events::keep(&app, &stop),
         live::run(&app, &stop)
     );
     flush_statsd(&app);

@@ -73,7 +73,8 @@ impl Pool {
                         timeout_ms: place.timeout_ms,
                         discovered: found.discovered,
                     };
-                    self.active.push(Target { url: place.url, labels: place.labels, host: None, plan: Some(plan) });
+                    let (url, labels) = (place.url, place.labels);
+                    self.active.push(Target { url, labels, host: None, elsewhere: false, plan: Some(plan) });
                     continue;
                 }
                 Some(Err(reason)) => Some(reason),

@@ -6,9 +6,10 @@
 mod jobs;
 
 use std::collections::{BTreeMap, HashMap};
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 
+use hashbrown::DefaultHashBuilder;
 use parking_lot::Mutex;
 use serde::Serialize;
 use tenfold_protocols::batch::{Batch, Refused, Series, refuse};
@@ -125,8 +126,9 @@ pub(super) struct Sources(Mutex<BTreeMap<Source, Arc<Mutex<Seen>>>>);
 
 #[derive(Default)]
 struct Seen {
-    /// By the hash of a series' labels.
-    series: HashMap<u64, Sent>,
+    /// By the hash of a series' labels: one for each sample that comes, so that it has to be quick. Its seed is this source's own.
+    series: HashMap<u64, Sent, DefaultHashBuilder>,
+    hasher: DefaultHashBuilder,
     tidied: Timestamp,
     /// Samples it may send at once; below zero it waits.
     allowance: f64,
@@ -188,8 +190,11 @@ impl Seen {
     /// Whether the series may be written, and under which hash it is known. A start that is in the store already is
     /// taken off it.
     fn admit(&mut self, series: &mut Series<'_, '_>, max: usize, now: Timestamp) -> Option<u64> {
-        let mut hasher = DefaultHasher::new();
-        series.labels.hash(&mut hasher);
+        let mut hasher = self.hasher.build_hasher();
+        for text in series.labels.iter().flat_map(|(name, value)| [name, value]) {
+            hasher.write(text.as_bytes());
+            hasher.write_u8(0xff);
+        }
         let key = hasher.finish();
         if let Some(sent) = self.series.get_mut(&key) {
             sent.at_ms = now.millis();

@@ -311,7 +311,7 @@ mod tests {
             let heard = Arc::new(Heard::default());
             state.set_forwarder(heard.clone());
             let labels = Labels::from_pairs([("job", "node"), ("instance", "h1")]);
-            let target = Target { url: "agent://h1".to_owned(), labels, host: Some("h1".to_owned()), plan: None };
+            let target = Target::reported("agent://h1".to_owned(), labels, "h1");
             let at = Timestamp(1_795_424_000_000);
             state
                 .scraped(

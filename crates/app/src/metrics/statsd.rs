@@ -198,6 +198,7 @@ impl Aggregator {
 /// What is counted of what comes in, by transport.
 const PACKETS: &str = "tenfold_statsd_packets_total";
 const BAD_LINES: &str = "tenfold_statsd_bad_lines_total";
+const EVENTS: &str = "tenfold_statsd_events_total";
 const EVENTS_IGNORED: &str = "tenfold_statsd_events_ignored_total";
 const SERVICE_CHECKS_IGNORED: &str = "tenfold_statsd_service_checks_ignored_total";
 const REFUSED: &str = "tenfold_statsd_refused_total";
@@ -205,7 +206,7 @@ const REFUSED: &str = "tenfold_statsd_refused_total";
 impl super::State {
     /// Begins the counters of a transport at zero: a rate sees nothing of a counter that begins with what it counts first.
     pub fn statsd_listens(&self, transport: &str) {
-        for name in [PACKETS, BAD_LINES, EVENTS_IGNORED, SERVICE_CHECKS_IGNORED, REFUSED] {
+        for name in [PACKETS, BAD_LINES, EVENTS, EVENTS_IGNORED, SERVICE_CHECKS_IGNORED, REFUSED] {
             self.own.add(name, &[("transport", transport)], 0.0);
         }
     }
@@ -222,9 +223,19 @@ impl super::State {
         let of = [("transport", transport)];
         self.own.add(PACKETS, &of, 1.0);
         let refused = self.statsd.lock().observe(read.metrics, now);
+        let events = read.events.len() + read.events_left;
+        let mut ignored = read.events_left;
+        if !read.events.is_empty() {
+            let mut waiting = self.statsd_events.lock();
+            let most = self.statsd_events_max;
+            for event in read.events {
+                ignored += usize::from(!waiting.take(event, most, now));
+            }
+        }
         for (name, count) in [
             (BAD_LINES, read.bad_lines),
-            (EVENTS_IGNORED, read.events),
+            (EVENTS, events),
+            (EVENTS_IGNORED, ignored),
             (SERVICE_CHECKS_IGNORED, read.service_checks),
             (REFUSED, refused),
         ] {

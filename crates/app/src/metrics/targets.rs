@@ -34,14 +34,16 @@ pub struct Target {
     pub labels: Labels,
     /// The host whose agent reported it.
     pub host: Option<String>,
+    /// That agent runs on another machine: what only this server's machine reaches is not asked for it.
+    pub elsewhere: bool,
     /// `None` for those that the settings and the agents name: they are asked as the settings say.
     pub plan: Option<Plan>,
 }
 
 impl Target {
-    /// One that a host's agent named.
+    /// One that the agent of a host named.
     pub fn reported(url: String, labels: Labels, host: &str) -> Self {
-        Self { url, labels, host: Some(host.to_owned()), plan: None }
+        Self { url, labels, host: Some(host.to_owned()), elsewhere: false, plan: None }
     }
 
     /// The job it is shown under.
@@ -125,7 +127,7 @@ impl Registry {
     pub fn set_static(&self, targets: &[StaticTarget], ganglia: &[GangliaSource]) {
         let made = |url: String, job: &str, instance: &str, labels: &BTreeMap<String, String>| {
             let labels = Labels::from_pairs(labels.clone()).with("job", job).with("instance", instance);
-            Target { url, labels, host: None, plan: None }
+            Target { url, labels, host: None, elsewhere: false, plan: None }
         };
         let pages = targets.iter().map(|t| {
             let instance = t.url.split("://").nth(1).and_then(|r| r.split('/').next()).unwrap_or(&t.url);

@@ -19,6 +19,7 @@ mod rest;
 mod schedules;
 mod swaps;
 mod teams;
+mod unreached;
 mod views;
 
 use std::collections::BTreeMap;
@@ -48,6 +49,8 @@ pub use schedules::ScheduleUpdate;
 pub use swaps::NewSwap;
 pub(crate) use teams::teams;
 pub use tenfold_oncall::ICS_BYTES_MAX;
+pub(crate) use unreached::Leads;
+pub use unreached::Unreached;
 pub use views::{
     LayerSpansView, LayerView, OnCallPerson, OnCallView, OverrideView, PolicyView, PreviewView, RestView, ScheduleView,
     SpanView, SwapView, VersionView,

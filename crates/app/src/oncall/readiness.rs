@@ -9,10 +9,17 @@ use tenfold_oncall::{
     Account, Override, Policy, ReachFacts, Schedule, TargetKind, Teams, TestFacts, Unready, nobody_from, paged_members,
     unready,
 };
-use tenfold_store::{Tx, oncall as store};
+use tenfold_store::{Tx, deploys, oncall as store};
 use tenfold_types::{Actor, EventDraft, Fault, Severity, Source, Timestamp};
 
-use super::{followed, policies::all_policies, schedules, schedules::minute, teams};
+use super::{
+    followed,
+    policies::all_policies,
+    schedules,
+    schedules::minute,
+    teams,
+    unreached::{Leads, Question, Unreached},
+};
 use crate::{
     App,
     alerts::Channel,
@@ -121,6 +128,8 @@ pub struct ReadinessView {
     pub ends: Vec<ScheduleEnd>,
     /// Of calendars that are followed.
     pub calendars: Vec<CalendarTrouble>,
+    /// Policies, receivers and services of which nobody would be paged.
+    pub unreached: Vec<Unreached>,
 }
 
 /// What the store says, all of one instant.
@@ -131,6 +140,8 @@ struct Facts {
     teams: Teams,
     tests: BTreeMap<String, TestFacts>,
     calendars: Vec<CalendarTrouble>,
+    /// Receivers and services.
+    leads: Vec<Leads>,
 }
 
 /// Where somebody is named, and the stretches of their shifts.
@@ -144,10 +155,19 @@ struct Named {
 impl App {
     /// Everybody who is on a schedule or a policy within two weeks, and what stands between them and a page.
     pub async fn readiness(&self) -> Result<ReadinessView, Fault> {
+        self.readiness_with(self.receivers_leading()?).await
+    }
+
+    /// What would page nobody if these were the receivers.
+    pub(crate) async fn unreached_by(&self, receivers: Vec<Leads>) -> Result<Vec<Unreached>, Fault> {
+        Ok(self.readiness_with(receivers).await?.unreached)
+    }
+
+    async fn readiness_with(&self, receivers: Vec<Leads>) -> Result<ReadinessView, Fault> {
         let now = self.now();
         let people: BTreeMap<String, Person> =
             self.people().await?.into_iter().map(|person| (person.login.clone(), person)).collect();
-        let facts = self.read(move |tx| facts(tx, people.clone(), now)).await?;
+        let facts = self.read(move |tx| facts(tx, people.clone(), receivers.clone(), now)).await?;
         let (reach, test_days) = (self.reach(), self.settings.alerts.readiness_test_days);
         // Two weeks of hourly handoffs take a moment; the loop of other requests shall not wait for it.
         tokio::task::spawn_blocking(move || view(&facts, &reach, test_days, now))
@@ -161,7 +181,12 @@ impl App {
     }
 }
 
-fn facts(tx: &mut dyn Tx, people: BTreeMap<String, Person>, now: Timestamp) -> Result<Facts, Fault> {
+fn facts(
+    tx: &mut dyn Tx,
+    people: BTreeMap<String, Person>,
+    mut leads: Vec<Leads>,
+    now: Timestamp,
+) -> Result<Facts, Fault> {
     let schedules: BTreeMap<_, _> = schedules(tx, now)?.into_iter().map(|s| (s.name.clone(), s)).collect();
     let policies = all_policies(store::policies(tx)?)?;
     let teams = teams::of_people(people.values());
@@ -172,7 +197,11 @@ fn facts(tx: &mut dyn Tx, people: BTreeMap<String, Person>, now: Timestamp) -> R
         }
     }
     let calendars = calendar_troubles(tx, &schedules, now)?;
-    Ok(Facts { schedules, policies, people, teams, tests, calendars })
+    for (name, body) in deploys::services(tx)? {
+        let settings = serde_json::from_str::<serde_json::Value>(&body).unwrap_or_default();
+        leads.push(Leads { kind: "service", name, policy: settings["policy"].as_str().map(str::to_owned) });
+    }
+    Ok(Facts { schedules, policies, people, teams, tests, calendars, leads })
 }
 
 fn calendar_troubles(
@@ -279,7 +308,12 @@ fn view(facts: &Facts, reach: &Reach, test_days: u32, now: Timestamp) -> Readine
     let mut ends: Vec<ScheduleEnd> = facts.schedules.values().filter_map(|of| end_of(of, now, until)).collect();
     ends.sort_by(|a, b| a.at.cmp(&b.at).then_with(|| a.schedule.cmp(&b.schedule)));
     let (teams, calendars) = (team_troubles(facts), facts.calendars.clone());
-    let mut view = ReadinessView { at: now, until, test_days, people, steps, teams, ends, calendars };
+    let reached =
+        |login: &str| facts.people.get(login).is_some_and(|person| !person.disabled && !reach.ways(person).is_empty());
+    let (policies, schedules) = (facts.policies.as_slice(), &facts.schedules);
+    let question = Question { policies, schedules, teams: &facts.teams, reached: &reached, from: now, to: until };
+    let unreached = question.answer(&facts.leads);
+    let mut view = ReadinessView { at: now, until, test_days, people, steps, teams, ends, calendars, unreached };
     view.people.sort_by(|a, b| a.name.cmp(&b.name).then_with(|| a.login.cmp(&b.login)));
     view
 }
@@ -373,7 +407,8 @@ impl ReadinessView {
             |end: &ScheduleEnd| format!("the schedule {} has nobody any more from {} on", end.schedule, minute(end.at));
         let ends = self.ends.iter().map(end);
         let calendars = self.calendars.iter().map(|of| format!("the calendar of {} {}", of.schedule, of.text));
-        let of_steps = calendars.chain(steps).chain(teams);
+        let unreached = self.unreached.iter().map(Unreached::sentence);
+        let of_steps = unreached.chain(calendars).chain(steps).chain(teams);
         gone.into_iter().map(said).chain(ends).chain(of_steps).chain(rest.into_iter().map(said)).collect()
     }
 }
@@ -381,7 +416,7 @@ impl ReadinessView {
 /// The week's event; none where nobody may be paged.
 fn draft(view: &ReadinessView) -> Option<EventDraft> {
     let nobody = view.people.is_empty() && view.steps.is_empty() && view.teams.is_empty();
-    if nobody && view.ends.is_empty() && view.calendars.is_empty() {
+    if nobody && view.ends.is_empty() && view.calendars.is_empty() && view.unreached.is_empty() {
         return None;
     }
     let sentences = view.sentences();

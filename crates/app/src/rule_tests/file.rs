@@ -14,17 +14,17 @@ pub const FILE_BYTES_MAX: usize = 4 << 20;
 #[serde(deny_unknown_fields)]
 pub struct TestFile {
     /// Patterns, relative to the file.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "listed")]
     pub rule_files: Vec<String>,
     #[serde(default = "minute", deserialize_with = "duration")]
     pub evaluation_interval: i64,
     /// Groups evaluated one after the other; others stand with the first.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "listed")]
     pub group_eval_order: Vec<String>,
     /// Take floats that are one step of their last digit apart for the same.
     #[serde(default)]
     pub fuzzy_compare: bool,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "listed")]
     pub tests: Vec<TestGroup>,
 }
 
@@ -36,13 +36,13 @@ pub struct TestGroup {
     pub name: String,
     #[serde(default, deserialize_with = "duration")]
     pub interval: i64,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "listed")]
     pub input_series: Vec<InputSeries>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "listed")]
     pub alert_rule_test: Vec<AlertCase>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "listed")]
     pub promql_expr_test: Vec<ExprCase>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "mapped")]
     pub external_labels: BTreeMap<String, String>,
     #[serde(default)]
     pub external_url: String,
@@ -115,13 +115,14 @@ fn instant<'de, D: Deserializer<'de>>(d: D) -> Result<i64, D::Error> {
     ms.ok_or_else(|| D::Error::custom(format!("`{text}` is neither seconds since the epoch nor an RFC 3339 instant")))
 }
 
-/// `exp_alerts:` with nothing behind it is an empty list.
+/// `exp_alerts:` with nothing behind it is an empty list, and so is any other.
 fn listed<'de, D: Deserializer<'de>, T: Deserialize<'de>>(d: D) -> Result<Vec<T>, D::Error> {
     Ok(Option::<Vec<T>>::deserialize(d)?.unwrap_or_default())
 }
 
 fn mapped<'de, D: Deserializer<'de>>(d: D) -> Result<BTreeMap<String, String>, D::Error> {
-    Ok(Option::<BTreeMap<String, String>>::deserialize(d)?.unwrap_or_default())
+    let texts = Option::<BTreeMap<String, Option<String>>>::deserialize(d)?.unwrap_or_default();
+    Ok(texts.into_iter().map(|(name, text)| (name, text.unwrap_or_default())).collect())
 }
 
 /// Reads a file of tests.

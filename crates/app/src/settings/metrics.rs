@@ -312,6 +312,8 @@ pub struct Statsd {
     pub flush_interval_ms: u64,
     /// The label that gets the container a client names (DogStatsD's `|c:`); empty for none.
     pub container_label: String,
+    /// How many of DogStatsD's events (`_e{..}`) go into the record in a minute; 0 counts them only.
+    pub events_per_minute_max: u32,
 }
 
 impl Default for Statsd {
@@ -322,6 +324,7 @@ impl Default for Statsd {
             unix_socket: PathBuf::new(),
             flush_interval_ms: 10_000,
             container_label: String::new(),
+            events_per_minute_max: 30,
         }
     }
 }
@@ -340,7 +343,8 @@ pub struct Graphite {
     pub templates: Vec<String>,
 }
 
-/// collectd's plugin `network` knows no tokens: whoever reaches the address may send. It is off unless set.
+/// collectd's plugin `network` knows no tokens: whoever reaches the address may send, unless datagrams have to be signed. It is off
+/// unless set.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Collectd {
@@ -350,6 +354,21 @@ pub struct Collectd {
     pub multicast_group: Option<std::net::Ipv4Addr>,
     /// Files that name the values of types which collectd itself does not bring.
     pub types_db: Vec<PathBuf>,
+    /// Passwords of those who sign or encrypt, `user: password` in each line, as collectd's `AuthFile`; empty for none.
+    pub auth_file: PathBuf,
+    pub security_level: CollectdSecurity,
+}
+
+/// How safe collectd's datagrams have to be, as its `SecurityLevel`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CollectdSecurity {
+    /// Plain ones are taken as well.
+    #[default]
+    None,
+    /// They are signed or encrypted.
+    Sign,
+    Encrypt,
 }
 
 /// Ganglia knows no tokens: whoever reaches the address may send. It is off unless set.

@@ -6,6 +6,7 @@ use tenfold_store::alert_sources::{self as store, AlertSourceRow, BeatRow};
 use tenfold_types::{Actor, EventDraft, Fault, Source as Door, Timestamp};
 
 use super::{AlertSourceKind, AlertSourceSpec, Heard, HeartbeatView, SOURCES_MAX};
+use crate::alerts::{lint_complete, lint_lacking};
 use crate::{App, Caller, Grant, Role};
 
 /// Hex digits of a mail address that are its secret: 96 bits.
@@ -29,6 +30,9 @@ pub struct AlertSourceView {
     /// Of a heartbeat: how it stands.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub heartbeat: Option<HeartbeatView>,
+    /// What its alerts lack by the lint of rules, each as a sentence goes on after the name.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
@@ -104,6 +108,7 @@ impl App {
     ) -> Result<AlertSourcePut, Fault> {
         spec.check(name)?;
         require(who, &spec)?;
+        lint_complete(self.settings.alerts.lint, &format!("the source {name}"), spec.lacks())?;
         let body = serde_json::to_string(&spec).map_err(|e| Fault::internal(e.to_string()))?;
         let anew = AlertSourceRow { name: name.to_owned(), id: self.random_text(16), body };
         let caller = who.clone();
@@ -190,7 +195,8 @@ impl App {
             _ => None,
         };
         let last_at = heartbeat.as_ref().map_or(last_at, |beat| beat.last_at);
-        Ok(AlertSourceView { name: row.name.clone(), spec, address, last_at, taken, refused, refusal, heartbeat })
+        let (name, findings) = (row.name.clone(), lint_lacking(self.settings.alerts.lint, spec.lacks()));
+        Ok(AlertSourceView { name, spec, address, last_at, taken, refused, refusal, heartbeat, findings })
     }
 
     fn mail_address(&self, name: &str, secret: &str) -> String {

@@ -10,6 +10,7 @@ use crate::people::check_name;
 
 const LABELS_MAX: usize = 20;
 const LABEL_BYTES_MAX: usize = 256;
+const ANNOTATION_BYTES_MAX: usize = 2_000;
 const WORDS_MAX: usize = 20;
 const INTERVAL_MIN_MS: i64 = 10_000;
 const INTERVAL_MAX_MS: i64 = 31 * 86_400_000;
@@ -46,6 +47,9 @@ pub struct AlertSourceSpec {
     /// Put on every alert.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
+    /// Put on every alert that has none of that name, such as `runbook_url`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: BTreeMap<String, String>,
     /// Of a webhook: where things stand in its bodies, by JSON Pointers. `key`, `title` and `resolved: {path, values}` are
     /// needed; `alerts`, `description`, `name`, `severity`, `severities`, `starts_at`, `url`, `labels` and `annotations` may
     /// be there.
@@ -143,8 +147,15 @@ impl AlertSourceSpec {
         if self.labels.len() > LABELS_MAX || self.resolved_words.len() > WORDS_MAX {
             return Err(Fault::invalid(format!("at most {LABELS_MAX} labels and {WORDS_MAX} words")));
         }
+        if self.annotations.len() > LABELS_MAX {
+            return Err(Fault::invalid(format!("at most {LABELS_MAX} annotations")));
+        }
+        let fits = |text: &String| !text.trim().is_empty() && text.len() <= ANNOTATION_BYTES_MAX;
+        if !self.annotations.values().all(fits) {
+            return Err(Fault::invalid(format!("an annotation is empty or longer than {ANNOTATION_BYTES_MAX} bytes")));
+        }
         let mapped = self.map.iter().flat_map(|m| m.labels.keys());
-        for label in self.labels.keys().chain(mapped) {
+        for label in self.labels.keys().chain(self.annotations.keys()).chain(mapped) {
             let reserved = [super::SENDER, crate::alerts::KEY_LABEL].contains(&label.as_str());
             let fine = label.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
                 && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
@@ -160,6 +171,26 @@ impl AlertSourceSpec {
         Ok(())
     }
 
+    /// What its alerts lack for the person whom they wake, as far as the source says it; those of Grafana are another server's rules.
+    pub(crate) fn lacks(&self) -> Vec<String> {
+        if self.kind == AlertSourceKind::Grafana {
+            return Vec::new();
+        }
+        let says = |text: Option<&String>| text.is_some_and(|text| !text.trim().is_empty());
+        let severity = self.severity.is_some()
+            || self.kind == AlertSourceKind::Heartbeat
+            || self.map.as_ref().is_some_and(|map| map.severity.is_some());
+        let label = |name: &str| {
+            let mapped = self.map.as_ref().is_some_and(|map| map.labels.contains_key(name));
+            mapped || says(self.labels.get(name)) || (name == "severity" && severity)
+        };
+        let annotation = |name: &str| {
+            let mapped = self.map.as_ref().is_some_and(|map| map.annotations.contains_key(name));
+            mapped || says(self.annotations.get(name))
+        };
+        tenfold_alerting::lacks(label, annotation).into_iter().map(|(_, sentence)| sentence).collect()
+    }
+
     /// What the source says of every alert, over what the alert says.
     pub(super) fn complete(&self, name: &str, mut alert: KeyedAlert) -> KeyedAlert {
         if alert.state != SaidState::Firing {
@@ -170,6 +201,9 @@ impl AlertSourceSpec {
             alert.labels.entry("severity".into()).or_insert_with(|| severity.clone());
         }
         alert.labels.extend(self.labels.clone());
+        for (name, text) in &self.annotations {
+            alert.annotations.entry(name.clone()).or_insert_with(|| text.clone());
+        }
         for (label, value) in [("service", &self.service), ("environment", &self.environment)] {
             if let Some(value) = value {
                 alert.labels.insert(label.into(), value.clone());

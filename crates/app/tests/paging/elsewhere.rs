@@ -29,7 +29,7 @@ impl Pair {
         *samples.errors.lock() = Some(vec![0.0]);
         let mut nodes = Vec::new();
         for name in ["a", "b"] {
-            let db = Db::open_postgres(&url).await.expect("the database opens");
+            let db = Db::open_postgres(&url, tenfold_testkit::sealer()).await.expect("the database opens");
             let node = Node { db: &db, dir, name, database_url: &url };
             let app = node.start(&clock, &entropy, &receivers, &samples).await;
             if nodes.is_empty() {
@@ -164,4 +164,50 @@ async fn what_waits_outlives_the_node_that_would_have_taken_it_and_no_word_is_no
     pair.post(0, "Late", 240).await;
     pair.rounds(&[1]).await;
     assert_eq!(pair.alerts(1).await, [is("firing", "Late")]);
+}
+
+#[tokio::test]
+async fn what_cannot_be_taken_keeps_nobody_else_and_is_kept() {
+    // Without PostgreSQL the testkit says so in one line.
+    let Some(server) = PgServer::start().await else { return };
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let pair = Pair::start(&server, "refused", dir.path()).await;
+    let now = pair.clock.now();
+    let kept = pair.nodes[1].housekeeping(move |t| Ok(alert_inbox::put(t.tx(), "{\"by\": \"nobody\"}", now)?)).await;
+    kept.expect("it is stored");
+    pair.post(1, "Late", 240).await;
+    pair.rounds(&[0, 1]).await;
+    assert_eq!((pair.waiting().await, pair.alerts(0).await), (0, vec![is("firing", "Late")]));
+    assert_eq!(pair.kinds("alert.").await, ["alert.refused", "alert.fired"]);
+    let kept = pair.nodes[1].alerts_refused().await.expect("they are listed");
+    assert!(kept.len() == 1 && kept[0].why.contains("cannot be read"), "{kept:?}");
+    let troubles = pair.nodes[1].now_view().await.expect("the first page").troubles;
+    assert!(troubles.iter().any(|t| t.part == "alerts" && t.text.contains("a request of alerts")), "{troubles:?}");
+    // Once more it is refused, and who forgets it is in the record.
+    let raj = caller("raj", Role::Admin);
+    assert_eq!(pair.nodes[1].alerts_refused_settle(&raj, true).await.expect("again"), 1);
+    pair.rounds(&[0, 1]).await;
+    assert_eq!(pair.nodes[0].alerts_refused().await.expect("they are listed").len(), 1);
+    assert_eq!(pair.nodes[0].alerts_refused_settle(&raj, false).await.expect("forgotten"), 1);
+    assert!(pair.nodes[0].alerts_refused().await.expect("they are listed").is_empty());
+}
+
+#[tokio::test]
+async fn a_sender_is_told_when_nobody_takes_what_waits() {
+    // Without PostgreSQL the testkit says so in one line.
+    let Some(server) = PgServer::start().await else { return };
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let pair = Pair::start(&server, "stalled", dir.path()).await;
+    // The node with the lease goes on, as one of an older version that does not know of what waits.
+    pair.post(1, "Late", 240).await;
+    for _ in 0..7 {
+        pair.clock.advance_ms(9_000);
+        pair.nodes[0].incidents_tick().await.expect("it keeps its lease");
+    }
+    let late: Value = json!({"labels": {"alertname": "Later", "severity": "critical"}});
+    let refused =
+        pair.nodes[1].alerts_posted(&caller("raj", Role::Admin), vec![from(late)]).await.expect_err("nobody takes it");
+    assert_eq!(refused.code, ErrorCode::Unavailable, "{refused}");
+    pair.rounds(&[0, 1]).await;
+    assert_eq!((pair.waiting().await, pair.alerts(0).await), (0, vec![is("firing", "Late")]));
 }

@@ -12,7 +12,7 @@ const ANA: &str = "ana@example.org";
 const MINUTE_MS: i64 = 60_000;
 
 /// One incident of photos, which ana is paged for; its policy is `photos` with `more`.
-async fn paged(seed: u64, more: serde_json::Value) -> World {
+pub async fn paged(seed: u64, more: serde_json::Value) -> World {
     let w = World::new(seed).await;
     let mut policy = json!({"steps": [
         {"delay_ms": 60_000, "targets": [{"kind": "schedule", "name": "photos-primary"}]},

@@ -31,7 +31,7 @@ async fn one_node_pages_and_the_other_takes_over() {
     *samples.errors.lock() = Some(vec![9.0]);
     let mut nodes = Vec::new();
     for name in ["a", "b"] {
-        let db = Db::open_postgres(&url).await.expect("the database opens");
+        let db = Db::open_postgres(&url, tenfold_testkit::sealer()).await.expect("the database opens");
         let node = Node { db: &db, dir: dir.path(), name, database_url: &url };
         let app = node.start(&clock, &entropy, &receivers, &samples).await;
         if nodes.is_empty() {
@@ -131,7 +131,7 @@ async fn checks_are_looked_at_wherever_they_were_put_and_results_count_wherever_
     *samples.errors.lock() = Some(vec![0.0]);
     let (mut nodes, looks) = (Vec::new(), [Arc::new(Looks::default()), Arc::new(Looks::default())]);
     for (name, looks) in ["a", "b"].into_iter().zip(&looks) {
-        let db = Db::open_postgres(&url).await.expect("the database opens");
+        let db = Db::open_postgres(&url, tenfold_testkit::sealer()).await.expect("the database opens");
         let node = Node { db: &db, dir: dir.path(), name, database_url: &url };
         let app = node.start(&clock, &entropy, &receivers, &samples).await;
         app.set_check_runner(looks.clone());

@@ -140,3 +140,30 @@ async fn a_schedule_that_comes_to_its_end_is_found_before_it() {
     w.app.override_create(&Caller::system(), "holidays", new).await.expect("it is made");
     assert!(ready(&w).await.ends.is_empty());
 }
+
+#[tokio::test]
+async fn what_would_page_nobody_is_found_before_an_alert_does() {
+    let w = World::new(68).await;
+    let system = Caller::system();
+    let policy = json!({"steps": [{"delay_ms": 60_000, "targets": [{"kind": "person", "name": "mei"}]}]});
+    w.app.policy_put(&system, "db", from(policy)).await.expect("a policy");
+    assert!(ready(&w).await.unreached.is_empty());
+    put(&w, "mei", json!({"contact": {}})).await;
+    let routing = "route: {receiver: dba}\nreceivers:\n- {name: dba, policy: db}\n- {name: web, policy: photos}\n\
+                   - {name: lost, policy: gone}\n- {name: silent, policy: gone, quiet: true}\n";
+    let view = w.app.routing_put(&system, routing, true).await.expect("it reads");
+    let said: Vec<String> = view.report.iter().map(|note| format!("{} {}", note.path, note.message)).collect();
+    let wanted = [
+        "receivers.dba goes by the policy db, which pages nobody who can be reached, now",
+        "receivers.lost names the policy gone, which is not there",
+    ];
+    assert!(wanted.iter().all(|line| said.iter().any(|one| one == line)), "{said:?}");
+    assert!(
+        !said.iter().any(|one| one.starts_with("receivers.web") || one.starts_with("receivers.silent")),
+        "{said:?}"
+    );
+    w.app.routing_put(&system, routing, false).await.expect("it is put");
+    let sentences = ready(&w).await.sentences();
+    assert!(sentences.contains(&"the policy db pages nobody who can be reached, now".to_owned()), "{sentences:?}");
+    assert!(sentences.iter().any(|one| one.starts_with("the receiver lost names the policy gone")), "{sentences:?}");
+}

@@ -244,6 +244,11 @@ impl World {
         self.app = node.start_with(settings, &self.clock, &self.entropy, &self.receivers, &self.samples).await;
     }
 
+    /// The file of the database.
+    pub fn database(&self) -> std::path::PathBuf {
+        self.db.path()
+    }
+
     /// Another node takes the lease from this one, which does not know it yet, and is gone 12 s later.
     pub async fn lose_lease(&self) {
         let lapsed = self.clock_now().plus_ms(11_000);

@@ -17,7 +17,7 @@ mod tests;
 
 pub use host::{Host, HostState, Order, Running};
 pub use judged::{Judgement, Watch};
-pub use run::{Approval, HookRun, Kind, Run, State, StepLog, StepOutcome};
+pub use run::{Approval, HookRun, Kind, Left, Run, State, StepLog, StepOutcome};
 pub use step::step;
 
 use tenfold_types::Timestamp;

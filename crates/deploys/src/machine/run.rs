@@ -163,9 +163,23 @@ pub struct Run {
     /// The cluster was paused by a hold, of this deploy or of one before, and nothing has shown that it goes on.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub paused: bool,
+    /// What may still run of it at the server that had it before. Whoever conducts it says so; no step looks at it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left: Option<Left>,
     /// Why it failed, is held, or went back.
     pub error: Option<String>,
     pub steps: Vec<StepLog>,
+}
+
+/// A program at a server that is gone, which nobody can ask about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Left {
+    /// The name of that server.
+    pub server: String,
+    /// `build`, `hook before_promote` or `command`.
+    pub what: String,
+    /// It has ended by then, and nothing is run again before.
+    pub until: Timestamp,
 }
 
 /// Somebody agreed.
@@ -257,6 +271,7 @@ impl Run {
             hooks_ended: Vec::new(),
             held_in: None,
             paused: false,
+            left: None,
             error: None,
             steps: Vec::new(),
         }

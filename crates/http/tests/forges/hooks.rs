@@ -2,6 +2,9 @@
 
 use axum::body::{Body, Bytes};
 use axum::http::StatusCode;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use tenfold_app::forges::READ_MAX;
 use tenfold_store::forges as store;
 
 use crate::world::{SECRET, SHA, World, hmac_hex, push};
@@ -83,24 +86,47 @@ async fn what_does_not_fit_leaves_no_trace() {
     assert_eq!(rows, 0, "not even its number");
 }
 
-/// Of a stranger not even the body is read, and one address takes no more than half of the places.
+/// Of a stranger not even the body is read, and who makes a signature up and sends slowly gives way to the next.
 #[tokio::test]
 async fn who_sends_slowly_keeps_nobody_out() {
     let world = World::new("", false).await;
     let never = || Body::from_stream(futures_util::stream::pending::<Result<Bytes, std::io::Error>>());
-    let event = [("x-github-event", "push")];
+    let event = ("x-github-event", "push");
     let unsigned =
         [("hub", StatusCode::UNAUTHORIZED), ("mute", StatusCode::NOT_FOUND), ("nobody", StatusCode::NOT_FOUND)];
     for (forge, status) in unsigned {
-        assert_eq!(world.post(forge, &event, never()).await.0, status, "{forge}");
+        assert_eq!(world.post(forge, &[event], never()).await.0, status, "{forge}");
     }
-    let forges = &world.app.forges;
-    let [slow, other] = [1, 2].map(|n| Some(std::net::IpAddr::from([192, 0, 2, n])));
-    let held: Vec<_> = std::iter::from_fn(|| forges.place(slow).ok()).collect();
-    assert_eq!(held.len(), 8);
-    assert!(forges.place(other).is_ok() && forges.place(None).is_ok());
-    let rest: Vec<_> = std::iter::from_fn(|| forges.place(None).ok()).collect();
-    assert_eq!((rest.len(), forges.place(other).is_ok()), (8, false), "and all together no more than there are");
-    drop((held, rest));
-    assert!(forges.place(slow).is_ok());
+    let forged = format!("sha256={}", "0".repeat(64));
+    for (forge, header) in [
+        ("hub", ("x-hub-signature-256", "sha256=00")),
+        ("hub", ("x-hub-signature-256", &forged[..70])),
+        ("tea", ("x-gitea-signature", "zz")),
+        ("lab", ("x-gitlab-token", "not what was agreed upon")),
+        ("lab", ("webhook-signature", "v1,AAAA")),
+    ] {
+        assert_eq!(world.post(forge, &[event, header], never()).await.0, StatusCode::UNAUTHORIZED, "{header:?}");
+    }
+    let places = &world.app.forges.places;
+    assert_eq!(places.taken(), 0);
+    let headers = [event, ("x-hub-signature-256", forged.as_str())];
+    let mut slow: FuturesUnordered<_> = (0..READ_MAX).map(|_| world.post("hub", &headers, never())).collect();
+    let filled = async {
+        while places.taken() < READ_MAX {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        biased;
+        gone = slow.next() => panic!("nobody else wants its place: {gone:?}"),
+        () = filled => {}
+    }
+    let body = push("hub.example", SHA, "Mend the upload");
+    let signature = format!("sha256={}", hmac_hex(&body));
+    let headers = [event, ("x-hub-signature-256", signature.as_str()), ("x-github-delivery", "d-1")];
+    let (real, gone) = tokio::join!(world.post("hub", &headers, body), slow.next());
+    assert_eq!((real.0, real.1["result"].as_str()), (StatusCode::OK, Some("recorded")), "{}", real.1);
+    assert_eq!(gone.unwrap().0, StatusCode::SERVICE_UNAVAILABLE);
+    drop(slow);
+    assert_eq!(places.taken(), 0);
 }

@@ -1,6 +1,7 @@
 //! HTTP to others as an `http_config` of Prometheus' programs says: who we say we are, what we trust, which proxy stands in
 //! between. For scraping, and for the webhooks of receivers.
 
+mod elsewhere;
 mod files;
 mod named;
 mod oauth2;
@@ -16,6 +17,7 @@ use reqwest::redirect::Policy;
 use reqwest::{Method, Request, Response, StatusCode, Url};
 use tenfold_scrape::{Auth, Header, Proxy, Secret, Tls, TlsVersion};
 
+pub use elsewhere::{Elsewhere, LookUp, is_this_machine};
 pub use files::{Files, Stamp, stamp};
 pub use tenfold_scrape::HttpClient;
 
@@ -37,6 +39,8 @@ pub struct Client {
     config: HttpClient,
     files: Arc<Files>,
     redirects: Redirects,
+    /// Set where only other machines are asked.
+    elsewhere: Option<Elsewhere>,
     built: Mutex<Built>,
     tokens: Option<Tokens>,
 }
@@ -55,7 +59,14 @@ impl Client {
     pub fn new(config: &HttpClient, files: Arc<Files>, redirects: Redirects) -> Self {
         let oauth = if let Some(Auth::Oauth2(oauth)) = &config.auth { Some(oauth) } else { None };
         let tokens = oauth.map(|oauth| Tokens::new(oauth, files.clone()));
-        Self { config: config.clone(), files, redirects, built: Mutex::default(), tokens }
+        Self { config: config.clone(), files, redirects, elsewhere: None, built: Mutex::default(), tokens }
+    }
+
+    /// One that asks other machines alone, whatever a name leads to. It follows no redirect, and no proxy looks names up for it.
+    #[must_use]
+    pub fn elsewhere(mut self, names: Elsewhere) -> Self {
+        self.elsewhere = Some(names);
+        self
     }
 
     /// The client of the TLS files as they are now: certificates are renewed while we run. Files that make none, as while
@@ -73,10 +84,11 @@ impl Client {
             }
         }
         let (config, files, redirects) = (self.config.clone(), self.files.clone(), self.redirects);
+        let elsewhere = self.elsewhere.clone();
         let known = self.built.lock().stamps.clone();
         let made = tokio::task::spawn_blocking(move || {
             let stamps: Vec<Stamp> = names.iter().map(|name| files.stamp(name)).collect();
-            let http = (stamps.is_empty() || stamps != known).then(|| build(&config, &files, redirects));
+            let http = (stamps.is_empty() || stamps != known).then(|| build(&config, &files, redirects, elsewhere));
             (stamps, http)
         });
         let (stamps, made) = made.await.map_err(|e| e.to_string())?;
@@ -148,6 +160,8 @@ pub struct Http {
     named: Option<Named>,
     /// None where no redirect is followed.
     redirects: Option<Redirects>,
+    /// Only other machines are asked.
+    elsewhere: bool,
 }
 
 impl Http {
@@ -157,6 +171,9 @@ impl Http {
     /// Why there is no answer.
     pub async fn send(&self, request: reqwest::RequestBuilder) -> Result<Response, String> {
         let mut request = request.build().map_err(|e| plain(&e))?;
+        if self.elsewhere {
+            Elsewhere::check(request.url())?;
+        }
         let Some(named) = &self.named else { return self.usual.execute(request).await.map_err(|e| plain(&e)) };
         for _ in 0..=REDIRECTS_MAX {
             let again = self.redirects.and_then(|redirects| Some((request.try_clone()?, redirects)));
@@ -207,10 +224,20 @@ fn same(status: StatusCode, from: &Url, to: &Url) -> bool {
     matches!(status, StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT) && from.origin() == to.origin()
 }
 
-fn build(config: &HttpClient, files: &Files, redirects: Redirects) -> Result<Http, String> {
+fn build(
+    config: &HttpClient,
+    files: &Files,
+    redirects: Redirects,
+    elsewhere: Option<Elsewhere>,
+) -> Result<Http, String> {
+    let only_elsewhere = elsewhere.is_some();
     let pems = Pems::read(&config.tls, files)?;
     let named = Named::new(config, &pems)?;
-    let redirects = config.follow_redirects.then_some(redirects);
+    // It looks names up by itself, as nothing that is asked for another machine may.
+    if only_elsewhere && named.is_some() {
+        return Err("a server_name is not taken where only other machines are asked".to_owned());
+    }
+    let redirects = (config.follow_redirects && !only_elsewhere).then_some(redirects);
     let policy = match redirects.filter(|_| named.is_none()) {
         None => Policy::none(),
         Some(Redirects::All) => Policy::limited(REDIRECTS_MAX),
@@ -223,6 +250,7 @@ fn build(config: &HttpClient, files: &Files, redirects: Redirects) -> Result<Htt
     };
     let mut builder = reqwest::Client::builder().redirect(policy).user_agent(AGENT);
     builder = match &config.proxy {
+        _ if only_elsewhere => builder.no_proxy(),
         Proxy::None => builder.no_proxy(),
         Proxy::Url { url, except } => {
             let bad = |e: reqwest::Error| format!("proxy_url is no address: {}", plain(&e));
@@ -235,8 +263,11 @@ fn build(config: &HttpClient, files: &Files, redirects: Redirects) -> Result<Htt
         // What reqwest does by itself.
         Proxy::Environment => builder,
     };
+    if let Some(names) = elsewhere {
+        builder = builder.dns_resolver(Arc::new(names));
+    }
     let usual = with_tls(builder, &config.tls, &pems)?.build().map_err(|e| plain(&e))?;
-    Ok(Http { usual, named, redirects })
+    Ok(Http { usual, named, redirects, elsewhere: only_elsewhere })
 }
 
 /// What `tls_config` says in PEM, in itself or in files.
@@ -369,7 +400,7 @@ mod tests {
     }
 
     fn made_of(tls: Tls) -> Result<Http, String> {
-        build(&HttpClient { tls, ..HttpClient::default() }, &Files::Anywhere, Redirects::All)
+        build(&HttpClient { tls, ..HttpClient::default() }, &Files::Anywhere, Redirects::All, None)
     }
 
     fn client(tls: Tls) -> Client {

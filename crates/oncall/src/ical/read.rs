@@ -10,11 +10,21 @@ use jiff::{
 };
 use tenfold_types::Timestamp;
 
-use super::recur::Rule;
+use super::{recur::Rule, zones::Zones};
 
 pub const ICS_BYTES_MAX: usize = 1_000_000;
 /// Events one calendar may give, repetitions counted.
-pub const EVENTS_READ_MAX: usize = 1_000;
+pub const EVENTS_READ_MAX: usize = 10_000;
+/// Text of all of them: a title that repeats is held once for each time.
+const EVENTS_BYTES_MAX: usize = 16_000_000;
+/// Days, weeks or months that are looked at for all repetitions of one calendar: a second or two at most.
+const STEPS_ALL_MAX: i64 = 2_000_000;
+
+/// What one calendar may still take.
+struct Room {
+    steps: i64,
+    bytes: usize,
+}
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IcsEvent {
@@ -97,22 +107,24 @@ pub fn read_events(text: &str, floating: &TimeZone, from: Timestamp, to: Timesta
     // Inside an alarm or another part of an event.
     let mut inner: Vec<String> = Vec::new();
     let mut calendar = false;
-    for (number, line) in unfolded(text) {
+    let lines = unfolded(text);
+    let mut zones = Zones::of(&lines, floating.clone());
+    for (number, line) in &lines {
         let said = |message: String| format!("line {number}: {message}");
-        let Some((name, params, value)) = property(&line) else { continue };
+        let Some((name, params, value)) = property(line) else { continue };
         match (name.as_str(), value) {
             ("BEGIN", "VCALENDAR") => calendar = true,
             ("BEGIN", "VEVENT") if draft.is_none() => draft = Some(Draft::default()),
             ("BEGIN", part) if draft.is_some() => inner.push(part.to_owned()),
             ("END", "VEVENT") if inner.is_empty() => {
-                drafts.extend(draft.take().map(|done| (number, done)));
+                drafts.extend(draft.take().map(|done| (*number, done)));
             }
             ("END", _) => {
                 inner.pop();
             }
             _ => {
                 if let Some(event) = draft.as_mut().filter(|_| inner.is_empty()) {
-                    event.take(&name, &params, value, floating).map_err(said)?;
+                    event.take(&name, &params, value, &mut zones).map_err(said)?;
                 }
             }
         }
@@ -128,9 +140,12 @@ pub fn read_events(text: &str, floating: &TimeZone, from: Timestamp, to: Timesta
             changed.entry(draft.uid.clone()).or_default().add(moment).map_err(|m| format!("line {number}: {m}"))?;
         }
     }
+    let mut room = Room { steps: STEPS_ALL_MAX, bytes: EVENTS_BYTES_MAX };
     for (number, draft) in drafts {
         let elsewhere = changed.get(&draft.uid).filter(|_| draft.stands_for.is_none());
-        draft.lay_out(from, to, elsewhere, &mut out).map_err(|message| format!("line {number}: {message}"))?;
+        draft
+            .lay_out((from, to), elsewhere, &mut room, &mut out)
+            .map_err(|message| format!("line {number}: {message}"))?;
         if out.len() > EVENTS_READ_MAX {
             return Err(format!("there are more than {EVENTS_READ_MAX} events; import a shorter time"));
         }
@@ -140,13 +155,7 @@ pub fn read_events(text: &str, floating: &TimeZone, from: Timestamp, to: Timesta
 }
 
 impl Draft {
-    fn take(
-        &mut self,
-        name: &str,
-        params: &[(String, String)],
-        value: &str,
-        floating: &TimeZone,
-    ) -> Result<(), String> {
+    fn take(&mut self, name: &str, params: &[(String, String)], value: &str, zones: &mut Zones) -> Result<(), String> {
         match name {
             "UID" => self.uid = unescaped(value),
             "SUMMARY" => self.summary = unescaped(value),
@@ -155,8 +164,8 @@ impl Draft {
                     value.get(..7).filter(|p| p.eq_ignore_ascii_case("mailto:")).map_or(value, |_| &value[7..]);
                 self.attendees.push(address.to_owned());
             }
-            "DTSTART" => self.start = Some(moment(params, value, floating)?),
-            "DTEND" => self.end = Some(moment(params, value, floating)?),
+            "DTSTART" => self.start = Some(moment(params, value, zones)?),
+            "DTEND" => self.end = Some(moment(params, value, zones)?),
             "DURATION" => {
                 let span: Span = value.parse().map_err(|_| format!("`{value}` is not a duration"))?;
                 self.duration = Some(span);
@@ -164,12 +173,12 @@ impl Draft {
             "RRULE" => self.rule = Some(Rule::parse(value)?),
             "EXDATE" => {
                 for one in value.split(',') {
-                    self.except.add(&moment(params, one, floating)?)?;
+                    self.except.add(&moment(params, one, zones)?)?;
                 }
             }
             "RDATE" => {
                 for one in value.split(',') {
-                    self.more.push(moment(params, one, floating)?);
+                    self.more.push(moment(params, one, zones)?);
                 }
             }
             "RECURRENCE-ID" => {
@@ -178,7 +187,7 @@ impl Draft {
                         "RECURRENCE-ID with RANGE is not understood; end the event and begin another".to_owned()
                     );
                 }
-                self.stands_for = Some(moment(params, value, floating)?);
+                self.stands_for = Some(moment(params, value, zones)?);
             }
             "STATUS" => self.cancelled = value.eq_ignore_ascii_case("CANCELLED"),
             _ => {}
@@ -189,9 +198,9 @@ impl Draft {
     /// Appends the occurrences that touch `from..to`, but for those that stand `elsewhere`.
     fn lay_out(
         self,
-        from: Timestamp,
-        to: Timestamp,
+        (from, to): (Timestamp, Timestamp),
         elsewhere: Option<&Instants>,
+        room: &mut Room,
         out: &mut Vec<IcsEvent>,
     ) -> Result<(), String> {
         if self.cancelled {
@@ -213,7 +222,8 @@ impl Draft {
             None => vec![start.civil],
             Some(rule) => {
                 let until = rule.until(&start.zone)?;
-                rule.occurrences(start.civil, until, Instant::from_millisecond(to.millis()).ok(), &start.zone)?
+                let to = Instant::from_millisecond(to.millis()).ok();
+                rule.occurrences(start.civil, until, to, &start.zone, &mut room.steps)?
             }
         };
         for moment in self.more.iter().filter(|_| self.stands_for.is_none()) {
@@ -222,6 +232,7 @@ impl Draft {
             let day = moment.civil.date().to_datetime(start.civil.time());
             civils.push(if moment.is_date { day } else { start.zone.to_datetime(begins) });
         }
+        let text_bytes = self.uid.len() + self.summary.len() + self.attendees.iter().map(String::len).sum::<usize>();
         civils.sort_unstable();
         civils.dedup();
         for civil in civils {
@@ -234,6 +245,9 @@ impl Draft {
             if moved || self.except.has(begins, civil) || ends <= from || begins >= to {
                 continue;
             }
+            room.bytes = room.bytes.checked_sub(text_bytes).ok_or_else(|| {
+                format!("the titles and people of all events have more than {EVENTS_BYTES_MAX} bytes; shorten them")
+            })?;
             out.push(IcsEvent {
                 uid: self.uid.clone(),
                 summary: self.summary.clone(),
@@ -263,7 +277,7 @@ fn unfolded(text: &str) -> Vec<(usize, String)> {
 }
 
 /// Name, parameters and value of a line; a quoted parameter may hold `:` and `;`.
-fn property(line: &str) -> Option<(String, Params, &str)> {
+pub(super) fn property(line: &str) -> Option<(String, Params, &str)> {
     let mut quoted = false;
     let colon = line.char_indices().find_map(|(i, c)| {
         quoted ^= c == '"';
@@ -283,16 +297,12 @@ fn property(line: &str) -> Option<(String, Params, &str)> {
     Some((name, params, value))
 }
 
-fn moment(params: &[(String, String)], value: &str, floating: &TimeZone) -> Result<Moment, String> {
+fn moment(params: &[(String, String)], value: &str, zones: &mut Zones) -> Result<Moment, String> {
     let param = |name: &str| params.iter().find(|(k, _)| k == name).map(|(_, v)| v.as_str());
     let zone = match param("TZID") {
         _ if value.ends_with('Z') => TimeZone::UTC,
-        None => floating.clone(),
-        Some(name) => TimeZone::get(name.trim_start_matches('/')).map_err(|_| {
-            format!(
-                "TZID `{name}` is not an IANA time zone; export the calendar with names like Europe/Berlin or in UTC"
-            )
-        })?,
+        None => zones.floating.clone(),
+        Some(name) => zones.get(name)?,
     };
     let (civil, is_date) = civil(value)?;
     Ok(Moment { civil, zone, is_date })
@@ -319,7 +329,7 @@ pub(super) fn civil(value: &str) -> Result<(DateTime, bool), String> {
     Ok((day.to_datetime(clock), time.is_none()))
 }
 
-fn unescaped(text: &str) -> String {
+pub(super) fn unescaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut chars = text.chars();
     while let Some(c) = chars.next() {

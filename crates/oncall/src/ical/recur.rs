@@ -51,7 +51,7 @@ fn weekday(text: &str) -> Option<Weekday> {
 }
 
 /// `MO`, `3MO`, `-1FR`.
-fn numbered(text: &str) -> Option<(i8, Weekday)> {
+pub(super) fn numbered(text: &str) -> Option<(i8, Weekday)> {
     let at = text.len().checked_sub(2)?;
     let (number, day) = (text.get(..at)?, text.get(at..)?);
     let number =
@@ -145,18 +145,25 @@ impl Rule {
         Ok(Some(instant.with_time_zone(zone.clone()).datetime()))
     }
 
-    /// Clock times of the occurrences, the first included, up to `until` and `to`.
+    /// Clock times of the occurrences, the first included, up to `until` and `to`. `steps` are the days, weeks or months that may
+    /// still be looked at, for all rules of a calendar.
     pub(super) fn occurrences(
         &self,
         start: DateTime,
         until: Option<DateTime>,
         to: Option<Instant>,
         zone: &TimeZone,
+        steps: &mut i64,
     ) -> Result<Vec<DateTime>, String> {
         let end = to.map(|t| zone.to_datetime(t));
         self.begins_on(start)?;
         let mut out = Vec::new();
         for step in 0..STEPS_MAX {
+            if *steps <= 0 {
+                return Err("the events repeat too long to be laid out; end those that are over, or begin them later"
+                    .to_owned());
+            }
+            *steps -= 1;
             let Some((first, candidates)) = self.candidates(start, step)? else { return Ok(out) };
             if end.is_some_and(|end| first > end) {
                 return Ok(out);

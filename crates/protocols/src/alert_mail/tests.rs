@@ -73,7 +73,12 @@ fn mime_and_further_words_are_understood() {
 
 #[test]
 fn machines_that_answer_are_known() {
-    for header in ["Auto-Submitted: auto-replied", "Content-Type: multipart/report; boundary=b", "X-Autoreply: yes"] {
+    for header in [
+        "Auto-Submitted: auto-replied",
+        "Content-Type: multipart/report; boundary=b",
+        "X-Autoreply: yes",
+        "Auto-Submitted: auto-generated\r\nX-Tenfold-Incident: 7",
+    ] {
         assert!(read(format!("Subject: away\r\n{header}\r\n\r\n").as_bytes(), &[]).unwrap().automatic, "{header}");
     }
     assert!(!read(b"Subject: x\r\nAuto-Submitted: auto-generated\r\n\r\n", &[]).unwrap().automatic, "cron's mails");

@@ -129,6 +129,45 @@ fn a_standard_signature_binds_id_and_time() {
     );
 }
 
+/// What could never fit is known before there is a body.
+#[test]
+fn headers_tell_who_cannot_have_signed() {
+    let looks = |forge: Forge, headers: &[(&str, &str)]| {
+        let headers: BTreeMap<&str, &str> = headers.iter().copied().collect();
+        looks_signed(forge, SECRET, |name| headers.get(name).copied(), NOW)
+    };
+    let (hex, upper) = (hex_of("x"), hex_of("x").to_uppercase());
+    let github = |given: &str| looks(Forge::Github, &[("x-hub-signature-256", given)]);
+    assert_eq!(github(&format!("sha256={hex}")), Ok(()));
+    assert_eq!(github(&format!("sha256={upper}")), Ok(()));
+    let unfit = Err(WebhookError::Signed(SignatureError::Signature));
+    for wrong in [
+        String::new(),
+        hex.clone(),
+        format!("sha256={}", &hex[1..]),
+        format!("sha256={hex}0"),
+        format!("sha256=z{}", &hex[1..]),
+    ] {
+        assert_eq!(github(&wrong), unfit, "{wrong}");
+    }
+    assert!(matches!(looks(Forge::Github, &[]), Err(WebhookError::NoHeader(_))));
+    assert_eq!(looks(Forge::Gitea, &[("x-forgejo-signature", hex.as_str())]), Ok(()));
+    assert_eq!(looks(Forge::Gitea, &[("x-gitea-signature", "00")]), unfit);
+    // the plain secret is the proof itself
+    let secret = std::str::from_utf8(SECRET).unwrap();
+    assert_eq!(looks(Forge::Gitlab, &[("x-gitlab-token", secret)]), Ok(()));
+    assert_eq!(looks(Forge::Gitlab, &[("x-gitlab-token", "another one of them")]), unfit);
+    let good = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=";
+    let standard = |time: &str, signature: &str| {
+        let headers = [("webhook-id", "1"), ("webhook-timestamp", time), ("webhook-signature", signature)];
+        looks(Forge::Gitlab, &headers)
+    };
+    assert_eq!(standard("1614265330", &format!("v1a,x {good}")), Ok(()));
+    assert_eq!(standard("1614265330", "v1,AAAA"), unfit);
+    assert_eq!(standard("1614260000", good), Err(WebhookError::Signed(SignatureError::Time)));
+    assert!(matches!(looks(Forge::Gitlab, &[("webhook-signature", good)]), Err(WebhookError::NoHeader(_))));
+}
+
 #[test]
 fn nothing_is_read_before_the_signature() {
     let headers = [("x-hub-signature-256", "sha256=00"), ("x-github-event", "push")];

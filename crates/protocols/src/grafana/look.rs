@@ -122,7 +122,7 @@ fn fit(look: &mut Look, notes: &mut Vec<String>) {
 }
 
 /// Steps from the lowest up, each with the colour of what is reached there; the first has no number.
-fn thresholds(told: &Value, factor: &str, notes: &mut Vec<String>) -> Vec<(Bound, Level)> {
+pub(super) fn thresholds(told: &Value, factor: &str, notes: &mut Vec<String>) -> Vec<(Bound, Level)> {
     let list = told.get("steps").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     let step = |step: &Value| {
         let colour = step.get("color").and_then(Value::as_str).unwrap_or_default();

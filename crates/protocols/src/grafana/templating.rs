@@ -22,6 +22,9 @@ pub(super) struct RawVariable {
     all_value: Option<String>,
     #[serde(default)]
     regex: String,
+    /// Of an ad hoc one: what is chosen.
+    #[serde(default)]
+    filters: Value,
 }
 
 /// Takes one in, or tells why not.
@@ -67,6 +70,15 @@ pub(super) fn variable(raw: RawVariable, out: &mut Imported) {
             made.values = Some(text.to_owned()).filter(|text| !text.is_empty()).into_iter().collect();
         }
         "datasource" => return,
+        "adhoc" => {
+            let (values, lost) = matchers(&raw.filters);
+            if lost > 0 {
+                report(format!("{lost} of its filters are left out: they have no matcher as their equal"));
+            }
+            (made.filters, made.all, made.multi, made.values) = (true, false, false, values);
+            out.variables.push(made);
+            return;
+        }
         other => {
             report(format!("it is left out; a variable of the kind `{other:.40}` has no equal here"));
             return;
@@ -82,6 +94,22 @@ pub(super) fn variable(raw: RawVariable, out: &mut Imported) {
         return;
     }
     out.variables.push(made);
+}
+
+/// Filters as label matchers, and how many of them are none.
+fn matchers(filters: &Value) -> (Vec<String>, usize) {
+    let filters = filters.as_array().map(Vec::as_slice).unwrap_or_default();
+    let matcher = |filter: &Value| {
+        let text = |field: &str| filter.get(field).and_then(Value::as_str).unwrap_or_default();
+        let (label, value) = (text("key"), text("value"));
+        let plain = !label.is_empty() && label.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+        let sign = Some(text("operator")).filter(|sign| plain && matches!(*sign, "=" | "!=" | "=~" | "!~"))?;
+        let value = value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+        Some(format!("{label}{sign}\"{value}\""))
+    };
+    let kept: Vec<String> = filters.iter().filter_map(matcher).collect();
+    let lost = filters.len() - kept.len();
+    (kept, lost)
 }
 
 /// Series and label of `label_values(up{job="x"}, instance)` and `label_values(instance)`.

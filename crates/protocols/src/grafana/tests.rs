@@ -14,7 +14,8 @@ fn a_dashboard_is_read_in_the_order_of_its_page() {
             {"name": "job", "type": "query", "query": "label_values(job)", "includeAll": true, "allValue": "web.+"},
             {"name": "window", "type": "interval", "query": "1m,5m,auto"},
             {"name": "ds", "type": "datasource", "query": "prometheus"},
-            {"name": "adhoc", "type": "adhoc"},
+            {"name": "adhoc", "type": "adhoc", "filters": [{"key": "job", "operator": "=~", "value": "a\"b"}, {"key": "n", "operator": "<", "value": "1"}]},
+            {"name": "groups", "type": "groupby"},
         ]},
         "panels": [
             {"type": "timeseries", "title": "Late", "gridPos": {"x": 12, "y": 9, "w": 12, "h": 8}, "fieldConfig": {"defaults": {"unit": "ms"}},
@@ -54,14 +55,16 @@ fn a_dashboard_is_read_in_the_order_of_its_page() {
         [
             ("instance", "up{job=\"node\"}", Some("instance"), 0, true),
             ("job", "", Some("job"), 0, false),
-            ("window", "", None, 2, false)
+            ("window", "", None, 2, false),
+            ("adhoc", "", None, 1, false)
         ]
     );
     assert_eq!(
         read.report,
         [
             "variable job: all of its values stand as `.*`, not as `web.+`",
-            "variable adhoc: it is left out; a variable of the kind `adhoc` has no equal here",
+            "variable adhoc: 1 of its filters are left out: they have no matcher as their equal",
+            "variable groups: it is left out; a variable of the kind `groupby` has no equal here",
             "panel `Notes` is left out: it has no words",
             "panel `Late`: a query is left out: it is hidden",
         ]
@@ -243,10 +246,38 @@ fn what_stands_around_panels_is_taken() {
     assert_eq!(
         read.report,
         [
-            "panel `Used`: what is set for single series (overrides) is left out",
+            "panel `Used`: what is set for single series (overrides) is left out: series are chosen by ``",
             "annotations `Logs` are left out: they ask `loki`, not Prometheus",
             "the link `Nodes` leads to the dashboard `nodes`: import that too",
             "times are told in the browser's zone, not in `utc`",
+        ]
+    );
+}
+
+#[test]
+fn expressions_over_queries_are_taken() {
+    let computed = |more: Value| {
+        let mut target = json!({"datasource": {"type": "__expr__", "uid": "__expr__"}});
+        target.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        target
+    };
+    let file = json!({"title": "T", "panels": [{"type": "timeseries", "title": "Share", "fieldConfig": {"defaults": {"unit": "percent", "displayName": "${__field.labels.job} of all"},
+        "overrides": [{"matcher": {"id": "byFrameRefID", "options": "D"}, "properties": [{"id": "custom.axisPlacement", "value": "right"}]}]}, "targets": [
+            {"refId": "A", "expr": "errors", "hide": true},
+            {"refId": "B", "expr": "requests", "hide": true},
+            computed(json!({"refId": "C", "type": "math", "expression": "$A / $B", "hide": true})),
+            computed(json!({"refId": "D", "type": "reduce", "expression": "C", "reducer": "max"})),
+            computed(json!({"refId": "E", "type": "math", "expression": "$E"})),
+            computed(json!({"refId": "F", "type": "sql", "expression": "select 1"}))]}]});
+    let read = read(file).unwrap();
+    let wanted = "(max_over_time(((errors) / (requests))[$__range:$__interval])) / 100";
+    assert_eq!(read.panels[0].queries, [(wanted.to_owned(), "{{job}} of all".to_owned())]);
+    assert_eq!((read.panels[0].series[0].query, read.panels[0].series[0].right), (Some(0), true));
+    assert_eq!(
+        read.report,
+        [
+            "panel `Share`: a query is left out: it is computed of itself",
+            "panel `Share`: a query is left out: it is computed of other queries by `sql`",
         ]
     );
 }
@@ -271,10 +302,16 @@ fn what_is_no_dashboard_is_told() {
         (json!({"title": 1, "panels": []}), "invalid type"),
         (json!({"rows": []}), "it has no `panels`"),
         (json!({}), "it has no `panels`"),
+        (
+            json!({"kind": "Dashboard", "spec": {"title": "T", "elements": {}, "layout": {}}}),
+            "export it as the classic model",
+        ),
     ] {
         let error = read(text).unwrap_err().to_string();
         assert!(error.contains(wanted), "{error}");
     }
+    let resource = json!({"apiVersion": "dashboard.grafana.app/v1beta1", "spec": {"title": "T", "panels": []}});
+    assert_eq!(read(resource).unwrap().title, "T");
     let many = json!({"panels": vec![json!({"type": "text"}); PANELS_MAX + 1]});
     assert_eq!(read(many), Err(GrafanaError::TooMany));
 }

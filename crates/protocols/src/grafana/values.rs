@@ -126,7 +126,7 @@ pub(super) fn value(raw: &RawPanel, shown: Shown, at_once: bool, notes: &mut Vec
     Told { reduce: reduce.unwrap_or_default(), sparkline: shown == Shown::Stat && has_line }
 }
 
-fn list<'a>(value: &'a Value, path: &str) -> &'a [Value] {
+pub(super) fn list<'a>(value: &'a Value, path: &str) -> &'a [Value] {
     value.pointer(path).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
 }
 
@@ -139,11 +139,11 @@ fn is_empty(value: Option<&Value>) -> bool {
 }
 
 /// Tells what panels that are no table lose; those of lines have no words for values.
-pub(super) fn tell_lost(raw: &RawPanel, told_in_words: bool, notes: &mut Vec<String>) {
+pub(super) fn tell_lost(raw: &RawPanel, shown: Shown, told_in_words: bool, notes: &mut Vec<String>) {
     if !raw.transformations.is_empty() {
         notes.push("its transformations are left out: queries are shown as they answer".to_owned());
     }
-    if !list(&raw.field_config, "/overrides").is_empty() {
+    if shown == Shown::Heatmap && !list(&raw.field_config, "/overrides").is_empty() {
         notes.push("what is set for single series (overrides) is left out".to_owned());
     }
     if !told_in_words && !is_empty(raw.field_config.pointer("/defaults/mappings")) {

@@ -6,7 +6,8 @@
 //! cargo run --release -p tenfold-runner --example flip_bench -- 200 5 --within-ms 100
 //! ```
 //!
-//! With `--within-ms` it exits 1 when, from *Approve*, the last host is later than that in the median flip of either kind.
+//! With `--within-ms` it exits 1 when, from *Approve*, the last host is later than that in the median flip of either kind. It
+//! does so, too, when a deploy or a host did not do what it was told, and says which and what is known of it.
 //!
 //! One process holds a whole server and all agents: each agent is enrolled, holds its own TLS connection, has its own folder
 //! and takes real orders of a real deploy that waits for an approval. The click is the call behind the approve button; from
@@ -81,10 +82,16 @@ fn main() -> ExitCode {
     if late.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// Prints the table; gives a line for each kind that was late.
+/// Prints the table; gives a line for each kind that was late, and for what went wrong.
 async fn bench(asked: &Asked) -> Vec<String> {
+    let world = World::new(asked.hosts).await;
+    let late = table(&world, asked).await.unwrap_or_else(|wrong| vec![wrong]);
+    world.end().await;
+    late
+}
+
+async fn table(world: &World, asked: &Asked) -> Result<Vec<String>, String> {
     let Asked { hosts, flips, within_ms } = *asked;
-    let world = World::new(hosts).await;
     println!("{hosts} hosts, {flips} flips of each kind; milliseconds from the click\n");
     println!("| what | click | p50 | p99 | last host | deploy over |\n| --- | --- | ---: | ---: | ---: | ---: |");
     let mut late = Vec::new();
@@ -96,13 +103,13 @@ async fn bench(asked: &Asked) -> Vec<String> {
             world.commit(&format!("{kind} {version}"));
         };
         next();
-        flip(&world, hosts).await;
+        flip(world, hosts).await?;
         let (mut there, mut back) = (Vec::new(), Vec::new());
         for _ in 0..flips {
             next();
-            let (number, flipped) = flip(&world, hosts).await;
+            let (number, flipped) = flip(world, hosts).await?;
             there.push(flipped);
-            back.push(roll_back(&world, number).await);
+            back.push(roll_back(world, number).await?);
         }
         let median = report(kind, "Approve", there);
         if let Some(within) = within_ms.filter(|within| median > *within) {
@@ -110,24 +117,23 @@ async fn bench(asked: &Asked) -> Vec<String> {
         }
         report(kind, "Roll back", back);
     }
-    world.end().await;
-    late
+    Ok(late)
 }
 
 /// A deploy of what was committed last, whose click is its approval.
-async fn flip(world: &World, hosts: usize) -> (i64, Flip) {
-    let number = world.deploy().await;
-    world.prepared(number, hosts).await;
+async fn flip(world: &World, hosts: usize) -> Result<(i64, Flip), String> {
+    let number = world.deploy().await?;
+    world.prepared(number, hosts).await?;
     tokio::time::sleep(REST).await;
     let click = world.now_ms();
-    world.approve(number).await;
-    (number, world.flipped(number, click).await)
+    world.approve(number).await?;
+    Ok((number, world.flipped(number, click).await?))
 }
 
-async fn roll_back(world: &World, number: i64) -> Flip {
+async fn roll_back(world: &World, number: i64) -> Result<Flip, String> {
     tokio::time::sleep(REST).await;
     let click = world.now_ms();
-    let back = world.roll_back(number).await;
+    let back = world.roll_back(number).await?;
     world.flipped(back, click).await
 }
 
@@ -149,9 +155,9 @@ fn report(kind: &str, click: &str, flips: Vec<Flip>) -> f64 {
 }
 
 /// When a link was turned, in milliseconds.
-fn turned_ms(link: &Path) -> f64 {
-    let meta = std::fs::symlink_metadata(link).expect("the link is there");
-    meta.ctime() as f64 * 1e3 + meta.ctime_nsec() as f64 / 1e6
+fn turned_ms(link: &Path) -> std::io::Result<f64> {
+    let meta = std::fs::symlink_metadata(link)?;
+    Ok(meta.ctime() as f64 * 1e3 + meta.ctime_nsec() as f64 / 1e6)
 }
 
 #[cfg(test)]

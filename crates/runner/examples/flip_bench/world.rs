@@ -11,7 +11,7 @@ use std::{
 use tenfold_app::{
     App, Caller, Grant, Role, Settings,
     agents::NewEnrolment,
-    deploys::views::{NewDeploy, ServiceUpdate},
+    deploys::views::{Deploy, NewDeploy, ServiceUpdate},
 };
 use tenfold_runner::{
     GitRunner,
@@ -27,6 +27,8 @@ use crate::{Flip, turned_ms};
 
 /// Nothing takes longer, also on a busy machine.
 const PATIENCE: Duration = Duration::from_mins(5);
+/// Hosts that are named where something went wrong.
+const NAMED_MAX: usize = 8;
 
 pub struct World {
     dir: tempfile::TempDir,
@@ -46,7 +48,7 @@ impl World {
         std::fs::create_dir_all(&data).expect("a folder");
         let mut settings = Settings { data_dir: data.clone(), ..Settings::default() };
         settings.agents.listen = "127.0.0.1:0".into();
-        let db = Db::open_sqlite(data.join("state.db")).await.expect("a database");
+        let db = Db::open_sqlite(data.join("state.db"), tenfold_testkit::sealer()).await.expect("a database");
         let metrics = tenfold_app::metrics::State::open(&settings).expect("a store");
         let app = App::new(db, Arc::new(RealClock), Arc::new(TestEntropy::seeded(1)), settings, metrics);
         app.deploys.set_runner(Arc::new(GitRunner::new(&data, tenfold_app::settings::Builds::default(), None)));
@@ -139,7 +141,7 @@ impl World {
         self.app.now().0 as f64
     }
 
-    pub async fn deploy(&self) -> i64 {
+    pub async fn deploy(&self) -> Result<i64, String> {
         let new = NewDeploy {
             service: "site".into(),
             environment: "production".into(),
@@ -147,54 +149,93 @@ impl World {
             reason: None,
             override_reason: None,
         };
-        self.app.deploy_start(&person("mei"), new).await.expect("it starts").number
+        let started = self.app.deploy_start(&person("mei"), new).await;
+        Ok(started.map_err(|fault| format!("a deploy is refused: {fault}"))?.number)
     }
 
     /// Waits until all hosts stand ready.
-    pub async fn prepared(&self, number: i64, hosts: usize) {
-        self.wait(number, |d| d.hosts.iter().filter(|h| h.state == "prepared").count() == hosts).await;
+    pub async fn prepared(&self, number: i64, hosts: usize) -> Result<(), String> {
+        self.wait(number, |d| d.hosts.iter().filter(|h| h.state == "prepared").count() == hosts).await
     }
 
-    pub async fn approve(&self, number: i64) {
-        self.app.deploy_approve(&person("raj"), number).await.expect("it is approved");
+    pub async fn approve(&self, number: i64) -> Result<(), String> {
+        let approved = self.app.deploy_approve(&person("raj"), number).await;
+        approved.map(|_| ()).map_err(|fault| format!("the approval of deploy {number} failed: {fault}"))
     }
 
-    pub async fn roll_back(&self, number: i64) -> i64 {
-        self.app.deploy_rollback(&person("mei"), number, None).await.expect("it goes back").number
+    pub async fn roll_back(&self, number: i64) -> Result<i64, String> {
+        let begun = self.app.deploy_rollback(&person("mei"), number, None).await;
+        Ok(begun.map_err(|fault| format!("the way back of deploy {number} is refused: {fault}"))?.number)
     }
 
     /// When each link was turned since the click, once the deploy is over.
-    pub async fn flipped(&self, number: i64, click: f64) -> Flip {
-        self.wait(number, |d| d.state == "succeeded").await;
+    pub async fn flipped(&self, number: i64, click: f64) -> Result<Flip, String> {
+        self.wait(number, |d| d.state == "succeeded").await?;
         let over = self.now_ms() - click;
-        let digest = self.app.hosts()[0].releases[0].digest.clone();
-        let link = |dir: &PathBuf| dir.join("services/site/current");
-        let mut links: Vec<f64> = self.hosts.iter().map(|dir| turned_ms(&link(dir)) - click).collect();
+        let deploy = self.app.deploy(number).await.map_err(|fault| fault.to_string())?;
+        let digest = deploy.digest.ok_or_else(|| format!("deploy {number} succeeded without an artifact"))?;
+        let mut links = Vec::new();
         for dir in &self.hosts {
-            let target = std::fs::read_link(link(dir)).expect("a link");
-            assert!(target.ends_with(&digest), "{} was not turned", dir.display());
+            let link = dir.join("services/site/current");
+            let wrong = |why: String| format!("deploy {number}: {} {why}", link.display());
+            let target = std::fs::read_link(&link).map_err(|e| wrong(format!("cannot be read: {e}")))?;
+            if !target.ends_with(&digest) {
+                return Err(wrong(format!("leads to {}, not to {digest}", target.display())));
+            }
+            let turned = turned_ms(&link).map_err(|e| wrong(format!("cannot be read: {e}")))? - click;
+            // the file system's clock ticks every few milliseconds
+            if turned < -10.0 {
+                return Err(wrong(format!("was turned {:.0} ms before the click", -turned)));
+            }
+            links.push(turned);
         }
         links.sort_by(f64::total_cmp);
-        assert!(links[0] > -10.0, "a link was turned before the click");
-        Flip { links, over }
+        Ok(Flip { links, over })
     }
 
-    async fn wait(&self, number: i64, done: impl Fn(&tenfold_app::deploys::views::Deploy) -> bool) {
+    async fn wait(&self, number: i64, done: impl Fn(&Deploy) -> bool) -> Result<(), String> {
         let mut changes = self.app.deploys.changes();
         let wait = async {
             loop {
-                let deploy = self.app.deploy(number).await.expect("the deploy is there");
+                let deploy = self.app.deploy(number).await.map_err(|fault| fault.to_string())?;
                 if done(&deploy) {
-                    return;
+                    return Ok(());
                 }
-                assert!(deploy.finished_at.is_none(), "it ended otherwise: {} {:?}", deploy.state, deploy.error);
+                if deploy.finished_at.is_some() || matches!(deploy.state.as_str(), "held" | "needs_human") {
+                    return Err(format!("it ended otherwise: {}", self.tells(&deploy)));
+                }
                 let _ = changes.recv().await;
                 // many hosts answer at once: one look is enough
                 tokio::time::sleep(Duration::from_millis(20)).await;
                 changes = changes.resubscribe();
             }
         };
-        tokio::time::timeout(PATIENCE, wait).await.expect("it does not take that long");
+        let Ok(waited) = tokio::time::timeout(PATIENCE, wait).await else {
+            let deploy = self.app.deploy(number).await.map_err(|fault| fault.to_string())?;
+            return Err(format!("{} s passed: {}", PATIENCE.as_secs(), self.tells(&deploy)));
+        };
+        waited
+    }
+
+    /// The deploy and the hosts that are not as the others, for whoever looks for what went wrong.
+    fn tells(&self, deploy: &Deploy) -> String {
+        let error = deploy.error.as_deref().unwrap_or("no error");
+        let mut text = format!("deploy {} is {} ({error})", deploy.number, deploy.state);
+        let odd: Vec<_> = deploy
+            .hosts
+            .iter()
+            .filter(|h| h.away_since.is_some() || !matches!(h.state.as_str(), "prepared" | "healthy"))
+            .collect();
+        for host in odd.iter().take(NAMED_MAX) {
+            let away = if host.away_since.is_some() { ", its agent is away" } else { "" };
+            let said = host.message.as_deref().unwrap_or_default();
+            text = format!("{text}\n  {}: {}{away} {said}", host.host, host.state);
+        }
+        let gone = self.app.hosts().iter().filter(|h| h.state != "connected").count();
+        format!(
+            "{text}\n  {} hosts in all are neither prepared nor healthy, {gone} agents are not connected",
+            odd.len()
+        )
     }
 
     async fn until(&self, done: impl Fn(&App) -> bool) {
@@ -215,7 +256,9 @@ impl World {
         self.tasks.wait().await;
         let _ = self.serving.await;
         for dir in &self.hosts {
-            stop_services(dir).await.expect("they end");
+            if let Err(error) = stop_services(dir).await {
+                eprintln!("what runs in {} could not be ended: {error}", dir.display());
+            }
         }
     }
 }

@@ -5,6 +5,8 @@ use serde::{Deserialize, Serialize};
 use tenfold_deploys::Digest;
 use tenfold_protocols::agent::{LimitsReport, OrderRef, RunSpec};
 use tenfold_types::Timestamp;
+use tokio::runtime::{Handle, RuntimeFlavor};
+use tokio::task::block_in_place;
 
 use super::{
     disk::{Place, write_whole},
@@ -79,7 +81,10 @@ impl Kept {
     }
     pub fn save(&self, place: &Place) -> std::io::Result<()> {
         faults::point();
-        place.state().write(&serde_json::to_vec(self).map_err(std::io::Error::other)?)?;
+        let text = serde_json::to_vec(self).map_err(std::io::Error::other)?;
+        // A disk that is behind takes seconds for it. An agent has two threads, and one that waits for the disk on both answers no
+        // ping: its host would be given up, and with it the deploy, though all runs.
+        waiting_for_disk(|| place.state().write(&text))?;
         // only where an agent of before left it: from here on it is out of date
         match std::fs::remove_file(place.state_before()) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
@@ -128,6 +133,12 @@ impl Note {
     }
 }
 
+/// Does what waits for the disk while other tasks of this thread go on at another one, where there are others.
+fn waiting_for_disk<T>(work: impl FnOnce() -> T) -> T {
+    let others = Handle::try_current().is_ok_and(|handle| handle.runtime_flavor() == RuntimeFlavor::MultiThread);
+    if others { block_in_place(work) } else { work() }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -163,6 +174,25 @@ mod tests {
         for _ in 0..2 {
             kept.belongs_to(3);
             assert_eq!((kept.before(3), kept.current.as_ref()), (Some(&active(2, "blue")), Some(&active(3, "blue"))));
+        }
+    }
+
+    /// As many services as the agent has threads wait for the disk, and the agent still answers.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn who_waits_for_the_disk_holds_nobody_up() {
+        const PATIENCE: std::time::Duration = std::time::Duration::from_secs(20);
+        let (tell, heard) = std::sync::mpsc::channel::<()>();
+        let heard = std::sync::Arc::new(std::sync::Mutex::new(heard));
+        let waiting: Vec<_> = (0..2)
+            .map(|_| {
+                let heard = heard.clone();
+                tokio::spawn(async move { waiting_for_disk(|| heard.lock().unwrap().recv_timeout(PATIENCE)) })
+            })
+            .collect();
+        let answers = tokio::spawn(async move { [tell.send(()), tell.send(())] });
+        assert!(answers.await.unwrap().iter().all(Result::is_ok));
+        for one in waiting {
+            one.await.unwrap().unwrap();
         }
     }
 

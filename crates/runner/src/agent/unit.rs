@@ -498,9 +498,10 @@ impl Unit {
                 }
             }
             kept.save(&place)?;
-            // for the way back
-            if let Some(warm) = &kept.beside {
-                let _ = place.lay(warm.active.digest);
+            // for the way back: to what is kept warm, or, of files alone, to what served before
+            let linked = kept.back.as_ref().filter(|back| back.run.is_link_only());
+            if let Some(back) = kept.beside.as_ref().map(|warm| &warm.active).or(linked) {
+                let _ = place.lay(back.digest);
             }
             Ok(())
         };

@@ -10,7 +10,7 @@ use tenfold_app::checks::{HeaderSecret, Http};
 use tenfold_httpkit::body::beginning;
 use tenfold_httpkit::outgoing::Files;
 
-use super::{Said, roots, seconds, slow, word};
+use super::{Said, limits, roots, seconds, slow, word};
 
 /// Bytes of a page that are searched.
 const BODY_BYTES_MAX: usize = 4 << 20;
@@ -103,9 +103,10 @@ pub async fn look(clients: &Clients, http: &Http) -> Said {
     match answer(clients, http).await {
         Ok((code, size)) => {
             let took = seconds(began);
-            let status = slow(took, http.warning_seconds);
-            let text =
-                format!("HTTP {} - {code}, {size} bytes in {took:.3} s|time={took:.6}s size={size}B", word(status));
+            let status = slow(took, http.warning_seconds, http.critical_seconds);
+            let limits = limits(http.warning_seconds, http.critical_seconds);
+            let said = format!("{code}, {size} bytes in {took:.3} s");
+            let text = format!("HTTP {} - {said}|time={took:.6}s{limits} size={size}B", word(status));
             (status, text)
         }
         Err(message) => (CheckStatus::Critical, format!("HTTP CRITICAL - {}: {message}", http.url)),
@@ -165,9 +166,12 @@ async fn answer(clients: &Clients, http: &Http) -> Result<(u16, usize), String> 
     if let Some(e) = broken {
         return Err(reason(&e));
     }
-    let wanted = http.contains.as_bytes();
-    if !wanted.is_empty() && !body.windows(wanted.len()).any(|w| w == wanted) {
+    let holds = |text: &str| body.windows(text.len().max(1)).any(|part| part == text.as_bytes());
+    if !http.contains.is_empty() && !holds(&http.contains) {
         return Err(format!("the page does not hold `{:.100}`", http.contains));
+    }
+    if !http.absent.is_empty() && holds(&http.absent) {
+        return Err(format!("the page holds `{:.100}`", http.absent));
     }
     Ok((code, body.len()))
 }

@@ -114,9 +114,20 @@ fn seconds(since: Instant) -> f64 {
     since.elapsed().as_secs_f64()
 }
 
-/// Warning when it took longer than it should.
-fn slow(took: f64, warning: Option<f64>) -> CheckStatus {
-    if warning.is_some_and(|w| took > w) { CheckStatus::Warning } else { CheckStatus::Ok }
+/// What it is when it took so many seconds.
+fn slow(took: f64, warning: Option<f64>, critical: Option<f64>) -> CheckStatus {
+    let longer = |limit: Option<f64>| limit.is_some_and(|limit| took > limit);
+    match (longer(critical), longer(warning)) {
+        (true, _) => CheckStatus::Critical,
+        (false, true) => CheckStatus::Warning,
+        (false, false) => CheckStatus::Ok,
+    }
+}
+
+/// The thresholds behind a value of performance data; nothing without one.
+fn limits(warning: Option<f64>, critical: Option<f64>) -> String {
+    let limit = |limit: Option<f64>| limit.map(|l| l.to_string()).unwrap_or_default();
+    if warning.or(critical).is_none() { String::new() } else { format!(";{};{}", limit(warning), limit(critical)) }
 }
 
 fn word(status: CheckStatus) -> String {

@@ -1,4 +1,4 @@
-//! How many processes have a name.
+//! How many processes have a name, and perhaps a text in their command line.
 
 use tenfold_alerting::checks::CheckStatus;
 use tenfold_app::checks::Process;
@@ -9,8 +9,8 @@ use super::{Said, word};
 const COMM_BYTES: usize = 15;
 
 pub async fn look(process: &Process) -> Said {
-    let name = process.name.clone();
-    let counted = tokio::task::spawn_blocking(move || count(&name)).await;
+    let (name, arguments) = (process.name.clone(), process.arguments.clone());
+    let counted = tokio::task::spawn_blocking(move || count(&name, &arguments)).await;
     let Ok(Ok(count)) = counted else {
         return (CheckStatus::Unknown, "PROCESS UNKNOWN - /proc cannot be read".to_owned());
     };
@@ -18,10 +18,14 @@ pub async fn look(process: &Process) -> Said {
     let status = if good { CheckStatus::Ok } else { CheckStatus::Critical };
     let wanted =
         process.max.map_or_else(|| format!("at least {}", process.min), |max| format!("{} to {max}", process.min));
-    (status, format!("PROCESS {} - {count} named {}, wanted {wanted}|processes={count}", word(status), process.name))
+    // Behind a bar performance data begin.
+    let arguments = process.arguments.replace('|', " ");
+    let with = if arguments.is_empty() { String::new() } else { format!(" with `{arguments:.100}`") };
+    let said = format!("{count} named {}{with}, wanted {wanted}", process.name);
+    (status, format!("PROCESS {} - {said}|processes={count}", word(status)))
 }
 
-fn count(name: &str) -> std::io::Result<u32> {
+fn count(name: &str, arguments: &str) -> std::io::Result<u32> {
     let wanted = name.as_bytes();
     let wanted = &wanted[..wanted.len().min(COMM_BYTES)];
     let mut n = 0;
@@ -32,7 +36,15 @@ fn count(name: &str) -> std::io::Result<u32> {
         }
         // A process that ended meanwhile has no name any more.
         let comm = std::fs::read(entry.path().join("comm")).unwrap_or_default();
-        n += u32::from(comm.strip_suffix(b"\n") == Some(wanted));
+        let named = comm.strip_suffix(b"\n") == Some(wanted);
+        n += u32::from(named && (arguments.is_empty() || has_arguments(&entry.path(), arguments)));
     }
     Ok(n)
+}
+
+/// Whether the command line, its words with a blank between them, holds a text.
+fn has_arguments(process: &std::path::Path, text: &str) -> bool {
+    let mut line = std::fs::read(process.join("cmdline")).unwrap_or_default();
+    line.iter_mut().filter(|byte| **byte == 0).for_each(|byte| *byte = b' ');
+    line.windows(text.len()).any(|part| part == text.as_bytes())
 }

@@ -7,7 +7,7 @@ use tenfold_app::checks::Tcp;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::{Said, seconds, slow, word};
+use super::{Said, limits, seconds, slow, word};
 
 /// Bytes that are waited through for the expected text.
 const ANSWER_BYTES_MAX: usize = 64 << 10;
@@ -17,8 +17,9 @@ pub async fn look(tcp: &Tcp) -> Said {
     match answer(tcp).await {
         Ok(said) => {
             let took = seconds(began);
-            let status = slow(took, tcp.warning_seconds);
-            let text = format!("TCP {} - {}{said} in {took:.3} s|time={took:.6}s", word(status), tcp.address);
+            let status = slow(took, tcp.warning_seconds, tcp.critical_seconds);
+            let limits = limits(tcp.warning_seconds, tcp.critical_seconds);
+            let text = format!("TCP {} - {}{said} in {took:.3} s|time={took:.6}s{limits}", word(status), tcp.address);
             (status, text)
         }
         Err(message) => (CheckStatus::Critical, format!("TCP CRITICAL - {}: {message}", tcp.address)),

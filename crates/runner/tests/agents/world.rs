@@ -64,7 +64,7 @@ impl World {
         std::fs::create_dir_all(&settings.data_dir).unwrap();
         settings.agents.listen = "127.0.0.1:0".into();
         change(&mut settings);
-        let db = Db::open_sqlite(settings.data_dir.join("state.db")).await.unwrap();
+        let db = Db::open_sqlite(settings.data_dir.join("state.db"), tenfold_testkit::sealer()).await.unwrap();
         let metrics = tenfold_app::metrics::State::open(&settings).unwrap();
         let clock = TestClock::default();
         let seed = SEED.fetch_add(1, std::sync::atomic::Ordering::Relaxed);

@@ -105,6 +105,41 @@ async fn hierarchies_of_version_1_hold_a_build() {
     }
 }
 
+/// `make cgroup2` runs it where version 2 has all it takes, and there it may not be skipped.
+#[tokio::test]
+async fn a_group_of_version_2_holds_a_build_which_cannot_lift_it() {
+    let mut world = World::new(
+        r#"
+cat /proc/self/cgroup
+own=/sys/fs/cgroup$(sed -n 's/^0:://p' /proc/self/cgroup)
+cat "$own/memory.max" "$own/pids.max"
+echo max > "$own/memory.max" && echo LIFTED-MEMORY
+echo max > "$own/pids.max" && echo LIFTED-PROCESSES
+echo $$ > "$own/../cgroup.procs" && echo LEFT
+mkdir "$own/below" && echo DIVIDED
+true
+"#,
+    );
+    world.builds.memory_mb = 64;
+    world.builds.processes = 20;
+    let done = world.build(9, "").await;
+    let text = done.text();
+    let fences = text.lines().find(|line| line.starts_with("sandbox: ")).unwrap_or_default();
+    let holds = ["a control group", "up to 64 MB of memory", "up to 20 processes and threads"]
+        .iter()
+        .all(|words| fences.contains(words));
+    if !holds && std::env::var_os("TENFOLD_REQUIRE_CGROUP2").is_none() {
+        return println!("skipped: no group of version 2 holds a build here: {fences}");
+    }
+    assert!(holds && done.result.is_ok(), "{text}");
+    let out = done.out();
+    assert!(out.iter().any(|line| line.starts_with("0::") && line.contains("/tenfold-build-9-")), "{text}");
+    assert!(out.contains(&"67108864") && out.contains(&"20"), "{text}");
+    for escaped in ["LIFTED", "LEFT", "DIVIDED"] {
+        assert!(!text.contains(escaped), "{text}");
+    }
+}
+
 #[tokio::test]
 async fn a_build_sees_its_own_files_and_processes_only() {
     let world = World::new(

@@ -223,6 +223,18 @@ async fn built_in_looks() {
             "did not come",
         ),
         (serde_json::json!({"tcp": {"address": address(web), "warning_seconds": 0.0}}), CheckStatus::Warning, "time="),
+        (
+            serde_json::json!({"tcp": {"address": address(web), "warning_seconds": 60, "critical_seconds": 0.0}}),
+            CheckStatus::Critical,
+            "s;60;0",
+        ),
+        (serde_json::json!({"http": {"url": url(web), "critical_seconds": 0.0}}), CheckStatus::Critical, "s;;0 size="),
+        (
+            serde_json::json!({"http": {"url": url(web), "absent": "ell"}}),
+            CheckStatus::Critical,
+            "the page holds `ell`",
+        ),
+        (serde_json::json!({"http": {"url": url(web), "absent": "bye"}}), CheckStatus::Ok, "200, 5 bytes"),
         (serde_json::json!({"tcp": {"address": address(closed)}}), CheckStatus::Critical, "refused"),
         (serde_json::json!({"http": {"url": url(web), "contains": "hell"}}), CheckStatus::Ok, "200, 5 bytes"),
         (serde_json::json!({"http": {"url": url(web), "contains": "bye"}}), CheckStatus::Critical, "does not hold"),
@@ -259,6 +271,15 @@ async fn built_in_looks() {
         assert_eq!(got, status, "{json}: {said}");
         assert!(said.contains(word), "{json}: {said}");
     }
+    // One program is told from another of its name by its arguments.
+    let mut sleeper = Command::new("sleep").args(["86321", "1"]).spawn().unwrap();
+    for (arguments, status) in [("86321 1", CheckStatus::Ok), ("86321 2", CheckStatus::Critical)] {
+        let (got, said) =
+            look(&looker, serde_json::json!({"process": {"name": "sleep", "arguments": arguments}})).await;
+        assert_eq!(got, status, "{said}");
+    }
+    sleeper.kill().unwrap();
+    sleeper.wait().unwrap();
     // One that accepts and says nothing ends in time.
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = silent.local_addr().unwrap().port();

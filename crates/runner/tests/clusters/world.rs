@@ -66,7 +66,7 @@ impl World {
     pub async fn start(&mut self) {
         let data = self.dir.path().join("data");
         let settings = Settings { data_dir: data.clone(), clusters: vec![self.cluster.clone()], ..Settings::default() };
-        let db = Db::open_sqlite(data.join("state.db")).await.unwrap();
+        let db = Db::open_sqlite(data.join("state.db"), tenfold_testkit::sealer()).await.unwrap();
         let open = async {
             loop {
                 // an earlier server of the same test lets its files go when its last task ends

@@ -4,7 +4,7 @@ use tenfold_deploys::{Digest, Pipeline};
 use tenfold_runner::agent::state_of;
 use tenfold_testkit::{keeper_of, kill_keeper, stat_of};
 
-use crate::world::{World, ready};
+use crate::world::{World, mei, ready};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_killed_in_the_canary_goes_on() {
@@ -59,6 +59,38 @@ async fn a_build_outlives_the_server_and_is_begun_once_more_when_it_is_lost() {
     world.commit("two");
     let next = world.deploy().await;
     world.state(next.number, &["succeeded"]).await;
+    world.end().await;
+}
+
+/// A server of another name has started on what another one left: it cannot know that the program has ended with it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_another_server_left_is_said_and_waited_for() {
+    if !ready() {
+        return;
+    }
+    let mut world = World::new(1).await;
+    world.commit("slow");
+    let number = world.deploy().await.number;
+    let said = |app: &tenfold_app::App, words: &str| {
+        app.deploy_log(number).after(0).iter().filter(|l| l.text.contains(words)).count()
+    };
+    world.until("the build", |app| said(app, "building slow") == 1).await;
+    world.restart_server_while(|data| std::fs::write(data.join("node"), "the-other").unwrap()).await;
+    world.until("what is left to be said", |app| said(app, "its build may run on there") == 1).await;
+    let left = world.app().deploy(number).await.unwrap().left.expect("a build was under way");
+    assert_eq!(left.what, "build");
+    assert!(left.until > world.app().now() && left.server != "the-other", "{left:?}");
+    // it is not forgotten, and what only waited counts for no build that was lost
+    for round in 2..=3 {
+        world.restart_server().await;
+        world.until("it to be taken up again", |app| said(app, "goes on after a restart") == round).await;
+        let deploy = world.app().deploy(number).await.unwrap();
+        assert_eq!((deploy.state.as_str(), deploy.left.as_ref()), ("building", Some(&left)));
+    }
+    assert_eq!(world.kinds(number).await.iter().filter(|kind| *kind == "deploy.taken_over").count(), 1);
+    assert_eq!(said(world.app(), "building slow"), 1, "nothing of it is run again before");
+    world.app().deploy_cancel(&mei(), number).await.unwrap();
+    world.state(number, &["cancelled"]).await;
     world.end().await;
 }
 

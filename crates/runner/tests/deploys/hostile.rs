@@ -120,18 +120,23 @@ async fn a_host_elsewhere_has_the_server_ask_nobody_but_itself() {
     }
     let world = World::new(0).await;
     let app = world.app();
-    let urls = || {
+    let targets = || {
         let targets = app.metrics.targets().into_iter();
-        targets.filter(|target| target.host.as_deref() == Some("far-1")).map(|target| target.url).collect::<Vec<_>>()
+        targets.filter(|target| target.host.as_deref() == Some("far-1")).collect::<Vec<_>>()
     };
+    let urls = || targets().into_iter().map(|target| target.url).collect::<Vec<_>>();
     let release = Release { metrics_path: Some("/metrics".into()), ..claimed(1) };
     let hello = hello("far-1", "production", vec![release.clone()]);
     let far = std::net::IpAddr::from([192, 0, 2, 7]);
     let session = app.agent_connect_from(hello, Some(far)).await.unwrap();
     assert_eq!(urls(), ["http://192.0.2.7:9/metrics"]);
-    let moved = Release { address: Some("169.254.169.254:80".into()), ..release };
+    let moved = Release { address: Some("169.254.169.254:80".into()), ..release.clone() };
     app.agent_message(&session, FromAgent::Observed { releases: vec![moved] }).await.unwrap();
     assert_eq!(urls(), ["http://192.0.2.7:80/metrics"]);
+    let named = Release { address: Some("web-1.example:80".into()), ..release };
+    app.agent_message(&session, FromAgent::Observed { releases: vec![named] }).await.unwrap();
+    assert_eq!(urls(), ["http://web-1.example:80/metrics"]);
+    assert!(targets().iter().all(|target| target.elsewhere), "where the name leads to is looked at by who asks");
     app.agent_disconnect(&session);
     world.end().await;
 }

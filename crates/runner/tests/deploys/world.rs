@@ -38,7 +38,7 @@ impl Server {
     async fn start(data: &Path, address: &str) -> Self {
         let mut settings = Settings { data_dir: data.to_owned(), ..Settings::default() };
         settings.metrics.scrape_interval_ms = 1_000;
-        let db = Db::open_sqlite(data.join("state.db")).await.unwrap();
+        let db = Db::open_sqlite(data.join("state.db"), tenfold_testkit::sealer()).await.unwrap();
         // an earlier server of the same test lets its files go when its last task ends
         let metrics = tokio::time::timeout(PATIENCE, async {
             loop {

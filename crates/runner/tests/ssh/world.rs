@@ -39,7 +39,7 @@ impl Running {
     /// On the data that is there; nothing goes on yet.
     async fn load(settings: &Settings) -> Self {
         let data = &settings.data_dir;
-        let db = Db::open_sqlite(data.join("state.db")).await.unwrap();
+        let db = Db::open_sqlite(data.join("state.db"), tenfold_testkit::sealer()).await.unwrap();
         let open = async {
             loop {
                 // an earlier server of the same test lets its files go when its last task ends

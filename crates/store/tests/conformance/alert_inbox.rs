@@ -1,6 +1,7 @@
 //! What waits for the node that takes alerts.
 
 use tenfold_store::{Db, alert_inbox as inbox};
+use tenfold_types::Timestamp;
 
 use crate::{NOW, read, write};
 
@@ -16,6 +17,48 @@ pub async fn run(db: &Db) {
     assert_eq!((read(db, inbox::first).await, read(db, inbox::last).await), (Some(ids[0]), Some(ids[2])));
     let first = ids[0];
     write(db, move |tx| inbox::forget(tx, first)).await;
-    let rest = read(db, |tx| inbox::oldest(tx, 1)).await;
-    assert_eq!(rest, [inbox::InboxRow { id: ids[1], body: "three".into(), at: NOW }]);
+    let rest = read(db, |tx| inbox::oldest(tx, 0, 1)).await;
+    let row = |id, body: &str| inbox::InboxRow { id, body: body.into(), at: NOW, tries: 0, next_at: Timestamp(0) };
+    assert_eq!(rest, [row(ids[1], "three")]);
+    let behind = ids[1];
+    assert_eq!(read(db, move |tx| inbox::oldest(tx, behind, 9)).await, [row(ids[2], "seventeen")]);
+
+    // One that is tried again keeps its place, and is not due before its time.
+    let later = NOW.plus_ms(1_000);
+    write(db, move |tx| inbox::put_off(tx, behind, later, "not now")).await;
+    let tried = inbox::InboxRow { tries: 1, next_at: later, ..row(behind, "three") };
+    assert_eq!(read(db, |tx| inbox::oldest(tx, 0, 1)).await, [tried]);
+    assert_eq!((read(db, inbox::first).await, read(db, inbox::last).await), (Some(ids[2]), Some(ids[2])));
+    let stuck = |since, failing, refused| inbox::Stuck { untried_since: since, failing, refused };
+    assert_eq!(read(db, inbox::stuck).await, stuck(Some(NOW), 1, 0));
+    let last = ids[2];
+    write(db, move |tx| inbox::forget(tx, last)).await;
+    assert!(!read(db, |tx| inbox::is_due(tx, NOW)).await && read(db, move |tx| inbox::is_due(tx, later)).await);
+
+    // One that is refused waits no more, and is kept.
+    write(db, move |tx| inbox::refuse(tx, behind, later, "never")).await;
+    assert_eq!(read(db, inbox::stuck).await, stuck(None, 0, 1));
+    assert_eq!(read(db, inbox::waiting).await.requests, 0);
+    assert_eq!(read(db, inbox::refused_last).await, Some(later));
+    let kept = read(db, |tx| inbox::refused(tx, 9)).await;
+    let (body, why) = ("three".to_owned(), "never".to_owned());
+    assert_eq!(kept, [inbox::RefusedRow { id: behind, body, at: NOW, refused_at: later, tries: 2, why }]);
+    assert_eq!(write(db, inbox::refused_again).await, 1);
+    assert_eq!(read(db, |tx| inbox::oldest(tx, 0, 9)).await, [row(behind, "three")]);
+    write(db, move |tx| inbox::refuse(tx, behind, later, "never")).await;
+    assert_eq!(write(db, inbox::refused_forget).await, 1);
+    assert_eq!(read(db, inbox::stuck).await, stuck(None, 0, 0));
+
+    // Of more than are kept the oldest go, and the one that was refused now stays.
+    write(db, |tx| {
+        for n in 0..inbox::REFUSED_KEPT_MAX + 5 {
+            let id = inbox::put(tx, "x", NOW)?;
+            inbox::refuse(tx, id, NOW.plus_ms(n), "never")?;
+        }
+        Ok(())
+    })
+    .await;
+    assert_eq!(read(db, inbox::stuck).await.refused, inbox::REFUSED_KEPT_MAX);
+    let newest = read(db, |tx| inbox::refused(tx, 1)).await;
+    assert_eq!(newest[0].refused_at, NOW.plus_ms(inbox::REFUSED_KEPT_MAX + 4));
 }

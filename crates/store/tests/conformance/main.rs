@@ -30,7 +30,7 @@ macro_rules! cases {
                 println!("{}", stringify!($case));
                 {
                     // its connections end with it
-                    let db = Db::open_postgres(server.create_database(stringify!($case)).await).await.unwrap();
+                    let db = Db::open_postgres(server.create_database(stringify!($case)).await, tenfold_testkit::sealer()).await.unwrap();
                     $case::run(&db).await;
                 }
             )*

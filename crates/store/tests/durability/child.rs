@@ -100,7 +100,7 @@ impl StoreChild {
 #[tokio::test]
 async fn store() {
     if let Some(path) = std::env::var_os(PATH) {
-        let Ok(db) = Db::open_sqlite(&path).await else { return };
+        let Ok(db) = Db::open_sqlite(&path, tenfold_testkit::sealer()).await else { return };
         println!("\nopened");
         return obey(&db, path.as_ref(), std::io::stdin().lines().map_while(Result::ok)).await;
     }

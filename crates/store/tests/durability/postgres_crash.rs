@@ -14,7 +14,7 @@ use crate::work::{Acked, append, check};
 #[tokio::test]
 async fn no_acknowledged_event_is_lost_and_the_store_connects_again() {
     let Some(server) = PgServer::start_durable().await else { return };
-    let db = Db::open_postgres(server.create_database("crash").await).await.unwrap();
+    let db = Db::open_postgres(server.create_database("crash").await, tenfold_testkit::sealer()).await.unwrap();
     let entropy = TestEntropy::default();
     let stop = Arc::new(AtomicBool::new(false));
     let mut writers = Vec::new();

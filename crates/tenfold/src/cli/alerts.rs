@@ -1,15 +1,15 @@
-//! alerts: what fires, and one of them whole.
+//! alerts: what fires, one of them whole, and what could not be taken.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::Common;
 use super::client::{Client, segment};
-use super::out::{Exit, Failure, Out, list, minute, talk, text};
+use super::out::{Exit, Failure, Out, list, minute, number, talk, text};
 
 verb_of_words! {
     /// List alerts by state or service, and show one whole.
     Alerts,
-    "  tenfold alerts list\n  tenfold alerts list --state firing --service photos\n  tenfold alerts show 5fa0a92d66a236fc"
+    "  tenfold alerts list\n  tenfold alerts list --state firing --service photos\n  tenfold alerts show 5fa0a92d66a236fc\n  tenfold alerts refused\n  tenfold alerts refused --again"
 }
 
 #[derive(Debug, clap::Subcommand)]
@@ -25,6 +25,15 @@ enum What {
     Show {
         #[arg(value_name = "FINGERPRINT")]
         fingerprint: String,
+    },
+    /// Requests that came to a node which does not evaluate alerts, and that the one which does could not take.
+    Refused {
+        /// Try all of them once more.
+        #[arg(long, conflicts_with = "forget")]
+        again: bool,
+        /// Forget all of them.
+        #[arg(long)]
+        forget: bool,
     },
 }
 
@@ -48,9 +57,32 @@ impl Alerts {
                 let alert = client.get(&format!("/api/alerts/{}", segment(&fingerprint)), &[]).await?;
                 out.answer(&alert, |alert| details(out, alert));
             }
+            What::Refused { again, forget } => refused(client, out, again, forget).await?,
         }
         Ok(Exit::Done)
     }
+}
+
+const REFUSED: &str = "/api/alerts/refused";
+
+async fn refused(client: &Client, out: Out, again: bool, forget: bool) -> Result<(), Failure> {
+    if again || forget {
+        let settled = if again { client.post(REFUSED, &json!({})).await? } else { client.delete(REFUSED).await? };
+        let what = if again { "are tried once more" } else { "are forgotten" };
+        out.answer(&settled, |s| vec![format!("{} requests {what}", number(s, "requests"))]);
+        return Ok(());
+    }
+    let found = client.get(REFUSED, &[]).await?;
+    let line = |r: &Value| {
+        let names: Vec<&str> = list(r, "alerts").iter().filter_map(Value::as_str).collect();
+        let (total, came) = (number(r, "total"), minute(r, "at"));
+        format!("{came} UTC  {total} alerts ({}): {}", names.join(", "), text(r, "why"))
+    };
+    out.answer(&found, |f| list(f, "items").iter().map(line).collect());
+    if list(&found, "items").is_empty() {
+        talk("everything was taken");
+    }
+    Ok(())
 }
 
 fn line(out: Out, alert: &Value) -> String {

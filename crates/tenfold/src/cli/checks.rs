@@ -62,7 +62,17 @@ enum What {
         /// Where Nagios' clock is, when its main file does not say.
         #[arg(long, value_name = "ZONE")]
         timezone: Option<String>,
+        /// A macro of the resource file that is no secret, such as USER3; may be given several times.
+        #[arg(long = "macro", value_name = "NAME")]
+        macros: Vec<String>,
     },
+}
+
+/// What the alert of a check or a source lacks, on stderr.
+pub(super) fn lacking(of: &Value, name: &str) {
+    for finding in list(of, "findings").iter().filter_map(Value::as_str) {
+        talk(&format!("{name} {finding}"));
+    }
 }
 
 impl Checks {
@@ -84,6 +94,7 @@ impl Checks {
             What::Put { name, file } => {
                 let check = client.put(&path(&name), &definition(&file)?, &[]).await?;
                 out.answer(&check, |c| vec![line(out, c)]);
+                lacking(&check, &name);
             }
             What::Delete { name } => {
                 let done = client.delete(&path(&name)).await?;
@@ -98,8 +109,8 @@ impl Checks {
                 let check = client.post(&format!("{}/now", path(&name)), &json!({})).await?;
                 out.answer(&check, |_| vec![format!("{name} is looked at now")]);
             }
-            What::Import { main, dry_run, drafts, timezone } => {
-                let import = nagios::read(&main, timezone.as_deref())?;
+            What::Import { main, dry_run, drafts, timezone, macros } => {
+                let import = nagios::read(&main, timezone.as_deref(), &macros)?;
                 if !dry_run {
                     for (name, spec) in &import.checks {
                         client.put(&path(name), &json!(spec), &[]).await?;

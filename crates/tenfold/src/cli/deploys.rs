@@ -8,7 +8,7 @@ use tenfold_types::Timestamp;
 use super::Common;
 use super::client::Client;
 use super::follow;
-use super::out::{Exit, Failure, Out, data, list, minute, number, short, talk, text};
+use super::out::{Exit, Failure, Out, data, list, minute, number, second, short, talk, text};
 use super::ship::started;
 
 /// Hosts of a deploy that are printed one by one; those that are not well go first.
@@ -140,6 +140,10 @@ fn deploy_lines(deploy: &Value, out: Out) -> Vec<String> {
     }
     for (name, key) in [("forward over deploy", "forward_of"), ("taken back by rollback", "reverted_by")] {
         lines.extend(deploy[key].as_i64().map(|n| format!("{name} {n}")));
+    }
+    if !deploy["left"].is_null() {
+        let (left, until) = (&deploy["left"], second(&deploy["left"], "until"));
+        lines.push(format!("taken over: its {} at another server has ended by {until} UTC", text(left, "what")));
     }
     if !deploy["judged"].is_null() {
         lines.push(format!("judge: {}", text(&deploy["judged"], "said")));

@@ -1,4 +1,4 @@
-//! ack, resolve, incident, note, who, take.
+//! ack, escalate, handover, resolve, incident, note, who, take.
 
 use serde_json::{Value, json};
 
@@ -6,6 +6,9 @@ use super::Common;
 use super::client::{Client, segment};
 use super::out::{Exit, Failure, Out, list, minute, number, text};
 use super::ship::duration;
+
+/// Alerts that an incident is shown with; `tenfold alerts show` tells of one.
+const ALERTS_NAMED: usize = 10;
 
 pub(super) fn incident_line(incident: &Value, out: Out) -> String {
     let has = match (text(incident, "state"), incident["acknowledged_by"].as_str()) {
@@ -19,6 +22,34 @@ pub(super) fn incident_line(incident: &Value, out: Out) -> String {
         number(incident, "number"),
         text(incident, "title")
     )
+}
+
+/// What stands above the timeline of an incident.
+fn head(incident: &Value, out: Out) -> Vec<String> {
+    let escalation = &incident["escalation"];
+    let mut lines = vec![incident_line(incident, out)];
+    let names: Vec<&str> = list(escalation, "waiting_for").iter().filter_map(Value::as_str).collect();
+    if !names.is_empty() {
+        lines.push(format!("waiting for {}", names.join(", ")));
+    }
+    for (key, what) in [("next_at", "the next one is asked at"), ("expires_at", "it is theirs until")] {
+        if escalation[key].is_string() && text(incident, "state") != "resolved" {
+            lines.push(format!("{what} {} UTC", minute(escalation, key)));
+        }
+    }
+    if text(escalation, "state") == "exhausted" && text(incident, "state") == "open" {
+        lines.push("nobody acknowledged, and no step is left: `tenfold escalate` or `tenfold handover`".to_owned());
+    }
+    let alerts: Vec<&str> = list(incident, "alerts").iter().filter_map(Value::as_str).take(ALERTS_NAMED).collect();
+    if !alerts.is_empty() {
+        let more = number(incident, "alerts_total") - i64::try_from(alerts.len()).unwrap_or(0);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        lines.push(format!("alerts: {}{more}", alerts.join(" ")));
+    }
+    lines.extend(
+        list(incident, "suspects").iter().map(|s| format!("suspect: {} by {}", text(s, "text"), text(s, "actor_name"))),
+    );
+    lines
 }
 
 pub(super) fn on_call_line(on_call: &Value) -> String {
@@ -45,6 +76,50 @@ impl Ack {
         let held = self.held.map(|text| format!("?for={}", segment(&text))).unwrap_or_default();
         let done = client.post(&format!("/api/incidents/{}/acknowledge{held}", self.incident), &json!({})).await?;
         out.answer(&done, |d| vec![incident_line(d.get("incident").unwrap_or(d), out)]);
+        Ok(Exit::Done)
+    }
+}
+
+/// Ask the next one for incident N now, without waiting.
+#[derive(Debug, clap::Args)]
+#[command(before_long_help = "Examples:\n  tenfold escalate 14")]
+pub struct Escalate {
+    #[arg(value_name = "N", value_parser = clap::value_parser!(i64).range(1..))]
+    incident: i64,
+    #[command(flatten)]
+    pub(super) common: Common,
+}
+
+impl Escalate {
+    pub(super) async fn run(self, client: &Client, out: Out) -> Result<Exit, Failure> {
+        let asked = client.post(&format!("/api/incidents/{}/escalate", self.incident), &json!({})).await?;
+        out.answer(&asked, |i| vec![incident_line(i, out), "the next one is asked".to_owned()]);
+        Ok(Exit::Done)
+    }
+}
+
+/// Hand incident N over to a person, who is paged at once.
+#[derive(Debug, clap::Args)]
+#[command(before_long_help = "Examples:\n  tenfold handover 14 raj\n  tenfold handover 14 raj \"it is the database\"")]
+pub struct Handover {
+    #[arg(value_name = "N", value_parser = clap::value_parser!(i64).range(1..))]
+    incident: i64,
+    /// Login of whom to page.
+    person: String,
+    /// What they should know.
+    text: Vec<String>,
+    #[command(flatten)]
+    pub(super) common: Common,
+}
+
+impl Handover {
+    pub(super) async fn run(self, client: &Client, out: Out) -> Result<Exit, Failure> {
+        let mut body = json!({"person": self.person});
+        if !self.text.is_empty() {
+            body["text"] = self.text.join(" ").into();
+        }
+        let handed = client.post(&format!("/api/incidents/{}/hand-over", self.incident), &body).await?;
+        out.answer(&handed, |i| vec![incident_line(i, out), format!("{} is paged", self.person)]);
         Ok(Exit::Done)
     }
 }
@@ -108,7 +183,7 @@ enum What {
         #[arg(long)]
         all: bool,
     },
-    /// The timeline of one incident.
+    /// One incident: who has it or is asked, its alerts, what changed before, and its timeline.
     Show {
         #[arg(value_name = "N", value_parser = clap::value_parser!(i64).range(1..))]
         incident: i64,
@@ -149,9 +224,11 @@ impl Incident {
                 out.answer(&incidents, |i| list(i, "items").iter().map(|i| incident_line(i, out)).collect());
             }
             What::Show { incident } => {
+                let shown = client.get(&format!("/api/incidents/{incident}"), &[]).await?;
                 let timeline = client.get(&format!("/api/incidents/{incident}/timeline"), &[]).await?;
                 let line = |e: &Value| format!("{} {}", minute(e, "occurred_at"), text(e, "text"));
-                out.answer(&timeline, |t| list(t, "items").iter().map(line).collect());
+                let head = head(&shown, out);
+                out.answer(&timeline, |t| head.into_iter().chain(list(t, "items").iter().map(line)).collect());
             }
         }
         Ok(Exit::Done)

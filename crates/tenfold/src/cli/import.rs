@@ -230,7 +230,7 @@ async fn openmetrics(sender: &mut Sender<'_>, path: &Path) -> Result<(), Failure
     }
 }
 
-/// One block's time after the other, each series in order: what is not in blocks yet is taken in order only.
+/// One block's time after the other, each series in order.
 async fn flush(sender: &mut Sender<'_>, held: Held) -> Result<(), Failure> {
     for (_, window) in held {
         for (labels, mut samples) in window {
@@ -249,10 +249,6 @@ fn advice(reason: &str, example: &str) -> Option<&'static str> {
     Some(match reason {
         "too_old" if example.contains("retention") => {
             "what is older than metrics.retention_days is not kept: raise it, start the server anew and import once more"
-        }
-        "too_old" | "out_of_order" => {
-            "the newest three hours are not in blocks yet, and take of a series what is newer than its newest sample, or no \
-             later than samples may come: import the same once more in three hours, which takes the rest and changes nothing else"
         }
         "too_far_ahead" => "set the clocks right: these samples lie more than ten minutes ahead of the server's",
         "too_many_series" => {

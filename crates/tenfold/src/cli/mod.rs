@@ -103,6 +103,8 @@ pub enum Command {
     Flag(switch::Flag),
     Permit(flag_changes::Permit),
     Ack(duty::Ack),
+    Escalate(duty::Escalate),
+    Handover(duty::Handover),
     Resolve(duty::Resolve),
     Classify(noise::Classify),
     Noise(noise::Noise),
@@ -185,7 +187,7 @@ async fn dispatch(command: Command) -> Result<Exit, Failure> {
         };
     }
     verbs! {
-        Deploy Deploys Approve Promote Hold Abort Cancel Retry Train Queue Rollback Rollforward Status Next Flag Permit Ack Resolve Incident Note Who Take Oncall Policies Schedules Alerts Mute Mutes Unmute Routes Checks Sources Classify Noise
+        Deploy Deploys Approve Promote Hold Abort Cancel Retry Train Queue Rollback Rollforward Status Next Flag Permit Ack Escalate Handover Resolve Incident Note Who Take Oncall Policies Schedules Alerts Mute Mutes Unmute Routes Checks Sources Classify Noise
         Why WhyNot Simulate Lock Unlock Doing Log WatchLog Search Query Dashboard Metrics Events Apply Export Token Host Project Environment
     }
 }

@@ -1,11 +1,11 @@
 //! Reads a Nagios configuration from disk: the main file, and what it names.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
-use tenfold_app::checks::{NagiosDrafts, NagiosImport, import_nagios};
-use tenfold_protocols::nagios::{BYTES_MAX, read_main, read_objects, resolve};
+use tenfold_app::checks::{NagiosDrafts, NagiosImport, NagiosMain, import_nagios};
+use tenfold_protocols::nagios::{BYTES_MAX, Included, included, read_main, read_objects, resolve_with};
 
 use super::out::Failure;
 
@@ -14,14 +14,15 @@ pub const ROUTING_FILE: &str = "routing/alertmanager.yaml";
 
 const FILES_MAX: usize = 20_000;
 
-/// What a configuration becomes here. Its clock is in `zone`, else where the main file says, else in UTC.
-pub fn read(main: &Path, zone: Option<&str>) -> Result<NagiosImport, Failure> {
+/// What a configuration becomes here. Its clock is in `zone`, else where the main file says, else in UTC. Of the macros of the
+/// resource file those in `named` are taken, and those that are no secrets by themselves.
+pub fn read(main: &Path, zone: Option<&str>, named: &[String]) -> Result<NagiosImport, Failure> {
     let mut left = BYTES_MAX as u64;
-    let settings = read_main(&text(main, &mut left)?);
+    let pairs = read_main(&text(main, &mut left)?);
+    let settings = NagiosMain::of(&pairs);
     let base = main.parent().unwrap_or(Path::new(""));
-    let (mut files, mut macros, mut interval_length) = (Vec::new(), BTreeMap::new(), 60.0);
-    let mut own_zone = "UTC".to_owned();
-    for (key, value) in &settings {
+    let (mut files, mut macros) = (Vec::new(), BTreeMap::new());
+    for (key, value) in &pairs {
         let path = base.join(value);
         match key.as_str() {
             "cfg_file" => files.push(path),
@@ -31,23 +32,50 @@ pub fn read(main: &Path, zone: Option<&str>) -> Result<NagiosImport, Failure> {
                     macros.insert(name.trim_matches('$').to_owned(), value);
                 }
             }
-            "use_timezone" => value.trim_start_matches(':').clone_into(&mut own_zone),
-            "interval_length" => interval_length = value.parse().unwrap_or(60.0),
+            "admin_email" => drop(macros.insert("ADMINEMAIL".to_owned(), value.clone())),
+            "admin_pager" => drop(macros.insert("ADMINPAGER".to_owned(), value.clone())),
             _ => {}
         }
     }
+    let name = |given: &String| given.trim_matches('$').to_owned();
+    let named: BTreeSet<String> = named.iter().map(name).collect();
+    if let Some(unknown) = named.iter().find(|name| !macros.contains_key(*name)) {
+        return Err(Failure::misuse(format!("--macro {unknown}: the resource file does not have it")));
+    }
+    macros.retain(|name, value| named.contains(name) || is_no_secret(name, value));
     let mut objects = Vec::new();
-    for file in files {
-        let read = read_objects(&file.display().to_string(), &text(&file, &mut left)?);
+    let mut seen = BTreeSet::new();
+    // What a file takes in is read behind it.
+    files.reverse();
+    while let Some(file) = files.pop() {
+        if !seen.insert(file.clone()) {
+            continue;
+        }
+        let read = text(&file, &mut left)?;
+        let mut more = Vec::new();
+        for one in included(&read) {
+            match one {
+                Included::File(path) => more.push(base.join(path)),
+                Included::Dir(path) => below(&base.join(path), &mut more)?,
+            }
+        }
+        files.extend(more.into_iter().rev());
+        let read = read_objects(&file.display().to_string(), &read);
         objects.extend(read.map_err(|e| Failure::misuse(e.to_string()))?);
     }
     if objects.is_empty() {
         return Err(Failure::misuse(format!("{} names no objects", main.display()))
             .advice("give the main file, which has lines like cfg_file=/etc/nagios4/objects/localhost.cfg"));
     }
-    let resolved = resolve(&objects).map_err(|e| Failure::misuse(e.to_string()))?;
-    let zone = zone.unwrap_or(&own_zone);
-    import_nagios(&resolved, &macros, interval_length, zone).map_err(Failure::misuse)
+    let resolved = resolve_with(&objects, settings.matching).map_err(|e| Failure::misuse(e.to_string()))?;
+    let own_zone = if settings.timezone.is_empty() { "UTC" } else { &settings.timezone };
+    import_nagios(&resolved, &settings, &macros, zone.unwrap_or(own_zone)).map_err(Failure::misuse)
+}
+
+/// The plugins' folder, whom to write to, and what is a file or a folder of this machine. Nagios keeps passwords in the others.
+fn is_no_secret(name: &str, value: &str) -> bool {
+    let path = Path::new(value);
+    matches!(name, "USER1" | "ADMINEMAIL" | "ADMINPAGER") || (path.is_absolute() && path.exists())
 }
 
 /// Writes the drafts below a folder, to be looked through and given to `tenfold apply`. JSON is YAML as well.

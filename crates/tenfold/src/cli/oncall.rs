@@ -259,11 +259,14 @@ fn readiness_lines(found: &Value) -> Vec<String> {
     let team = |of: &Value| {
         format!("the team {}, which {} pages, {}", text(of, "team"), words(of, "policies"), text(of, "text"))
     };
+    let gone = |of: &Value| format!("the {} {} {}", text(of, "kind"), text(of, "name"), text(of, "text"));
+    let unreached = list(found, "unreached").iter().map(gone);
     let (steps, ends) = (list(found, "steps").iter().map(step), list(found, "ends").iter().map(end));
     let teams = list(found, "teams").iter().map(team);
     let calendar = |of: &Value| format!("the calendar of {} {}", text(of, "schedule"), text(of, "text"));
     let calendars = list(found, "calendars").iter().map(calendar);
-    list(found, "people").iter().map(person).chain(steps).chain(teams).chain(ends).chain(calendars).collect()
+    let things = unreached.chain(steps).chain(teams).chain(ends).chain(calendars);
+    list(found, "people").iter().map(person).chain(things).collect()
 }
 
 impl Oncall {

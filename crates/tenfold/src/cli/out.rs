@@ -186,6 +186,11 @@ pub fn minute(value: &Value, key: &str) -> String {
     text(value, key).get(..16).unwrap_or("").replace('T', " ")
 }
 
+/// `2026-11-23 09:12:30` of an RFC 3339 instant, where seconds tell one thing from the next.
+pub fn second(value: &Value, key: &str) -> String {
+    text(value, key).get(..19).unwrap_or("").replace('T', " ")
+}
+
 /// The first seven of a commit.
 pub fn short(sha: &str) -> &str {
     sha.get(..7).unwrap_or(sha)

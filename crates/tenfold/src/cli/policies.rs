@@ -38,6 +38,19 @@ enum What {
     },
 }
 
+/// Whom of a policy no page reaches, and whether it reaches anybody.
+fn unreached(readiness: &Value, policy: &str) -> Vec<String> {
+    let names_it = |person: &&Value| list(person, "policies").iter().any(|name| name.as_str() == Some(policy));
+    let gone = |person: &Value| {
+        let why: Vec<&str> = list(person, "troubles").iter().map(|trouble| text(trouble, "text")).collect();
+        format!("{} {}", text(person, "name"), why.join(" and "))
+    };
+    let people = list(readiness, "people").iter().filter(|p| p["unreachable"] == true).filter(names_it).map(gone);
+    let whole =
+        list(readiness, "unreached").iter().filter(|of| text(of, "kind") == "policy" && text(of, "name") == policy);
+    people.chain(whole.map(|of| format!("the policy {policy} {}", text(of, "text")))).collect()
+}
+
 impl Policies {
     pub(super) async fn run(self, client: &Client, out: Out) -> Result<Exit, Failure> {
         let path = |name: &str| format!("/api/policies/{}", segment(name));
@@ -56,6 +69,10 @@ impl Policies {
             What::Put { name, file } => {
                 let policy = client.put(&path(&name), &definition(&file)?, &[]).await?;
                 out.answer(&policy, steps);
+                // It is put whatever comes of this.
+                if let Ok(found) = client.get("/api/readiness", &[]).await {
+                    unreached(&found, &name).iter().for_each(|line| talk(line));
+                }
             }
             What::Delete { name } => {
                 let done = client.delete(&path(&name)).await?;

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use tenfold_app::alerts::{RoutingAccount, RoutingDrafts, draft_routing};
 
 use super::client::{Client, segment};
-use super::out::{Exit, Failure, Out, list, minute, number, talk, text};
+use super::out::{Exit, Failure, Out, list, minute, number, second, talk, text};
 use super::templates::with_templates;
 use super::{Common, nagios};
 
@@ -116,11 +116,6 @@ fn foretold_lines(told: &Value) -> Vec<String> {
     lines.extend(incident_lines(&told["incident"]));
     lines.extend(list(told, "further").iter().flat_map(incident_lines));
     lines
-}
-
-/// `2026-11-23 09:12:30` of an RFC 3339 instant: the ways of a page ring seconds apart.
-fn second(value: &Value, key: &str) -> String {
-    text(value, key).get(..19).unwrap_or("").replace('T', " ")
 }
 
 /// The incident that is foretold, and its pages if nobody acknowledges.

@@ -168,12 +168,10 @@ fn check_lines(answer: &Value) -> Vec<String> {
     }
     let word = if answer["findings_fail"] == json!(true) { "" } else { "warning: " };
     for f in list(answer, "findings") {
-        lines.push(format!(
-            "{file}:{}: {word}the alert {} {}",
-            number(f, "line"),
-            text(f, "alert"),
-            text(f, "message")
-        ));
+        // Two of a kind may be recorded as well.
+        let rule = if text(f, "check") == "duplicate" { "rule" } else { "alert" };
+        let (line, name) = (number(f, "line"), text(f, "alert"));
+        lines.push(format!("{file}:{line}: {word}the {rule} {name} {}", text(f, "message")));
     }
     if answer["ok"] == json!(true) {
         lines.push(format!(

@@ -258,6 +258,8 @@ fn status_lines(now: &Value, out: Out) -> Vec<String> {
     if !week.is_empty() {
         lines.push(format!("{week} this week"));
     }
+    let trouble = |of: &Value| format!("trouble with {}: {}", text(of, "part"), text(of, "text"));
+    lines.extend(list(now, "troubles").iter().map(trouble));
     lines
 }
 

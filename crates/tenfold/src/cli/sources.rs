@@ -58,6 +58,7 @@ impl Sources {
             What::Put { name, file } => {
                 let put = client.put(&path(&name), &definition(&file)?, &[]).await?;
                 secret(out, &put);
+                super::checks::lacking(&put["source"], &name);
             }
             What::Secret { name } => {
                 let made = client.post(&format!("{}/secret", path(&name)), &json!({})).await?;

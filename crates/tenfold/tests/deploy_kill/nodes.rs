@@ -36,6 +36,8 @@ async fn a_server_that_slept_past_its_lease_is_refused_and_stops_what_it_began()
     assert!(done["hosts"].as_array().unwrap().iter().all(|h| h["state"] == "healthy"), "{done:#}");
     let unknown = world.wait_at(1, mail, &["failed"]).await;
     assert!(unknown["error"].as_str().unwrap().contains("is not known"), "{unknown:#}");
+    assert_eq!(unknown["left"]["what"], "hook before_activate", "{unknown:#}");
+    assert!(done["left"].is_null(), "nothing of it ran there: {done:#}");
     assert!(!world.servers[0].log().contains("took the deploy over"), "it stands still");
     let hooks = || running_hooks("250123");
     assert_eq!(hooks(), 1, "the hook of the one that stands still runs on");
@@ -66,7 +68,9 @@ async fn a_server_that_slept_past_its_lease_is_refused_and_stops_what_it_began()
     for (deploy, end) in [(photos, "deploy.succeeded"), (mail, "deploy.failed")] {
         for server in [0, 1] {
             let kinds = world.kinds(server, deploy).await;
-            assert_eq!(kinds.iter().filter(|k| *k == end).count(), 1, "{kinds:?}");
+            for kind in [end, "deploy.taken_over"] {
+                assert_eq!(kinds.iter().filter(|k| *k == kind).count(), 1, "{kind}: {kinds:?}");
+            }
         }
     }
     let record = world.ask_at(1, "GET", "/api/events/verify", Value::Null).await;
@@ -140,6 +144,50 @@ async fn what_is_asked_at_the_other_server_reaches_the_one_that_conducts() {
     }
 }
 
+async fn count(world: &World, server: usize, number: i64, kind: &str) -> usize {
+    world.kinds(server, number).await.iter().filter(|k| *k == kind).count()
+}
+
+/// Within ten seconds it is said what may still run at a server that is gone, and until when; the one that waits for it does not
+/// forget it over a restart of its own.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_another_server_left_is_said_and_not_forgotten() {
+    let Some(database) = PgServer::start().await else { return };
+    if !node_is_there() {
+        return;
+    }
+    let url = database.create_database("deploys").await;
+    let mut world = World::with(1, 2, &url, |_| {}).await;
+    world.pipeline("photos", &Pipeline { hook: Some(("before_activate", 252_123, true)), ..Pipeline::default() });
+    let number = world.deploy("photos").await;
+    until("the hook to begin", PATIENCE, async || (world.hooks_run(number).await > 0).then_some(())).await;
+    world.kill_server();
+    let left = until("what is left to be said", BACK_WITHIN, async || {
+        let left = world.look_at(1, number).await["left"].clone();
+        let said = count(&world, 1, number, "deploy.taken_over").await == 1;
+        (said && left["what"] == "hook before_activate" && left["until"].is_string()).then_some(left)
+    })
+    .await;
+    assert_eq!(running_hooks("252123"), 1, "it runs on by itself");
+
+    world.servers.swap(0, 1);
+    world.kill_server();
+    world.start_server(&[]).await;
+    until("it to be taken up again, with the hook that waits", BACK_WITHIN, async || {
+        let waits = world.look(number).await["hook"] == "before_activate";
+        (waits && count(&world, 0, number, "deploy.resumed").await == 2).then_some(())
+    })
+    .await;
+    // a hook that does not wait begins within one of these
+    for _ in 0..100 {
+        assert_eq!(world.look(number).await["left"], left);
+        assert!(running_hooks("252123") < 2, "one beside the other");
+    }
+    assert_eq!(count(&world, 0, number, "deploy.taken_over").await, 1, "it is taken over once");
+    world.ask("POST", &format!("/api/deploys/{number}/cancel"), Value::Null).await;
+    world.wait(number, &["cancelled"]).await;
+}
+
 /// Nobody can ask the machine of a server that is gone, so its programs have a time by which they have ended.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_ran_on_a_server_that_is_gone_runs_again_after_it_has_ended() {
@@ -168,7 +216,7 @@ async fn what_ran_on_a_server_that_is_gone_runs_again_after_it_has_ended() {
             .as_array()
             .unwrap()
             .iter()
-            .any(|l| l["text"].as_str().unwrap().contains("another server ran"))
+            .any(|l| l["text"].as_str().unwrap().contains("may run on there"))
             .then_some(())
     })
     .await;

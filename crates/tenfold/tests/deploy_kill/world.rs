@@ -103,8 +103,14 @@ pub async fn until<T>(what: &str, within: Duration, mut look: impl AsyncFnMut() 
 impl Server {
     fn start(dir: PathBuf, listen: &str, database: &str, environment: &[(&str, String)]) -> Self {
         std::fs::create_dir_all(&dir).unwrap();
-        let settings = format!("database_url = \"{database}\"\n[statsd]\nlisten = \"\"\n");
+        let keys = dir.join("sealing-keys");
+        let settings = format!(
+            "database_url = \"{database}\"\n[sealing]\nkey_file = \"{}\"\n[statsd]\nlisten = \"\"\n",
+            keys.display()
+        );
         std::fs::write(dir.join("tenfold.toml"), settings).unwrap();
+        // Servers of one database have the same.
+        std::fs::write(keys, "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\n").unwrap();
         let log = File::options().create(true).append(true).open(dir.join("log")).unwrap();
         let process = Command::new(BINARY)
             .args(["serve", "--listen", listen, "--data"])
@@ -342,7 +348,7 @@ impl World {
     }
 
     pub async fn start_server(&mut self, environment: &[(&str, String)]) {
-        let dir = self.dir.path().join("server-1");
+        let dir = self.servers[0].dir.clone();
         self.servers[0] = Server::start(dir, &self.servers[0].address, &self.database, environment);
         let health = self.url(0, "/healthz");
         until("the server", PATIENCE, async || self.http.get(&health).send().await.ok()).await;

@@ -12,6 +12,7 @@ import { reached, thresholdText } from "../look";
 import { PanelLinks } from "../PanelLinks";
 import { saveFigures, type Figure } from "../png";
 import type { Range } from "../range";
+import { settled } from "../series";
 import { spreadOf } from "../summary";
 import { told, wordOf } from "../words";
 import { asksRange, useNewest, useReduced, type Newest } from "./useNewest";
@@ -31,7 +32,7 @@ interface RowsProps {
 const plainCsv = (rows: Newest[]): string => toCsv([["series", "value"], ...rows.map(({ label, value }) => [label, value])]);
 
 function Framed({ panel, range, drawn, csv = plainCsv, query, children }: RowsProps & { query: ReturnType<typeof useNewest> }): ReactElement {
-  const rows = query.data ?? [];
+  const rows = settled(query.data ?? [], panel.series);
   const { title } = panel;
   return (
     <ChartFrame
@@ -39,7 +40,7 @@ function Framed({ panel, range, drawn, csv = plainCsv, query, children }: RowsPr
       csv={rows.length > 0 ? () => csv(rows) : undefined}
       onPng={drawn && rows.length > 0 ? () => saveFigures(drawn(rows, panel.unit ?? "short"), title, range.name ? absolute(Date.now()) : absolute(range.toMs)) : undefined}
     >
-      <Loaded query={query}>{(found) => (found.length === 0 ? <p className="muted">No data.</p> : children(found))}</Loaded>
+      <Loaded query={query}>{(found) => (found.length === 0 ? <p className="muted">No data.</p> : children(settled(found, panel.series)))}</Loaded>
     </ChartFrame>
   );
 }
@@ -50,25 +51,25 @@ const OfRange = (props: RowsProps): ReactElement => <Framed {...props} query={us
 /** A panel of one value for each series; a range is asked for where it needs one. */
 export const Rows = (props: RowsProps): ReactElement => (asksRange(props.panel) ? <OfRange {...props} /> : <OfNewest {...props} />);
 
-const figures = ({ words }: Panel) => (rows: Newest[], unit: string): Figure[] => rows.slice(0, BARS_MAX).map(({ label, value }) => ({ label, text: told(value, unit, words) }));
+const figures = ({ words }: Panel) => (rows: Newest[], unit: string): Figure[] => rows.slice(0, BARS_MAX).map(({ label, value, unit: own, decimals }) => ({ label, text: told(value, own ?? unit, words, decimals) }));
 
 /** The largest first, and how long a bar is that has no bound of its own. */
-function topped(rows: Newest[]): { label: string; value: number; share: number }[] {
-  const sorted = rows.flatMap(({ label, value }) => (value === null ? [] : [{ label, value }])).sort((a, b) => b.value - a.value);
+function topped(rows: Newest[]): (Newest & { value: number; share: number })[] {
+  const sorted = rows.flatMap((row) => (row.value === null ? [] : [{ ...row, value: row.value }])).sort((a, b) => b.value - a.value);
   const most = Math.max(...sorted.map(({ value }) => value), 0) || 1;
   return sorted.map((row) => ({ ...row, share: Math.max(0, row.value) / most }));
 }
 
 /** What threshold a value reaches, in words. */
-function worst(value: number | null, { unit = "short", thresholds }: Panel): string | null {
+function worst(value: number | null, { unit = "short", thresholds }: Pick<Panel, "unit" | "thresholds">): string | null {
   const found = reached(value, thresholds);
   return found && thresholdText(found, unit);
 }
 
 /** A value, in the look of the worst threshold that it reaches. */
-export function Judged({ value, panel, unit = panel.unit ?? "short" }: { value: number | null; panel: Panel; unit?: string }): ReactElement {
+export function Judged({ value, panel, unit = panel.unit ?? "short", decimals }: { value: number | null; panel: Panel; unit?: string | undefined; decimals?: number | undefined }): ReactElement {
   const word = wordOf(value, panel.words);
-  const text = word?.text ?? format(value, unit);
+  const text = word?.text ?? format(value, unit, decimals);
   if (word?.level) return <Status look={word.level}>{text}<span className="sr-only"> ({word.level})</span></Status>;
   const found = reached(value, panel.thresholds);
   if (!found) return <>{text}</>;
@@ -86,11 +87,11 @@ export function StatPanel({ panel, range }: { panel: Panel; range: Range }): Rea
     <Rows panel={panel} range={range} drawn={figures(panel)}>
       {(rows) => (
         <ul className="stats">
-          {rows.slice(0, BARS_MAX).map(({ label, value, line }, index) => (
+          {rows.slice(0, BARS_MAX).map(({ label, value, line, unit = panel.unit ?? "short", decimals, thresholds = panel.thresholds }, index) => (
             <li key={`${label} ${index}`}>
-              <span className="stat-value"><Judged value={value} panel={panel} unit={panel.reduce === "count" ? "short" : undefined} /></span>
-              {panel.sparkline && line && <Sparkline values={line} label={lineWords(line, panel.unit ?? "short", range.text)} />}
-              {worst(value, panel) && <span className="small">{worst(value, panel)}</span>}
+              <span className="stat-value"><Judged value={value} panel={thresholds ? { ...panel, thresholds } : panel} unit={panel.reduce === "count" ? "short" : unit} decimals={decimals} /></span>
+              {panel.sparkline && line && <Sparkline values={line} label={lineWords(line, unit, range.text)} />}
+              {worst(value, { unit, ...(thresholds ? { thresholds } : {}) }) && <span className="small">{worst(value, { unit, ...(thresholds ? { thresholds } : {}) })}</span>}
               {(rows.length > 1 || panel.queries[0]?.legend) && <span className="muted small">{label}</span>}
             </li>
           ))}
@@ -102,15 +103,15 @@ export function StatPanel({ panel, range }: { panel: Panel; range: Range }): Rea
 
 export function TopPanel({ panel, range }: { panel: Panel; range: Range }): ReactElement {
   return (
-    <Rows panel={panel} range={range} drawn={(rows, unit) => topped(rows).slice(0, BARS_MAX).map(({ label, value, share }) => ({ label, text: told(value, unit, panel.words), share }))}>
+    <Rows panel={panel} range={range} drawn={(rows, unit) => topped(rows).slice(0, BARS_MAX).map(({ label, value, share, unit: own, decimals }) => ({ label, text: told(value, own ?? unit, panel.words, decimals), share }))}>
       {(rows) => {
         const sorted = topped(rows);
         return (
           <ol className="bars">
-            {sorted.slice(0, BARS_MAX).map(({ label, value, share }, index) => (
+            {sorted.slice(0, BARS_MAX).map(({ label, value, share, unit, decimals, thresholds = panel.thresholds }, index) => (
               <li key={`${label} ${index}`}>
                 <span className="bar-label" title={label}>{label}</span>
-                <span className="number nowrap"><Judged value={value} panel={panel} /></span>
+                <span className="number nowrap"><Judged value={value} panel={thresholds ? { ...panel, thresholds } : panel} unit={unit} decimals={decimals} /></span>
                 <meter min={0} max={1} value={share} aria-hidden="true" />
               </li>
             ))}

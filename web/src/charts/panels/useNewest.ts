@@ -1,7 +1,7 @@
 /** The one value of every series of a panel's queries: the newest, or what is made of those of the range. */
 import { useMemo } from "react";
 import { legend, queryInstant, severalMetrics, span, type RangeResult, type Series } from "../../api/promql";
-import type { Panel, PanelQuery } from "../../api/types";
+import type { Panel, PanelQuery, Threshold } from "../../api/types";
 import { amend, useQuery } from "../../api/useQuery";
 import { bridged, zeroed } from "../look";
 import type { Range } from "../range";
@@ -17,6 +17,10 @@ export interface Newest {
   query: number;
   /** Over the range, where that was asked. */
   line?: (number | null)[];
+  /** What is set for it alone, instead of what the panel has. */
+  unit?: string;
+  decimals?: number;
+  thresholds?: Threshold[];
 }
 
 type Sample = Pick<Series, "labels"> & { value: number | null };

@@ -39,6 +39,7 @@ function Facts({ check }: { check: Check }): ReactElement {
         <dt>Interval</dt><dd>{`${spec.interval ?? ""}, ${spec.retry_interval ?? ""} while a problem is not sure`}</dd>
         <dt>Alert</dt><dd>{check.alerts ? <Link to={check.alert ? `/alerts/${check.alert}` : "/alerts"}>fires</Link> : "none"}</dd>
         {spec.parents && spec.parents.length > 0 && <><dt>Behind</dt><dd>{spec.parents.map((parent) => <Link key={parent} className="inline-link" to={`/alerts/checks/${parent}`}>{parent}</Link>)}</dd></>}
+        {check.findings?.length ? <><dt>To mend</dt><dd>{`Its alert ${check.findings.join("; ")}`}</dd></> : null}
         <dt>What is run</dt><dd className="mono wrap-any">{JSON.stringify(spec.run)}</dd>
         {check.flapping && <><dt>Flapping</dt><dd>{`${Math.round(check.change_percent)} % of its states changed`}</dd></>}
       </dl>

@@ -66,7 +66,7 @@ function Incident({ incident }: { incident: ForetoldIncident }): ReactElement {
           <li key={`${round}-${step}`}>
             <span>
               <Time at={at} show="stamp" seconds /><br />
-              <span className="small muted">step {step}{round > 1 ? `, round ${round}` : ""}</span>
+              <span className="small muted">{pages.some((page) => page.reasons.some(({ stage }) => stage === "handed")) ? "handed over" : `step ${step}`}{round > 1 ? `, round ${round}` : ""}</span>
               {more.held_since && <><br /><span className="small muted">due <Time at={more.held_since} show="stamp" seconds />, waits while all its alerts are muted</span></>}
             </span>
             {pages.length === 0 ? <span className="form-error">nobody, it is passed over</span> : (

@@ -13,7 +13,7 @@ function Row({ source }: { source: AlertSource }): ReactElement {
   return (
     <tr>
       <td className="fit"><Status look={look}>{word}</Status></td>
-      <td className="fit strong">{source.name}</td>
+      <td className="strong">{source.name}{source.findings?.map((finding) => <div key={finding} className="small muted">{finding}</div>)}</td>
       <td className="fit">{source.spec.kind}</td>
       <td className="fit">{[source.spec.service, source.spec.environment].filter(Boolean).join(", ") || "—"}</td>
       <td className="wrap-any">{source.address}</td>

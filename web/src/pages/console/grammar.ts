@@ -13,8 +13,10 @@ export const VERBS: Verb[] = [
   { verb: "next", form: "next SERVICE", does: "what would ship" },
   { verb: "flag", form: "flag list|on|off|rollout|drill|join|leave|history|revert KEY [PCT|SEQ] [--in ENV]", does: "see, flip or drill a flag" },
   { verb: "ack", form: "ack N [--for DURATION]", does: "take an incident" },
+  { verb: "escalate", form: "escalate N", does: "ask the next one now" },
+  { verb: "handover", form: "handover N PERSON [TEXT]", does: "page one person for it" },
   { verb: "resolve", form: "resolve N", does: "end an incident" },
-  { verb: "incident", form: 'incident open "TITLE" [--service S]', does: "open an incident" },
+  { verb: "incident", form: 'incident open "TITLE" [--service S] | show N', does: "open or see an incident" },
   { verb: "note", form: 'note N "TEXT"', does: "add to an incident's timeline" },
   { verb: "who", form: "who [SCHEDULE|SERVICE]", does: "who is on call" },
   { verb: "take", form: "take SCHEDULE [--for 2h]", does: "take the on-call" },
@@ -49,7 +51,7 @@ export function completions(text: string, names: { services: string[]; flags: st
   if (verb === "flag") return rest.length === 1 ? offer(["list", "on", "off", "rollout", "drill", "contingency", "mine", "join", "leave", "unset", "history", "revert", "stale"], "") : rest.length === 2 ? offer(names.flags, "flag") : [];
   if (verb === "who" && rest.length === 1) return offer([...names.schedules, ...names.services], "");
   if (verb === "take" && rest.length === 1) return offer(names.schedules, "schedule");
-  if (verb === "incident" && rest.length === 1) return offer(["open"], "");
+  if (verb === "incident" && rest.length === 1) return offer(["open", "drill", "show", "score"], "");
   if (verb === "help" && rest.length === 1) return offer(VERBS.map((one) => one.verb), "");
   return [];
 }

@@ -5,7 +5,7 @@ import { useQuery } from "../../api/useQuery";
 import { isRunning } from "../../lib/status";
 import { plural } from "../../lib/units";
 import { CommitList } from "../../parts/CommitList";
-import { CanaryHold, DeployStatus, PodTiles, Shas } from "../../parts/DeployBits";
+import { CanaryHold, DeployStatus, LeftRunning, PodTiles, Shas } from "../../parts/DeployBits";
 import { Link } from "../../router/Link";
 import type { PageProps } from "../../shell/routes";
 import { Elapsed, Problem, Status, Time } from "../../ui/basics";
@@ -52,6 +52,7 @@ function Body({ deploy }: { deploy: Deploy }): ReactElement {
       {deploy.max_commits_exceeded && <p><Status look="warning">{plural(deploy.commit_count + deploy.removed.length, "commit")}, and {deploy.max_commits} are the most that one deploy should carry</Status> <span className="muted">Small deploys are easier to understand and to undo.</span></p>}
       {deploy.irreversible && <p><Status look="warning">Does not go back by itself</Status> <span className="muted">{deploy.irreversible}</span></p>}
       {deploy.approval && <Approvals approval={deploy.approval} />}
+      <LeftRunning deploy={deploy} />
       {deploy.hook && <p><Status look="busy">The hook {deploy.hook} runs</Status></p>}
       <DeployPlan deploy={deploy} />
       <CanaryHold deploy={deploy} />

@@ -2,6 +2,7 @@ import { useState, type ReactElement } from "react";
 import type { Panel, PanelNulls, PanelReduce } from "../../api/types";
 import { readColumns, readSort, writeColumns, writeSort } from "../../charts/columns";
 import { REDUCES } from "../../charts/reduce";
+import { ofKind, readSeries, writeSeries } from "../../charts/series";
 import { readWords, writeWords } from "../../charts/words";
 import { Field } from "../../ui/Field";
 
@@ -76,6 +77,22 @@ export function TableFields({ draft, change, onWrong }: Props & { onWrong: (wron
   );
 }
 
+/** What is set for single series, as somebody types it. */
+export function SeriesFields({ draft, change, onWrong }: Props & { onWrong: (wrong: string | null) => void }): ReactElement {
+  const [text, setText] = useState(writeSeries(draft.series));
+  const write = (typed: string): void => {
+    setText(typed);
+    const read = readSeries(typed);
+    onWrong(read ? null : 'Write what is set for series like: /sent/ = times -1, colour #315fcf, or: "total" = as "All of it", in bytes, right.');
+    if (read) change({ series: read });
+  };
+  return (
+    <Field label="Single series" hint={'one in each line: "total" = as "All of it", in bytes, decimals 1; /sent/ = times -1, colour #315fcf; query 2 = right, dashed; all = width 2'}>
+      <textarea rows={Math.min(6, text.split("\n").length + 1)} cols={60} value={text} onChange={(event) => write(event.target.value)} />
+    </Field>
+  );
+}
+
 /** What a panel of another kind does not have is taken off it: the server refuses it there. */
 export function asKind(panel: Panel): Panel {
   const kind = panel.kind ?? "graph";
@@ -89,5 +106,6 @@ export function asKind(panel: Panel): Panel {
     ...(kind === "stat" ? {} : { sparkline: false }),
     ...(kind === "table" ? {} : { columns: [], sort: null }),
     ...(kind === "text" ? { queries: [] } : { text: null }),
+    series: ofKind(panel.series, kind),
   };
 }

@@ -8,7 +8,7 @@ import { UNITS } from "../../lib/units";
 import { Dialog } from "../../ui/Dialog";
 import { Field } from "../../ui/Field";
 import { Loading } from "../../ui/basics";
-import { asKind, NullFields, TableFields, ValueFields } from "./LookFields";
+import { asKind, NullFields, SeriesFields, TableFields, ValueFields } from "./LookFields";
 import { LinkForm } from "./MarkForm";
 
 const PromqlEditor = lazy(() => import("../../editor/PromqlEditor"));
@@ -43,6 +43,7 @@ export function PanelForm({ panel, range, values, markers, variables, onSave, on
   const [limits, setLimits] = useState(writeThresholds(panel.thresholds));
   const [laid, setLaid] = useState<string | null>(null);
   const [worded, setWorded] = useState<string | null>(null);
+  const [set, setSet] = useState<string | null>(null);
   const change = (changes: Partial<Panel>): void => setDraft({ ...draft, ...changes });
   const query = (at: number, changes: Partial<Panel["queries"][number]>): void =>
     change({ queries: draft.queries.map((one, index) => (index === at ? { ...one, ...changes } : one)) });
@@ -54,7 +55,8 @@ export function PanelForm({ panel, range, values, markers, variables, onSave, on
   const empty = isText ? (draft.text ?? "").trim() === "" : asked.length === 0;
   const untold = draft.title.trim() === "" || empty ? `A panel has a title and ${isText ? "words" : "a query"}.` : null;
   const tells = draft.kind === "stat" || draft.kind === "top" || draft.kind === "table";
-  const unread = (draft.kind === "table" ? laid : null) ?? (tells ? worded : null);
+  const single = (draft.kind ?? "graph") === "graph" || draft.kind === "stat" || draft.kind === "top";
+  const unread = (draft.kind === "table" ? laid : null) ?? (tells ? worded : null) ?? (single ? set : null);
   const badly = thresholds === null ? "Write thresholds like: warning above 0.8, critical above 0.9." : null;
   const wrong = untold ?? unread ?? badly ?? ends ?? zero;
   const ready = wrong === null;
@@ -102,11 +104,12 @@ export function PanelForm({ panel, range, values, markers, variables, onSave, on
           {draft.kind === "stat" && draft.sparkline && <NullFields draft={draft} change={change} />}
           {tells && <ValueFields draft={draft} change={change} onWrong={setWorded} />}
           {draft.kind === "table" && <TableFields draft={draft} change={change} onWrong={setLaid} />}
-          {variables.length > 0 && (
+          {single && <SeriesFields draft={draft} change={change} onWrong={setSet} />}
+          {variables.some(({ filters }) => !filters) && (
             <Field label="Once for each">
               <select value={draft.repeat ?? ""} onChange={(event) => change({ repeat: event.target.value || null })}>
                 <option value="">not repeated</option>
-                {variables.map(({ name }) => <option key={name} value={name}>value of {name}</option>)}
+                {variables.filter(({ filters }) => !filters).map(({ name }) => <option key={name} value={name}>value of {name}</option>)}
               </select>
             </Field>
           )}

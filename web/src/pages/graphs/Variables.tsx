@@ -1,8 +1,11 @@
 import { Menu } from "@base-ui/react/menu";
 import { useEffect, useId, useState, type ReactElement } from "react";
+import { labelNames, labelValues } from "../../api/promql";
 import type { Variable } from "../../api/types";
+import { useQuery } from "../../api/useQuery";
+import { FILTERS, matcherOf, SIGNS } from "../../charts/filters";
 import type { Range } from "../../charts/range";
-import { ALL, toggled, useOptions, type Values } from "../../charts/variables";
+import { ALL, NO_FILTERS, toggled, useOptions, type Values } from "../../charts/variables";
 import { Field } from "../../ui/Field";
 
 interface Props {
@@ -88,8 +91,59 @@ function Choice({ variable, values, range, choose }: Omit<Props, "variables"> & 
   );
 }
 
+const OFFERED_MAX = 500;
+
+interface FiltersProps {
+  name: string;
+  chosen: string[];
+  onChange: (matchers: string[]) => void;
+}
+
+/** Label matchers for every query of the page: those that stand, and one more. */
+function Filters({ name, chosen, onChange }: FiltersProps): ReactElement {
+  const id = useId();
+  const [label, setLabel] = useState("");
+  const [sign, setSign] = useState("=");
+  const [value, setValue] = useState("");
+  const labels = useQuery("label-names", labelNames);
+  const known = labels.data?.includes(label) ?? false;
+  const values = useQuery(known ? `label-values:${label}:` : null, () => labelValues(label));
+  const ready = /^[A-Za-z_]\w*$/.test(label);
+  const add = (): void => {
+    if (!ready) return;
+    const matcher = matcherOf(label, sign, value);
+    if (!chosen.includes(matcher)) onChange([...chosen, matcher]);
+    setLabel("");
+    setValue("");
+  };
+  return (
+    <form className="form-row" aria-label={name} onSubmit={(event) => { event.preventDefault(); add(); }}>
+      {chosen.map((matcher) => (
+        <button key={matcher} type="button" className="button small" aria-label={`Remove the filter ${matcher}`} onClick={() => onChange(chosen.filter((one) => one !== matcher))}>
+          <code>{matcher}</code> <span aria-hidden="true">×</span>
+        </button>
+      ))}
+      <Field label={`${name}: label`} {...(labels.error ? { hint: labels.error.message } : {})}><input list={`${id}-labels`} size={12} value={label} onChange={(event) => setLabel(event.target.value)} /></Field>
+      <Field label="is"><select value={sign} onChange={(event) => setSign(event.target.value)}>{SIGNS.map((one) => <option key={one}>{one}</option>)}</select></Field>
+      <Field label="Value"><input list={`${id}-values`} size={16} value={value} onChange={(event) => setValue(event.target.value)} /></Field>
+      <datalist id={`${id}-labels`}>{(labels.data ?? []).filter((one) => one !== "__name__").slice(0, OFFERED_MAX).map((one) => <option key={one} value={one} />)}</datalist>
+      <datalist id={`${id}-values`}>{(values.data ?? []).slice(0, OFFERED_MAX).map((one) => <option key={one} value={one} />)}</datalist>
+      <button type="submit" className="button" aria-disabled={!ready || undefined}>Add a filter</button>
+    </form>
+  );
+}
+
 /** The choices of a dashboard. */
 export function Variables({ variables, ...rest }: Props): ReactElement | null {
   if (variables.length === 0) return null;
-  return <div className="form-row">{variables.map((variable) => <Choice key={variable.name} variable={variable} {...rest} />)}</div>;
+  const named = variables.filter(({ filters }) => !filters);
+  // Several lists of filters are one: all of them stand in every query.
+  const [filters] = variables.filter((variable) => variable.filters);
+  const chosen = rest.values[FILTERS] ?? [];
+  return (
+    <>
+      {named.length > 0 && <div className="form-row">{named.map((variable) => <Choice key={variable.name} variable={variable} {...rest} />)}</div>}
+      {filters && <Filters name={filters.name} chosen={typeof chosen === "string" ? [chosen] : chosen} onChange={(next) => rest.choose(filters.name, next.length > 0 ? next : [NO_FILTERS])} />}
+    </>
+  );
 }

@@ -1,5 +1,5 @@
 import { useState, type ReactElement } from "react";
-import { incidents } from "../../api/endpoints";
+import { alerts, incidents } from "../../api/endpoints";
 import type { Incident } from "../../api/types";
 import { useQuery } from "../../api/useQuery";
 import { incidentLook } from "../../lib/status";
@@ -13,6 +13,7 @@ import { Elapsed, Status, Time } from "../../ui/basics";
 import { Loaded, PageFrame, Section } from "../../ui/Section";
 import { Classify } from "./Classify";
 import { DrillScore } from "./DrillScore";
+import { HandOverDialog } from "./HandOverDialog";
 import { IncidentPages } from "./IncidentPages";
 import { IncidentTimeline } from "./IncidentTimeline";
 import { NoteForm } from "./NoteForm";
@@ -27,6 +28,7 @@ function Actions({ incident, onPostmortem }: { incident: Incident; onPostmortem:
   const { busy, run } = useAction(...TOUCHES);
   const { person } = useSession();
   const [held, setHeld] = useState("");
+  const [handing, setHanding] = useState(false);
   const { number, state } = incident;
   const mine = state === "acknowledged" && incident.acknowledged_by === person.login;
   const timed = Boolean(incident.escalation) && (state === "open" || mine);
@@ -45,14 +47,41 @@ function Actions({ incident, onPostmortem }: { incident: Incident; onPostmortem:
       >
         Acknowledge
       </ActionButton>
+      {state !== "resolved" && (
+        <ActionButton
+          busy={busy}
+          why={incident.escalation && incident.escalation.steps > 0 ? null : "There is no policy that says who is next."}
+          tight
+          onClick={() => void run(() => incidents.escalate(number, incident.escalation ?? undefined), "The next one is asked.")}
+        >
+          Ask the next one
+        </ActionButton>
+      )}
+      {state !== "resolved" && <button type="button" className="button" onClick={() => setHanding(true)}>Hand over</button>}
+      {handing && <HandOverDialog incident={incident} onClose={() => setHanding(false)} />}
       {state !== "resolved" && <ActionButton busy={busy} onClick={() => void run(() => incidents.resolve(number), `Incident ${number} is resolved.`)}>Resolve</ActionButton>}
       <button type="button" className="button" onClick={onPostmortem}>Postmortem draft</button>
     </>
   );
 }
 
-/** Alerts that are named one by one. */
+/** Alerts that are named one by one, and of these the ones that are told with what they say and their runbook. */
 const ALERTS_NAMED = 20;
+const ALERTS_TOLD = 5;
+
+/** An alert by its fingerprint; one that was over long ago is known by nothing else. */
+function AlertLine({ fingerprint }: { fingerprint: string }): ReactElement {
+  const query = useQuery(`alert:${fingerprint}`, () => alerts.one(fingerprint), { touches: ["alert."] });
+  const to = `/alerts/${encodeURIComponent(fingerprint)}`;
+  const alert = query.data;
+  if (!alert) return <div><Link className="mono" to={to}>{fingerprint.slice(0, 12)}</Link></div>;
+  return (
+    <div>
+      <Link to={to}>{alert.rule}</Link> <span className="muted">{alert.state}</span> {alert.summary}
+      {alert.runbook_url && /^https?:\/\//.test(alert.runbook_url) && <> <a href={alert.runbook_url} rel="noreferrer noopener">Runbook</a></>}
+    </div>
+  );
+}
 
 function Facts({ incident }: { incident: Incident }): ReactElement {
   const total = incident.alerts_total ?? incident.alerts.length;
@@ -70,7 +99,8 @@ function Facts({ incident }: { incident: Incident }): ReactElement {
         <>
           <dt>Alerts</dt>
           <dd>
-            {incident.alerts.slice(0, ALERTS_NAMED).map((fingerprint) => <Link key={fingerprint} className="mono" to={`/alerts/${encodeURIComponent(fingerprint)}`}>{fingerprint.slice(0, 12)} </Link>)}
+            {incident.alerts.slice(0, ALERTS_TOLD).map((fingerprint) => <AlertLine key={fingerprint} fingerprint={fingerprint} />)}
+            {incident.alerts.slice(ALERTS_TOLD, ALERTS_NAMED).map((fingerprint) => <Link key={fingerprint} className="mono" to={`/alerts/${encodeURIComponent(fingerprint)}`}>{fingerprint.slice(0, 12)} </Link>)}
             {total > ALERTS_NAMED && <span className="muted">{`and ${total - ALERTS_NAMED} more`}</span>}
           </dd>
         </>

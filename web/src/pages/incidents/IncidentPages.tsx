@@ -70,7 +70,7 @@ export function IncidentPages({ incident }: { incident: Incident }): ReactElemen
                 <span>
                   <span className="strong">{page.person_name || page.person}</span>
                   <br />
-                  <span className="small muted">step {page.step}{page.round > 1 ? `, round ${page.round}` : ""}</span>
+                  <span className="small muted">{page.handed ? "handed over" : `step ${page.step}`}{page.round > 1 ? `, round ${page.round}` : ""}</span>
                 </span>
                 <span>
                   <Status look={look}>{word}</Status> <span className="muted small"><Time at={page.delivered_at ?? page.due_at} show="stamp" seconds /></span>

@@ -88,7 +88,7 @@ export function LayerChart({ schedule }: { schedule: Schedule }): ReactElement {
   const from = new Date(addDays(startOfDay(Date.now()), page * days)).toISOString();
   const query = useQuery(`preview/${schedule.name}/${from}/${days}`, () => oncall.preview(schedule.name, { from, days }), { touches: ["schedule.", "override.", "swap.", "config."] });
   return (
-    <div className="stack">
+    <div className="stack layers">
       <div className="buttons">
         <h3>Layers</h3>
         <span className="right buttons">

@@ -41,10 +41,19 @@ export default function ReadinessPage(): ReactElement {
     <PageFrame title="Readiness" sub={`Times are in ${zone}.`}>
       <OnCallTabs current="readiness" />
       <Loaded query={query}>
-        {(found) => (found.people.length === 0 && found.steps.length === 0 && found.teams.length === 0 && found.ends.length === 0 && found.calendars.length === 0 ? (
+        {(found) => (found.people.length === 0 && found.steps.length === 0 && found.teams.length === 0 && found.ends.length === 0 && found.calendars.length === 0 && found.unreached.length === 0 ? (
           <Empty title="Nobody is on a schedule or a policy." command="tenfold oncall readiness">Whoever may be paged in the next two weeks is listed here, and what stands between them and a page.</Empty>
         ) : (
           <>
+            {found.unreached.length > 0 && (
+              <Section title="What pages nobody">
+                <ul className="stack">
+                  {found.unreached.map(({ kind, name, text }) => (
+                    <li key={`${kind}-${name}`}><Status look="critical">The {kind} {name} {text}</Status></li>
+                  ))}
+                </ul>
+              </Section>
+            )}
             {found.steps.length > 0 && (
               <Section title="Steps with nobody">
                 <ul className="stack">

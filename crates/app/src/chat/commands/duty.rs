@@ -1,4 +1,4 @@
-//! On duty: ack, resolve, incident, note, who, take, mutes.
+//! On duty: ack, escalate, handover, resolve, incident, note, who, take, mutes.
 
 use tenfold_oncall::TargetKind;
 use tenfold_types::{Fault, Timestamp};
@@ -6,7 +6,7 @@ use tenfold_types::{Fault, Timestamp};
 use super::Reply;
 use crate::chat::Command;
 use crate::chat::announce::span;
-use crate::incidents::{NewIncident, Resolution};
+use crate::incidents::{HandOver, IncidentView, NewIncident, Resolution};
 use crate::oncall::OnCallView;
 use crate::{App, Caller};
 
@@ -21,6 +21,19 @@ pub(super) async fn execute(app: &App, who: &Caller, command: Command) -> Result
                 format!("{holder} has incident {incident}: {}", done.incident.title)
             }))
         }
+        Command::Escalate { incident } => {
+            let asked = app.incident_escalate(who, incident, None).await?;
+            Ok(Reply::line(format!(
+                "the next one is asked for incident {incident}{}: {}",
+                of_policy(&asked),
+                asked.title
+            )))
+        }
+        Command::HandOver { incident, person, text } => {
+            let to = HandOver { person: person.clone(), text };
+            let handed = app.incident_hand_over(who, incident, to).await?;
+            Ok(Reply::line(format!("{person} is paged for incident {incident}: {}", handed.title)))
+        }
         Command::Resolve { incident } => {
             let done = app.incident_resolve(who, incident, Resolution::default()).await?;
             Ok(Reply::line(format!("incident {incident} is over: {}", done.title)))
@@ -30,6 +43,7 @@ pub(super) async fn execute(app: &App, who: &Caller, command: Command) -> Result
             let said = done.classified.unwrap_or_default().replace('_', " ");
             Ok(Reply::line(format!("incident {incident}: {said}")))
         }
+        Command::IncidentShow { incident } => show(app, incident).await,
         Command::IncidentScore { incident } => {
             let score = app.drill_score(incident).await?;
             Ok(Reply::line(format!("drill {incident}: {}", score.words)))
@@ -58,6 +72,61 @@ pub(super) async fn execute(app: &App, who: &Caller, command: Command) -> Result
         }
         other => Err(Fault::internal(format!("`{}` is no word of duty", other.verb()))),
     }
+}
+
+/// Alerts and suspects that are said of one incident; the page has all of them.
+const SAID_MAX: usize = 5;
+
+/// One incident for whoever was woken by it: who has it or is asked, what fires, what changed before.
+async fn show(app: &App, number: i64) -> Result<Reply, Fault> {
+    let incident = app.incident(number).await?;
+    let (severity, state) = (&incident.severity, &incident.state);
+    let mut lines = vec![format!("incident {number}, {severity}, {state}: {}", incident.title), holder(&incident)];
+    for fingerprint in incident.alerts.iter().take(SAID_MAX) {
+        // One that was over long ago is known no more.
+        let Ok(alert) = app.alert_get(fingerprint).await else { continue };
+        let runbook = alert.runbook_url.map(|url| format!("; runbook: {url}")).unwrap_or_default();
+        lines.push(format!("{} {}: {}{runbook}", alert.fingerprint, alert.state, alert.summary));
+    }
+    let more = usize::try_from(incident.alerts_total).unwrap_or(0).saturating_sub(SAID_MAX);
+    if more > 0 {
+        lines.push(format!("and {more} more alerts"));
+    }
+    lines.extend(incident.suspects.iter().take(SAID_MAX).map(|s| format!("suspect: {} by {}", s.text, s.actor_name)));
+    lines.push(app.settings.link(&format!("/incidents/{number}")));
+    Ok(Reply::lines(lines))
+}
+
+/// Who has it, or who is asked and when somebody else is.
+fn holder(incident: &IncidentView) -> String {
+    if let Some(at) = incident.resolved_at {
+        return format!("over since {}", minute(at));
+    }
+    let escalation = incident.escalation.as_ref();
+    if let Some(name) = &incident.acknowledged_by_name {
+        let until = escalation.and_then(|e| e.expires_at).map(|at| format!(" until {}", minute(at)));
+        return format!("{name} has it{}", until.unwrap_or_default());
+    }
+    let Some(escalation) = escalation else {
+        return "nobody has it, and nobody is paged: there is no escalation policy for it".to_owned();
+    };
+    if let Some(paused) = &escalation.paused {
+        return format!("nobody has it, and nobody more is asked: {}", paused.because);
+    }
+    if escalation.state == "exhausted" {
+        let number = incident.number;
+        return format!("nobody acknowledged, and no step is left: `escalate {number}` or `handover {number} PERSON`");
+    }
+    let waiting = match escalation.waiting_for.as_slice() {
+        [] => "nobody has it".to_owned(),
+        names => format!("waiting for {}", names.join(", ")),
+    };
+    let next = escalation.next_at.map(|at| format!("; the next one is asked at {}", minute(at)));
+    format!("{waiting}{}", next.unwrap_or_default())
+}
+
+fn of_policy(incident: &IncidentView) -> String {
+    incident.escalation.as_ref().map(|e| format!(" by {}", e.policy)).unwrap_or_default()
 }
 
 /// A schedule's name, a service's (its policy leads to schedules), or everybody.

@@ -103,9 +103,12 @@ impl App {
             Command::FlagShared(shared) => flag_shared::execute(self, who, shared).await,
             Command::Permit { job } => flag_changes::permits(self, job.as_deref()),
             Command::Acknowledge { .. }
+            | Command::Escalate { .. }
+            | Command::HandOver { .. }
             | Command::Resolve { .. }
             | Command::Classify { .. }
             | Command::IncidentOpen { .. }
+            | Command::IncidentShow { .. }
             | Command::IncidentScore { .. }
             | Command::Note { .. }
             | Command::Who { .. }
@@ -152,6 +155,9 @@ impl App {
             lines.push(format!("last: {}", deploys::state_line(last)));
         }
         lines.push(now.week.sentence + " this week");
+        // That a room is away is said where rooms are listed.
+        let troubles = now.troubles.iter().filter(|of| of.part == "alerts");
+        lines.extend(troubles.map(|of| format!("trouble with {}: {}", of.part, of.text)));
         let severity = match firing.iter().any(|a| a.severity == "critical" && a.muted_by.is_none()) {
             true => Severity::Critical,
             false if firing.iter().any(|a| a.muted_by.is_none()) => Severity::Warning,

@@ -96,7 +96,8 @@ async fn why(app: &App, of: &str) -> Result<(Vec<String>, String), Fault> {
 /// Why one person was paged.
 fn page_lines(why: &PageWhyView) -> Vec<String> {
     let page = &why.page;
-    let mut lines = vec![format!("{}, step {}, round {}: {}", page.person_name, page.step, page.round, page.state)];
+    let step = if page.handed { "handed over".to_owned() } else { format!("step {}", page.step) };
+    let mut lines = vec![format!("{}, {step}, round {}: {}", page.person_name, page.round, page.state)];
     lines.extend(why.reasons.iter().map(|r| format!("  {}: {}", r.stage, r.because)));
     lines
 }

@@ -202,6 +202,17 @@ pub enum Command {
         incident: i64,
         for_ms: Option<i64>,
     },
+    /// The next step is asked at once.
+    Escalate {
+        incident: i64,
+    },
+    HandOver {
+        incident: i64,
+        /// Login.
+        person: String,
+        /// What they should know.
+        text: Option<String>,
+    },
     Resolve {
         incident: i64,
     },
@@ -216,6 +227,9 @@ pub enum Command {
         service: Option<String>,
         severity: IncidentSeverity,
         drill: bool,
+    },
+    IncidentShow {
+        incident: i64,
     },
     /// How a drill went.
     IncidentScore {
@@ -360,10 +374,12 @@ impl Command {
             Self::Checks { .. } => "checks",
             Self::Permit { .. } => "permit",
             Self::Acknowledge { .. } => "ack",
+            Self::Escalate { .. } => "escalate",
+            Self::HandOver { .. } => "handover",
             Self::Resolve { .. } => "resolve",
             Self::Classify { .. } => "classify",
             Self::Noise(_) => "noise",
-            Self::IncidentOpen { .. } | Self::IncidentScore { .. } => "incident",
+            Self::IncidentOpen { .. } | Self::IncidentShow { .. } | Self::IncidentScore { .. } => "incident",
             Self::Note { .. } => "note",
             Self::Who { .. } => "who",
             Self::Take { .. } => "take",
@@ -405,6 +421,7 @@ impl Command {
                 | Self::Why { .. }
                 | Self::WhyNot { .. }
                 | Self::Simulate { .. }
+                | Self::IncidentShow { .. }
                 | Self::IncidentScore { .. }
                 | Self::Alerts { .. }
                 | Self::AlertShow { .. }

@@ -126,6 +126,13 @@ impl Args {
                 incident: self.number("the incident's number")?,
                 for_ms: self.flag("for").map(|text| parse_duration_ms(&text)).transpose()?,
             },
+            "escalate" => Command::Escalate { incident: self.number("the incident's number")? },
+            "handover" => {
+                let (incident, person) = (self.number("the incident's number")?, self.word("the person's login")?);
+                let text = self.words.by_ref().collect::<Vec<_>>().join(" ");
+                let text = if text.is_empty() { None } else { Some(check_text(&text, self.verb, "the text")?) };
+                Command::HandOver { incident, person, text }
+            }
             "resolve" => Command::Resolve { incident: self.number("the incident's number")? },
             "classify" => Command::Classify {
                 incident: self.number("the incident's number")?,
@@ -207,6 +214,7 @@ impl Args {
         let drill = match what.to_lowercase().as_str() {
             "open" => false,
             "drill" => true,
+            "show" => return Ok(Command::IncidentShow { incident: self.number("the incident's number")? }),
             "score" => return Ok(Command::IncidentScore { incident: self.number("the drill's number")? }),
             _ => {
                 return Err(misuse(format!("`incident {what}` is not known"))

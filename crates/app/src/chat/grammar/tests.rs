@@ -214,6 +214,12 @@ fn flags() {
 fn incidents_and_notes() {
     check("ack 14", Command::Acknowledge { incident: 14, for_ms: None });
     check("ack 14 --for 2h", Command::Acknowledge { incident: 14, for_ms: Some(7_200_000) });
+    check("escalate 14", Command::Escalate { incident: 14 });
+    let handed =
+        |text: Option<&str>| Command::HandOver { incident: 14, person: "raj".into(), text: text.map(str::to_owned) };
+    check("handover 14 raj", handed(None));
+    check("handover #14 raj \"it is the database\"", handed(Some("it is the database")));
+    refuse("handover 14", "lacks the person's login");
     check("classify 14 7", Command::Classify { incident: 14, kind: "7".into() });
     check(
         "why-not alertname=Down severity=critical --for ana",
@@ -238,6 +244,8 @@ fn incidents_and_notes() {
             drill: false,
         },
     );
+    check("incident show #14", Command::IncidentShow { incident: 14 });
+    refuse("incident show", "lacks the incident's number");
     refuse("ack", "lacks the incident's number");
     refuse("ack fourteen", "whole number");
     refuse("ack 0", "whole number");

@@ -64,13 +64,16 @@ verbs! {
         "project" "lifetime" "steps" "add" "remove" "field"];
     "permit" "permit [JOB]" "Says how much jobs may do now" "permit resize" [];
     "ack" "ack N [--for DURATION]" "Acknowledges incident N: you have it, for good or for a time" "ack 14" ["for"];
+    "escalate" "escalate N" "Asks the next one for incident N now, without waiting" "escalate 14" [];
+    "handover" "handover N PERSON [TEXT]" "Hands incident N over to a person, who is paged at once"
+        "handover 14 raj \"it is the database\"" [];
     "resolve" "resolve N" "Says that incident N is over" "resolve 14" [];
     "classify" "classify N KIND" "Says what the pages of incident N were for: action, threshold, faulty and so on, or a key from 1 to 9"
         "classify 14 threshold" [];
     "noise" "noise; noise draft RULE; noise put RULE CHANGE|N; noise undo FILE"
         "Says which rules cost most in the last week, by team; drafts quieter ones, puts one into force, takes it back" "noise" [];
-    "incident" "incident open|drill \"TITLE\" [--service SERVICE] [--severity critical|warning]; incident score N"
-        "Opens an incident or a drill, says how a drill went"
+    "incident" "incident open|drill \"TITLE\" [--service SERVICE] [--severity critical|warning]; incident show N; incident score N"
+        "Opens an incident or a drill, shows one, says how a drill went"
         "incident open \"uploads are slow\" --service photos" ["service" "severity"];
     "note" "note N \"TEXT\"" "Writes into the timeline of incident N" "note 14 \"queue drains again\"" [];
     "who" "who [SCHEDULE|SERVICE]" "Says who is on call" "who photos" [];
@@ -144,6 +147,8 @@ pub(super) fn instead(word: &str) -> Option<(&'static Verb, &'static str)> {
 pub(super) fn closest(word: &str) -> Option<&'static Verb> {
     const SYNONYMS: &[(&str, &str)] = &[
         ("acknowledge", "ack"),
+        ("reassign", "handover"),
+        ("assign", "handover"),
         ("silence", "mute"),
         ("on-call", "oncall"),
         ("schedule", "oncall"),

@@ -10,6 +10,7 @@ use tenfold_oncall::{
     DELAY_MS_MAX, DELAY_MS_MIN, PolicyStep, STEPS_MAX, TARGETS_PER_STEP_MAX, TEAM_MEMBERS_MAX, Target,
 };
 use tenfold_protocols::nagios::{Fields, PERIOD_KEYS, Resolved};
+use tenfold_types::format_duration_ms;
 
 use super::{ImportNote, periods, split};
 use crate::oncall::PolicyUpdate;
@@ -58,7 +59,8 @@ struct Escalation {
     /// 0 is without end.
     last: i64,
     interval: Option<f64>,
-    told: BTreeSet<Target>,
+    /// None when it names nobody: then those of the host or the service.
+    told: Option<BTreeSet<Target>>,
 }
 
 struct Drafting<'r> {
@@ -92,7 +94,15 @@ pub(super) fn drafts(
     let receiver = |name: &str, quiet: bool| ReceiverSpec { name: name.to_owned(), quiet, ..ReceiverSpec::default() };
     let mut receivers = vec![receiver("on-call", false), receiver("nobody", true)];
     receivers.extend(asking);
-    let route = RouteSpec { receiver: Some("on-call".to_owned()), routes, ..RouteSpec::default() };
+    // Each check tells by itself there, and at once.
+    let route = RouteSpec {
+        receiver: Some("on-call".to_owned()),
+        group_by: Some(vec!["alertname".to_owned()]),
+        group_wait: Some("0s".to_owned()),
+        group_interval: Some("1s".to_owned()),
+        routes,
+        ..RouteSpec::default()
+    };
     let routing = RoutingSpec { route, receivers, inhibit_rules, time_intervals: intervals, ..RoutingSpec::default() };
     NagiosDrafts { people, policies, routing: written(&routing) }
 }
@@ -156,6 +166,18 @@ impl Drafting<'_> {
                 if !options.is_empty() && !tells(&options, all.chars()) {
                     let said = options.join(",");
                     self.note(name, format!("{key} {said} has no equal: policies page a person for all"));
+                }
+            }
+            for of in ["host", "service"] {
+                if number(contact, &format!("{of}_notifications_enabled")) == Some(0.0) {
+                    self.note(
+                        name,
+                        format!("{of}_notifications_enabled 0 has no equal: take them out of its policies"),
+                    );
+                }
+                let key = format!("{of}_notification_period");
+                if let Some(period) = contact.get(&key).filter(|period| *period != "24x7") {
+                    self.note(name, format!("{key} {period} has no equal: put them on a schedule, or set quiet hours"));
                 }
             }
             let also =
@@ -243,12 +265,13 @@ impl Drafting<'_> {
                         self.note(kind, format!("{key} {} has no equal: its steps hold always", text(fields, key)));
                     }
                 }
+                let names = fields.contains_key("contacts") || fields.contains_key("contact_groups");
                 out.push(Escalation {
                     on: self.meant(kind, fields, ""),
                     first: whole("first_notification").max(1),
                     last: whole("last_notification"),
                     interval: number(fields, "notification_interval"),
-                    told: self.told(fields),
+                    told: names.then(|| self.told(fields)),
                 });
             }
         }
@@ -262,7 +285,7 @@ impl Drafting<'_> {
         let never: BTreeSet<&str> =
             kept(self.resolved, "timeperiod").iter().filter(empty).map(|p| text(p, "timeperiod_name")).collect();
         // By who is told and when: one policy and one route for all checks that are alike in it.
-        let mut alike: BTreeMap<(Ladder, String, bool), (String, Vec<&str>)> = BTreeMap::new();
+        let mut alike: BTreeMap<(Ladder, String, bool, i64), (String, Vec<&str>)> = BTreeMap::new();
         let mut unheard = Vec::new();
         for ((host, service), check) in self.checks {
             let host_fields = self.resolved.hosts.get(host);
@@ -285,12 +308,14 @@ impl Drafting<'_> {
             let ladder = self.ladder(&self.told(from), interval, &own_escalations);
             let period = if intervals.iter().any(|i| i.name == period) && period != "24x7" { period } else { "" };
             let called = [text(from, "contact_groups"), text(from, "contacts")].join("-");
-            alike.entry((ladder, period.to_owned(), warned)).or_insert_with(|| (called, Vec::new())).1.push(check);
+            let delay = number(fields, "first_notification_delay").unwrap_or(0.0) * self.unit_ms;
+            let key = (ladder, period.to_owned(), warned, delay.min(DELAY_MS_MAX as f64) as i64);
+            alike.entry(key).or_insert_with(|| (called, Vec::new())).1.push(check);
         }
         let (mut policies, mut routes) = (Vec::new(), Vec::new());
         let mut receivers: Vec<ReceiverSpec> = Vec::new();
         let mut names: BTreeMap<Ladder, String> = BTreeMap::new();
-        for ((ladder, period, warned), (called, checks)) in alike {
+        for ((ladder, period, warned, delay_ms), (called, checks)) in alike {
             if !names.contains_key(&ladder) {
                 let Some(update) = self.policy(&called, &ladder) else { continue };
                 let base = plain(&called);
@@ -313,9 +338,9 @@ impl Drafting<'_> {
                 receivers.push(ReceiverSpec { name, policy, pages, ..ReceiverSpec::default() });
             }
             let active: Vec<String> = Some(period).filter(|p| !p.is_empty()).into_iter().collect();
-            routes.extend(checks.chunks(CHECKS_PER_ROUTE).map(|some| route(&receiver, some, &active)));
+            routes.extend(checks.chunks(CHECKS_PER_ROUTE).map(|some| route(&receiver, some, &active, delay_ms)));
         }
-        routes.extend(unheard.chunks(CHECKS_PER_ROUTE).map(|some| route("nobody", some, &[])));
+        routes.extend(unheard.chunks(CHECKS_PER_ROUTE).map(|some| route("nobody", some, &[], 0)));
         (policies, receivers, routes)
     }
 
@@ -327,10 +352,13 @@ impl Drafting<'_> {
         for n in 1..=count {
             let valid: Vec<&&Escalation> =
                 escalations.iter().filter(|e| e.first <= n && (e.last == 0 || n <= e.last)).collect();
-            let told: BTreeSet<Target> =
-                if valid.is_empty() { base.clone() } else { valid.iter().flat_map(|e| &e.told).cloned().collect() };
-            // Of several that hold the shortest counts; 0 is told once.
-            let own = valid.iter().filter_map(|e| e.interval).fold(f64::INFINITY, f64::min);
+            let told: BTreeSet<Target> = if valid.is_empty() {
+                base.clone()
+            } else {
+                valid.iter().flat_map(|e| e.told.as_ref().unwrap_or(base)).cloned().collect()
+            };
+            // Of several that hold the shortest counts, and what one does not say is as without it; 0 is told once.
+            let own = valid.iter().map(|e| e.interval.unwrap_or(interval)).fold(f64::INFINITY, f64::min);
             let wait = if own.is_finite() { own } else { interval };
             let wait_ms = (wait * self.unit_ms).min(DELAY_MS_MAX as f64) as i64;
             match out.last_mut().filter(|last| last.0 == told || told.is_empty()) {
@@ -385,6 +413,9 @@ impl Drafting<'_> {
                 if criteria.iter().any(|c| c == "o" || c == "p") {
                     self.note(kind, "notification_failure_criteria o and p have no equal; a problem is what counts");
                 }
+                if number(fields, "inherits_parent").is_some_and(|n| n > 0.0) {
+                    self.note(kind, "inherits_parent has no equal: it stands behind those that it names alone");
+                }
                 if fields.contains_key("dependency_period") {
                     self.note(kind, "dependency_period has no equal: it holds always");
                 }
@@ -420,8 +451,10 @@ fn options(fields: &Fields, service: bool) -> (bool, bool) {
     if service { (any("wuc"), any("wu")) } else { (any("d"), any("d")) }
 }
 
-fn route(receiver: &str, checks: &[&str], active: &[String]) -> RouteSpec {
+/// `delay_ms` is waited before anybody is told; what is over by then is not told.
+fn route(receiver: &str, checks: &[&str], active: &[String], delay_ms: i64) -> RouteSpec {
     RouteSpec {
+        group_wait: (delay_ms > 0).then(|| format_duration_ms(delay_ms)),
         receiver: Some(receiver.to_owned()),
         matchers: vec![named("alertname", checks)],
         active_time_intervals: active.to_vec(),

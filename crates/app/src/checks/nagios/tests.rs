@@ -3,6 +3,11 @@ use tenfold_protocols::nagios::{read_objects, resolve};
 
 use super::*;
 
+/// A main file of these lines.
+fn main_file(lines: &str) -> NagiosMain {
+    NagiosMain::of(&tenfold_protocols::nagios::read_main(lines))
+}
+
 #[test]
 fn a_small_configuration() {
     let text = "define command {\ncommand_name ping\ncommand_line $USER1$/check_ping -H '$HOSTADDRESS$' -w $ARG1$ -x \"$_HOSTRACK$\"\n}\n\
@@ -15,7 +20,7 @@ fn a_small_configuration() {
             define module {\nmodule_name x\n}\n";
     let resolved = resolve(&read_objects("x", text).unwrap()).unwrap();
     let macros = BTreeMap::from([("USER1".to_owned(), "/usr/lib/nagios/plugins".to_owned())]);
-    let import = import_nagios(&resolved, &macros, 60.0, "UTC").unwrap();
+    let import = import_nagios(&resolved, &main_file(""), &macros, "UTC").unwrap();
     let names: Vec<_> = import.checks.iter().map(|(n, _)| n.as_str()).collect();
     assert_eq!(names, ["router-1", "web", "web_backup", "web_http"]);
     let Run::Plugin(argv) = &import.checks[0].1.run else { panic!("a plugin") };
@@ -55,7 +60,7 @@ fn people_hours_ladders_and_dependencies_are_drafts() {
             define servicedependency {\nhost_name db\nservice_description disk\ndependent_host_name db\n\
             dependent_service_description load\nnotification_failure_criteria w,u,c\n}\n";
     let resolved = resolve(&read_objects("x", text).unwrap()).unwrap();
-    let import = import_nagios(&resolved, &BTreeMap::new(), 60.0, "Europe/Berlin").unwrap();
+    let import = import_nagios(&resolved, &main_file(""), &BTreeMap::new(), "Europe/Berlin").unwrap();
     let people: Vec<_> = import.drafts.people.iter().map(|p| (p.login.as_str(), p.name.as_str())).collect();
     assert_eq!(people, [("ana", "Ana Lima"), ("raj-p", "Raj P"), ("mei", "mei")]);
     let teams: Vec<_> = import.drafts.people.iter().map(|p| p.teams.join(",")).collect();
@@ -115,7 +120,7 @@ fn what_is_shown_and_when_silence_counts_is_as_there_and_the_rest_is_told() {
             check_interval 60\nis_volatile 1\nparents web,Other\nnotes_url https://wiki/$TOTALHOSTSDOWN$\n}\n\
             define service {\nhost_name web\nservice_description Off\ncheck_command ping\ncheck_period never\n}\n";
     let resolved = resolve(&read_objects("x", text).unwrap()).unwrap();
-    let import = import_nagios(&resolved, &BTreeMap::new(), 60.0, "UTC").unwrap();
+    let import = import_nagios(&resolved, &main_file("check_host_freshness=1"), &BTreeMap::new(), "UTC").unwrap();
     let (web, backup) = (&import.checks[0].1, &import.checks[1].1);
     for (name, said) in [
         ("runbook_url", "https://wiki/web"),
@@ -135,7 +140,6 @@ fn what_is_shown_and_when_silence_counts_is_as_there_and_the_rest_is_told() {
     assert!(backup.annotations.is_empty());
     let told = |about: &str, part: &str| import.report.iter().any(|n| n.about == about && n.message.contains(part));
     for (about, part) in [
-        ("web", "first_notification_delay has no equal"),
         ("web", "check_freshness has no equal beside a check_period"),
         ("web/Off", "its check_period never holds never"),
         ("web/Backup", "is_volatile has no equal"),
@@ -161,7 +165,7 @@ fn whom_nagios_tells_of_warnings_is_paged_for_them() {
     ]
     .concat();
     let resolved = resolve(&read_objects("x", &text).unwrap()).unwrap();
-    let import = import_nagios(&resolved, &BTreeMap::new(), 60.0, "UTC").unwrap();
+    let import = import_nagios(&resolved, &main_file(""), &BTreeMap::new(), "UTC").unwrap();
     let written = import.drafts.routing.as_ref().unwrap().to_string();
     let read = tenfold_alerting::import_alertmanager(&written).unwrap();
     let routes = read.spec.route.routes.iter().map(|r| {
@@ -176,4 +180,110 @@ fn whom_nagios_tells_of_warnings_is_paged_for_them() {
     assert_eq!(routes.collect::<Vec<_>>(), wanted);
     let lost = |n: &ImportNote| n.about == "ana" && n.message.contains("service_notification_options c,r");
     assert!(import.report.iter().any(lost), "{:?}", import.report);
+}
+
+#[test]
+fn the_main_file_counts_for_all() {
+    let text = "define command {\ncommand_name ping\ncommand_line /p\n}\n\
+            define host {\nhost_name web\ncheck_command ping\ncheck_interval 0\nretry_interval 0\nevent_handler restart\n}\n\
+            define service {\nhost_name web\nservice_description A\ncheck_command ping\nlow_flap_threshold 7\n\
+            stalking_options o,w\nflap_detection_options a\n}\n\
+            define service {\nhost_name web\nservice_description B\ncheck_command ping\nflap_detection_enabled 0\n}\n";
+    let resolved = resolve(&read_objects("x", text).unwrap()).unwrap();
+    let import = |lines: &str| import_nagios(&resolved, &main_file(lines), &BTreeMap::new(), "UTC").unwrap();
+    let said = import(
+        "enable_flap_detection=1\nlow_service_flap_threshold=5.0\nhigh_service_flap_threshold=25\n\
+         service_check_timeout=90\nglobal_service_event_handler=tell\n",
+    );
+    let seen: Vec<_> = said
+        .checks
+        .iter()
+        .map(|(_, s)| {
+            let flapping = (s.flapping.low, s.flapping.high);
+            (s.timeout.as_str(), s.interval.as_str(), s.retry_interval.as_str(), flapping)
+        })
+        .collect();
+    let wanted =
+        [("30s", "5m", "5m", (20.0, 30.0)), ("1m30s", "5m", "1m", (7.0, 25.0)), ("1m30s", "5m", "1m", (5.0, 0.0))];
+    assert_eq!(seen, wanted);
+    let told = |about: &str, part: &str| said.report.iter().any(|n| n.about == about && n.message.contains(part));
+    for (about, part) in [
+        ("web", "check_interval 0 is on demand"),
+        ("web", "event_handler restart has no equal"),
+        ("web/A", "stalking_options o,w has no equal"),
+        ("main file", "event handler tell of all services"),
+    ] {
+        assert!(told(about, part), "{about} {part}: {:?}", said.report);
+    }
+    assert!(!told("web/A", "flap_detection_options"), "all of them are as here");
+    let up = |import: &NagiosImport| import.checks.iter().map(|(_, s)| s.warning_is_ok).collect::<Vec<_>>();
+    assert_eq!(up(&said), [true, false, false], "a host that warns is up");
+    assert_eq!(up(&import("use_aggressive_host_checking=1\n")), [false, false, false]);
+    let quiet = import("execute_service_checks=0\nenable_event_handlers=0\n");
+    let kinds: Vec<_> = quiet.checks.iter().map(|(_, s)| (s.run.kind(), s.flapping.high)).collect();
+    assert_eq!(kinds, [("plugin", 0.0), ("passive", 0.0), ("passive", 0.0)], "nothing flaps where nobody asked for it");
+    assert!(quiet.report.iter().all(|n| !n.message.contains("event")), "{:?}", quiet.report);
+}
+
+#[test]
+fn macros_are_filled_in_as_there() {
+    let line = |name: &str, line: &str| format!("define command {{\ncommand_name {name}\ncommand_line {line}\n}}\n");
+    let service = |name: &str, command: &str| {
+        format!("define service {{\nhost_name web\nservice_description {name}\ncheck_command {command}\n}}\n")
+    };
+    let text = [
+        "define host {\nhost_name db.one\naddress 10.0.0.9\n_port 5432\n}\n",
+        "define host {\nhost_name web\ndisplay_name The web\nhostgroups front,all\n}\n",
+        "define hostgroup {\nhostgroup_name front\n}\ndefine hostgroup {\nhostgroup_name all\n}\n",
+        &line("show", "$USER2$/show $ARG1$ $ARG2$"),
+        &line("dollar", "/p '$$5' '^a$' $ARG1$"),
+        &service("Escaped", "show!a\\!b!c"),
+        &service("Elsewhere", "show!$HOSTADDRESS:db.one$:$_HOSTPORT:db.one$!'$HOSTDISPLAYNAME$ $HOSTGROUPNAMES$'"),
+        &service("Dollars", "dollar!$$HOSTNAME$$"),
+        &service("Secret", "show!$USER7$"),
+        &service("Other", "show!$SERVICESTATEID:web:Escaped$"),
+    ]
+    .concat();
+    let resolved = resolve(&read_objects("x", &text).unwrap()).unwrap();
+    let macros = BTreeMap::from([("USER2".to_owned(), "/opt/plugins".to_owned())]);
+    let import = import_nagios(&resolved, &main_file(""), &macros, "UTC").unwrap();
+    let argv = |name: &str| match import.checks.iter().find(|(n, _)| n == name) {
+        Some((_, CheckSpec { run: Run::Plugin(argv), .. })) => argv.join("|"),
+        other => panic!("{name}: {other:?}"),
+    };
+    assert_eq!(argv("web_escaped"), "/opt/plugins/show|a!b|c");
+    assert_eq!(argv("web_elsewhere"), "/opt/plugins/show|10.0.0.9:5432|The web all,front");
+    assert_eq!(argv("web_dollars"), "/p|$5|^a$|$HOSTNAME$");
+    let told = |about: &str, part: &str| import.report.iter().any(|n| n.about == about && n.message.contains(part));
+    for (about, part) in [
+        ("web/Secret", "`--macro USER7` takes it"),
+        ("web/Other", "write a rule over check_status"),
+        ("web", "has no check_command"),
+    ] {
+        assert!(told(about, part), "{about} {part}: {:?}", import.report);
+    }
+}
+
+#[test]
+fn an_escalation_without_people_has_those_of_its_host() {
+    let text = "define command {\ncommand_name ping\ncommand_line /p\n}\n\
+            define contact {\ncontact_name ana\nservice_notification_period workhours\nhost_notifications_enabled 0\n}\n\
+            define host {\nhost_name web\ncheck_command ping\ncontacts ana\nnotification_interval 10\n\
+            first_notification_delay 5\n}\n\
+            define hostescalation {\nhost_name web\nfirst_notification 2\nlast_notification 3\nnotification_interval 20\n}\n";
+    let resolved = resolve(&read_objects("x", text).unwrap()).unwrap();
+    let import = import_nagios(&resolved, &main_file(""), &BTreeMap::new(), "UTC").unwrap();
+    let [(_, policy)] = import.drafts.policies.as_slice() else { panic!("{:?}", import.drafts.policies) };
+    let steps: Vec<_> = policy.steps.iter().map(|s| (s.delay_ms / 60_000, s.targets.len())).collect();
+    assert_eq!(steps, [(60, 1)], "the first waits 10 minutes, the next two 20 each, and the one after 10");
+    let told = |part: &str| import.report.iter().any(|n| n.about == "ana" && n.message.contains(part));
+    assert!(told("service_notification_period workhours has no equal"), "{:?}", import.report);
+    assert!(told("host_notifications_enabled 0 has no equal"), "{:?}", import.report);
+    // A check tells by itself, at once or after its delay.
+    let route = &import.drafts.routing.as_ref().unwrap()["route"];
+    assert_eq!(
+        (&route["group_by"][0], &route["group_wait"], &route["group_interval"]),
+        (&"alertname".into(), &"0s".into(), &"1s".into())
+    );
+    assert_eq!(route["routes"][0]["group_wait"], "5m", "{route}");
 }

@@ -89,6 +89,7 @@ mod tests {
                 url: format!("http://{instance}/metrics"),
                 labels: Labels::from_pairs([("job", job), ("instance", instance)]),
                 host: None,
+                elsewhere: false,
                 plan: None,
             };
             let page = Ok((page.to_owned().into(), Format::default()));

@@ -1,7 +1,7 @@
 //! From the text of a calendar to shifts of people.
 
 use jiff::tz::TimeZone;
-use tenfold_oncall::{CALENDAR_AHEAD_MS, FixedShift, IcsEvent, read_events};
+use tenfold_oncall::{CALENDAR_AHEAD_MS, CALENDAR_SHIFTS_MAX, FixedShift, IcsEvent, read_events};
 use tenfold_types::Timestamp;
 
 use super::{CalendarAnswer, CalendarKnown, UNNAMED_MAX, Unnamed};
@@ -37,6 +37,15 @@ impl Reading {
         }
         found.retain(|event| !beside_on_call(&event.uid));
         let (found, nobody) = assigned(people, found);
+        // Of more than are kept some would be missing, and nobody would know which.
+        if found.len() > CALENDAR_SHIFTS_MAX {
+            let days = CALENDAR_AHEAD_MS / 86_400_000;
+            return Err(format!(
+                "it has {} shifts of people in {days} days, and a schedule keeps {CALENDAR_SHIFTS_MAX}; follow a calendar with \
+                 fewer events",
+                found.len()
+            ));
+        }
         let mut unnamed: Vec<Unnamed> = Vec::new();
         for (event, why) in nobody {
             let one = Unnamed { title: one_line(&event.summary, TITLE_CHARS_MAX), why, from: event.start, count: 1 };

@@ -448,7 +448,9 @@ impl<'k> Draft<'k> {
             if routes.iter().any(|(_, policy)| policy.is_none()) {
                 receivers.push(json!({"name": "nobody", "quiet": true}));
             }
-            self.out.routing = Some(json!({"route": {"receiver": "on-call", "routes": tree}, "receivers": receivers}));
+            // Alertmanager's own times would keep a page waiting for minutes that went out at once there.
+            let route = json!({"receiver": "on-call", "group_wait": "0s", "group_interval": "1s", "routes": tree});
+            self.out.routing = Some(json!({"route": route, "receivers": receivers}));
         }
         self.out
     }

@@ -74,6 +74,7 @@ fn spec(kind: AlertSourceKind) -> AlertSourceSpec {
         environment: None,
         severity: None,
         labels: BTreeMap::new(),
+        annotations: BTreeMap::new(),
         map: None,
         interval: None,
         grace: None,

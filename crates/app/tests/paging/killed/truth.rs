@@ -36,7 +36,7 @@ receivers:
 
 /// The server on the store in `dir`; `name` is its directory of samples.
 pub async fn open(dir: &Path, name: &str, seed: u64, clock: &TestClock, samples: &Arc<Samples>) -> App {
-    let db = Db::open_sqlite(dir.join("state.db")).await.expect("the store opens");
+    let db = Db::open_sqlite(dir.join("state.db"), tenfold_testkit::sealer()).await.expect("the store opens");
     let node = Node { db: &db, dir, name, database_url: "" };
     node.start(clock, &TestEntropy::seeded(seed), &Arc::default(), samples).await
 }

@@ -131,6 +131,8 @@ fn key(run: &Run) -> Vec<u8> {
         held_in,
         // words of an error, and what the next deploy begins with
         paused: _,
+        // said, and looked at by no step
+        left: _,
         error,
         steps: _,
     } = run;

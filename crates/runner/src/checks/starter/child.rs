@@ -2,8 +2,8 @@
 //! what became of it.
 //!
 //! A plugin costs it two pipes, the start itself, one wait, one kill of the group and a read. That a plugin has ended it hears by
-//! SIGCHLD through one descriptor for all of them. Nothing wakes for the output of who is done at once: it is in the pipes when they
-//! are gone. Who takes longer is listened to, since a pipe holds little.
+//! SIGCHLD through one descriptor for all of them, and then waits a little for others. Nothing wakes for the output of who is done at
+//! once: it is in the pipes when they are gone. Who takes longer is listened to, since a pipe holds little.
 //!
 //! It never outlives the server: when the socket closes, however that came, it kills every group and ends.
 
@@ -27,6 +27,7 @@ use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
 use nix::unistd::{Pid, dup2_stdin, pipe2, read, setsid};
 
 use super::frames::{End, OUTPUT_BYTES_MAX, REQUEST_BYTES_MAX, Request, next_body, read_request, write_answer};
+use super::place::{Command, Place};
 
 /// Plugins at one time; the server asks for less.
 const RUNNING_MAX: usize = 2_048;
@@ -34,10 +35,8 @@ const RUNNING_MAX: usize = 2_048;
 const OPEN_FILES: u64 = 2 * RUNNING_MAX as u64 + 64;
 /// Who is not done by then is listened to.
 const AT_ONCE: Duration = Duration::from_millis(50);
-/// Answers wait so long for others while plugins run: the server wakes once for several.
+/// Who has ended waits so long for others while plugins run: one turn takes leave of all, and the server wakes once for them.
 const LINGER: Duration = Duration::from_millis(3);
-/// Answers of so many bytes do not wait.
-const SAY_BYTES: usize = 16 << 10;
 /// While so many bytes are not taken by the server, it is not listened to.
 const SAID_BYTES_MAX: usize = 8 << 20;
 /// Bytes of one read; a pipe holds no more unless it was made larger.
@@ -113,6 +112,8 @@ impl Stream {
 #[derive(Debug)]
 struct Plugin {
     id: u64,
+    command: Command,
+    began: Instant,
     deadline: Instant,
     /// None when nobody waits for it any more: it was killed, and is not gone yet.
     streams: Option<(Stream, Stream)>,
@@ -124,6 +125,7 @@ struct Starter {
     ends: SignalFd,
     attributes: PosixSpawnAttr,
     environment: Vec<CString>,
+    place: Place,
     running: HashMap<i32, Plugin>,
     /// Of all that somebody waits for, the first first.
     deadlines: BTreeSet<(Instant, i32)>,
@@ -133,7 +135,10 @@ struct Starter {
     came: Vec<u8>,
     /// Answers that are not written.
     said: Vec<u8>,
-    said_since: Option<Instant>,
+    /// Since when it is known that somebody has ended. The signal is not heard again before leave is taken.
+    ended_since: Option<Instant>,
+    /// Plugins were started since leave was taken last, and may be done.
+    started: bool,
     interest: EpollFlags,
     buffer: Vec<u8>,
 }
@@ -169,19 +174,21 @@ impl Starter {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
         let interest = EpollFlags::EPOLLIN;
         epoll.add(&socket, EpollEvent::new(interest, SOCKET))?;
-        epoll.add(&ends, EpollEvent::new(EpollFlags::EPOLLIN, ENDS))?;
+        epoll.add(&ends, next_end())?;
         Ok(Self {
             socket,
             epoll,
             ends,
             attributes: attributes()?,
             environment: environment(),
+            place: Place::new(),
             running: HashMap::new(),
             deadlines: BTreeSet::new(),
             quick: VecDeque::new(),
             came: Vec::new(),
             said: Vec::new(),
-            said_since: None,
+            ended_since: None,
+            started: false,
             interest,
             buffer: vec![0; READ_BYTES],
         })
@@ -197,7 +204,6 @@ impl Starter {
                 Err(Errno::EINTR) => 0,
                 Err(errno) => return Err(errno.to_string()),
             };
-            let mut ended = false;
             for event in &events[..count] {
                 let pid = (event.data() >> 2) as i32;
                 match event.data() & 3 {
@@ -206,18 +212,18 @@ impl Starter {
                             return Ok(());
                         }
                     }
-                    ENDS => ended = true,
+                    ENDS => self.ended_since = Some(Instant::now()),
                     OUT => self.listen(pid, |(out, _)| out),
                     _ => self.listen(pid, |(_, err)| err),
                 }
             }
-            if ended {
-                self.reap();
-            }
             let now = Instant::now();
+            if self.is_time_to_reap(now) {
+                self.reap(now)?;
+            }
             self.time_out(now);
             self.listen_to_slow(now);
-            if self.say(now).is_err() {
+            if self.say().is_err() {
                 return Ok(());
             }
         }
@@ -233,10 +239,8 @@ impl Starter {
         }
         let timed_out = self.deadlines.first().map(|(at, _)| *at);
         let slow = self.quick.front().map(|(at, ..)| *at);
-        // What the server does not take goes on when it does.
-        let said =
-            self.said_since.filter(|_| !self.interest.contains(EpollFlags::EPOLLOUT)).map(|since| since + LINGER);
-        let Some(next) = [timed_out, slow, said].into_iter().flatten().min() else { return EpollTimeout::NONE };
+        let ended = self.ended_since.map(|since| since + LINGER);
+        let Some(next) = [timed_out, slow, ended].into_iter().flatten().min() else { return EpollTimeout::NONE };
         let ms = next.saturating_duration_since(now).as_micros().div_ceil(1_000);
         EpollTimeout::from(u16::try_from(ms).unwrap_or(u16::MAX))
     }
@@ -257,6 +261,7 @@ impl Starter {
                 Request::End { id } => self.end(id),
             }
         }
+        self.place.end();
         let read = came.len() - rest.len();
         came.drain(..read);
         self.came = came;
@@ -267,14 +272,18 @@ impl Starter {
         if self.running.len() >= RUNNING_MAX {
             return self.answer(id, &End::NotStarted(format!("{RUNNING_MAX} plugins run already")));
         }
+        let command = Command::of(argv);
+        self.place.choose(command, Instant::now());
         let (pid, out, err) = match self.spawn(argv) {
             Ok(started) => started,
             Err(errno) => return self.answer(id, &End::NotStarted(io::Error::from(errno).to_string())),
         };
+        self.place.free(pid);
         let now = Instant::now();
         let deadline = now + Duration::from_millis(u64::from(timeout_ms));
         let streams = Some((Stream::new(out), Stream::new(err)));
-        self.running.insert(pid.as_raw(), Plugin { id, deadline, streams });
+        self.running.insert(pid.as_raw(), Plugin { id, command, began: now, deadline, streams });
+        self.started = true;
         self.deadlines.insert((deadline, pid.as_raw()));
         self.quick.push_back((now + AT_ONCE, pid.as_raw(), id));
     }
@@ -314,10 +323,30 @@ impl Starter {
         }
     }
 
-    /// Takes leave of those that have ended, and ends with each what it has started.
-    fn reap(&mut self) {
+    /// Somebody may have ended, and has not to wait for others. Who ended in time has not timed out.
+    fn is_time_to_reap(&self, now: Instant) -> bool {
+        if self.started {
+            return true;
+        }
+        let Some(since) = self.ended_since else { return false };
+        let due = self.deadlines.first().is_some_and(|(deadline, _)| *deadline <= now);
+        due || self.running.len() <= 1 || now.saturating_duration_since(since) >= LINGER
+    }
+
+    /// Takes leave of those that have ended, and hears of the next one from then on.
+    fn reap(&mut self, now: Instant) -> Result<(), String> {
         // One of a kind is kept, however many came.
         let _ = self.ends.read_signal();
+        self.take_leave(now);
+        self.started = false;
+        if self.ended_since.take().is_some() {
+            self.epoll.modify(&self.ends, &mut next_end()).map_err(|errno| errno.to_string())?;
+        }
+        Ok(())
+    }
+
+    /// Of those that have ended, and ends with each what it has started.
+    fn take_leave(&mut self, now: Instant) {
         loop {
             let (pid, code, signal) = match waitid(Id::All, ended_already()) {
                 Ok(WaitStatus::Exited(pid, code)) => (pid, Some(code), 0),
@@ -332,7 +361,7 @@ impl Starter {
             // Its number is its own, and its group's, until it is waited for: nobody else can be hit.
             let _ = killpg(pid, Signal::SIGKILL);
             let _ = waitpid(pid, None);
-            self.ended(pid.as_raw(), code, signal);
+            self.ended(pid.as_raw(), code, signal, now);
         }
     }
 
@@ -341,8 +370,10 @@ impl Starter {
         self.running.keys().map(|pid| Pid::from_raw(*pid)).find(ended)
     }
 
-    fn ended(&mut self, pid: i32, code: Option<i32>, signal: i32) {
+    fn ended(&mut self, pid: i32, code: Option<i32>, signal: i32, now: Instant) {
         let Some(plugin) = self.running.remove(&pid) else { return };
+        let at_once = code.is_some() && now.saturating_duration_since(plugin.began) < AT_ONCE;
+        self.place.learn(plugin.command, at_once);
         let Some((mut out, mut err)) = plugin.streams else { return };
         self.deadlines.remove(&(plugin.deadline, pid));
         let end = match code {
@@ -374,8 +405,11 @@ impl Starter {
                 stream.take(&mut self.buffer);
                 if let Some(fd) = &stream.fd {
                     let about = ((pid as u64) << 2) | tag;
+                    // It is told of once: a process that just begins may have a pipe open for a moment that is closed here, and the
+                    // end of its other side would be told of all the while. Who goes on writing is told of again.
+                    let flags = EpollFlags::EPOLLIN | EpollFlags::EPOLLET;
                     // What cannot be listened to is read when the plugin has ended, or it runs into its timeout.
-                    let _ = self.epoll.add(fd, EpollEvent::new(EpollFlags::EPOLLIN, about));
+                    let _ = self.epoll.add(fd, EpollEvent::new(flags, about));
                 }
             }
         }
@@ -383,22 +417,10 @@ impl Starter {
 
     fn answer(&mut self, id: u64, end: &End) {
         write_answer(&mut self.said, id, end);
-        self.said_since.get_or_insert_with(Instant::now);
     }
 
-    /// Gives the server what it has to know, several answers at once where they come close together.
-    fn say(&mut self, now: Instant) -> io::Result<()> {
-        let lingered = self.said_since.is_some_and(|since| now.saturating_duration_since(since) >= LINGER);
-        if lingered || self.said.len() >= SAY_BYTES || self.deadlines.is_empty() {
-            self.write()?;
-        }
-        let mut interest = EpollFlags::empty();
-        interest.set(EpollFlags::EPOLLIN, self.said.len() < SAID_BYTES_MAX);
-        interest.set(EpollFlags::EPOLLOUT, self.said_since.is_some() && self.interest.contains(EpollFlags::EPOLLOUT));
-        self.interest_in(interest)
-    }
-
-    fn write(&mut self) -> io::Result<()> {
+    /// Gives the server what it has to know. What it does not take goes on when it does.
+    fn say(&mut self) -> io::Result<()> {
         let mut written = 0;
         while written < self.said.len() {
             match (&self.socket).write(&self.said[written..]) {
@@ -409,20 +431,20 @@ impl Starter {
             }
         }
         self.said.drain(..written);
-        if self.said.is_empty() {
-            self.said_since = None;
-            return Ok(());
-        }
-        self.interest_in(self.interest | EpollFlags::EPOLLOUT)
-    }
-
-    fn interest_in(&mut self, interest: EpollFlags) -> io::Result<()> {
+        let mut interest = EpollFlags::empty();
+        interest.set(EpollFlags::EPOLLIN, self.said.len() < SAID_BYTES_MAX);
+        interest.set(EpollFlags::EPOLLOUT, !self.said.is_empty());
         if interest != self.interest {
             self.epoll.modify(&self.socket, &mut EpollEvent::new(interest, SOCKET))?;
             self.interest = interest;
         }
         Ok(())
     }
+}
+
+/// Tells of the next that ends, and then of no other.
+fn next_end() -> EpollEvent {
+    EpollEvent::new(EpollFlags::EPOLLIN | EpollFlags::EPOLLONESHOT, ENDS)
 }
 
 /// Asks for one that has ended, and leaves it to be asked for again.
@@ -440,9 +462,8 @@ fn attributes() -> nix::Result<PosixSpawnAttr> {
     )?;
     attributes.set_pgroup(Pid::from_raw(0))?;
     attributes.set_sigmask(&SigSet::empty())?;
-    let mut usual = SigSet::empty();
-    usual.add(Signal::SIGPIPE);
-    attributes.set_sigdefault(&usual)?;
+    // Of each that is not named here glibc asks first how it stands, in the new process: 60 calls more.
+    attributes.set_sigdefault(&SigSet::all())?;
     Ok(attributes)
 }
 

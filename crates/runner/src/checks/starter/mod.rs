@@ -6,6 +6,7 @@
 
 mod child;
 mod frames;
+mod place;
 
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;

@@ -1,5 +1,6 @@
 import type { ReactElement } from "react";
 import { graphs } from "../../../api/endpoints";
+import { queryInstant, type InstantSample } from "../../../api/promql";
 import type { ExceededLimit, JobExceeded, SourceStatus } from "../../../api/types";
 import { useQuery } from "../../../api/useQuery";
 import { count } from "../../../lib/units";
@@ -72,6 +73,51 @@ function Scraped({ jobs }: { jobs: JobExceeded[] }): ReactElement {
   );
 }
 
+/** What scrapes say of themselves: nothing is counted for this that is not stored anyway. */
+const OF_JOBS = ["sum by (job) (scrape_samples_post_metric_relabeling)", "count by (job) (scrape_samples_post_metric_relabeling)", "sum by (job) (scrape_series_added)"];
+
+export interface ScrapedJob {
+  job: string;
+  series: number;
+  targets: number;
+  added: number;
+}
+
+/** The jobs with the most series first. */
+export function jobsOf([series = [], targets = [], added = []]: InstantSample[][]): ScrapedJob[] {
+  const byJob = (samples: InstantSample[]): Map<string, number> => new Map(samples.map(({ labels, value }) => [labels.job ?? "", value ?? 0]));
+  const [of, grew] = [byJob(targets), byJob(added)];
+  const jobs = [...byJob(series)].map(([job, n]) => ({ job, series: n, targets: of.get(job) ?? 0, added: grew.get(job) ?? 0 }));
+  return jobs.sort((a, b) => b.series - a.series || a.job.localeCompare(b.job, "en"));
+}
+
+function Jobs(): ReactElement {
+  const query = useQuery("scraped-jobs", async () => jobsOf(await Promise.all(OF_JOBS.map((expr) => queryInstant(expr)))), { everyMs: EVERY_MS });
+  return (
+    <Section title="Scraped jobs">
+      <Loaded query={query}>
+        {(jobs) => (jobs.length === 0 ? <p className="muted">Nothing is scraped.</p> : (
+          <TableWrap>
+            <table className="stacks">
+              <thead><tr><th scope="col">Job</th><th scope="col" className="number">Targets</th><th scope="col" className="number">Series</th><th scope="col" className="number">New in the last scrapes</th></tr></thead>
+              <tbody>
+                {jobs.map(({ job, series, targets, added }) => (
+                  <tr key={job}>
+                    <td className="strong">{job}</td>
+                    <td className="number fit" data-what="Targets">{count(targets)}</td>
+                    <td className="number fit" data-what="Series">{count(series)}</td>
+                    <td className="number fit" data-what="New">{count(added)}</td>
+                  </tr>
+                ))}
+              </tbody>
+            </table>
+          </TableWrap>
+        ))}
+      </Loaded>
+    </Section>
+  );
+}
+
 /** Who sends samples, and who went over a limit. */
 export function Sources(): ReactElement {
   const query = useQuery("metric-sources", graphs.sources, { everyMs: EVERY_MS });
@@ -82,6 +128,7 @@ export function Sources(): ReactElement {
           <Section title="Who sends samples">
             {items.length === 0 ? <Empty title="Nobody has pushed samples since the server started." command="tenfold token create prometheus --kind metrics" /> : <Pushing items={items} />}
           </Section>
+          <Jobs />
           {jobs.length > 0 && <Scraped jobs={jobs} />}
         </>
       )}

@@ -70,7 +70,7 @@ done
 cat >"$root/init" <<'INIT'
 #!/bin/sh
 export PATH=/bin
-busybox mkdir -p /proc /dev /below /over /root /told
+busybox mkdir -p /proc /dev /below /over /whole /told
 busybox mount -t proc proc /proc
 busybox --install -s /bin
 mount -t devtmpfs dev /dev
@@ -81,19 +81,19 @@ mount -t 9p -o "$shared" told /told
 mount -t 9p -o "ro,cache=loose,$shared" below /below
 mount -t tmpfs -o size=80% over /over
 mkdir /over/upper /over/work
-mount -t overlay -o lowerdir=/below,upperdir=/over/upper,workdir=/over/work overlay /root
-mount -t proc proc /root/proc
-mount -t sysfs sys /root/sys
-mount -t devtmpfs dev /root/dev
+mount -t overlay -o lowerdir=/below,upperdir=/over/upper,workdir=/over/work overlay /whole
+mount -t proc proc /whole/proc
+mount -t sysfs sys /whole/sys
+mount -t devtmpfs dev /whole/dev
 mkdir -p /dev/pts /dev/shm
-mount -t devpts pts /root/dev/pts
-mount -t tmpfs -o mode=1777 shm /root/dev/shm
-mount -t tmpfs -o mode=755 run /root/run
-cp /told/command /root/run/command
+mount -t devpts pts /whole/dev/pts
+mount -t tmpfs -o mode=1777 shm /whole/dev/shm
+mount -t tmpfs -o mode=755 run /whole/run
+cp /told/command /whole/run/command
 ip link set lo up
 
 # As systemd does it: each group passes its controllers on, down to the one that is given away.
-cd /root
+cd /whole
 mount -t cgroup2 cgroup2 sys/fs/cgroup
 group=./$(cat /told/group)
 mkdir -p "sys/fs/cgroup/$group"

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Deploy, DeployHost, Host, LogLine, NextDeploy } from "../src/api/types";
-import { goesForward, whyNotApprove, whyNotCancel, whyNotHold } from "../src/pages/deploys/DeployActions";
+import { goesForward, isRetried, whyNotApprove, whyNotCancel, whyNotHold } from "../src/pages/deploys/DeployActions";
 import { scoreWords, tickedWords } from "../src/pages/deploys/Expects";
 import { changed, isFiltered, older, PAGE, readFilters, ROWS_MAX, STATES, toQuery } from "../src/pages/deploys/log/filters";
 import { lockOf, NO_LOCK } from "../src/pages/deploys/lockForm";
@@ -168,6 +168,19 @@ describe("what is done with a deploy", () => {
       [{ kind: "deploy", state: "succeeded", reverted_by: null }, false],
     ];
     for (const [deploy, forward] of cases) expect(goesForward(deploy), JSON.stringify(deploy)).toBe(forward);
+  });
+  it("is tried again where it failed, also on some hosts alone", () => {
+    const hosts = (...states: string[]) => states.map((state) => ({ state }));
+    const cases: [Parameters<typeof isRetried>[0], boolean][] = [
+      [{ kind: "deploy", state: "failed", hosts: [] }, true],
+      [{ kind: "deploy", state: "canary", hosts: hosts("failed") }, false],
+      [{ kind: "deploy", state: "succeeded", hosts: hosts("healthy", "healthy") }, false],
+      [{ kind: "deploy", state: "succeeded", hosts: hosts("healthy", "failed") }, true],
+      [{ kind: "deploy", state: "succeeded", hosts: hosts("unreachable", "healthy") }, true],
+      [{ kind: "deploy", state: "succeeded", reverted_by: 9, hosts: hosts("failed") }, false],
+      [{ kind: "rollback", state: "failed", hosts: hosts("failed") }, false],
+    ];
+    for (const [deploy, again] of cases) expect(isRetried(deploy), JSON.stringify(deploy)).toBe(again);
   });
   it("is not held in the middle of a hook", () => {
     expect(whyNotHold({})).toBeNull();

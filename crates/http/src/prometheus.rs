@@ -17,6 +17,7 @@ mod targets;
 mod written;
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
 
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Path, RawQuery, Request, State};
@@ -406,6 +407,20 @@ fn unescaped(name: &str) -> Option<String> {
     Some(out + rest)
 }
 
+/// A name as a part of an address.
+fn in_path(name: &str) -> String {
+    let mut out = String::with_capacity(name.len());
+    for byte in name.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b':') {
+            out.push(char::from(byte));
+        } else {
+            // Writing into a string does not fail.
+            let _ = write!(out, "%{byte:02X}");
+        }
+    }
+    out
+}
+
 /// How many things are wanted at most; 0 is as many as there are.
 fn limit(params: &Params) -> Result<Option<usize>, Fault> {
     let Some(text) = params.get("limit") else { return Ok(None) };
@@ -529,9 +544,10 @@ async fn labels_post(State(app): State<App>, RawQuery(q): RawQuery, RawForm(form
 #[utoipa::path(get, path = "/api/v1/label/{name}/values", params(("name" = String, Path), PrometheusLabels), responses((status = 200, content_type = "application/json")))]
 async fn label_values(State(app): State<App>, Path(name): Path<String>, RawQuery(q): RawQuery) -> Answer {
     let params = Params::new(q.as_deref(), b"");
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | ':');
-    if name.chars().all(plain)
-        && let Some(answer) = of_cluster(&app, &format!("/api/v1/label/{name}/values"), &params).await?
+    let path = format!("/api/v1/label/{}/values", in_path(&name));
+    // Those two are steps within an address, however they are written.
+    if !matches!(name.as_str(), "." | "..")
+        && let Some(answer) = of_cluster(&app, &path, &params).await?
     {
         return Ok(answer);
     }
@@ -551,6 +567,12 @@ async fn metadata(State(app): State<App>, RawQuery(q): RawQuery) -> Answer {
     let wanted = params.get("metric");
     let found: Vec<_> =
         app.metrics.metadata().into_iter().filter(|(name, _)| wanted.is_none_or(|w| w == name)).collect();
+    // What is known here came with samples since the start. A cluster may know more, or nothing of metadata at all.
+    if found.is_empty()
+        && let Ok(Some(answer)) = of_cluster(&app, "/api/v1/metadata", &params).await
+    {
+        return Ok(answer);
+    }
     let all: BTreeMap<String, Json> = limited(&params, found)?
         .into_iter()
         .map(|(name, m)| {

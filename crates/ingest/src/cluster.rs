@@ -63,13 +63,14 @@ impl Cluster for HttpCluster {
         let form = url::form_urlencoded::Serializer::new(String::new())
             .extend_pairs(parameters.iter().chain(&self.parameters))
             .finish();
+        // Values of labels and metadata are only given to those who ask by address.
+        let by_address = path.contains("/label/") || path.ends_with("/metadata");
         let request = self.http.request(
-            // Values of labels are only given to those who ask by address.
-            if path.contains("/label/") { reqwest::Method::GET } else { reqwest::Method::POST },
-            if path.contains("/label/") { format!("{}{path}?{form}", self.url) } else { format!("{}{path}", self.url) },
+            if by_address { reqwest::Method::GET } else { reqwest::Method::POST },
+            if by_address { format!("{}{path}?{form}", self.url) } else { format!("{}{path}", self.url) },
         );
         let request = request.headers(self.headers.clone());
-        let request = if path.contains("/label/") {
+        let request = if by_address {
             request
         } else {
             request.header("content-type", "application/x-www-form-urlencoded").body(form)

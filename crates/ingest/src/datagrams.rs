@@ -94,8 +94,11 @@ impl Datagrams {
             Self::Udp(socket) => {
                 let table = if socket.local_addr().ok()?.is_ipv4() { "/proc/net/udp" } else { "/proc/net/udp6" };
                 let inode = std::fs::metadata(format!("/proc/self/fd/{}", socket.as_raw_fd())).ok()?.ino().to_string();
-                let text = std::fs::read_to_string(table).ok()?;
-                text.lines().find_map(|line| Queue::read(line, &inode))
+                let look = |_| {
+                    let text = std::fs::read_to_string(table).ok()?;
+                    text.lines().find_map(|line| Queue::read(line, &inode))
+                };
+                (0..LOOKS).find_map(look)
             }
             Self::Unix(..) => None,
         }
@@ -123,6 +126,9 @@ impl Datagrams {
         Some(queue.dropped)
     }
 }
+
+/// The kernel lists rows by their place: of a table that is read while other sockets are closed one may be missing.
+const LOOKS: usize = 3;
 
 /// A socket's row of `/proc/net/udp`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -187,6 +187,36 @@ async fn version_2_brings_metadata_exemplars_and_histograms() {
     assert!(status.last_error.is_some_and(|e| e.contains("400") && e.contains("too old")));
 }
 
+/// With each sample, so that a receiver that does not know the series learns it as well.
+#[tokio::test]
+async fn version_2_tells_when_counters_began() {
+    let (url, mut told) = receiver(vec![TAKEN_V2; 4]).await;
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let world = world(&dir, url, |r| r.version = WriteVersion::V2).await;
+    let push = |t_ms: i64, value: f64| {
+        let mut batch = Batch::default();
+        batch.label("__name__", "work_total").expect("room");
+        batch.created(NOW - 61_000);
+        batch.point(Point::new(t_ms, value)).expect("room");
+        batch.end().expect("room");
+        let pushed = world.app.metrics.push(&Source::new("test", "test"), &batch, world.app.now());
+        assert_eq!(pushed.map_err(|e| e.fault).expect("it is taken").samples, 1);
+    };
+    push(NOW - 2_000, 7.0);
+    // The zero and the sample go out in one request or in two.
+    world.status(|s| s.sent == 2 && !s.waiting).await;
+    push(NOW - 1_000, 8.0);
+    loop {
+        let heard = next(&mut told).await;
+        let read = decode(&heard.body, Version::V2).expect("it is read");
+        let series = read.batch.series().next().expect("a series");
+        if series.points.iter().any(|p| p.t_ms == NOW - 1_000) {
+            assert_eq!((series.points.len(), series.created_ms), (1, Some(NOW - 61_000)));
+            break;
+        }
+    }
+}
+
 /// Whether a receiver says that it does not read 2.0, or takes it for 1.0 and finds nothing in it.
 #[tokio::test]
 async fn who_does_not_read_version_2_is_sent_version_1() {

@@ -11,12 +11,12 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, Mac};
 use parking_lot::Mutex;
-use reqwest::header::{CONTENT_TYPE, HeaderMap};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Response, StatusCode, Url};
 use sha2::Sha256;
 use tenfold_app::alerts::{Notice, NotifyError, Update, WebhookPoster, WebhookSpec, check_url};
 use tenfold_app::private_file;
-use tenfold_httpkit::outgoing::{Client, Files, HttpClient, Redirects};
+use tenfold_httpkit::outgoing::{Client, Files, HttpClient, Place, Redirects, Straight};
 use tenfold_types::Clock;
 
 use crate::{SetupError, chain, retry_after};
@@ -28,6 +28,9 @@ const PREFIX: &str = "whsec_";
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// Clients of webhooks with an `http_config` that are kept, with their connections.
 const CLIENTS_MAX: usize = 256;
+const LATE: &str = "the receiver did not answer in time";
+/// That a message has, of its own and of HTTP's.
+const HEADERS: usize = 9;
 const NO_FOLDER: &str = "set `secrets_dir` in `[alerts]` of tenfold.toml";
 
 /// Posts to the addresses of people and programs.
@@ -36,11 +39,19 @@ pub struct Webhook {
     secret: Vec<u8>,
     clock: Arc<dyn Clock>,
     /// The address that was posted to last, read: in a storm it is the next one as well.
-    last: Mutex<Option<(String, Url)>>,
+    last: Mutex<Option<(String, Arc<Address>)>>,
+    /// Posts to what is reached in the clear and without a proxy: most receivers, on the same machine or beside it.
+    straight: Straight,
     /// Where the files lie that webhooks of receivers name.
     files: Arc<Files>,
     /// The oldest first.
     clients: Mutex<Vec<(Arc<HttpClient>, Arc<Client>)>>,
+}
+
+/// An address that was read.
+struct Address {
+    url: Url,
+    straight: Option<Place>,
 }
 
 impl Webhook {
@@ -63,7 +74,8 @@ impl Webhook {
         let secret = secret.filter(|s| s.len() >= 16).ok_or_else(|| SetupError::Secret(path.display().to_string()))?;
         let client = crate::client(TIMEOUT)?;
         let files = Arc::new(Files::Nowhere(NO_FOLDER));
-        Ok(Self { client, secret, clock, last: Mutex::default(), files, clients: Mutex::default() })
+        let (last, straight, clients) = (Mutex::default(), Straight::default(), Mutex::default());
+        Ok(Self { client, secret, clock, last, straight, files, clients })
     }
 
     /// With the folder out of which files are read that webhooks of receivers name; without one none is.
@@ -72,12 +84,13 @@ impl Webhook {
         Self { files: Arc::new(files), ..self }
     }
 
-    fn address(&self, url: &str) -> Result<Url, NotifyError> {
+    fn address(&self, url: &str) -> Result<Arc<Address>, NotifyError> {
         let mut last = self.last.lock();
         if let Some((_, read)) = last.as_ref().filter(|(text, _)| text == url) {
             return Ok(read.clone());
         }
         let read = Url::parse(url).map_err(|e| failed(true, format!("the address cannot be read: {e}")))?;
+        let read = Arc::new(Address { straight: Place::of(&read), url: read });
         *last = Some((url.to_owned(), read.clone()));
         Ok(read)
     }
@@ -95,31 +108,36 @@ impl Webhook {
         self.plainly(url, body, key, TIMEOUT).await
     }
 
-    fn request(
-        &self,
-        client: &reqwest::Client,
-        url: Url,
-        body: String,
-        key: &str,
-        timeout: Duration,
-    ) -> reqwest::RequestBuilder {
+    /// What a message says of itself.
+    fn headers(&self, key: &str, body: &str) -> Result<HeaderMap, NotifyError> {
         let seconds = self.clock.now().millis() / 1_000;
-        client
-            .post(url)
-            .header(CONTENT_TYPE, "application/json")
-            .header("webhook-id", key)
-            .header("webhook-timestamp", seconds.to_string())
-            .header("webhook-signature", signature(&self.secret, key, seconds, &body))
-            .header("idempotency-key", key)
-            .timeout(timeout)
-            .body(body)
+        let text = |text: &str| {
+            HeaderValue::from_str(text).map_err(|_| failed(true, "its key cannot be sent as a header".to_owned()))
+        };
+        let signed = signature(&self.secret, key, seconds, body);
+        let mut headers = HeaderMap::with_capacity(HEADERS);
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(HeaderName::from_static("webhook-id"), text(key)?);
+        headers.insert(HeaderName::from_static("webhook-timestamp"), HeaderValue::from(seconds));
+        headers.insert(HeaderName::from_static("webhook-signature"), text(&signed)?);
+        headers.insert(HeaderName::from_static("idempotency-key"), text(key)?);
+        Ok(headers)
     }
 
     async fn plainly(&self, url: &str, body: String, key: &str, timeout: Duration) -> Result<(), NotifyError> {
-        let request = self.request(&self.client, self.address(url)?, body, key, timeout);
+        const REDIRECTS: &str = "redirects are not followed";
+        let address = self.address(url)?;
+        let headers = self.headers(key, &body)?;
+        if let Some(place) = &address.straight {
+            let answer = tokio::time::timeout(timeout, self.straight.post(place, headers, body)).await;
+            let answer = answer.map_err(|_| failed(false, LATE.to_owned()))?;
+            let answer = answer.map_err(|e| failed(false, chain(&*e)))?;
+            return self.taken(answer.status, &answer.headers, REDIRECTS);
+        }
+        let request = self.client.post(address.url.clone()).headers(headers).timeout(timeout).body(body);
         let request = request.build().map_err(|e| failed(true, chain(&e.without_url())))?;
         let answer = self.client.execute(request).await.map_err(|e| failed(false, chain(&e.without_url())))?;
-        self.taken(&answer, "redirects are not followed")
+        self.taken(answer.status(), answer.headers(), REDIRECTS)
     }
 
     /// As the webhook's `http_config` says.
@@ -131,26 +149,28 @@ impl Webhook {
         key: &str,
         timeout: Duration,
     ) -> Result<(), NotifyError> {
-        let (url, client) = (self.address(url)?, self.client_of(http));
+        let (address, client) = (self.address(url)?, self.client_of(http));
+        let ours = self.headers(key, &body)?;
         let asked = async {
             let outgoing = client.http().await?;
             let mut headers = HeaderMap::new();
             client.headers(&mut headers).await?;
-            let request = self.request(&outgoing.usual, url, body, key, timeout).headers(headers);
+            let request = outgoing.usual.post(address.url.clone()).headers(ours).timeout(timeout).body(body);
+            let request = request.headers(headers);
             let answer = outgoing.send(request).await?;
             client.answered(answer.status()).await;
             Ok::<Response, String>(answer)
         };
         // Files and tokens take of its time as well.
         let answer = tokio::time::timeout(timeout, asked).await;
-        let answer = answer.map_err(|_| failed(false, "the receiver did not answer in time".to_owned()))?;
+        let answer = answer.map_err(|_| failed(false, LATE.to_owned()))?;
         let answer = answer.map_err(|said| failed(false, said))?;
         let redirects = if http.follow_redirects {
             "of redirects only 307 and 308 to the same host are followed"
         } else {
             "redirects are not followed"
         };
-        self.taken(&answer, redirects)
+        self.taken(answer.status(), answer.headers(), redirects)
     }
 
     fn client_of(&self, http: &Arc<HttpClient>) -> Arc<Client> {
@@ -177,12 +197,11 @@ impl Webhook {
         read.await.map_err(|e| e.to_string())?
     }
 
-    fn taken(&self, answer: &Response, redirects: &str) -> Result<(), NotifyError> {
-        let status = answer.status();
+    fn taken(&self, status: StatusCode, headers: &HeaderMap, redirects: &str) -> Result<(), NotifyError> {
         if status.is_success() {
             return Ok(());
         }
-        let retry_after_ms = retry_after::wait_ms(answer.headers(), self.clock.now());
+        let retry_after_ms = retry_after::wait_ms(headers, self.clock.now());
         let put_off = status.is_server_error()
             || matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY);
         let message = if status.is_redirection() {
@@ -227,7 +246,9 @@ impl WebhookPoster for Webhook {
 /// The value of `webhook-signature`: `v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body`.
 pub fn signature(secret: &[u8], id: &str, seconds: i64, body: &str) -> String {
     let mut mac = Hmac::<Sha256>::new_from_slice(secret).expect("HMAC takes a key of any length");
-    mac.update(format!("{id}.{seconds}.{body}").as_bytes());
+    for part in [id, ".", &seconds.to_string(), ".", body] {
+        mac.update(part.as_bytes());
+    }
     format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes()))
 }
 

@@ -14,9 +14,10 @@ pub struct Function {
 }
 
 /// Functions whose meaning may still change; Prometheus has them behind a flag.
-const EXPERIMENTAL: [&str; 17] = [
+const EXPERIMENTAL: [&str; 18] = [
     "double_exponential_smoothing",
     "end",
+    "first_over_time",
     "histogram_quantiles",
     "info",
     "mad_over_time",

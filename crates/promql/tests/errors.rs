@@ -175,6 +175,7 @@ fn experimental_parts_can_be_refused() {
     let stable = Dialect { experimental: false };
     let cases = [
         ("mad_over_time(x[5m])", "1:1: function \"mad_over_time\" is not enabled"),
+        ("first_over_time(x[5m])", "1:1: function \"first_over_time\" is not enabled"),
         ("sum(info(x))", "1:5: function \"info\" is not enabled"),
         ("limitk(2, x)", "1:1: limitk() is experimental and not enabled"),
         ("x + fill(0) y", "1:5: binop fill modifiers are experimental and not enabled"),

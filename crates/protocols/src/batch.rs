@@ -95,6 +95,8 @@ pub struct Series<'b, 'a> {
     pub exemplars: &'b [Exemplar<'a>],
     /// When what is counted began to be counted.
     pub created_ms: Option<i64>,
+    /// Whether the zero of that start was written before: whoever knows says so.
+    pub start_is_known: bool,
 }
 
 impl Series<'_, '_> {
@@ -210,6 +212,7 @@ impl<'a> Batch<'a> {
             histograms: &self.histograms[e.histograms.clone()],
             exemplars: &self.exemplars[e.exemplars.clone()],
             created_ms: e.created_ms,
+            start_is_known: false,
         })
     }
 

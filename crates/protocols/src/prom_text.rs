@@ -299,15 +299,15 @@ fn timestamp(text: &str, format: Format) -> Result<i64, String> {
 
 /// Numbers as Go reads them, which is what exporters print.
 fn number(text: &str) -> Option<f64> {
-    match text {
-        "+Inf" | "Inf" | "+inf" | "inf" => Some(f64::INFINITY),
-        "-Inf" | "-inf" => Some(f64::NEG_INFINITY),
-        "NaN" | "nan" => Some(f64::NAN),
-        _ if text.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'+' | b'-' | b'.' | b'e' | b'E')) => {
-            text.parse().ok()
-        }
-        _ => None,
+    let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
+    if unsigned.eq_ignore_ascii_case("inf") || unsigned.eq_ignore_ascii_case("infinity") {
+        return Some(if text.starts_with('-') { f64::NEG_INFINITY } else { f64::INFINITY });
     }
+    if text.eq_ignore_ascii_case("nan") {
+        return Some(f64::NAN);
+    }
+    let plain = |b: u8| b.is_ascii_digit() || matches!(b, b'+' | b'-' | b'.' | b'e' | b'E');
+    if text.bytes().all(plain) { text.parse().ok() } else { None }
 }
 
 /// Reads up to the closing brace; gives what follows it.
@@ -416,6 +416,13 @@ mod tests {
         let exemplar = PageExemplar { labels: Labels::from_pairs([("trace", "x")]), value: 0.1, t_ms: None };
         assert_eq!(parse(text, Format::OpenMetrics).unwrap().samples[0].exemplars, [exemplar]);
         assert_eq!(shown("foo 1\n", Format::OpenMetrics), ["line 2: the page ends without `# EOF`"]);
+    }
+
+    #[test]
+    fn numbers_without_a_value_are_read_in_any_case() {
+        let text = "a INF\nb -Infinity\nc +inf\nd NAN";
+        assert_eq!(shown(text, Format::Prometheus), ["a inf", "b -inf", "c inf", "d NaN"]);
+        assert_eq!(shown("a -nan", Format::Prometheus), ["line 1: `-nan` is not a number"]);
     }
 
     #[test]

@@ -10,6 +10,7 @@ pub(crate) mod histogram;
 mod v1;
 mod v2;
 
+use encode::CREATED_FIELD;
 pub use encode::{Outgoing, compress, put_metadata, put_series};
 pub(crate) use encode::{put_histogram, put_labels, put_point};
 pub use encode_v2::{RequestV2, to_v2};

@@ -35,6 +35,9 @@ scrape_configs:
     label_limit: 30
     label_name_length_limit: 20
     label_value_length_limit: 200
+    native_histogram_bucket_limit: 160
+    native_histogram_min_bucket_factor: 1.1
+    scrape_failure_log_file: failures.log
     target_limit: 7
     keep_dropped_targets: 3
     basic_auth: {username: ana, password_file: /etc/secret}
@@ -62,7 +65,12 @@ fn a_whole_file_is_read() {
     let notes: Vec<&str> = config.notes.iter().map(|n| n.split(" is not").next().unwrap()).collect();
     assert_eq!(
         notes,
-        ["line 5: `global.external_labels`", "line 4: `global.evaluation_interval`", "line 7: `rule_files`"]
+        [
+            "line 5: `global.external_labels`",
+            "line 4: `global.evaluation_interval`",
+            "line 7: `rule_files`",
+            "line 33: `scrape_failure_log_file`",
+        ]
     );
     let [first, all] = &config.jobs[..] else { panic!("two jobs") };
     assert_eq!((first.name.as_str(), first.interval_ms, first.timeout_ms), ("prometheus", 30_000, 10_000));
@@ -79,6 +87,8 @@ fn a_whole_file_is_read() {
     let l = all.limits;
     assert_eq!((l.body_bytes_max, l.samples_max, l.labels_max), (10 << 20, 50, 30));
     assert_eq!((l.label_name_bytes_max, l.label_value_bytes_max, l.targets_max), (20, 200, 7));
+    // Buckets of schema 2 are each 1.19 times as wide as the one before, those of schema 3 only 1.09 times.
+    assert_eq!((l.histogram_buckets_max, l.histogram_schema_max), (160, Some(2)));
     assert_eq!(all.keep_dropped_max, 3);
     let (username, password) = (Secret::Text("ana".into()), Secret::File("/etc/secret".into()));
     assert_eq!(all.client.auth, Some(Auth::Basic { username, password }));

@@ -3,6 +3,8 @@
 //! Text is cut into lower-case words here, not by the database, so that both find the same events.
 //! SQLite keeps an FTS5 index without content, PostgreSQL a `tsvector` with a GIN index.
 
+use std::borrow::Cow;
+
 use crate::{
     StoreError, Value,
     tx::{Dialect, Tx},
@@ -48,7 +50,7 @@ pub(crate) fn index(tx: &mut dyn Tx, seq: i64, text: &str) -> Result<(), StoreEr
 /// The condition on `e.seq` that keeps the events with all words of `query` (the last one may be the
 /// start of a word), with its parameter at `$number`. `None` when the query has no word.
 pub(crate) fn condition(dialect: Dialect, query: &str, number: usize) -> Option<(String, Value)> {
-    let words: Vec<String> = words(query).take(QUERY_WORDS_MAX).collect();
+    let words: Vec<Cow<'_, str>> = words(query).take(QUERY_WORDS_MAX).collect();
     let last = words.len().checked_sub(1)?;
     let (join, prefix, sql) = match dialect {
         Dialect::Sqlite => {
@@ -72,8 +74,13 @@ pub(crate) fn condition(dialect: Dialect, query: &str, number: usize) -> Option<
 }
 
 /// Lower-case runs of letters and digits.
-fn words(text: &str) -> impl Iterator<Item = String> {
-    text.split(|c: char| !c.is_alphanumeric()).filter(|w| !w.is_empty()).map(str::to_lowercase)
+fn words(text: &str) -> impl Iterator<Item = Cow<'_, str>> {
+    text.split(|c: char| !c.is_alphanumeric()).filter(|w| !w.is_empty()).map(lower_case)
+}
+
+fn lower_case(word: &str) -> Cow<'_, str> {
+    let is_already = word.bytes().all(|b| b.is_ascii_digit() || b.is_ascii_lowercase());
+    if is_already { Cow::Borrowed(word) } else { Cow::Owned(word.to_lowercase()) }
 }
 
 #[cfg(test)]

@@ -48,7 +48,7 @@ impl SqliteLink {
         conn.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
         conn.execute_batch(
             "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; \
-             PRAGMA temp_store = MEMORY; PRAGMA cache_size = -16384; PRAGMA trusted_schema = OFF; \
+             PRAGMA temp_store = MEMORY; PRAGMA cache_size = -8192; PRAGMA trusted_schema = OFF; \
              PRAGMA journal_size_limit = 67108864;",
         )
         .map_err(opening)?;

@@ -260,7 +260,10 @@ fn the_command_line_says_where_an_alert_goes_and_why() {
     let (_, example) = guide.split_once(" title=alertmanager.yml\n").unwrap();
     std::fs::write(b.dir.path().join("example.yml"), example.split("\n```").next().unwrap()).unwrap();
     let taken = b.run(&["routes", "put", "example.yml"]);
-    assert_eq!((code(&taken), text(&taken).as_str()), (0, ""), "{}", err(&taken));
+    assert_eq!(code(&taken), 0, "{}", err(&taken));
+    // All of it is taken. The policy that it names is for the reader to make.
+    let said = text(&taken);
+    assert!(said.lines().all(|line| line.ends_with("names the policy web-primary, which is not there")), "{said}");
     let routing = "\
 route:
   receiver: web

@@ -76,6 +76,8 @@ fn a_rehearsal_is_refused_where_the_deploy_would_be() {
     assert_eq!(code(&freeze), 0, "{}", err(&freeze));
     let (refused, said) = rehearsed(&bench);
     assert!(refused == 3 && said.contains("is frozen by Ana") && said.contains("stocktaking"), "{refused} {said}");
+    // as in chat: what changes nothing overrides nothing
+    assert_eq!(code(&bench.run(&["deploy", "site", "--dry-run", "--override", "the site is down"])), 2);
     assert_eq!(code(&bench.run(&["unlock", "site"])), 0);
     assert_eq!(rehearsed(&bench).0, 0);
     // a pin lets its commit through

@@ -352,6 +352,9 @@ fn every_question_to_a_cluster_names_the_tenant() {
         ("/api/v1/labels", &[], "post /tenants/api/v1/labels "),
         ("/api/v1/labels", &form, "post /tenants/api/v1/labels "),
         ("/api/v1/label/job/values", &[], "get /tenants/api/v1/label/job/values?"),
+        ("/api/v1/label/http.route%20%2F/values", &[], "get /tenants/api/v1/label/http%2eroute%20%2f/values?"),
+        ("/api/v1/metadata?metric=none_such", &[], "get /tenants/api/v1/metadata?metric=none_such"),
+        ("/api/v1/query_exemplars?query=up", &[], "post /tenants/api/v1/query_exemplars "),
         ("/api/v1/series?match[]=up", &[], "post /tenants/api/v1/series "),
         ("/api/v1/series", &form, "post /tenants/api/v1/series "),
     ] {
@@ -384,6 +387,7 @@ fn whole_samples(t_ms: i64) -> Vec<u8> {
             labels: &[("__name__", "work_total")],
             points: &points,
             exemplars: &exemplars,
+            created_ms: Some(t_ms - 5_000),
             ..Outgoing::default()
         },
         Outgoing { labels: &[("__name__", "latency")], histograms: &histograms, ..Outgoing::default() },
@@ -442,6 +446,9 @@ fn a_second_tenfold_takes_version_2_with_all_that_belongs_to_a_sample() {
     let ask = |expr: &str| first(&query(&there.url, expr, &at, &["-H", &bearer]));
     wait_for("the counter", || (ask("work_total{site=\"north\"}")? == 7.0).then_some(()));
     wait_for("the histogram", || (ask("histogram_count(latency{site=\"north\"})")? == 3.0).then_some(()));
+    let begun = (end - 3).to_string();
+    let began = query(&there.url, "work_total{site=\"north\"}", &begun, &["-H", &bearer]);
+    assert_eq!(first(&began), Some(0.0), "the counter began: {began}");
     let list = |path: &str| json(&["-H", &bearer, &format!("{}{path}", there.url)])["data"].clone();
     let exemplars = list(&format!("/api/v1/query_exemplars?query=work_total&start={}&end={}", end - 60, end + 60));
     assert_eq!(exemplars[0]["exemplars"][0]["labels"]["trace_id"], "abc", "{exemplars}");

@@ -91,12 +91,18 @@ impl Tsdb {
                     points: &part.floats,
                     histograms: &part.histograms,
                     exemplars: &part.exemplars,
+                    created_ms: None,
                 })
                 .collect();
             let more = self.write_however_late(&writes)?;
             report.appended += more.appended;
             report.new_series += more.new_series;
             for r in more.rejected {
+                // As everywhere else in an import: the one that was there first stays, and the same may be sent again.
+                if r.reason == Reason::Duplicate {
+                    report.appended += r.count;
+                    continue;
+                }
                 report.reject(r.reason, r.count, || r.example);
             }
             self.sync()?;

@@ -81,6 +81,9 @@ pub struct SeriesWrite<'a> {
     pub points: &'a [Point],
     pub histograms: &'a [HistogramPoint],
     pub exemplars: &'a [Exemplar],
+    /// When what is counted began to be counted, milliseconds since the epoch. The store does not keep it, since a sample of
+    /// zero says the same there; whoever samples are sent on to is told it.
+    pub created_ms: Option<i64>,
 }
 
 /// Instants farther from 1970 than this (some 140,000 years) are refused: arithmetic on times stays exact within it.

@@ -75,6 +75,7 @@ fn write(db: &Tsdb, series: impl Iterator<Item = usize>, t: i64) {
             labels: &labels[i],
             points: if series[i] < FLOATS { &points[i] } else { &[] },
             histograms: if series[i] < FLOATS { &[] } else { &histograms[i] },
+            created_ms: None,
             exemplars: if series[i] == FLOATS && t % (10 * STEP_MS) == 0 { &exemplars } else { &[] },
         })
         .collect();

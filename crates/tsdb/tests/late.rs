@@ -224,9 +224,15 @@ fn an_import_may_be_as_late_as_it_is() {
         let report = db.import(&of_one(&labels, &points), 4 * HOUR).unwrap();
         assert_eq!((report.appended, report.rejected_count()), (240, 0), "{report:?}");
         assert_eq!(db.import(&of_one(&labels, &same), 4 * HOUR).unwrap().rejected_count(), 0);
+        // So at the newest instant of a series, where what is sent is refused.
+        let newest = [Point::new(points[239].t_ms, 9.0)];
+        assert_eq!(db.write(&of_one(&labels, &newest)).unwrap().rejected[0].reason, Reason::Duplicate);
+        let report = db.import(&of_one(&labels, &newest), 4 * HOUR).unwrap();
+        assert_eq!((report.appended, report.rejected_count()), (1, 0), "{report:?}");
         let check = |db: &Tsdb| {
             let found = all(db).remove(0).1;
             assert_eq!((found.len(), found[0].value), (480, 1.0), "what was there first stays");
+            assert_eq!(found[479].value, 2.0, "also at the newest instant");
             assert!(found.is_sorted_by(|a, b| a.t_ms < b.t_ms));
         };
         check(&db);

@@ -1942,7 +1942,7 @@ export interface paths {
                     kind?: string | null;
                     /** @description Login, or the name of a robot. */
                     actor?: string | null;
-                    /** @description The beginning of a commit that goes to the hosts, or is among those that ship; at least four characters. */
+                    /** @description The beginning of a commit that goes to the hosts, or is among those that ship or are taken out; at least four characters. */
                     commit?: string | null;
                     /** @description Words, all of which stand in the messages and authors of its commits, its reason, its error or its author's name. */
                     q?: string | null;
@@ -14030,7 +14030,7 @@ export interface components {
         HandOver: {
             /** @description Login. */
             person: string;
-            /** @description What they should know, for the timeline. */
+            /** @description What they should know, for their page and the timeline. */
             text?: string | null;
         };
         /** @enum {string} */
@@ -14764,7 +14764,10 @@ export interface components {
             hosts: string[];
             /** @description The cluster's thing that it goes to instead, in words; `hosts` are the steps of that. */
             handed_to?: string | null;
-            /** @description Stage by stage what would happen; empty when the pipeline file cannot be read or no host fits. */
+            /**
+             * @description Stage by stage what would happen; empty when the pipeline file cannot be read, no host fits, a cluster is half way through
+             *     a rollout, the artifact of the stage before is kept no more, or too few may approve what a program begins: `warnings` say which.
+             */
             plan: components["schemas"]["PlannedStage"][];
             closed?: components["schemas"]["Closed"] | null;
             approval?: components["schemas"]["DeployApproval"] | null;
@@ -15933,6 +15936,8 @@ export interface components {
             routing: Record<string, unknown>;
             /** @description What has no equal here. */
             report: Record<string, unknown>[];
+            /** @description Receivers that would page nobody, as things stand; looked for when a routing is put. */
+            unreached: components["schemas"]["Unreached"][];
         };
         /** @description How many rules there are, listed or not. A rule counts once, by the worst of its alerts. */
         RuleCounts: {

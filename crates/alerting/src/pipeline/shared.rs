@@ -5,7 +5,7 @@ use std::borrow::Borrow;
 use std::sync::Arc;
 
 /// Entries of a leaf. A copy of the map is a pointer for each leaf, and a change copies one leaf.
-const LEAF_MAX: usize = 64;
+const LEAF_MAX: usize = 32;
 
 /// Where an entry stands: its leaf, and its place there.
 type At = (usize, usize);
@@ -29,6 +29,8 @@ impl<K: PartialEq, V: PartialEq> PartialEq for SharedMap<K, V> {
         self.len == other.len && self.iter().eq(other.iter())
     }
 }
+
+impl<K: Eq, V: Eq> Eq for SharedMap<K, V> {}
 
 impl<K, V> SharedMap<K, V> {
     pub fn len(&self) -> usize {
@@ -117,7 +119,7 @@ impl<K: Ord + Clone, V: Clone> SharedMap<K, V> {
             self.leaves.push(Arc::new(Vec::new()));
         }
         self.len += 1;
-        let entries = Arc::make_mut(&mut self.leaves[leaf]);
+        let entries = with_room(&mut self.leaves[leaf]);
         entries.insert(place, (key, value));
         if entries.len() <= LEAF_MAX {
             return (leaf, place);
@@ -163,6 +165,16 @@ impl<K: Ord + Clone, V: Clone> SharedMap<K, V> {
     pub fn values_mut(&mut self) -> impl Iterator<Item = &mut V> {
         self.leaves.iter_mut().flat_map(|leaf| Arc::make_mut(leaf).iter_mut().map(|(_, value)| value))
     }
+}
+
+/// The entries of a leaf, to put one more in. Those that another map shares are copied with room for it.
+fn with_room<T: Clone>(leaf: &mut Arc<Vec<T>>) -> &mut Vec<T> {
+    if Arc::get_mut(leaf).is_none() {
+        let mut copied = Vec::with_capacity(leaf.len() + 1);
+        copied.extend_from_slice(leaf);
+        *leaf = Arc::new(copied);
+    }
+    Arc::make_mut(leaf)
 }
 
 /// The place of a key.

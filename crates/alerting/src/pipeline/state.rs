@@ -96,12 +96,12 @@ pub struct Group {
     pub flushed: bool,
     pub told: Option<Told>,
     /// The last verdict on each alert, so that a decision is written when it changes and not at every look.
-    pub verdicts: BTreeMap<Arc<str>, (Verdict, Option<String>)>,
+    pub verdicts: SharedMap<Arc<str>, (Verdict, Option<String>)>,
 }
 
 impl Group {
     pub(super) fn new(thread: u64, next_at: Timestamp) -> Self {
-        Self { thread, alerts: BTreeSet::new(), next_at, flushed: false, told: None, verdicts: BTreeMap::new() }
+        Self { thread, alerts: BTreeSet::new(), next_at, flushed: false, told: None, verdicts: SharedMap::default() }
     }
 
     /// Forgets that an alert was told of, and what was decided of it.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Map, Value, json};
 use tenfold_alerting::pipeline::{Decision, Flap, Turn};
 use tenfold_alerting::{Alert, Pages, Rule, Transition, TransitionKind, runbook};
 use tenfold_store::alerts as store;
@@ -81,11 +81,11 @@ impl Origin {
     }
 }
 
-/// What is stored of an alert.
+/// What is stored of an alert, which is borrowed where it is written.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Body {
+pub(crate) struct Body<A = Alert> {
     #[serde(flatten)]
-    pub alert: Alert,
+    pub alert: A,
     #[serde(default)]
     pub suspects: Vec<SuspectView>,
     #[serde(default)]
@@ -185,7 +185,7 @@ fn row(origin: &Origin, alert: &Alert, incident: Option<i64>, body: String) -> s
 /// The body of an alert's row.
 fn stored(outcome: &Outcome, origin: &Origin, alert: &Alert, kept: Kept) -> Result<String, Fault> {
     let body = Body {
-        alert: alert.clone(),
+        alert,
         suspects: kept.suspects,
         paged: kept.paged,
         expr: origin.expr.clone(),
@@ -210,19 +210,26 @@ fn write(
     Ok(row)
 }
 
+/// Fields of the data of an event about an alert, with those that are put in later. What grows is moved again and again.
+const DATA_FIELDS: usize = 10;
+
 pub(super) fn draft(row: &store::AlertRow, alert: &Alert, kind: &str, severity: Severity, text: String) -> EventDraft {
+    let mut data = Map::with_capacity(DATA_FIELDS);
+    for (field, value) in [
+        ("rule", json!(row.rule)),
+        ("group", json!(row.rule_group)),
+        ("severity", json!(row.severity)),
+        ("labels", json!(alert.labels)),
+        ("value", json!(alert.value.to_string())),
+        ("active_since", json!(alert.active_since)),
+        ("fired_at", json!(alert.fired_at)),
+    ] {
+        data.insert(field.to_owned(), value);
+    }
     let mut draft = EventDraft::new(Actor::system(), Source::System, kind, text)
         .alert(&alert.fingerprint)
         .severity(severity)
-        .data(json!({
-            "rule": row.rule,
-            "group": row.rule_group,
-            "severity": row.severity,
-            "labels": alert.labels,
-            "value": alert.value.to_string(),
-            "active_since": alert.active_since,
-            "fired_at": alert.fired_at,
-        }));
+        .data(Value::Object(data));
     draft.subject.service.clone_from(&row.service);
     draft.subject.environment.clone_from(&row.environment);
     if let Some(number) = row.incident {
@@ -231,7 +238,7 @@ pub(super) fn draft(row: &store::AlertRow, alert: &Alert, kind: &str, severity: 
     draft
 }
 
-pub(super) fn with(mut draft: EventDraft, key: &str, value: serde_json::Value) -> EventDraft {
+pub(super) fn with(mut draft: EventDraft, key: &str, value: Value) -> EventDraft {
     if let Some(map) = draft.data.as_object_mut() {
         map.insert(key.to_owned(), value);
     }

@@ -18,7 +18,7 @@ use super::pipeline::{self, Held, look};
 use super::telling::{Paged, Telling, incidents_of};
 use super::{received, transitions};
 use crate::incidents::{ForetoldIncident, Told};
-use crate::oncall::Leads;
+use crate::oncall::{Leads, Unreached};
 use crate::{App, Caller, Role};
 
 /// How far a simulation looks.
@@ -37,6 +37,8 @@ pub struct RoutingView {
     /// What has no equal here.
     #[schema(value_type = Vec<Object>)]
     pub report: Vec<Note>,
+    /// Receivers that would page nobody, as things stand; looked for when a routing is put.
+    pub unreached: Vec<Unreached>,
 }
 
 /// A question about an alert that need not exist.
@@ -124,7 +126,7 @@ impl App {
         let held = self.alerts.routing()?;
         let text = held.spec.as_alertmanager().map_err(|e| Fault::internal(e.to_string()))?;
         let routing = serde_json::from_str(&text).map_err(|e| Fault::internal(e.to_string()))?;
-        Ok(RoutingView { yaml: held.yaml.clone(), routing, report: held.report.clone() })
+        Ok(RoutingView { yaml: held.yaml.clone(), routing, report: held.report.clone(), unreached: Vec::new() })
     }
 
     /// Puts the routing: a configuration file of Alertmanager, with `policy`, `quiet` and `pages` in its receivers. With `dry_run`
@@ -147,8 +149,8 @@ impl App {
         if dry_run {
             let text = imported.spec.as_alertmanager().map_err(|e| Fault::internal(e.to_string()))?;
             let routing = serde_json::from_str(&text).map_err(|e| Fault::internal(e.to_string()))?;
-            let report = self.with_unreached(imported.report, &imported.spec).await;
-            return Ok(RoutingView { yaml: Some(sealed.yaml), routing, report });
+            let unreached = self.unreached_receivers(&imported.spec).await;
+            return Ok(RoutingView { yaml: Some(sealed.yaml), routing, report: imported.report, unreached });
         }
         let secrets = if sealed.secrets.is_empty() {
             String::new()
@@ -156,9 +158,8 @@ impl App {
             serde_json::to_string(&sealed.secrets).map_err(|e| Fault::internal(e.to_string()))?
         };
         self.routing_write(who, Some(store::RoutingRow { yaml: sealed.yaml, secrets })).await?;
-        let view = self.routing_view()?;
-        let report = self.with_unreached(view.report, &imported.spec).await;
-        Ok(RoutingView { report, ..view })
+        let unreached = self.unreached_receivers(&imported.spec).await;
+        Ok(RoutingView { unreached, ..self.routing_view()? })
     }
 
     /// Receivers that tell people, and the policies that they name.
@@ -166,18 +167,15 @@ impl App {
         Ok(leads(&self.alerts.routing()?.spec))
     }
 
-    /// Says which receivers would page nobody, as things stand. The routing is put, whatever comes of this.
-    async fn with_unreached(&self, mut report: Vec<Note>, spec: &RoutingSpec) -> Vec<Note> {
+    /// Which receivers would page nobody. The routing is put, whatever comes of this.
+    async fn unreached_receivers(&self, spec: &RoutingSpec) -> Vec<Unreached> {
         match self.unreached_by(leads(spec)).await {
-            Ok(found) => {
-                let receivers = found.iter().filter(|one| one.kind == "receiver");
-                report.extend(
-                    receivers.map(|one| Note { path: format!("receivers.{}", one.name), message: one.text.clone() }),
-                );
+            Ok(found) => found.into_iter().filter(|one| one.kind == "receiver").collect(),
+            Err(fault) => {
+                tracing::warn!(%fault, "which receivers page nobody could not be found out");
+                Vec::new()
             }
-            Err(fault) => tracing::warn!(%fault, "which receivers page nobody could not be found out"),
         }
-        report
     }
 
     /// Whether each file of the server that a webhook names may be read: a configuration comes from people who may not read

@@ -175,17 +175,18 @@ pub(super) fn spawn(app: &App, stored: Stored, beginning: Beginning) {
 
 impl Conductor {
     async fn conduct(mut self, mut rx: mpsc::UnboundedReceiver<Signal>, beginning: Beginning) -> Result<(), Stop> {
-        let resumed = matches!(beginning, Beginning::Resumed);
+        let mut resumed = matches!(beginning, Beginning::Resumed);
         let before = if let Beginning::Fresh(Some(taken)) = beginning {
             self.has_lease(taken);
             String::new()
         } else {
-            let before = self.take_lease().await?;
-            // another node may have gone on with it in the meantime
+            let had_lease = self.take_lease().await?;
+            // another node may have gone on with it in the meantime, and be gone by now
             let number = self.stored.number;
             self.stored =
                 self.until_done(move |app| async move { app.read(move |tx| Stored::get(tx, number)).await }).await?;
-            before
+            resumed |= self.stored.run.conducted_by.is_some();
+            self.conducted_before(had_lease)
         };
         let hosts = match self.keeping(self.look_at_places()).await? {
             Some(places) => places,
@@ -297,6 +298,7 @@ impl Conductor {
     async fn apply_all(&mut self, inputs: Vec<Input>) -> Result<Vec<Effect>, Stop> {
         let now = self.app.now();
         let (mut next, mut all) = (self.stored.clone(), Vec::new());
+        self.signs(&mut next);
         let mut drafts: Vec<EventDraft> = self.saying.take().into_iter().collect();
         let mut inputs = inputs.into_iter().peekable();
         while let Some(input) = inputs.next() {
@@ -459,6 +461,7 @@ impl Conductor {
                 .await;
             match taken {
                 Ok((Some(epoch), before)) => {
+                    faults::leased();
                     self.has_lease(Taken { epoch, asked });
                     let nobody = before == leases::NOBODY;
                     return Ok(if nobody { String::new() } else { before });

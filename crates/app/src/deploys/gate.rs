@@ -1,9 +1,9 @@
 //! Whether a place takes a deploy now: windows and freezes of its pipeline file, and locks, freezes and pins that people
 //! set. An admin may override them with a reason, which is recorded; a rollback passes them all.
 
-use tenfold_deploys::pipeline::{self, Target};
+use tenfold_deploys::pipeline::{self, Approve, Target};
 use tenfold_store::deploys::LockRow;
-use tenfold_types::{Actor, ErrorCode, Fault, Timestamp};
+use tenfold_types::{Actor, ActorKind, ErrorCode, Fault, Timestamp};
 
 use super::locks;
 use super::views::Closed;
@@ -37,4 +37,15 @@ pub(super) fn check(wish: Wish<'_>, target: &Target, open: &[LockRow], now: Time
         Some(lock) => Err(locks::locked(&lock, now)),
         None => Ok(()),
     }
+}
+
+/// What a program begins takes two people where it takes four eyes, and a file that names one person has not two.
+pub(super) fn by_program(actor: &Actor, approve: &Approve, environment: &str) -> Result<(), Fault> {
+    if actor.kind == ActorKind::Person || !approve.four_eyes || approve.by.len() != 1 {
+        return Ok(());
+    }
+    Err(Fault::forbidden(format!(
+        "a deploy to {environment} that a program starts needs two people who approve, and `approve.by` names one"
+    ))
+    .advice("a person starts it, or `approve.by` names more people"))
 }

@@ -10,9 +10,24 @@ use super::{
     effects::OTHERS_END,
     facts,
     ports::StepKind,
+    stored::Stored,
 };
 
 impl Conductor {
+    /// Who ordered what is under way: whoever wrote the last step, and not whoever had the lease last, who may have been killed
+    /// before a step of its own. Of a step that an older release wrote only the lease is known.
+    pub(super) fn conducted_before(&self, had_lease: String) -> String {
+        self.stored.run.conducted_by.clone().unwrap_or(had_lease)
+    }
+
+    /// The step that is written next, and all that it orders, is this server's.
+    pub(super) fn signs(&self, next: &mut Stored) {
+        let holder = self.holder();
+        if !next.run.state.is_final() && !holder.is_empty() {
+            next.run.conducted_by = Some(holder);
+        }
+    }
+
     /// Whether the program that was under way is there to go on with. It is not where another server had the deploy since.
     pub(super) async fn take_up(&mut self, before: &str) -> Result<bool, Stop> {
         let step = self.stored.under_way();

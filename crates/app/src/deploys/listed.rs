@@ -119,8 +119,9 @@ impl Wanted {
 
     fn is_met_by(&self, deploy: &Deploy) -> bool {
         let commit = |wanted: &String| {
-            let shipped = deploy.commits.iter().map(|c| &c.sha);
-            shipped.chain([&deploy.to_sha]).any(|sha| sha.starts_with(wanted.as_str()))
+            // what is taken out is looked for as well: when did it go, and when was it gone
+            let moved = deploy.commits.iter().chain(&deploy.removed).map(|c| &c.sha);
+            moved.chain([&deploy.to_sha]).any(|sha| sha.starts_with(wanted.as_str()))
         };
         self.actor.as_ref().is_none_or(|actor| deploy.actor.id == *actor)
             && self.commit.as_ref().is_none_or(commit)

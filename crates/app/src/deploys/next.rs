@@ -1,10 +1,10 @@
 //! What a press of the button would do: from what the hosts run to the commit that would ship.
 
-use tenfold_deploys::pipeline::HandedOver;
+use tenfold_deploys::pipeline::{HandedOver, Target};
 use tenfold_deploys::{Pipeline, Plan};
-use tenfold_store::deploy_queue;
 use tenfold_store::deploys::{self as store, DeployQuery};
-use tenfold_types::Fault;
+use tenfold_store::{deploy_queue, people};
+use tenfold_types::{Actor, ActorKind, Fault};
 
 use super::{
     gate,
@@ -15,7 +15,7 @@ use super::{
     took_ms,
     views::{Current, NextDeploy, NextStage, PlannedStage, ServiceUpdate},
 };
-use crate::{App, Caller};
+use crate::{App, Caller, Role};
 
 /// How many deploys the expected time is taken from.
 const EXPECTED_FROM: u32 = 9;
@@ -52,6 +52,17 @@ impl App {
         environment: &str,
         reference: Option<&str>,
     ) -> Result<NextDeploy, Fault> {
+        Box::pin(self.next_begun_by(None, service, environment, reference)).await
+    }
+
+    /// Without an `actor` it is what a person would begin.
+    async fn next_begun_by(
+        &self,
+        actor: Option<&Actor>,
+        service: &str,
+        environment: &str,
+        reference: Option<&str>,
+    ) -> Result<NextDeploy, Fault> {
         let settings = self.service_settings(service).await?;
         let shipment = self.shipment(service, &settings, environment, reference, false).await?;
         let now = self.now();
@@ -84,11 +95,25 @@ impl App {
         let irreversible = shipment.irreversible.clone();
         let pipeline = shipment.pipeline.as_ref();
         let sha = shipment.commit.short.clone();
-        let mut plan = pipeline.map_or_else(Vec::new, |p| planned(p, environment, &hosts, irreversible.as_ref(), &sha));
+        let target = pipeline.and_then(|p| p.target(environment).ok());
+        let by_program = actor.is_some_and(|actor| actor.kind != ActorKind::Person);
+        let mut plan = match pipeline {
+            Some(p) => planned(p, environment, &hosts, irreversible.as_ref(), &sha, by_program),
+            None => Vec::new(),
+        };
+        if let Some(why) = refused(shipment.looked.as_ref(), target, environment, actor) {
+            warnings.push(why);
+            plan.clear();
+        }
+        warnings.extend(self.absent_approvers(target).await?);
         let stage = match pipeline {
             Some(p) => self.next_stage(service, p, environment, &shipment.commit.sha).await?,
             None => None,
         };
+        if let Some(gone) = self.stage_is_gone(service, pipeline, environment, &shipment.commit.sha).await {
+            warnings.push(gone);
+            plan.clear();
+        }
         if let Some(number) = stage.as_ref().and_then(|stage| stage.passed) {
             for built in plan.iter_mut().filter(|planned| planned.name == "building") {
                 built.says = format!("nothing is built: the artifact of deploy {number} goes on");
@@ -97,7 +122,6 @@ impl App {
         // Where nothing would happen, nothing goes on either.
         let goes_on = stage.as_ref().and_then(NextStage::says).filter(|_| !plan.is_empty());
         plan.extend(goes_on.map(|says| PlannedStage { name: "next_stage".to_owned(), hosts: Vec::new(), says }));
-        let target = pipeline.and_then(|p| p.target(environment).ok());
         let counts = (shipment.range.added_count, shipment.range.removed_count);
         let diff_url =
             self.next_diff_url(&settings.repository, shipment.current.as_ref(), &shipment.commit.sha, counts);
@@ -128,6 +152,33 @@ impl App {
         })
     }
 
+    /// Whom `approve.by` names without an account that is in use: a deploy waits for them in vain.
+    async fn absent_approvers(&self, target: Option<&Target>) -> Result<Option<String>, Fault> {
+        let Some(approve) = target.and_then(|target| target.approve.as_ref()) else { return Ok(None) };
+        let by = approve.by.clone();
+        let absent = self
+            .read(move |tx| {
+                let mut absent = Vec::new();
+                for login in &by {
+                    if people::person_get(tx, login)?.is_none_or(|person| person.disabled_at.is_some()) {
+                        absent.push(login.clone());
+                    }
+                }
+                Ok(absent)
+            })
+            .await?;
+        if absent.is_empty() {
+            return Ok(None);
+        }
+        let (there, count) = (approve.by.len() - absent.len(), approve.count);
+        let vain = if there < count as usize {
+            format!("; {count} have to agree, so it waits in vain")
+        } else {
+            String::new()
+        };
+        Ok(Some(format!("`approve.by` names who has no account in use here: {}{vain}", absent.join(", "))))
+    }
+
     /// The same for somebody whom a lock or a train may keep from it.
     pub async fn deploy_next_for(
         &self,
@@ -136,7 +187,10 @@ impl App {
         environment: &str,
         reference: Option<&str>,
     ) -> Result<NextDeploy, Fault> {
-        let mut next = Box::pin(self.deploy_next(service, environment, reference)).await?;
+        // who only looks, such as a visitor of a chat room, asks what people would begin
+        let may_deploy = who.require(Role::Deployer, Some(service), Some(environment)).is_ok();
+        let actor = may_deploy.then_some(&who.actor);
+        let mut next = Box::pin(self.next_begun_by(actor, service, environment, reference)).await?;
         next.train = self.train_in_the_way(service, environment, &who.actor.id).await?;
         if let Some(lock) = self.lock_in_the_way(who, service, environment, &next.next.sha).await? {
             next.locked_out = Some(locks::locked(&lock, self.now()).message);
@@ -373,22 +427,63 @@ impl App {
     }
 }
 
+/// Why the deploy would be refused, as far as nothing else of the answer says it.
+fn refused(
+    looked: Option<&Looked>,
+    target: Option<&Target>,
+    environment: &str,
+    actor: Option<&Actor>,
+) -> Option<String> {
+    if let Some(why) = looked.and_then(|looked| looked.half_way.as_ref()) {
+        return Some(format!("{why}; finish or abort that first"));
+    }
+    let fault = gate::by_program(actor?, target?.approve.as_ref()?, environment).err()?;
+    Some(format!("{}; {}", fault.message, fault.advice))
+}
+
 fn planned(
     pipeline: &Pipeline,
     environment: &str,
     hosts: &[String],
     irreversible: Option<&String>,
     sha: &str,
+    by_program: bool,
 ) -> Vec<PlannedStage> {
     let Ok(target) = pipeline.target(environment) else { return Vec::new() };
     if hosts.is_empty() {
         return Vec::new();
     }
-    let plan = Plan { irreversible: irreversible.cloned(), ..Plan::deploy(pipeline, target, hosts.len()) };
+    let mut plan = Plan { irreversible: irreversible.cloned(), ..Plan::deploy(pipeline, target, hosts.len()) };
+    if by_program {
+        plan.begun_by_program();
+    }
     let stages = plan.stages(pipeline, hosts, target.handed_over().as_ref(), sha);
     stages.into_iter().map(|s| PlannedStage { name: s.name.to_owned(), hosts: s.hosts, says: s.says }).collect()
 }
 
 fn plural(n: u64, word: &str) -> String {
     if n == 1 { format!("1 {word}") } else { format!("{n} {word}s") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_is_told_of_the_people_its_deploy_takes() {
+        let text = "service: photos\nrun: {command: [x]}\ntargets: {production: {approve: {by: [mei]}}}";
+        let pipeline = Pipeline::parse(text).unwrap();
+        let hosts = ["host-1".to_owned()];
+        let people = |by_program| {
+            let plan = planned(&pipeline, "production", &hosts, None, "4f2c91a", by_program);
+            plan.into_iter().find(|stage| stage.name == "awaiting_approval").unwrap().says
+        };
+        assert!(people(false).starts_with("1 person other"), "{}", people(false));
+        assert!(people(true).starts_with("2 people other"), "{}", people(true));
+        let target = pipeline.target("production").ok();
+        let why = |actor: &Actor| refused(None, target, "production", Some(actor));
+        assert!(why(&Actor::robot("ci")).is_some_and(|why| why.contains("`approve.by` names one; a person starts it")));
+        assert_eq!(why(&Actor::person("mei")), None);
+        assert_eq!(refused(None, target, "production", None), None, "nobody in particular asks");
+    }
 }

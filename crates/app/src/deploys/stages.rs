@@ -92,6 +92,18 @@ impl App {
             .advice(format!("deploy it there again: tenfold deploy {service} {} --to {environment}", short(sha))))
     }
 
+    /// Why a commit that passed the stage before cannot go on, whoever asks: its artifact is kept no more.
+    pub(super) async fn stage_is_gone(
+        &self,
+        service: &str,
+        pipeline: Option<&Pipeline>,
+        environment: &str,
+        sha: &str,
+    ) -> Option<String> {
+        let fault = self.stage_of(service, pipeline?, environment, sha, true).await.err()?;
+        Some(format!("{}; {}", fault.message, fault.advice))
+    }
+
     /// Why a release does not go on by itself any more: it was taken back where it was good.
     pub(super) async fn stage_was_left(&self, number: i64) -> Result<Option<String>, Fault> {
         let row = self

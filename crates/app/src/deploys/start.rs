@@ -86,12 +86,8 @@ impl App {
         let now = self.now();
         let mut plan = Plan { irreversible: shipment.irreversible, ..Plan::deploy(&pipeline, target, hosts.len()) };
         if who.actor.kind != ActorKind::Person {
-            if target.approve.as_ref().is_some_and(|approve| approve.four_eyes && approve.by.len() == 1) {
-                return Err(Fault::forbidden(format!(
-                    "a deploy to {} that a program starts needs two people who approve, and `approve.by` names one",
-                    new.environment
-                ))
-                .advice("a person starts it, or `approve.by` names more people"));
+            if let Some(approve) = &target.approve {
+                gate::by_program(&who.actor, approve, &new.environment)?;
             }
             plan.begun_by_program();
         }

@@ -201,6 +201,9 @@ pub(super) fn ended(t: &mut Txn<'_>, stored: &Stored) -> Result<(), Fault> {
     let now = t.now();
     let (service, environment) = (&stored.service, &stored.environment);
     let Some(train) = open(t.tx(), service, environment, now)? else { return Ok(()) };
+    if let Some(number) = stored.reverts.filter(|number| train.deploy == Some(*number)) {
+        return taken_back(t, stored, &train, number);
+    }
     if stored.run.kind != Kind::Deploy || train.deploy != Some(stored.number) || train.phase != Phase::Rolling {
         return Ok(());
     }
@@ -214,6 +217,19 @@ pub(super) fn ended(t: &mut Txn<'_>, stored: &Stored) -> Result<(), Fault> {
         let event = EventDraft::new(Actor::system(), Source::System, "train.checking", text);
         t.record(event.service(service).environment(environment).deploy(stored.number))?;
     }
+    Ok(())
+}
+
+/// A way back is final: where it took back what the train is about, whoever is on it boards again.
+fn taken_back(t: &mut Txn<'_>, stored: &Stored, train: &Train, number: i64) -> Result<(), Fault> {
+    if stored.run.state != State::Succeeded || train.phase != Phase::Checking {
+        return Ok(());
+    }
+    let (service, environment, now) = (&stored.service, &stored.environment, t.now());
+    put(t.tx(), service, environment, train.taken_back(number, now).as_ref())?;
+    let text = format!("Deploy {number} was taken back: the train of {service} to {environment} boards again");
+    let event = EventDraft::new(Actor::system(), Source::System, "train.cleared", text);
+    t.record(event.service(service).environment(environment).deploy(number))?;
     Ok(())
 }
 

@@ -458,7 +458,8 @@ pub struct NextDeploy {
     /// The cluster's thing that it goes to instead, in words; `hosts` are the steps of that.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub handed_to: Option<String>,
-    /// Stage by stage what would happen; empty when the pipeline file cannot be read or no host fits.
+    /// Stage by stage what would happen; empty when the pipeline file cannot be read, no host fits, a cluster is half way through
+    /// a rollout, the artifact of the stage before is kept no more, or too few may approve what a program begins: `warnings` say which.
     pub plan: Vec<PlannedStage>,
     /// Why it may not begin now, by the pipeline file's windows and freezes.
     pub closed: Option<Closed>,
@@ -528,7 +529,7 @@ pub struct DeployFilter {
     /// Login, or the name of a robot.
     #[serde(default)]
     pub actor: Option<String>,
-    /// The beginning of a commit that goes to the hosts, or is among those that ship; at least four characters.
+    /// The beginning of a commit that goes to the hosts, or is among those that ship or are taken out; at least four characters.
     #[serde(default)]
     pub commit: Option<String>,
     /// Words, all of which stand in the messages and authors of its commits, its reason, its error or its author's name.

@@ -92,6 +92,7 @@ fn state_of(kind: &str) -> Option<DeployState> {
     Some(match kind {
         "deploy.queued" => DeployState::Queued,
         "deploy.build_started"
+        | "deploy.awaiting_approval"
         | "deploy.canary_started"
         | "deploy.promoting"
         | "deploy.resumed"
@@ -253,5 +254,8 @@ mod tests {
             assert!(state_of(&format!("deploy.{kind}")).is_some_and(|s| s != DeployState::Running), "{kind}");
         }
         assert_eq!(state_of("deploy.judged"), None);
+        for kind in ["held", "awaiting_approval"] {
+            assert_eq!(state_of(&format!("deploy.{kind}")), Some(DeployState::Running), "what it waits for: {kind}");
+        }
     }
 }

@@ -14,11 +14,12 @@ const OTHER: &str = "other";
 /// What lies farther back is no longer told.
 const TOLD_MS: i64 = 3_600_000;
 /// Limits of a scrape, as Prometheus calls them in its configuration and in its errors.
-const SCRAPE_LIMITS: [&str; 7] = [
+const SCRAPE_LIMITS: [&str; 8] = [
     "sample_limit",
     "label_limit",
     "label_name_length_limit",
     "label_value_length_limit",
+    "native_histogram_bucket_limit",
     "target_limit",
     // Of the job as a source, in the settings' words.
     "series_max",
@@ -162,6 +163,7 @@ mod tests {
         for (reason, limit) in [
             ("label_limit exceeded (metric: one, number of labels: 4, limit: 3)", Some("label_limit")),
             ("label_value_length_limit exceeded (metric: a)", Some("label_value_length_limit")),
+            ("native_histogram_bucket_limit exceeded (metric: a)", Some("native_histogram_bucket_limit")),
             ("the deadline is exceeded", None),
             ("deadline exceeded", None),
         ] {

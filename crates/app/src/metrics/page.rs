@@ -6,9 +6,10 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use tenfold_protocols::exposition::{Page, PageSample};
-use tenfold_scrape::{Job, apply};
+use tenfold_scrape::{Job, Limits, apply};
 use tenfold_tsdb::SeriesWrite;
-use tenfold_types::{Exemplar, Histogram, HistogramPoint, Labels, Point, is_legacy_name};
+use tenfold_types::histogram::EXPONENTIAL_SCHEMAS;
+use tenfold_types::{Exemplar, Histogram, HistogramPoint, Labels, Point, ResetHint, is_legacy_name};
 
 use super::AHEAD_MS_MAX;
 
@@ -52,17 +53,19 @@ pub(super) struct Write {
     pub point: Option<Point>,
     pub histogram: Option<HistogramPoint>,
     pub exemplars: Vec<Exemplar>,
+    /// When what is counted began to be counted.
+    pub created_ms: Option<i64>,
 }
 
 impl Write {
     pub fn float(labels: impl Into<Arc<Labels>>, t_ms: i64, value: f64) -> Self {
         let point = Some(Point::new(t_ms, value));
-        Self { labels: labels.into(), point, histogram: None, exemplars: Vec::new() }
+        Self { labels: labels.into(), point, histogram: None, exemplars: Vec::new(), created_ms: None }
     }
 
     fn histogram(labels: Arc<Labels>, t_ms: i64, histogram: Arc<Histogram>) -> Self {
         let histogram = Some(HistogramPoint { t_ms, histogram });
-        Self { labels, point: None, histogram, exemplars: Vec::new() }
+        Self { labels, point: None, histogram, exemplars: Vec::new(), created_ms: None }
     }
 
     /// The mark that the series has ended, of its own kind.
@@ -158,6 +161,34 @@ fn has_legacy_names(labels: &Labels) -> bool {
         && labels.iter().all(|(name, _)| is_legacy_name(name, "_"))
 }
 
+/// The same observations in a coarser schema. What goes up and down stays what it is.
+fn coarser(histogram: &Histogram, schema: i32) -> Arc<Histogram> {
+    let mut out = histogram.to_schema(schema);
+    if histogram.reset_hint == ResetHint::Gauge {
+        out.reset_hint = ResetHint::Gauge;
+    }
+    Arc::new(out)
+}
+
+/// A native histogram as coarse as its job wants it. The error is how many buckets it has where no coarser one can be made.
+fn within(mut histogram: Arc<Histogram>, limits: &Limits) -> Result<Arc<Histogram>, usize> {
+    let buckets = |h: &Histogram| h.positive.counts.len() + h.negative.counts.len();
+    if let Some(finest) = limits.histogram_schema_max
+        && !histogram.is_custom()
+        && histogram.schema > finest
+    {
+        histogram = coarser(&histogram, finest);
+    }
+    let max = limits.histogram_buckets_max;
+    while max > 0 && buckets(&histogram) as u64 > max {
+        if histogram.is_custom() || histogram.schema <= *EXPONENTIAL_SCHEMAS.start() {
+            return Err(buckets(&histogram));
+        }
+        histogram = coarser(&histogram, histogram.schema - 1);
+    }
+    Ok(histogram)
+}
+
 fn short(text: &str) -> String {
     text.chars().take(50).collect()
 }
@@ -205,7 +236,7 @@ impl Memory {
         }
         self.scrapes += 1;
         let samples_max = job.limits.samples_max;
-        for sample in page.samples {
+        for mut sample in page.samples {
             taken.scraped += 1;
             let t_ms = sample.t_ms.filter(|_| job.honor_timestamps);
             if t_ms.is_some_and(|t| t > at_ms.saturating_add(AHEAD_MS_MAX)) {
@@ -229,6 +260,16 @@ impl Memory {
             let Some(known) = self.known.get_mut(&sample.labels) else { continue };
             known.seen = scrapes;
             let Some(labels) = known.labels.clone() else { continue };
+            if let Some(histogram) = sample.histogram.take() {
+                let fits = within(histogram, &job.limits).map_err(|buckets| {
+                    let (metric, max) =
+                        (short(labels.metric_name().unwrap_or_default()), job.limits.histogram_buckets_max);
+                    format!(
+                        "native_histogram_bucket_limit exceeded (metric: {metric}, number of buckets: {buckets}, limit: {max})"
+                    )
+                })?;
+                sample.histogram = Some(fits);
+            }
             taken.kept += 1;
             // Beyond the limit the rest is only counted.
             if samples_max == 0 || taken.kept as u64 <= samples_max {
@@ -284,6 +325,7 @@ impl Known {
         let oldest = started_after.max(at_ms - START_AGE_MS_MAX);
         let start = sample.created_ms.filter(|c| self.created_ms != Some(*c) && *c > oldest && *c < t_ms);
         self.created_ms = sample.created_ms.or(self.created_ms);
+        let created_ms = sample.created_ms.filter(|c| *c < t_ms);
         let mut write = if let Some(histogram) = &sample.histogram {
             if let Some(start) = start {
                 let empty = Histogram {
@@ -301,6 +343,7 @@ impl Known {
             }
             Write::float(labels, t_ms, sample.value)
         };
+        write.created_ms = created_ms;
         write.exemplars = self.new_exemplars(sample, t_ms, at_ms, taken);
         taken.writes.push(write);
     }
@@ -355,6 +398,7 @@ pub(super) fn with_series<T>(writes: &[Write], give: impl FnOnce(&[SeriesWrite<'
                 points: write.point.as_slice(),
                 histograms: write.histogram.as_slice(),
                 exemplars: &write.exemplars,
+                created_ms: write.created_ms,
             }
         })
         .collect();

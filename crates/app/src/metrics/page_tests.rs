@@ -120,6 +120,37 @@ fn a_limit_fails_the_whole_page() {
 }
 
 #[test]
+fn native_histograms_are_made_coarser_until_they_fit() {
+    use tenfold_types::histogram::Buckets;
+    let fine = Arc::new(Histogram {
+        schema: 2,
+        count: 8.0,
+        positive: Buckets::single(1, vec![1.0; 8]),
+        reset_hint: ResetHint::Gauge,
+        ..Histogram::default()
+    });
+    let made = |limits: Limits| -> Result<(i32, Vec<f64>), usize> {
+        let h = within(fine.clone(), &limits)?;
+        assert_eq!((h.count, h.reset_hint), (8.0, ResetHint::Gauge));
+        Ok((h.schema, h.positive.counts.clone()))
+    };
+    let at_most = |n| Limits { histogram_buckets_max: n, ..Limits::default() };
+    assert_eq!(made(Limits::default()), Ok((2, vec![1.0; 8])));
+    assert_eq!(made(at_most(8)), Ok((2, vec![1.0; 8])));
+    assert_eq!(made(at_most(3)), Ok((0, vec![4.0; 2])));
+    let coarse = Limits { histogram_schema_max: Some(1), ..Limits::default() };
+    assert_eq!(made(coarse), Ok((1, vec![2.0; 4])));
+    let bounds: Vec<f64> = (0..7).map(f64::from).collect();
+    let custom = Histogram {
+        schema: tenfold_types::histogram::CUSTOM_SCHEMA,
+        bounds: bounds.as_slice().into(),
+        positive: Buckets::single(0, vec![1.0; 8]),
+        ..Histogram::default()
+    };
+    assert_eq!(within(custom.into(), &at_most(7)), Err(8), "there is no coarser one");
+}
+
+#[test]
 fn times_on_the_page_count_or_do_not() {
     let page = format!("x 1 {}\ny 2\n", AT - 5_000);
     let mut own = world("");

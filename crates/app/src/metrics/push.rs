@@ -188,7 +188,7 @@ impl Seen {
     }
 
     /// Whether the series may be written, and under which hash it is known. A start that is in the store already is
-    /// taken off it.
+    /// marked as known.
     fn admit(&mut self, series: &mut Series<'_, '_>, max: usize, now: Timestamp) -> Option<u64> {
         let mut hasher = self.hasher.build_hasher();
         for text in series.labels.iter().flat_map(|(name, value)| [name, value]) {
@@ -198,9 +198,7 @@ impl Seen {
         let key = hasher.finish();
         if let Some(sent) = self.series.get_mut(&key) {
             sent.at_ms = now.millis();
-            if series.created_ms == sent.created_ms {
-                series.created_ms = None;
-            }
+            series.start_is_known = series.created_ms == sent.created_ms;
             return Some(key);
         }
         if self.series.len() >= max && now.since_ms(self.tidied) > TELL_MS {
@@ -308,7 +306,7 @@ impl State {
             }
             for mut series in batch.series() {
                 if let Some(key) = seen.admit(&mut series, limits.series_per_source_max, now) {
-                    starts.extend(series.created_ms.map(|ms| (key, ms)));
+                    starts.extend(series.created_ms.filter(|_| !series.start_is_known).map(|ms| (key, ms)));
                     wanted.push(series);
                 } else {
                     refuse(&mut refused, "source_series", series.points.len() + series.histograms.len(), || {
@@ -492,12 +490,13 @@ mod tests {
         let mut seen = Seen::default();
         let admit = |seen: &mut Seen| {
             let mut series = one.series().next().unwrap();
-            (seen.admit(&mut series, 2, Timestamp(0)).unwrap(), series.created_ms)
+            (seen.admit(&mut series, 2, Timestamp(0)).unwrap(), series.start_is_known, series.created_ms)
         };
-        let (key, first) = admit(&mut seen);
-        assert_eq!((first, admit(&mut seen).1), (Some(500), Some(500)), "writing it may have failed");
+        let (key, first, _) = admit(&mut seen);
+        assert_eq!((first, admit(&mut seen).1), (false, false), "writing it may have failed");
         seen.started([(key, 500)]);
-        assert_eq!(admit(&mut seen).1, None);
+        let (_, is_known, created_ms) = admit(&mut seen);
+        assert_eq!((is_known, created_ms), (true, Some(500)), "receivers are told of it with each sample");
     }
 
     #[test]

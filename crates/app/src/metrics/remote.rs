@@ -300,6 +300,28 @@ mod tests {
     }
 
     #[test]
+    fn starts_that_are_in_the_store_are_not_sent_on_again() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let settings = crate::Settings { data_dir: dir.path().to_owned(), ..crate::Settings::default() };
+        let began_ms = 1_795_424_000_000;
+        // The zero and the sample, and after a start of the server the sample alone.
+        for (after_ms, wanted) in [(3 * 3_600_000, 2), (3 * 3_600_000 + 15_000, 1)] {
+            let state = State::open(&settings).expect("the store opens");
+            let heard = Arc::new(Heard::default());
+            state.set_forwarder(heard.clone());
+            let mut batch = tenfold_protocols::batch::Batch::default();
+            batch.label(Labels::NAME, "work_total").expect("room");
+            batch.created(began_ms);
+            batch.point(Point::new(began_ms + after_ms, 1.0)).expect("room");
+            batch.end().expect("room");
+            let source = crate::metrics::Source::new("test", "test");
+            let pushed = state.push(&source, &batch, Timestamp(began_ms + after_ms));
+            assert_eq!(pushed.map_err(|e| e.fault).expect("it is taken").samples, 1);
+            assert_eq!(*heard.0.lock(), vec!["work_total"; wanted]);
+        }
+    }
+
+    #[test]
     fn what_is_scraped_and_said_of_itself_is_sent_on() {
         use crate::metrics::{Scraped, Target};
         let dir = tempfile::tempdir().expect("a temporary directory");

@@ -10,6 +10,9 @@ use super::State;
 use super::admin::{ImportRefused, Imported};
 use super::push::Pushed;
 
+/// Starts that are written, and sent on, together.
+const STARTS_TOGETHER: usize = 256;
+
 impl State {
     /// Writes series. Samples later than `latest_ms` are refused: one from next year would make every sample of its
     /// series until then one that comes too late.
@@ -88,8 +91,13 @@ impl State {
         if self.is_remote {
             return self.hand_over(&writes);
         }
-        self.in_store(self.tsdb.write(&writes))?;
-        self.forward(&writes);
+        for some in writes.chunks(STARTS_TOGETHER) {
+            let report = self.in_store(self.tsdb.write(some))?;
+            // After a start of the server they come once more, and receivers have them as well.
+            if report.appended > 0 {
+                self.forward(some);
+            }
+        }
         Ok(())
     }
 }
@@ -127,6 +135,7 @@ fn whole<'a>(all: &[Series<'a, '_>], parts: &'a [Parts<'_>]) -> Vec<SeriesWrite<
         points,
         histograms,
         exemplars,
+        created_ms: s.created_ms,
     };
     let brings = |w: &SeriesWrite<'_>| !w.points.is_empty() || !w.histograms.is_empty() || !w.exemplars.is_empty();
     all.iter().zip(parts).map(write).filter(brings).collect()
@@ -134,7 +143,7 @@ fn whole<'a>(all: &[Series<'a, '_>], parts: &'a [Parts<'_>]) -> Vec<SeriesWrite<
 
 /// The zero with which a series began, of its own kind.
 fn start(series: &Series<'_, '_>, latest_ms: i64) -> Option<(Option<Point>, Option<HistogramPoint>)> {
-    let t_ms = series.created_ms.filter(|t| *t <= latest_ms)?;
+    let t_ms = series.created_ms.filter(|t| !series.start_is_known && *t <= latest_ms)?;
     let point = series.points.first().filter(|p| t_ms < p.t_ms).map(|_| Point::new(t_ms, 0.0));
     let histogram = series.histograms.first().filter(|h| t_ms < h.t_ms).map(|h| {
         let h = &h.histogram;

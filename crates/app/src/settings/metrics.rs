@@ -237,7 +237,7 @@ impl Metrics {
             labels_max: scrape.labels_max,
             label_name_bytes_max: scrape.label_name_bytes_max,
             label_value_bytes_max: scrape.label_value_bytes_max,
-            targets_max: 0,
+            ..Limits::default()
         };
         job
     }

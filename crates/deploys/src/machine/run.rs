@@ -166,6 +166,9 @@ pub struct Run {
     /// What may still run of it at the server that had it before. Whoever conducts it says so; no step looks at it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub left: Option<Left>,
+    /// The server that wrote the last step, which ordered all that is under way. No step looks at it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conducted_by: Option<String>,
     /// Why it failed, is held, or went back.
     pub error: Option<String>,
     pub steps: Vec<StepLog>,
@@ -272,6 +275,7 @@ impl Run {
             held_in: None,
             paused: false,
             left: None,
+            conducted_by: None,
             error: None,
             steps: Vec::new(),
         }

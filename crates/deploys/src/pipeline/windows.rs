@@ -13,6 +13,7 @@ const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 const DAY_MIN: u16 = 24 * 60;
 /// How far ahead the next opening is looked for: a window that is open at all is open within a week and a day.
 const AHEAD_DAYS: i64 = 8;
+const MINUTE_MS: usize = 60_000;
 
 /// `Mon-Fri 08:00-17:00 Europe/Berlin`: days, hours and zone. `daily` is every day; hours that end before they begin go on
 /// into the next day.
@@ -115,16 +116,23 @@ impl Window {
         (self.days[today] && minute >= self.from_min) || (self.days[(today + 6) % 7] && minute < self.until_min)
     }
 
-    /// When it opens next after `at`.
+    /// When it opens next after `at`, at which it is closed. Where its hour is left out as clocks change, that is where they went on,
+    /// if it is open then; where its hour comes twice, it opens twice.
     pub fn opens_after(&self, at: Timestamp) -> Option<Timestamp> {
         let here = zoned(at, &self.zone)?;
         let time =
             Time::new(i8::try_from(self.from_min / 60).ok()?, i8::try_from(self.from_min % 60).ok()?, 0, 0).ok()?;
         (0..=AHEAD_DAYS).find_map(|ahead| {
             let date = here.date().checked_add(ahead.days()).ok()?;
-            let opens = date.to_datetime(time).to_zoned(here.time_zone().clone()).ok()?;
-            let opens = Timestamp(opens.timestamp().as_millisecond());
-            (self.days[day_of(date.weekday())] && opens > at).then_some(opens)
+            if !self.days[day_of(date.weekday())] {
+                return None;
+            }
+            let opens = here.time_zone().to_ambiguous_zoned(date.to_datetime(time));
+            let millis = |zoned: Zoned| zoned.timestamp().as_millisecond();
+            // one instant, but for the night in which clocks change
+            let (first, last) = (millis(opens.clone().earlier().ok()?), millis(opens.later().ok()?));
+            let mut minutes = (first..=last).step_by(MINUTE_MS).map(Timestamp);
+            minutes.find(|minute| *minute > at && self.is_open(*minute))
         })
     }
 }
@@ -184,14 +192,30 @@ pub fn closed(windows: &[Window], freezes: &[Freeze], at: Timestamp) -> Option<C
     let frozen = |freeze: &&Freeze| freeze.span().map_or(true, |(from, until)| (from..until).contains(&at));
     if let Some(freeze) = freezes.iter().find(frozen) {
         let why = format!("frozen until {} {} by {}: {}", freeze.until, freeze.zone, freeze.owner, freeze.reason);
-        return Some(Closed { why, opens_at: freeze.span().ok().map(|(_, until)| until) });
+        return Some(Closed { why, opens_at: open_from(windows, freezes, at) });
     }
     if windows.is_empty() || windows.iter().any(|w| w.is_open(at)) {
         return None;
     }
     let told = windows.iter().map(Window::to_string).collect::<Vec<_>>().join(" or ");
-    let opens_at = windows.iter().filter_map(|w| w.opens_after(at)).min();
-    Some(Closed { why: format!("outside its window {told}"), opens_at })
+    Some(Closed { why: format!("outside its window {told}"), opens_at: open_from(windows, freezes, at) })
+}
+
+/// The first instant from `at` on that is in a window and in no freeze; the end of one freeze may lie in another, or at night.
+fn open_from(windows: &[Window], freezes: &[Freeze], mut at: Timestamp) -> Option<Timestamp> {
+    // one that cannot be read has no end
+    let spans: Vec<_> = freezes.iter().map(Freeze::span).collect::<Result<_, _>>().ok()?;
+    // each freeze ends once, and after each a window may have to open
+    for _ in 0..=2 * spans.len() + 1 {
+        if let Some((_, until)) = spans.iter().find(|(from, until)| (*from..*until).contains(&at)) {
+            at = *until;
+        } else if windows.is_empty() || windows.iter().any(|w| w.is_open(at)) {
+            return Some(at);
+        } else {
+            at = windows.iter().filter_map(|w| w.opens_after(at)).min()?;
+        }
+    }
+    None
 }
 
 impl schemars::JsonSchema for Window {
@@ -248,8 +272,14 @@ mod tests {
             ("Mon-Fri 08:00-17:00 Europe/Berlin", "2026-11-26T06:00:00Z", "2026-11-26T07:00:00Z"),
             ("Mon-Fri 08:00-17:00 Europe/Berlin", "2026-11-27T18:00:00Z", "2026-11-30T07:00:00Z"),
             ("Thu 08:00-17:00 UTC", "2026-11-26T08:00:00Z", "2026-12-03T08:00:00Z"),
-            // 02:30 does not exist on that night: the first instant after the gap
-            ("daily 02:30-04:00 Europe/Berlin", "2026-03-29T00:00:00Z", "2026-03-29T01:30:00Z"),
+            // 02:30 does not exist on that night, and 03:00 follows 01:59: the first instant after the gap
+            ("daily 02:30-04:00 Europe/Berlin", "2026-03-29T00:00:00Z", "2026-03-29T01:00:00Z"),
+            // nothing of it exists on that night
+            ("daily 02:15-02:45 Europe/Berlin", "2026-03-29T00:00:00Z", "2026-03-30T00:15:00Z"),
+            // 02:15 comes twice on that one, and it is open each time
+            ("daily 02:15-02:45 Europe/Berlin", "2026-10-24T22:00:00Z", "2026-10-25T00:15:00Z"),
+            ("daily 02:15-02:45 Europe/Berlin", "2026-10-25T00:50:00Z", "2026-10-25T01:15:00Z"),
+            ("daily 02:15-02:45 Europe/Berlin", "2026-10-25T01:45:00Z", "2026-10-26T01:15:00Z"),
         ];
         for (text, from, expected) in cases {
             let opens = window(text).opens_after(at(from));
@@ -298,6 +328,20 @@ mod tests {
         let shut = closed(&open, &[], at("2026-11-28T12:00:00Z")).unwrap();
         assert!(shut.why.contains("17:00 UTC or Sat 10:00-12:00 UTC"), "{}", shut.why);
         assert_eq!(shut.opens_at, Some(at("2026-11-30T08:00:00Z")));
+        // where a freeze ends at night, in another one or on a day without a window, that is not when it opens
+        let cases = [
+            (vec![freeze("2026-11-27", "2026-12-01")], "2026-11-27T12:00:00Z", "2026-12-01T08:00:00Z"),
+            (
+                vec![freeze("2026-11-27", "2026-12-01"), freeze("2026-11-30", "2026-12-02 12:00")],
+                "2026-11-27T12:00:00Z",
+                "2026-12-02T11:00:00Z",
+            ),
+            (vec![freeze("2026-11-30", "2026-12-01")], "2026-11-28T13:00:00Z", "2026-12-01T08:00:00Z"),
+        ];
+        for (freezes, when, opens) in cases {
+            let shut = closed(&open, &freezes, at(when)).unwrap();
+            assert_eq!(shut.opens_at, Some(at(opens)), "{when}: {}", shut.why);
+        }
         assert_eq!(freeze("2026-12-20", "2026-12-20").span().unwrap_err().0, "until");
         assert_eq!(freeze("soon", "2026-12-20").span().unwrap_err().0, "from");
         assert!(

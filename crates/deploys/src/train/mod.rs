@@ -312,13 +312,30 @@ impl Train {
         if self.phase != Phase::Rolling || self.deploy != Some(number) {
             return Some(next);
         }
-        next.moved_at = now;
-        next.phase = if went_out { Phase::Checking } else { Phase::Boarding };
         if !went_out {
-            next.deploy = None;
-            let waiting = std::mem::take(&mut next.waiting);
-            next.members.extend(waiting);
+            return next.boards_again(now);
         }
+        (next.phase, next.moved_at) = (Phase::Checking, now);
         next.or_next()
+    }
+
+    /// What it took out was taken back: there is nothing left to look at, and the trouble is over with it.
+    pub fn taken_back(&self, number: i64, now: Timestamp) -> Option<Self> {
+        let mut next = self.clone();
+        if self.phase != Phase::Checking || self.deploy != Some(number) {
+            return Some(next);
+        }
+        next.trouble = None;
+        next.boards_again(now)
+    }
+
+    fn boards_again(mut self, now: Timestamp) -> Option<Self> {
+        (self.phase, self.deploy, self.moved_at) = (Phase::Boarding, None, now);
+        let waiting = std::mem::take(&mut self.waiting);
+        self.members.extend(waiting);
+        for member in &mut self.members {
+            (member.shown, member.good) = (false, false);
+        }
+        self.or_next()
     }
 }

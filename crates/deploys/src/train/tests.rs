@@ -52,6 +52,22 @@ fn everybody_looks_before_it_is_done() {
 }
 
 #[test]
+fn what_is_taken_back_ends_the_trouble_and_everybody_boards_again() {
+    let mut train = out(&["ana", "raj"]);
+    says(&mut train, "mei", Input::Join).unwrap();
+    says(&mut train, "ana", Input::Good { declared: false }).unwrap();
+    says(&mut train, "raj", uh_oh()).unwrap();
+    assert!(says(&mut train, "ana", Input::Done).unwrap_err().contains("roll back first"));
+    let train = train.unwrap();
+    assert_eq!(train.taken_back(6, NOW).as_ref(), Some(&train), "another deploy");
+    let back = train.taken_back(7, NOW).unwrap();
+    assert_eq!((back.phase, back.deploy, &back.trouble), (Phase::Boarding, None, &None));
+    assert_eq!(back.missing(), ["ana", "raj", "mei"], "with whoever waits for the next");
+    assert_eq!(back.in_the_way("raj"), None, "the fix may go out");
+    assert_eq!(back.taken_back(7, NOW), Some(back), "once");
+}
+
+#[test]
 fn graphs_that_were_shown_before_the_deploy_do_not_count() {
     let mut train = boarded(&["ana"]);
     says(&mut train, "ana", Input::Shown).unwrap();
@@ -138,6 +154,7 @@ fn every_state_has_an_exit() {
             }
             found.push(train.deploy_ended(7, true, NOW));
             found.push(train.deploy_ended(7, false, NOW));
+            found.push(train.taken_back(7, NOW));
         }
         found
     };

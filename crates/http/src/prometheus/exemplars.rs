@@ -7,7 +7,7 @@ use tenfold_promql::format_float;
 use tenfold_types::{Exemplar, Timestamp};
 
 use super::params::PrometheusExemplars;
-use super::{Answer, EVER, Params, RawForm, bad, success};
+use super::{Answer, EVER, Params, RawForm, bad, of_cluster, success};
 
 async fn run(app: &App, params: &Params) -> Answer {
     let query = params.need("query")?;
@@ -15,6 +15,9 @@ async fn run(app: &App, params: &Params) -> Answer {
     let end = params.time("end")?.unwrap_or(EVER);
     if end < start {
         return Err(bad("`end` is before `start`".into()).into());
+    }
+    if let Some(answer) = of_cluster(app, "/api/v1/query_exemplars", params).await? {
+        return Ok(answer);
     }
     let one =
         |e: &Exemplar| json!({"labels": e.labels, "value": format_float(e.value), "timestamp": e.t_ms as f64 / 1000.0});

@@ -5,6 +5,7 @@ mod elsewhere;
 mod files;
 mod named;
 mod oauth2;
+mod straight;
 
 use std::sync::Arc;
 
@@ -19,6 +20,7 @@ use tenfold_scrape::{Auth, Header, Proxy, Secret, Tls, TlsVersion};
 
 pub use elsewhere::{Elsewhere, LookUp, is_this_machine};
 pub use files::{Files, Stamp, stamp};
+pub use straight::{Answer, Place, Straight};
 pub use tenfold_scrape::HttpClient;
 
 use oauth2::Tokens;

@@ -1,7 +1,8 @@
 //! Remote write out: samples to other stores, each receiver with queues of its own on disk.
 //!
-//! What waits is kept as `prometheus.WriteRequest`, whatever a receiver is sent: that message says all but what is known of
-//! metrics, which is looked up when a request of version 2.0 is made of it.
+//! What waits is kept as `prometheus.WriteRequest`, whatever a receiver is sent: that message says all but when counters began,
+//! for which it has a field of our own where version 2.0 is sent, and what is known of metrics, which is looked up when a
+//! request of that version is made of it.
 //!
 //! Series are spread over shards by their labels, so that a series' samples stay in order: a shard has one request under way
 //! at a time. A receiver that is away, slow (429 with `Retry-After`) or broken (5xx) is asked again, later and later; what it

@@ -78,6 +78,7 @@ impl Receiver {
     /// Spreads series over shards by the labels they are sent with, so that each stays in order.
     fn parts(&self, batch: &ForwardBatch<'_>) -> Vec<Part> {
         let mut parts: Vec<Part> = self.shards.iter().map(|_| vec![(Writer::default(), 0)]).collect();
+        let tells_starts = self.version() == Version::V2;
         for series in batch {
             let samples = series.points.len() + series.histograms.len();
             let made = if self.rules.is_empty() { None } else { self.relabelled(series.labels) };
@@ -103,10 +104,9 @@ impl Receiver {
                 part.push((Writer::default(), 0));
             }
             let Some((writer, count)) = part.last_mut() else { continue };
-            put_series(
-                writer,
-                &Outgoing { labels, points: series.points, histograms: series.histograms, exemplars: &exemplars },
-            );
+            let (points, histograms) = (series.points, series.histograms);
+            let created_ms = series.created_ms.filter(|_| tells_starts);
+            put_series(writer, &Outgoing { labels, points, histograms, exemplars: &exemplars, created_ms });
             *count += samples as u32;
         }
         parts

@@ -144,6 +144,21 @@ fn a_scope_can_become_labels() {
 }
 
 #[test]
+fn bounds_are_written_without_an_exponent() {
+    let metric = json!([{"name": "size", "unit": "By", "histogram": {"aggregationTemporality": 2, "dataPoints": [{
+        "timeUnixNano": 5 * S, "count": "6", "bucketCounts": ["1", "0", "5"], "explicitBounds": [0.00001, 10_000_000]}]}}]);
+    assert_eq!(
+        shown(&translated(metric)),
+        [
+            "size_bytes_bucket{T,le=\"0.00001\"} 1 @5000",
+            "size_bytes_bucket{T,le=\"10000000\"} 1 @5000",
+            "size_bytes_bucket{T,le=\"+Inf\"} 6 @5000",
+            "size_bytes_count{T} 6 @5000",
+        ]
+    );
+}
+
+#[test]
 fn histograms_become_classic_or_native() {
     let metric = json!([{"name": "latency", "unit": "s", "histogram": {"aggregationTemporality": 2, "dataPoints": [{
         "startTimeUnixNano": S, "timeUnixNano": 5 * S, "count": "6", "sum": 3.5,

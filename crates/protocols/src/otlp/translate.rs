@@ -174,6 +174,11 @@ fn add_attributes(attributes: &[KeyValue], naming: Naming, labels: &mut BTreeMap
     labels.extend(mine);
 }
 
+/// A bound or quantile as Prometheus' receiver writes it: without an exponent, however large or small it is.
+fn plain_float(value: f64) -> String {
+    if value.is_finite() { value.to_string() } else { short_float(value) }
+}
+
 fn millis(nanos: u64) -> i64 {
     (nanos / 1_000_000) as i64
 }
@@ -445,7 +450,7 @@ impl Translator<'_> {
         for (i, bound) in bounds.iter().enumerate() {
             below += counts.get(&(i as i32)).copied().unwrap_or(0.0);
             let mut labels = named("_bucket");
-            labels.insert("le".into(), short_float(*bound));
+            labels.insert("le".into(), plain_float(*bound));
             self.put(labels, value(below), created);
             let from = if i == 0 { f64::NEG_INFINITY } else { bounds[i - 1] };
             self.exemplars_within(head, from, *bound);
@@ -479,7 +484,7 @@ impl Translator<'_> {
         }
         for q in &point.quantile_values {
             let mut labels = labels.clone();
-            labels.insert("quantile".into(), short_float(q.quantile));
+            labels.insert("quantile".into(), plain_float(q.quantile));
             self.put(labels, value(q.value), None);
         }
     }

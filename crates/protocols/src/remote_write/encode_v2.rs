@@ -1,7 +1,10 @@
 //! `io.prometheus.write.v2.Request` written, out of what a `prometheus.WriteRequest` says.
 //!
 //! Each text stands once, in a table; a series holds floats or native histograms, in the order of time, with what is known of
-//! its metric. The start of counters is not among what version 1 says: it has come before, as a sample of zero.
+//! its metric.
+//!
+//! When what is counted began stands with each sample (`start_timestamp`), and once with the series, where receivers of before
+//! that field look for it. Message 1 has it in a field of our own.
 
 use std::collections::HashMap;
 
@@ -35,8 +38,9 @@ pub fn to_v2(body: &[u8], about: impl Fn(&str) -> Option<Metadata>) -> Result<Re
             all.push(Whole { labels: series.labels, ..Whole::default() });
         }
         let whole = &mut all[at];
-        whole.points.extend_from_slice(series.points);
-        whole.histograms.extend(series.histograms);
+        let start = |t_ms: i64| series.created_ms.filter(|start| *start < t_ms).unwrap_or(0);
+        whole.points.extend(series.points.iter().map(|p| (*p, start(p.t_ms))));
+        whole.histograms.extend(series.histograms.iter().map(|h| (h, start(h.t_ms))));
         whole.exemplars.extend(series.exemplars);
     }
     let mut encoder = Encoder { about, described: HashMap::new(), symbols: Symbols::new(), series: Writer::default() };
@@ -53,8 +57,9 @@ pub fn to_v2(body: &[u8], about: impl Fn(&str) -> Option<Metadata>) -> Result<Re
 #[derive(Default)]
 struct Whole<'b, 'a> {
     labels: &'b [(&'a str, &'a str)],
-    points: Vec<Point>,
-    histograms: Vec<&'b HistogramPoint>,
+    /// Each with its start; 0 where none is known.
+    points: Vec<(Point, i64)>,
+    histograms: Vec<(&'b HistogramPoint, i64)>,
     exemplars: Vec<&'b Exemplar<'a>>,
 }
 
@@ -108,8 +113,8 @@ impl<F: Fn(&str) -> Option<Metadata>> Encoder<F> {
             out.left_out += whole.exemplars.len();
             return;
         }
-        whole.points.sort_by_key(|p| p.t_ms);
-        whole.histograms.sort_by_key(|h| h.t_ms);
+        whole.points.sort_by_key(|(p, _)| p.t_ms);
+        whole.histograms.sort_by_key(|(h, _)| h.t_ms);
         let labels = self.symbols.refs(whole.labels);
         let described = self.describe(whole.labels);
         let exemplars: Vec<_> = whole.exemplars.iter().map(|e| (self.symbols.refs(&e.labels), *e)).collect();
@@ -118,23 +123,31 @@ impl<F: Fn(&str) -> Option<Metadata>> Encoder<F> {
         if !whole.points.is_empty() {
             self.series.message(5, |m| {
                 m.bytes(1, &labels);
-                for point in &whole.points {
-                    m.message(2, |m| put_point(m, *point));
+                for (point, start) in &whole.points {
+                    m.message(2, |m| {
+                        put_point(m, *point);
+                        put_start(m, SAMPLE_START, *start);
+                    });
                 }
                 put_exemplars(m, &exemplars);
                 put_described(m, described);
+                put_start(m, SERIES_START, first_start(&whole.points));
             });
         }
         if !whole.histograms.is_empty() {
             self.series.message(5, |m| {
                 m.bytes(1, &labels);
-                for point in &whole.histograms {
-                    m.message(3, |m| put_histogram(m, point));
+                for (point, start) in &whole.histograms {
+                    m.message(3, |m| {
+                        put_histogram(m, point);
+                        put_start(m, HISTOGRAM_START, *start);
+                    });
                 }
                 if whole.points.is_empty() {
                     put_exemplars(m, &exemplars);
                 }
                 put_described(m, described);
+                put_start(m, SERIES_START, first_start(&whole.histograms));
             });
         }
     }
@@ -148,6 +161,22 @@ impl<F: Fn(&str) -> Option<Metadata>> Encoder<F> {
         let described = about.map(|m| (kind_number(&m.kind), self.symbols.place(&m.help), self.symbols.place(&m.unit)));
         self.described.insert(name.to_owned(), described);
         described
+    }
+}
+
+/// Fields of starts: of a sample, of a histogram, of a series.
+const SAMPLE_START: u32 = 3;
+const HISTOGRAM_START: u32 = 17;
+const SERIES_START: u32 = 6;
+
+/// The first start that is known; 0 for none.
+fn first_start<T>(samples: &[(T, i64)]) -> i64 {
+    samples.iter().map(|(_, start)| *start).find(|start| *start != 0).unwrap_or(0)
+}
+
+fn put_start(out: &mut Writer, field: u32, start: i64) {
+    if start != 0 {
+        out.number(field, start as u64);
     }
 }
 

@@ -477,6 +477,40 @@ fn metadata_is_written_as_it_is_read() {
     assert_eq!((request.metadata[0].kind, request.metadata[0].metric_family_name.as_str()), (3, "latency"));
 }
 
+/// Where a counter that is sent on began, also when it began anew while samples waited.
+#[test]
+fn starts_are_sent_on_with_each_sample() {
+    let labels = [("__name__", "work_total")];
+    let of_histograms = [("__name__", "latency")];
+    let (zero, first, again) = ([Point::new(4, 0.0)], [Point::new(10, 5.0)], [Point::new(20, 2.0)]);
+    let histograms = [HistogramPoint { t_ms: 9, histogram: read_integers().into() }];
+    let mut out = Writer::default();
+    for series in [
+        Outgoing { labels: &labels, points: &zero, created_ms: Some(4), ..Outgoing::default() },
+        Outgoing { labels: &labels, points: &first, created_ms: Some(4), ..Outgoing::default() },
+        Outgoing { labels: &labels, points: &again, created_ms: Some(15), ..Outgoing::default() },
+        Outgoing { labels: &of_histograms, histograms: &histograms, created_ms: Some(6), ..Outgoing::default() },
+        Outgoing { labels: &[("__name__", "level")], points: &first, ..Outgoing::default() },
+    ] {
+        put_series(&mut out, &series);
+    }
+    let waits = out.into_bytes();
+    let old = wire::Request1::decode(&waits[..]).unwrap();
+    assert_eq!(old.timeseries.len(), 5, "readers of version 1 pass over what they do not know");
+    let made = to_v2(&waits, |_| None).unwrap();
+    let request = wire::Request2::decode(&made.body[..]).unwrap();
+    let starts: Vec<_> = request.timeseries.iter().map(|s| s.created_timestamp).collect();
+    assert_eq!((starts, made.samples), (vec![4, 6, 0], 5));
+    let read = decode(&made.body, Version::V2).unwrap();
+    let told: Vec<_> = read
+        .batch
+        .series()
+        .map(|s| (s.points.iter().map(|p| (p.t_ms, p.value)).collect::<Vec<_>>(), s.created_ms))
+        .collect();
+    let work = vec![(4, 0.0), (10, 5.0), (15, 0.0), (20, 2.0)];
+    assert_eq!(told, [(work, Some(4)), (vec![], Some(6)), (vec![(10, 5.0)], None)]);
+}
+
 /// The two kinds of samples may not stand in one series of version 2.
 #[test]
 fn a_series_of_both_kinds_becomes_two() {
@@ -487,7 +521,13 @@ fn a_series_of_both_kinds_becomes_two() {
     let mut out = Writer::default();
     put_series(
         &mut out,
-        &Outgoing { labels: &labels, points: &points, histograms: &histograms, exemplars: &exemplars },
+        &Outgoing {
+            labels: &labels,
+            points: &points,
+            histograms: &histograms,
+            exemplars: &exemplars,
+            ..Outgoing::default()
+        },
     );
     let made = to_v2(&out.into_bytes(), |_| None).unwrap();
     let request = wire::Request2::decode(&made.body[..]).unwrap();

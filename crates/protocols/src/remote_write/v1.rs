@@ -2,7 +2,7 @@
 
 use tenfold_types::Point;
 
-use super::{FAMILIES_MAX, RemoteWriteError, Written, histogram, kind};
+use super::{CREATED_FIELD, FAMILIES_MAX, RemoteWriteError, Written, histogram, kind};
 use crate::batch::{Batch, Exemplar};
 use crate::prom_text::Metadata;
 use crate::wire::{Fields, WireError};
@@ -34,6 +34,7 @@ fn series<'a>(message: &'a [u8], batch: &mut Batch<'a>) -> Result<(), RemoteWrit
                 Ok(point) => batch.histogram(point)?,
                 Err(wrong) => batch.refuse("bad_histogram", 1, || wrong.to_string()),
             },
+            CREATED_FIELD => batch.created(value.number(field)? as i64),
             _ => {}
         }
     }

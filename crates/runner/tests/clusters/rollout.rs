@@ -162,6 +162,9 @@ async fn a_server_that_was_killed_goes_on_and_repeats_nothing() {
     world.state(deploy.number, "held").await;
     let fault = world.app().deploy_start(&mei(), new_deploy()).await.unwrap_err();
     assert!(fault.message.contains("is half way through a rollout"), "{}", fault.message);
+    let next = world.app().deploy_next("photos", "production", None).await.unwrap();
+    let is_said = next.warnings.iter().any(|warning| warning.contains("is half way through a rollout"));
+    assert!(is_said && next.plan.is_empty(), "a rehearsal is refused as well: {next:?}");
     // also where nobody was there while the cluster was away
     kmock.tell(json!({"do": "drop"})).await;
     assert_eq!(kmock.patches().await.len(), before, "what was done is not done again");

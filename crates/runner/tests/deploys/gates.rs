@@ -67,6 +67,9 @@ async fn a_deploy_goes_step_by_step_with_hooks_and_people() {
     );
     world.commit("two");
     let planned = world.app().deploy_next("photos", "production", None).await.unwrap();
+    let absent =
+        "`approve.by` names who has no account in use here: raj, ana, mei; 2 have to agree, so it waits in vain";
+    assert!(planned.warnings.iter().any(|warning| warning == absent), "{:?}", planned.warnings);
     let told: Vec<String> = planned.plan.iter().map(|s| format!("{} {:?}", s.name, s.hosts)).collect();
     assert_eq!(
         told[2..],

@@ -49,7 +49,7 @@ async fn a_deploy_is_found_by_who_what_and_when_and_its_record_says_why() {
         (DeployFilter { kind: said("deploy"), ..all() }, vec![held.number, first.number]),
         (DeployFilter { actor: said("mei"), ..all() }, everything),
         (DeployFilter { actor: said("raj"), ..all() }, Vec::new()),
-        (DeployFilter { commit: said(&sha[..8].to_uppercase()), ..all() }, vec![held.number]),
+        (DeployFilter { commit: said(&sha[..8].to_uppercase()), ..all() }, vec![back.number, held.number]),
         (DeployFilter { q: said("ANA version"), ..all() }, vec![held.number, first.number]),
         (DeployFilter { q: said("grey thumbnails"), ..all() }, vec![back.number]),
         (DeployFilter { from: Some(held.started_at), ..all() }, vec![back.number, held.number]),

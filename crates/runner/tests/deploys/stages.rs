@@ -257,6 +257,9 @@ async fn a_release_whose_artifact_is_gone_leaves_the_queue_with_that_reason() {
     std::fs::rename(data.join("manifests"), data.join("manifests-away")).unwrap();
     let gone = app.deploy_start(&mei(), to("production", Some(&two))).await.unwrap_err();
     assert!(gone.code == ErrorCode::Invalid && gone.advice.contains("deploy it there again"), "{gone:?}");
+    let next = app.deploy_next("photos", "production", Some(&two)).await.unwrap();
+    let is_said = next.warnings.iter().any(|warning| warning.contains("is no longer kept"));
+    assert!(is_said && next.plan.is_empty(), "a rehearsal is refused as well: {next:?}");
     app.unlock(&mei(), "photos", "production").await.unwrap();
     until(app, "it to leave the queue", async || app.queues().await.unwrap().is_empty()).await;
     let why = said(app, "queue.dropped").await.pop().unwrap();

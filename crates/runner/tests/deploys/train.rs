@@ -69,6 +69,13 @@ async fn a_train_takes_its_people_along_and_ends_when_all_have_looked() {
     assert!(refused.message.contains("the train of raj boards"), "{refused}");
     let second = app.deploy_start(&raj(), new_deploy(None)).await.unwrap();
     world.state(second.number, &["succeeded"]).await;
+    let worse = Some("errors went up".to_owned());
+    app.train_say(&raj(), "photos", "production", TrainWord::UhOh, worse).await.unwrap();
+    let back = app.deploy_rollback(&mei(), second.number, None).await.unwrap();
+    world.state(back.number, &["succeeded"]).await;
+    let again = app.train("photos", "production").await.unwrap().unwrap();
+    assert_eq!((again.phase.as_str(), again.deploy), ("boarding", None), "written with the way back's last step");
+    assert!(again.trouble.is_none() && again.members[0].login == "raj", "{again:?}");
     assert!(say(&raj(), TrainWord::Leave).await.unwrap().is_none());
     world.end().await;
 }

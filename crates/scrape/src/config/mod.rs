@@ -158,6 +158,10 @@ pub struct Limits {
     pub labels_max: u64,
     pub label_name_bytes_max: u64,
     pub label_value_bytes_max: u64,
+    /// Of one native histogram, which is made coarser until it keeps within.
+    pub histogram_buckets_max: u64,
+    /// The finest schema of native histograms.
+    pub histogram_schema_max: Option<i32>,
     /// Of the job. More of them make every scrape of the job fail.
     pub targets_max: u64,
 }

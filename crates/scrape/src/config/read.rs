@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_saphyr::Spanned;
 use tenfold_types::format_duration_ms;
+use tenfold_types::histogram::EXPONENTIAL_SCHEMAS;
 
 use super::names::{makes_legacy_names, names};
 use super::raw::{File, Global, RawDnsSd, RawFileSd, RawHttp, RawHttpSd, Scrape};
@@ -76,6 +77,12 @@ pub fn parse_config(yaml: &str) -> Result<ScrapeConfigs, ConfigError> {
     let mut jobs = Vec::with_capacity(raw.len());
     for scrape in raw {
         let job = job(&global, &scrape)?;
+        if let Some(at) = &scrape.value.scrape_failure_log_file {
+            let line = at.referenced.line();
+            notes.push(format!(
+                "line {line}: `scrape_failure_log_file` is not read from here: failures are shown with the targets"
+            ));
+        }
         if !names.insert(job.name.clone()) {
             return Err(wrong(&scrape, format!("the job `{}` is there twice", job.name)));
         }
@@ -215,8 +222,21 @@ fn limits(global: &Global, raw: &Scrape) -> Limits {
         labels_max: or(raw.label_limit, global.label_limit),
         label_name_bytes_max: or(raw.label_name_length_limit, global.label_name_length_limit),
         label_value_bytes_max: or(raw.label_value_length_limit, global.label_value_length_limit),
+        histogram_buckets_max: raw.native_histogram_bucket_limit.unwrap_or(0),
+        histogram_schema_max: raw.native_histogram_min_bucket_factor.and_then(schema_of),
         targets_max: or(raw.target_limit, global.target_limit),
     }
+}
+
+/// The finest schema whose buckets are each at least `factor` times as wide as the one before; `None` where all are. Those of
+/// schema `n` grow by 2^(2^-n).
+fn schema_of(factor: f64) -> Option<i32> {
+    if factor <= 1.0 {
+        return None;
+    }
+    let finest = (-factor.log2().log2()).floor();
+    let coarsest = f64::from(*EXPONENTIAL_SCHEMAS.start());
+    (finest < f64::from(*EXPONENTIAL_SCHEMAS.end())).then(|| finest.max(coarsest) as i32)
 }
 
 fn rules(specs: &[Spanned<RuleSpec>]) -> Result<Vec<Rule>, ConfigError> {

@@ -93,7 +93,8 @@ async fn writes_many_at_once(db: &Db) {
     let last = read(db, events::last_seq).await;
     let nested = (0..100).fold(serde_json::json!(0.1), |inner, _| serde_json::json!([inner]));
     let drafts: Vec<EventDraft> = [
-        draft("alert.fired", "The first of a storm").data(serde_json::json!({"value": "1", "list": [1, -2, u64::MAX]})),
+        draft("alert.fired", r#"The first of a storm, with "data":null in it"#)
+            .data(serde_json::json!({"value": "1", "list": [1, -2, u64::MAX], "data": null})),
         EventDraft::new(Actor::system(), Source::System, "alert.fired", "The second of a storm"),
         draft("alert.fired", "The third of a storm").data(serde_json::json!({"float": 0.1, "nested": nested})),
     ]

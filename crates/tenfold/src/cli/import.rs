@@ -64,7 +64,9 @@ impl Sender<'_> {
             let (told, untold) = exemplars.split_at(exemplars.len().min(room));
             (points, histograms, exemplars) = (rest, left, untold);
             let told: Vec<Exemplar<'_>> = told.iter().map(borrowed).collect();
-            put_series(&mut self.body, &Outgoing { labels: &pairs, points: some, histograms: whole, exemplars: &told });
+            let series =
+                Outgoing { labels: &pairs, points: some, histograms: whole, exemplars: &told, ..Outgoing::default() };
+            put_series(&mut self.body, &series);
             self.samples += some.len() + 20 * whole.len() + told.len();
             if self.samples >= PART_SAMPLES || self.body.len() >= PART_BYTES {
                 self.send().await?;

@@ -237,6 +237,11 @@ fn digest_lines(digest: &Value) -> Vec<String> {
     lines
 }
 
+/// `the receiver db names the policy gone, which is not there`
+pub(super) fn unreached_line(of: &Value) -> String {
+    format!("the {} {} {}", text(of, "kind"), text(of, "name"), text(of, "text"))
+}
+
 /// Everybody by name, what is wrong behind it, and the steps and teams without anybody.
 fn readiness_lines(found: &Value) -> Vec<String> {
     let words = |of: &Value, key: &str| {
@@ -259,8 +264,7 @@ fn readiness_lines(found: &Value) -> Vec<String> {
     let team = |of: &Value| {
         format!("the team {}, which {} pages, {}", text(of, "team"), words(of, "policies"), text(of, "text"))
     };
-    let gone = |of: &Value| format!("the {} {} {}", text(of, "kind"), text(of, "name"), text(of, "text"));
-    let unreached = list(found, "unreached").iter().map(gone);
+    let unreached = list(found, "unreached").iter().map(unreached_line);
     let (steps, ends) = (list(found, "steps").iter().map(step), list(found, "ends").iter().map(end));
     let teams = list(found, "teams").iter().map(team);
     let calendar = |of: &Value| format!("the calendar of {} {}", text(of, "schedule"), text(of, "text"));

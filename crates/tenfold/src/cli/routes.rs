@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 use tenfold_app::alerts::{RoutingAccount, RoutingDrafts, draft_routing};
 
 use super::client::{Client, segment};
+use super::oncall::unreached_line;
 use super::out::{Exit, Failure, Out, list, minute, number, second, talk, text};
 use super::templates::with_templates;
 use super::{Common, nagios};
@@ -56,7 +57,7 @@ impl Routes {
                 let view = client.put("/api/routing", &json!({"yaml": yaml, "dry_run": dry_run}), &[]).await?;
                 out.answer(&view, |v| {
                     let note = |n: &Value| format!("no equal here: {}: {}", text(n, "path"), text(n, "message"));
-                    v["report"].as_array().into_iter().flatten().map(note).collect()
+                    list(v, "report").iter().map(note).chain(list(v, "unreached").iter().map(unreached_line)).collect()
                 });
             }
             What::Import { file, drafts: dir } => {

@@ -32,7 +32,7 @@ pub struct Deploy {
     #[arg(long)]
     no_queue: bool,
     /// Say what would ship and what each stage would do; change nothing.
-    #[arg(long, conflicts_with = "no_wait")]
+    #[arg(long, conflicts_with_all = ["no_wait", "override_reason"])]
     dry_run: bool,
     /// Pass over windows, freezes, locks, pins and stages; only an admin may, and the reason is recorded.
     #[arg(long = "override", value_name = "REASON")]

@@ -188,6 +188,43 @@ async fn what_another_server_left_is_said_and_not_forgotten() {
     world.wait(number, &["cancelled"]).await;
 }
 
+/// The lease says then that it is its own, and the hook is still the other's.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_that_is_killed_as_it_takes_over_does_not_take_the_hook_for_its_own() {
+    let Some(database) = PgServer::start().await else { return };
+    if !node_is_there() {
+        return;
+    }
+    let url = database.create_database("deploys").await;
+    let mut world = World::with(1, 2, &url, |_| {}).await;
+    world.pipeline("photos", &Pipeline { hook: Some(("before_activate", 253_123, true)), ..Pipeline::default() });
+    let number = world.deploy("photos").await;
+    until("the hook to begin", PATIENCE, async || (world.hooks_run(number).await > 0).then_some(())).await;
+    world.servers.swap(0, 1);
+    world.kill_server();
+    world.start_server(&[("TENFOLD_DIES_WITH_LEASE", "1".to_owned())]).await;
+    world.servers.swap(0, 1);
+    world.kill_server();
+    world.servers.swap(0, 1);
+    until("the other to die with the lease", PATIENCE, async || world.server_died().map(drop)).await;
+    assert_eq!(running_hooks("253123"), 1, "it runs on by itself");
+
+    world.start_server(&[]).await;
+    let left = until("what is left to be said", BACK_WITHIN, async || {
+        let left = world.look(number).await["left"].clone();
+        let said = count(&world, 0, number, "deploy.taken_over").await == 1;
+        (said && left["what"] == "hook before_activate").then_some(left)
+    })
+    .await;
+    // a hook that does not wait begins within one of these
+    for _ in 0..100 {
+        assert_eq!(world.look(number).await["left"], left);
+        assert!(running_hooks("253123") < 2, "one beside the other");
+    }
+    world.ask("POST", &format!("/api/deploys/{number}/cancel"), Value::Null).await;
+    world.wait(number, &["cancelled"]).await;
+}
+
 /// Nobody can ask the machine of a server that is gone, so its programs have a time by which they have ended.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_ran_on_a_server_that_is_gone_runs_again_after_it_has_ended() {

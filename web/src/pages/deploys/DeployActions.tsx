@@ -15,6 +15,10 @@ const REASON_MAX = 200;
 export const goesForward = ({ kind, state, reverted_by }: Pick<Deploy, "kind" | "state" | "reverted_by">): boolean =>
   kind === "rollback" ? state === "succeeded" : state === "rolled_back" || Boolean(reverted_by);
 
+/** It ended otherwise than it was to, on all hosts or on some that it went on without. */
+export const isRetried = ({ kind, state, reverted_by, hosts }: Pick<Deploy, "kind" | "state" | "reverted_by"> & { hosts: { state: string }[] }): boolean =>
+  kind === "deploy" && !isRunning(state) && (state !== "succeeded" || (!reverted_by && hosts.some((host) => host.state === "failed" || host.state === "unreachable")));
+
 /** Hosts flip, so it can be stopped where it is. The server decides; this only spares a click that it would refuse. */
 export function whyNotHold(deploy: Pick<Deploy, "hook">): string | null {
   if (deploy.hook) return `The hook ${deploy.hook} runs and is not held half way.`;
@@ -76,7 +80,7 @@ export function DeployActions({ deploy }: { deploy: Deploy }): ReactElement {
           Cancel
         </ActionButton>
       )}
-      {!running && deploy.state !== "succeeded" && deploy.kind === "deploy" && (
+      {isRetried(deploy) && (deploy.state !== "succeeded" || also.length === 0) && (
         <ActionButton busy={busy} onClick={() => void follow((number) => deploys.retry(number), (next) => `Deploy ${next.number} tries again.`)}>Retry</ActionButton>
       )}
       {goesForward(deploy) && (

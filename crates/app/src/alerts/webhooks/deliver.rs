@@ -83,6 +83,8 @@ async fn work(app: &App, id: &HookId) {
             let mut inner = app.alerts.webhooks.inner.lock();
             inner.slots.remove(&slot);
             inner.dirty.insert(slot);
+            drop(inner);
+            app.alerts.webhooks.news.notify_one();
             continue;
         };
         let answer = post(app, &slot, &spec, &owed).await;
@@ -140,13 +142,17 @@ async fn post(app: &App, id: &SlotId, spec: &WebhookSpec, owed: &Owed) -> Result
 /// The same for each try at a message, and another when the same is said again: what was taken last was taken later then.
 fn key(slot: &str, heard_at: Option<Timestamp>, body: &str) -> String {
     let heard_at = heard_at.map_or(0, Timestamp::millis);
-    let hash = blake3::hash(format!("{slot} {heard_at} {body}").as_bytes()).to_hex();
-    hash[..32].to_owned()
+    let mut hasher = blake3::Hasher::new();
+    for part in [slot, " ", &heard_at.to_string(), " ", body] {
+        hasher.update(part.as_bytes());
+    }
+    hasher.finalize().to_hex()[..32].to_owned()
 }
 
 fn finish(app: &App, id: &Arc<SlotId>, sent: Option<(&WebhookSpec, &Owed)>, answer: Result<(), NotifyError>) {
     let now = app.now();
     let mut inner = app.alerts.webhooks.inner.lock();
+    let before = inner.waits();
     let Inner { slots, hooks, retries, dirty, tell, .. } = &mut *inner;
     let (Some(slot), Some(hook)) = (slots.get_mut(id), hooks.get_mut(&id.hook)) else { return };
     match (answer, sent) {
@@ -209,8 +215,12 @@ fn finish(app: &App, id: &Arc<SlotId>, sent: Option<(&WebhookSpec, &Owed)>, answ
             }
         }
     }
+    // Of a thousand that are taken in a moment, the first says that there is something to store.
+    let news = inner.stopping || inner.waits() != before;
     drop(inner);
-    app.alerts.webhooks.news.notify_one();
+    if news {
+        app.alerts.webhooks.news.notify_one();
+    }
 }
 
 /// At least half of a wait. Groups that were refused together do not come back together, and of many there is always one
@@ -241,10 +251,7 @@ fn hurry(
 pub(in crate::alerts) async fn run(app: &App, stop: &CancellationToken) {
     let mut store_at = Instant::now();
     loop {
-        let (next, changed) = {
-            let inner = app.alerts.webhooks.inner.lock();
-            (inner.retries.first().map(|(at, _)| *at), !inner.dirty.is_empty() || !inner.tell.is_empty())
-        };
+        let (next, changed) = app.alerts.webhooks.inner.lock().waits();
         // Another node may tell them; what is due is asked for again when this one does.
         let next = next.filter(|_| app.alerts.lease.lock().in_step());
         let wait_ms = next.map_or(IDLE_MS, |at| at.since_ms(app.now()).clamp(0, IDLE_MS));

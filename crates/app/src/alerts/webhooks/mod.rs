@@ -68,6 +68,13 @@ struct Inner {
     stopping: bool,
 }
 
+impl Inner {
+    /// When the next try is due, and whether there is something to store: what [`run`] waits by.
+    fn waits(&self) -> (Option<Timestamp>, bool) {
+        (self.retries.first().map(|(at, _)| *at), !self.dirty.is_empty() || !self.tell.is_empty())
+    }
+}
+
 /// What the record is told of a webhook.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum News {

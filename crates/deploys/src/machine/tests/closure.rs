@@ -133,6 +133,7 @@ fn key(run: &Run) -> Vec<u8> {
         paused: _,
         // said, and looked at by no step
         left: _,
+        conducted_by: _,
         error,
         steps: _,
     } = run;

@@ -50,6 +50,10 @@ fn canary(canary: &Canary, at: &[&str], steps_elsewhere: bool) -> Checked {
     }
     if let Some(asked) = &canary.check {
         check_of(asked, at)?;
+        if nobody {
+            let why = "is never asked, since `hosts` of the canary is 0; give it hosts, or leave the check out";
+            return Err((below(&["check"]), why.to_owned()));
+        }
     }
     let mut before = 0;
     for (index, step) in canary.steps.iter().enumerate() {
@@ -99,6 +103,11 @@ fn check_of(check: &Check, at: &[&str]) -> Checked {
     if check.max.into_iter().chain(check.min).any(|v| !v.is_finite()) {
         return Err((below(&[]), "has a bound that is not a number".to_owned()));
     }
+    if let (Some(max), Some(min)) = (check.max, check.min)
+        && min > max
+    {
+        return Err((below(&["min"]), format!("is {min}, above `max`, which is {max}: no value is within both")));
+    }
     Ok(())
 }
 
@@ -107,11 +116,17 @@ fn approvals(approve: &Approve, at: &[&str]) -> Checked {
     if !(1..=APPROVALS_MAX).contains(&approve.count) {
         return Err((below("count"), format!("must be between 1 and {APPROVALS_MAX}")));
     }
+    for (index, person) in approve.by.iter().enumerate() {
+        let nth = item(index);
+        let here = [at, &["by", &nth]].concat();
+        line(person, &here)?;
+        // one who is named twice agrees once
+        if approve.by[..index].contains(person) {
+            return Err((path(&here), format!("names `{person}` twice; everybody agrees once")));
+        }
+    }
     if !approve.by.is_empty() && approve.by.len() < approve.count as usize {
         return Err((below("by"), format!("names {} people, and {} have to agree", approve.by.len(), approve.count)));
-    }
-    for (index, person) in approve.by.iter().enumerate() {
-        line(person, &[at, &["by", &item(index)]].concat())?;
     }
     seconds(approve.within_s, 1, &[at, &["within_s"]].concat())
 }

@@ -63,6 +63,8 @@ fn errors_name_the_line_and_the_key() {
         ("    batch: \"25%\"", "    batch: \"250%\"", 19, "batch"),
         ("    batch: \"25%\"", "    batch: 0", 19, "`targets.production.batch`"),
         ("max: 0.5}", "}", 18, "`targets.production.canary.check` has no bound"),
+        ("      hosts: 1", "      hosts: 0", 18, "`targets.production.canary.check` is never asked"),
+        ("max: 0.5}", "max: 0.5, min: 2}", 18, "canary.check.min` is 2, above `max`, which is 0.5"),
         ("  env: {MODE: production}", "  env: {\"A B\": x}", 10, "A B"),
     ];
     for (from, to, line, word) in cases {
@@ -214,6 +216,7 @@ fn their_errors_name_the_line() {
         ("      hold_s: 30", "      hosts: 1", 7, "says how many hosts, and so does `steps`"),
         ("      count: 2", "      count: 0", 15, "approve.count` must be"),
         ("      by: [mei, raj, ana]", "      by: [mei]", 16, "names 1 people, and 2"),
+        ("      by: [mei, raj, ana]", "      by: [mei, mei]", 16, "approve.by` names `mei` twice"),
         ("      role: deployer", "      role: boss", 17, "boss"),
         ("[\"Mon-Thu 08:00-17:00 Europe/Berlin\"]", "[\"Mon-Thu 08:00\"]", 18, "three words"),
         ("until: 2027-01-04", "until: 2026-12-19", 20, "freezes.until` must be after"),

@@ -32,19 +32,19 @@ const DIGEST_BYTES: usize = 16;
 /// A column whose texts are sealed, each for its row.
 pub(crate) struct Column {
     table: &'static str,
-    column: &'static str,
+    name: &'static str,
     /// The columns of the primary key, all of them TEXT.
     key: &'static [&'static str],
 }
 
 impl Column {
-    const fn new(table: &'static str, column: &'static str, key: &'static [&'static str]) -> Self {
-        Self { table, column, key }
+    const fn new(table: &'static str, name: &'static str, key: &'static [&'static str]) -> Self {
+        Self { table, name, key }
     }
 
     /// What is bound to a sealed text. No part holds the NUL character, since the store takes none.
     fn context(&self, key: &[&str]) -> Vec<u8> {
-        [&[self.table, self.column][..], key].concat().join("\0").into_bytes()
+        [&[self.table, self.name][..], key].concat().join("\0").into_bytes()
     }
 }
 
@@ -187,7 +187,7 @@ impl Sealer {
         let known = std::iter::once(&self.0.first).chain(&self.0.older).find(|known| known.id == id);
         let known = known.ok_or_else(|| self.missing(id))?;
         opened(known, column.context(key), text).ok_or_else(|| {
-            let (table, column, row) = (column.table, column.column, key.join(" "));
+            let (table, column, row) = (column.table, column.name, key.join(" "));
             let advice = "restore it from a backup, or write it anew";
             StoreError::Sealed(format!(
                 "{column} of `{row}` in the table {table} is damaged, or was copied there from elsewhere; {advice}"

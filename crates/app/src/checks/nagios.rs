@@ -298,7 +298,8 @@ impl Importer<'_> {
             let said = split(fields.get(key));
             let all = said.iter().any(|o| o.starts_with('a'));
             let none = said.is_empty() || said.iter().any(|o| o.starts_with('n'));
-            if !none && !(all && key == "flap_detection_options") {
+            let is_usual = none || (all && key == "flap_detection_options");
+            if !is_usual {
                 self.note(about, format!("{key} {} has no equal: {message}", said.join(",")));
             }
         }

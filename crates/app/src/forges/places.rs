@@ -87,17 +87,17 @@ impl Drop for Place<'_> {
 mod tests {
     use super::*;
 
-    fn peer(n: u8) -> Option<IpAddr> {
-        Some(IpAddr::from([192, 0, 2, n]))
+    fn peer(n: u8) -> IpAddr {
+        IpAddr::from([192, 0, 2, n])
     }
 
     #[test]
     fn a_newcomer_has_the_oldest_place_of_whoever_holds_most() {
         let places = Places::default();
-        let first = places.take(peer(1));
-        let many: Vec<Place> = (1..READ_MAX).map(|_| places.take(peer(2))).collect();
+        let first = places.take(Some(peer(1)));
+        let many: Vec<Place> = (1..READ_MAX).map(|_| places.take(Some(peer(2)))).collect();
         assert_eq!(places.taken(), READ_MAX);
-        let next = places.take(peer(3));
+        let next = places.take(Some(peer(3)));
         assert!(many[0].gave_way.is_cancelled() && !first.gave_way.is_cancelled() && !next.gave_way.is_cancelled());
         assert!(many[1..].iter().all(|place| !place.gave_way.is_cancelled()));
         assert_eq!(places.taken(), READ_MAX);
@@ -108,7 +108,7 @@ mod tests {
     #[test]
     fn of_many_strangers_the_oldest_goes() {
         let places = Places::default();
-        let strangers: Vec<Place> = (0..READ_MAX).map(|n| places.take(peer(u8::try_from(n).unwrap()))).collect();
+        let strangers: Vec<Place> = (0..READ_MAX).map(|n| places.take(Some(peer(u8::try_from(n).unwrap())))).collect();
         let next = places.take(None);
         let gone: Vec<bool> = strangers.iter().map(|place| place.gave_way.is_cancelled()).collect();
         assert!(gone[0] && gone[1..].iter().all(|gone| !gone) && !next.gave_way.is_cancelled());

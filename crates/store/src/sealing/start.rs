@@ -68,7 +68,7 @@ struct Batch {
 
 /// Seals the first rows behind `after` that the first key has not sealed.
 fn seal_batch(tx: &mut dyn Tx, sealer: &Sealer, what: &Column, after: &[String]) -> Result<Batch, StoreError> {
-    let Column { table, column, key } = what;
+    let Column { table, name: column, key } = what;
     let (current, names) = (sealer.current(), key.join(", "));
     let places = |first: usize| (first..).map(|n| format!("${n}"));
     let behind = places(2).take(key.len()).collect::<Vec<_>>().join(", ");

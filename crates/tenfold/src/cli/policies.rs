@@ -71,7 +71,9 @@ impl Policies {
                 out.answer(&policy, steps);
                 // It is put whatever comes of this.
                 if let Ok(found) = client.get("/api/readiness", &[]).await {
-                    unreached(&found, &name).iter().for_each(|line| talk(line));
+                    for line in unreached(&found, &name) {
+                        talk(&line);
+                    }
                 }
             }
             What::Delete { name } => {

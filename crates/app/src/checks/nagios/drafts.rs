@@ -49,6 +49,8 @@ pub(super) type CheckNames = BTreeMap<(String, Option<String>), String>;
 
 /// Who is told, and how long it then lasts until others are.
 type Ladder = Vec<(BTreeSet<Target>, i64)>;
+/// Who is told of a check and when: its ladder, its period, whether of warnings as well, and after how long, in milliseconds.
+type ToldAs = (Ladder, String, bool, i64);
 
 /// Policies, the receivers that ask them, and the routes that end there.
 type Ladders = (Vec<(String, PolicyUpdate)>, Vec<ReceiverSpec>, Vec<RouteSpec>);
@@ -285,7 +287,7 @@ impl Drafting<'_> {
         let never: BTreeSet<&str> =
             kept(self.resolved, "timeperiod").iter().filter(empty).map(|p| text(p, "timeperiod_name")).collect();
         // By who is told and when: one policy and one route for all checks that are alike in it.
-        let mut alike: BTreeMap<(Ladder, String, bool, i64), (String, Vec<&str>)> = BTreeMap::new();
+        let mut alike: BTreeMap<ToldAs, (String, Vec<&str>)> = BTreeMap::new();
         let mut unheard = Vec::new();
         for ((host, service), check) in self.checks {
             let host_fields = self.resolved.hosts.get(host);

@@ -48,6 +48,7 @@ async function storm(start, groups) {
   const sink = await receiver();
   const server = await start(config(sink.url));
   if (!server) return sink.close();
+  await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
   const now = new Date().toISOString();
   const bodies = [];
   for (let first = 0; first < alerts; first += BATCH) {
@@ -59,7 +60,6 @@ async function storm(start, groups) {
     }));
     bodies.push(JSON.stringify(batch));
   }
-  await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
   // The peak is that of the storm: 5 resets VmHWM (proc(5)).
   writeFileSync(`/proc/${server.pid}/clear_refs`, '5');
   const before = figures(server.pid);

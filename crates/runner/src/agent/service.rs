@@ -1,6 +1,7 @@
 //! Starting a release as a process and asking whether it is healthy.
 
 use std::{
+    collections::VecDeque,
     fs::{File, OpenOptions},
     io::{self, Read, Seek, SeekFrom},
     net::TcpListener,
@@ -9,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+use parking_lot::Mutex;
 use tenfold_deploys::Digest;
 use tenfold_protocols::agent::{LimitsReport, RunSpec, TEXT_BYTES_MAX, tail_of};
 use tokio::{
@@ -43,9 +45,33 @@ pub(crate) struct Started {
     pub limits: Option<LimitsReport>,
 }
 
-/// A free port. It is free at the moment of asking; a service that finds it taken exits and the activation fails.
+/// Ports that were given out last. What is started on one may not listen there yet, and until it does the kernel may give the
+/// port to the next that asks.
+static GIVEN: Mutex<VecDeque<u16>> = Mutex::new(VecDeque::new());
+/// How many of them are remembered.
+const GIVEN_MAX: usize = 1_024;
+/// The kernel is asked so often for one that is not among them.
+const PORT_TRIES: usize = 64;
+
+/// A free port that this process gave nobody lately. A service that finds it taken all the same, by a program of somebody else,
+/// exits and the activation fails.
 pub(crate) fn free_port() -> io::Result<u16> {
-    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
+    let mut given = GIVEN.lock();
+    // Held, so that the kernel does not give the same one again.
+    let mut held = Vec::new();
+    for _ in 0..PORT_TRIES {
+        let listener = TcpListener::bind(("127.0.0.1", 0))?;
+        let port = listener.local_addr()?.port();
+        if !given.contains(&port) {
+            if given.len() == GIVEN_MAX {
+                given.pop_front();
+            }
+            given.push_back(port);
+            return Ok(port);
+        }
+        held.push(listener);
+    }
+    Err(io::Error::new(io::ErrorKind::AddrInUse, "all that the kernel offers were given out a moment ago"))
 }
 
 pub(crate) fn start(
@@ -305,6 +331,18 @@ pub(crate) fn cap_log(log: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_asks_for_ports_at_the_same_time_gets_different_ones() {
+        // The kernel alone gives one twice among so many, again and again.
+        let ask = || (0..100).map(|_| free_port().unwrap()).collect::<Vec<_>>();
+        let all: Vec<u16> = std::thread::scope(|scope| {
+            let asking: Vec<_> = (0..8).map(|_| scope.spawn(ask)).collect();
+            asking.into_iter().flat_map(|ports| ports.join().unwrap()).collect()
+        });
+        let different: std::collections::BTreeSet<u16> = all.iter().copied().collect();
+        assert_eq!(different.len(), all.len());
+    }
 
     #[test]
     fn the_hosts_own_variables_are_read() {

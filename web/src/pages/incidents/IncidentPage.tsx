@@ -77,8 +77,8 @@ function AlertLine({ fingerprint }: { fingerprint: string }): ReactElement {
   if (!alert) return <div><Link className="mono" to={to}>{fingerprint.slice(0, 12)}</Link></div>;
   return (
     <div>
-      <Link to={to}>{alert.rule}</Link> <span className="muted">{alert.state}</span> {alert.summary}
-      {alert.runbook_url && /^https?:\/\//.test(alert.runbook_url) && <> <a href={alert.runbook_url} rel="noreferrer noopener">Runbook</a></>}
+      <Link className="inline-link" to={to}>{alert.rule}</Link> <span className="muted">{alert.state}</span> {alert.summary}
+      {alert.runbook_url && /^https?:\/\//.test(alert.runbook_url) && <> <a className="inline-link" href={alert.runbook_url} rel="noreferrer noopener">Runbook</a></>}
     </div>
   );
 }

@@ -111,10 +111,7 @@ impl App {
                     step + 1
                 );
                 let data = json!({"policy": policy, "step": step, "round": round, "acknowledged_by": had});
-                let kind = "incident.escalated";
-                let draft = record(&incident, who.actor.clone(), who.source, kind, text, Severity::Warning);
-                t.record(draft.data(data))?;
-                incident_view(t.tx(), &incident)
+                told(t, &incident, &who, ("incident.escalated", text, data))
             })
             .await?;
         self.incidents.wake();
@@ -162,15 +159,24 @@ impl App {
                 let data = json!({
                     "to": login, "to_name": person.name, "acknowledged_by": had, "note": note, "round": round,
                 });
-                let kind = "incident.handed_over";
-                let draft = record(&incident, who.actor.clone(), who.source, kind, text, Severity::Warning);
-                t.record(draft.data(data))?;
-                incident_view(t.tx(), &incident)
+                told(t, &incident, &who, ("incident.handed_over", text, data))
             })
             .await?;
         self.incidents.wake();
         Ok(view)
     }
+}
+
+/// Records what was done, as an event of this kind with its text and data; how the incident stands with it.
+fn told(
+    t: &mut Txn<'_>,
+    incident: &Incident,
+    who: &Caller,
+    (kind, text, data): (&str, String, serde_json::Value),
+) -> Result<IncidentView, Fault> {
+    let draft = record(incident, who.actor.clone(), who.source, kind, text, Severity::Warning);
+    t.record(draft.data(data))?;
+    incident_view(t.tx(), incident)
 }
 
 /// Nobody comes behind whoever an incident without a policy is handed to.

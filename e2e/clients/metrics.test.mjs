@@ -97,7 +97,13 @@ test('StatsD and Graphite clients', { skip }, async () => {
   await told('cpu_load', 'host', { h1: 0.5 });
   await told('disk_used{host="h1"}', 'rack', { a1: 12 });
   const own = await server.api.get('/metrics');
-  assert.match(own, /tenfold_statsd_events_ignored_total\{transport="unix"\} 1\n/);
+  assert.match(own, /tenfold_statsd_events_total\{transport="unix"\} 1\n/);
+  const [event] = await until('the event is in the record', async () => {
+    const { items } = await server.api.get('/api/events?kind=statsd.event');
+    return items.length > 0 && items;
+  });
+  assert.equal(event.text, 'a title: a text');
+  assert.doesNotMatch(own, /tenfold_statsd_events_ignored_total\S* [1-9]/);
   assert.match(own, /tenfold_statsd_service_checks_ignored_total\{transport="unix"\} 1\n/);
   assert.doesNotMatch(own, /tenfold_statsd_bad_lines_total\S* [1-9]/);
 });

@@ -94,6 +94,7 @@ test('StatsD and Graphite clients', { skip }, async () => {
   await told('tcp_uploads_total', '', { '': 100 });
   await told('dog_uploads_total{kind="photo"}', 'env', { prod: 4 });
   await told('dog_size_sum', 'env', { prod: 9.5 });
+  await told('statsd_service_check{check="redis",zone="a",env="prod",to=""}', 'host', { h1: 2 });
   await told('cpu_load', 'host', { h1: 0.5 });
   await told('disk_used{host="h1"}', 'rack', { a1: 12 });
   const own = await server.api.get('/metrics');
@@ -104,7 +105,7 @@ test('StatsD and Graphite clients', { skip }, async () => {
   });
   assert.equal(event.text, 'a title: a text');
   assert.doesNotMatch(own, /tenfold_statsd_events_ignored_total\S* [1-9]/);
-  assert.match(own, /tenfold_statsd_service_checks_ignored_total\{transport="unix"\} 1\n/);
+  assert.match(own, /tenfold_statsd_service_checks_total\{transport="unix"\} 1\n/);
   assert.doesNotMatch(own, /tenfold_statsd_bad_lines_total\S* [1-9]/);
 });
 

@@ -31,7 +31,7 @@ dog.disable_telemetry()
 dog.increment("dog.uploads", 4, tags=["kind:photo"])
 dog.distribution("dog.size", 9.5)
 dog.event("a title", "a text")
-dog.service_check("redis", DogStatsd.OK)
+dog.service_check("redis", DogStatsd.CRITICAL, tags=["zone:a"], hostname="h1", message="no route | #to:it")
 dog.flush()
 dog.close_socket()
 

@@ -99,6 +99,8 @@ test('the explorer completes what is typed, runs it, and says what is wrong', as
   await drawn(page, 'max(queue_length)', /: now 40/);
   await page.goto('/graphs/explore?expr=max(');
   await figureOf(page, 'max(').locator('.chart-note').getByText(/unexpected/).waitFor();
+  // The editor marks the place.
+  await page.locator('.cm-lintRange-error, .cm-lintPoint-error').first().waitFor({ state: 'attached' });
   // That it was refused stands in the browser's console, as it should.
   for (const line of page.problems.splice(0)) assert.match(line, /status of 400.*max%28/);
 

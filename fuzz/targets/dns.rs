@@ -5,7 +5,7 @@ use tenfold_protocols::dns::{Answer, Kind, RECORDS_MAX, answer, question};
 
 fuzz_target!(|bytes: &[u8]| {
     let Some((choice, rest)) = bytes.split_first() else { return };
-    let kind = [Kind::A, Kind::Aaaa, Kind::Srv][usize::from(choice % 3)];
+    let kind = [Kind::A, Kind::Aaaa, Kind::Mx, Kind::Ns, Kind::Srv][usize::from(choice % 5)];
     if let Ok(name) = std::str::from_utf8(rest) {
         let _ = question(7, name, kind);
     }

@@ -1,5 +1,5 @@
 /** Alerts as they are listed: the few of photos, and a storm over the fleet of web. What rules lack, what they cost, and whom an alert would page. */
-import type { Alert, AlertCounts, AlertPage, RuleDraft, RuleDrafts, RuleFileChanged, RuleGroup, TeamNoise, WhyNot } from "../src/api/types.ts";
+import type { Alert, AlertCounts, AlertPage, RefusedRequest, RuleDraft, RuleDrafts, RuleFileChanged, RuleGroup, TeamNoise, WhyNot } from "../src/api/types.ts";
 import { ago, ALERTS } from "./data.ts";
 
 const MIN = 60_000;
@@ -25,6 +25,10 @@ function drawn(alert: Alert): Alert {
 }
 
 export const ALL: Alert[] = [...ALERTS, ...Array.from({ length: STORM }, (_, index) => ofHost(index))].map(drawn);
+
+export const REFUSED: RefusedRequest[] = [
+  { id: 12, at: ago(41 * MIN), refused_at: ago(9 * MIN), tries: 12, why: "the store is broken", alerts: ["PhotosSlow", "QueueFull"], total: 2 },
+];
 
 const URGENCY = ["critical", "warning", "info"];
 

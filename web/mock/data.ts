@@ -52,7 +52,7 @@ const scored = (): NonNullable<Deploy["expects"]> => ({
   ...EXPECTS, scored_at: ago(10 * MIN),
   metrics: EXPECTS.metrics.map((metric, index) => ({ ...metric, outcome: index === 0 ? "met" : "unknown", before: index === 0 ? 0.1234 : null, after: index === 0 ? 0.1301 : null })),
 });
-const APPROVAL: NonNullable<Deploy["approval"]> = { count: 1, by: ["ana", "raj"], role: "deployer", four_eyes: true, given: [{ login: "ana", name: "Ana", at: ago(40_000) }], until: null };
+const APPROVAL: NonNullable<Deploy["approval"]> = { count: 1, by: ["ana", "raj"], teams: ["photos"], role: "deployer", four_eyes: true, given: [{ login: "ana", name: "Ana", at: ago(40_000) }], until: null };
 
 export const DEPLOYS: Deploy[] = [
   deploy(41, "canary", 48_000, null, { canary_steps: 3, approval: APPROVAL, irreversible: "a column is dropped (migrations/014.sql changed)", expects: EXPECTS, overridden: "the shop is down" }),

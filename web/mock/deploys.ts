@@ -54,7 +54,7 @@ export const next = (service: string, environment: string): NextDeploy => ({
     { name: "promoting", hosts: [names(1, 4), names(4, 6)], says: "3 at a time, at most 1 may fail or be away" },
   ],
   closed: { why: "outside its window Mon-Thu 08:00-17:00 Europe/Berlin", opens_at: new Date(Date.now() + 7_200_000).toISOString() },
-  approval: { count: 2, by: [], role: "deployer", four_eyes: true, given: [], until: null }, irreversible: "a column is dropped (migrations/014.sql changed)", expects: EXPECTS,
+  approval: { count: 2, by: [], teams: [], role: "deployer", four_eyes: true, given: [], until: null }, irreversible: "a column is dropped (migrations/014.sql changed)", expects: EXPECTS,
 });
 
 export const LOCKS: Lock[] = [

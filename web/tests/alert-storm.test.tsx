@@ -30,7 +30,7 @@ beforeEach(() => {
     asked.push(url.pathname + url.search);
     const one = url.searchParams.get("service") !== null;
     const items = Array.from({ length: one ? 45 : LISTED }, (_, n) => alert(n));
-    const body = url.pathname === "/api/alerts" ? { items, counts: [counts("photos", 45)] } : { status: "success", data: { resultType: "matrix", result: [] } };
+    const body = url.pathname === "/api/alerts" ? { items, counts: [counts("photos", 45)] } : url.pathname === "/api/alerts/refused" ? { items: [] } : { status: "success", data: { resultType: "matrix", result: [] } };
     return new Response(JSON.stringify(body), { headers: { "content-type": "application/json" } });
   }));
 });
@@ -42,7 +42,7 @@ const settle = async (): Promise<void> => {
 test("a group says how many it has, and lists the others when it is asked to", async () => {
   await render(<AlertsPage />);
   await settle();
-  expect(asked.filter((url) => url.startsWith("/api/alerts"))).toEqual([`/api/alerts?per_service=${LISTED}`]);
+  expect(asked.filter((url) => url.startsWith("/api/alerts?"))).toEqual([`/api/alerts?per_service=${LISTED}`]);
   expect(box.querySelectorAll("li.alert")).toHaveLength(LISTED);
   expect(box.textContent).toContain("Warning, 45 alerts");
   const button = [...box.querySelectorAll("button")].find((one) => one.textContent === "and 25 more alerts")!;
@@ -71,7 +71,7 @@ test("however many events come, the page asks once a second", async () => {
   vi.useFakeTimers();
   await render(<AlertsPage />);
   await pass(0);
-  const lists = (): number => asked.filter((url) => url.startsWith("/api/alerts")).length;
+  const lists = (): number => asked.filter((url) => url.startsWith("/api/alerts?")).length;
   expect(lists()).toBe(1);
   await pass(5_000);
   for (let event = 0; event < 1_000; event++) {

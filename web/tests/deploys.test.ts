@@ -91,8 +91,10 @@ describe("whom a lock keeps out", () => {
     expect(isFor({ service: "web", environment: "production" }, "photos", "production")).toBe(false);
   });
   it("and who may not approve is told why", () => {
-    const deploy = { actor: { kind: "person", id: "ana" }, approval: { count: 2, by: ["raj", "ana"], role: "deployer", four_eyes: true, given: [{ login: "raj", name: "Raj", at: "" }], until: null } };
-    expect(["ana", "mei", "raj"].map((login) => whyNotApprove(deploy, login))).toEqual([expect.stringContaining("You started"), expect.stringContaining("raj, ana"), expect.stringContaining("already")]);
+    const deploy = { actor: { kind: "person", id: "ana" }, approval: { count: 2, by: ["raj", "ana"], teams: ["photos"], role: "deployer", four_eyes: true, given: [{ login: "raj", name: "Raj", at: "" }], until: null } };
+    const why = (login: string, teams: string[] = []): string | null => whyNotApprove(deploy, { login, teams });
+    expect(["ana", "mei", "raj"].map((login) => why(login))).toEqual([expect.stringContaining("You started"), expect.stringContaining("raj, ana, the team photos"), expect.stringContaining("already")]);
+    expect(why("mei", ["web", "photos"])).toBeNull();
   });
 });
 

@@ -87,3 +87,29 @@ test("what hits nothing cannot be deleted, and says so", async () => {
   await click(named("Delete for good"));
   expect(asked).toHaveLength(1);
 });
+
+test("metrics are found by words, and those that nothing asks for, with what is not known of them", async () => {
+  const paths: string[] = [];
+  const before = globalThis.fetch;
+  vi.stubGlobal("fetch", vi.fn(async (request: Request | string) => {
+    const { pathname, search } = new URL(typeof request === "string" ? request : request.url, "http://localhost");
+    if (pathname.endsWith("/names")) paths.push(pathname + search);
+    return before(request);
+  }));
+  answers["/api/metrics/names"] = { found: 21, series: 1234, items: [series("http_bytes", 900, 900, 0)] };
+  await shown("Find metrics");
+  const region = document.querySelector<HTMLElement>('section[aria-label="Find metrics"]') ?? document.body;
+  const input = region.querySelector<HTMLInputElement>("input[type=search]")!;
+  await act(async () => {
+    Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, "value")!.set!.call(input, " http ");
+    input.dispatchEvent(new Event("input", { bubbles: true }));
+  });
+  expect(paths).toEqual([]);
+  await click(named("Find"));
+  await act(async () => settled("21 metrics with 1,234 series; those with the most series are the 1 below."));
+  expect(document.body.textContent).not.toContain("look there before you delete");
+  await click(region.querySelector<HTMLInputElement>("input[type=checkbox]"));
+  await act(async () => settled("look there before you delete"));
+  expect(paths).toEqual(["/api/metrics/names?words=http", "/api/metrics/names?words=http&unnamed=true"]);
+  expect(named("Delete…")?.getAttribute("aria-label")).toMatch(/^Delete samples of /);
+});

@@ -1,5 +1,5 @@
 import { describe, expect, it, test } from "vitest";
-import { readInstant, readRange, writeInstant } from "../src/charts/range";
+import { readInstant, readRange, stepped, stepsOf, writeInstant, type Range } from "../src/charts/range";
 
 const local = (year: number, month: number, day: number, hour = 0, minute = 0, second = 0): number => new Date(year, month - 1, day, hour, minute, second).getTime();
 
@@ -18,4 +18,15 @@ describe("a range typed by its ends", () => {
     ["", "2026-01-31", "no beginning"], ["2026-01-31", " ", "no end"], ["noon", "2026-01-31", "“noon” is no instant"], ["2026-01-31", "2026-01-31", "before it begins"],
     ["2026-01-31 12:00", "2026-01-31 11:00", "exchange"], ["2026-01-31 12:00:00", "2026-01-31 12:00:02", "shorter than 5 s"], ["1999-01-01", "2026-01-31", "ten years"],
   ])("%s to %s is refused", (from, to, wanted) => expect(readRange(from, to)).toContain(wanted));
+});
+
+describe("a step that is chosen", () => {
+  const of = (seconds: number): Range => ({ fromMs: 0, toMs: 1000 * seconds, name: null, text: "" });
+  it("is one of those with some points, and not too many", () => {
+    expect(stepsOf(of(300))).toEqual([1, 2, 5, 10, 15, 30]);
+    expect(stepsOf(of(7 * 86_400))[0]).toBe(300);
+    expect(stepsOf(of(5))).toEqual([]);
+  });
+  it.each([[15, 15], [7, 10], [NaN, undefined], [0, undefined], [-5, undefined], [31, undefined]])("of %d s is %d s within 5 min", (wanted, step) => expect(stepped(of(300), wanted).step).toBe(step));
+  it("gives way to the next that a longer range can have", () => expect(stepped(of(7 * 86_400), 15).step).toBe(300));
 });

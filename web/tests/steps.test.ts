@@ -30,7 +30,7 @@ test("a finished one shows what it did", () => {
 });
 
 test("each step of a canary is a rung, and people come before the first", () => {
-  const approval = { count: 1, by: [], role: "deployer", four_eyes: true, given: [] };
+  const approval = { count: 1, by: [], teams: [], role: "deployer", four_eyes: true, given: [] };
   const steps = [step("building", "done", 0, 5), step("staging", "done", 5, 6), step("awaiting_approval", "done", 6, 9), step("canary", "done", 9, 12), step("canary", "running", 12, null)];
   expect(names(ladder({ kind: "deploy", canary_steps: 3, approval, state: "canary", steps }))).toEqual([
     "Build done", "Stage done", "Approval done", "Canary 1 of 3 done", "Canary 2 of 3 running", "Canary 3 of 3 waiting", "Promote waiting",

@@ -261,7 +261,7 @@ fn read_receiver(
             messages.entry(channel).or_insert(words);
         }
     }
-    let quiet = quiet.unwrap_or(channels == 0 && policy.is_none());
+    let quiet = quiet.unwrap_or(channels == 0 && policy.is_none() && pages.is_none());
     if people > 0 && !quiet && pages.is_none() {
         let message = "is told of whatever comes to it there; here it pages people for critical alerts, and with \
                        `pages: all` for the others as well";

@@ -53,8 +53,8 @@ pub use rules::{
 };
 pub use sealed::{KeptSecrets, SECRET_SHOWN, Sealed, seal};
 pub use state::{
-    Alert, AlertState, Answer, Present, RuleState, SERIES_PER_RULE_MAX, StepError, Transition, TransitionKind, arrive,
-    close_all, step,
+    Alert, AlertState, Annotations, Answer, Present, RuleState, SERIES_PER_RULE_MAX, StepError, Transition,
+    TransitionKind, arrive, close_all, step,
 };
 pub use suspects::{Change, ChangeKind, SUSPECT_WINDOW_MS, Suspect, rank_suspects};
 pub use template::{

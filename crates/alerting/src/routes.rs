@@ -178,6 +178,19 @@ impl RouteTree {
         &self.0
     }
 
+    /// Each route behind those above it, from the root on.
+    pub fn paths(&self) -> Vec<Vec<&Route>> {
+        let mut out = Vec::with_capacity(self.0.len());
+        let mut open: Vec<(usize, Vec<&Route>)> = vec![(0, Vec::new())];
+        while let Some((at, mut path)) = open.pop() {
+            let Some(route) = self.0.get(at) else { continue };
+            path.push(route);
+            open.extend(route.children.iter().map(|child| (*child, path.clone())));
+            out.push(path);
+        }
+        out
+    }
+
     pub fn by_key(&self, key: &str) -> Option<&Route> {
         self.0.iter().find(|r| r.key == key)
     }

@@ -185,6 +185,31 @@ impl Routing {
         Ok(Self { tree, inhibit_rules, receivers, intervals, resolve_timeout_ms, messages })
     }
 
+    /// Receivers that page people and name neither a policy nor a webhook, each with the services whose alerts come to it, as far
+    /// as its routes name them; the empty name stands for alerts without a service. Whether a route below takes all that comes
+    /// to one is not looked at.
+    pub fn left_to_services(&self) -> BTreeMap<String, BTreeSet<String>> {
+        let mut out: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for path in self.tree.paths() {
+            let Some(receiver) = path.last().and_then(|route| self.receivers.get(&route.receiver)) else { continue };
+            if receiver.quiet || receiver.policy.is_some() || !receiver.webhook_configs.is_empty() {
+                continue;
+            }
+            let allows = |name: &str, value: &str| path.iter().all(|route| route.matchers.allows(name, value));
+            let severities: &[&str] = match receiver.pages {
+                Pages::Critical => &["critical"],
+                Pages::All => &["critical", "warning", "info"],
+            };
+            if !severities.iter().any(|severity| allows("severity", severity)) {
+                continue;
+            }
+            let named = path.iter().flat_map(|route| route.matchers.wanted("service"));
+            let services = named.chain([""]).filter(|service| allows("service", service)).map(str::to_owned);
+            out.entry(receiver.name.clone()).or_default().extend(services);
+        }
+        out
+    }
+
     /// The first of the named intervals that holds at `at`.
     pub fn inside<'a>(&self, names: &'a [String], at: Timestamp) -> Option<&'a str> {
         names
@@ -212,4 +237,49 @@ fn unique<'a, T: Clone + 'a>(
         }
     }
     Ok(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::import_alertmanager;
+
+    #[test]
+    fn receivers_without_a_policy_are_left_to_the_services_of_their_alerts() {
+        let file = "
+route:
+  receiver: all
+  routes:
+  - {receiver: photos, matchers: ['service=\"photos\"'], routes: [{receiver: deep, matchers: ['host=\"a\"']}]}
+  - {receiver: low, matchers: ['severity=\"warning\"']}
+  - {receiver: every, matchers: ['severity=\"warning\"']}
+  - {receiver: some, matchers: ['service=~\"a|b\"']}
+  - {receiver: ruled}
+  - {receiver: hooked}
+  - {receiver: silent}
+receivers:
+- {name: all, pages: critical}
+- {name: photos, pages: critical}
+- {name: deep, quiet: false}
+- {name: low, pages: critical}
+- {name: every, pages: all}
+- {name: some, pages: critical}
+- {name: ruled, policy: web}
+- {name: hooked, webhook_configs: [{url: 'http://sink.example/a'}]}
+- {name: silent}
+";
+        let routing = import_alertmanager(file).expect("it reads").routing;
+        let found = routing.left_to_services();
+        let said: Vec<(&str, Vec<&str>)> = found
+            .iter()
+            .map(|(receiver, services)| (receiver.as_str(), services.iter().map(String::as_str).collect()))
+            .collect();
+        let wanted: [(&str, Vec<&str>); 5] = [
+            ("all", vec![""]),
+            ("deep", vec!["photos"]),
+            ("every", vec![""]),
+            ("photos", vec!["photos"]),
+            ("some", Vec::new()),
+        ];
+        assert_eq!(said, wanted);
+    }
 }

@@ -12,6 +12,7 @@
 //! keep; that last exit is marked [`TransitionKind::Expired`] so that nobody reads it as healthy.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use tenfold_types::{Labels, Timestamp};
@@ -51,6 +52,9 @@ impl AlertState {
     }
 }
 
+/// What an alert says besides its labels, by name. It is kept in several places, which share one copy.
+pub type Annotations = Arc<BTreeMap<String, String>>;
+
 /// One alert: one series of one rule.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Alert {
@@ -59,7 +63,7 @@ pub struct Alert {
     pub series: Labels,
     /// `series` with the rule's own labels and `alertname`.
     pub labels: Labels,
-    pub annotations: BTreeMap<String, String>,
+    pub annotations: Annotations,
     pub state: AlertState,
     /// Kept as text where it is stored: JSON has no infinity.
     #[serde(with = "as_text")]
@@ -415,7 +419,7 @@ fn fresh(series: &Labels, labels: Labels, value: f64, now: Timestamp) -> Alert {
     Alert {
         fingerprint: fingerprint(&labels),
         series: series.clone(),
-        annotations: BTreeMap::new(),
+        annotations: Annotations::default(),
         labels,
         state: AlertState::Pending,
         value,
@@ -427,9 +431,9 @@ fn fresh(series: &Labels, labels: Labels, value: f64, now: Timestamp) -> Alert {
     }
 }
 
-fn annotations(rule: &AlertRule, series: &Labels, value: f64, world: RuleWorld<'_>) -> BTreeMap<String, String> {
+fn annotations(rule: &AlertRule, series: &Labels, value: f64, world: RuleWorld<'_>) -> Annotations {
     let context = TemplateContext { labels: series, value, world };
-    rule.annotations.iter().map(|(name, t)| (name.clone(), capped(t.expand(&context)))).collect()
+    Arc::new(rule.annotations.iter().map(|(name, t)| (name.clone(), capped(t.expand(&context)))).collect())
 }
 
 fn capped(mut text: String) -> String {

@@ -1,14 +1,13 @@
 //! The pipeline with a movable clock: one sentence a case, and the property that a simulation tells what happens.
 
-use std::collections::BTreeMap;
-
 use proptest::prelude::*;
 use tenfold_alerting::pipeline::{
     Context, Effect, FlapRules, HowEnded, Incoming, Input, Notification, PipelineState, Planned, Reason, Stage,
     Verdict, explain, reroute, simulate, step,
 };
 use tenfold_alerting::{
-    Mute, MuteKind, MuteSpec, Pages, RouteDefaults, Routing, RoutingSpec, import_alertmanager, parse_matchers,
+    Annotations, Mute, MuteKind, MuteSpec, Pages, RouteDefaults, Routing, RoutingSpec, import_alertmanager,
+    parse_matchers,
 };
 use tenfold_types::{Labels, Timestamp};
 
@@ -27,7 +26,7 @@ fn fires(text: &str, second: i64) -> Input {
     let starts_at = at(second);
     Input::Alerts(vec![Incoming {
         labels: labels(text),
-        annotations: BTreeMap::new(),
+        annotations: Annotations::default(),
         starts_at,
         ended: None,
         lapsed: None,
@@ -39,7 +38,7 @@ fn ends(text: &str, second: i64) -> Input {
     let ended = Some((at(second), HowEnded::Resolved));
     Input::Alerts(vec![Incoming {
         labels: labels(text),
-        annotations: BTreeMap::new(),
+        annotations: Annotations::default(),
         starts_at: at(second),
         ended,
         lapsed: None,
@@ -481,8 +480,10 @@ fn a_receiver_says_which_alerts_page() {
         (", policy: web", Pages::Critical),
         (", policy: web, pages: critical", Pages::Critical),
         (", slack_configs: [{channel: '#a'}], pages: all", Pages::All),
+        (", pages: all", Pages::All),
     ] {
         let imported = read(more).expect(more);
+        assert!(!imported.routing.receivers["r"].quiet, "{more}");
         assert_eq!(imported.routing.receivers["r"].pages, pages, "{more}");
         assert!(imported.report.iter().all(|n| n.path != "receivers[0].pages"), "{more}");
         // Alertmanager's own tools know nothing of it.

@@ -17,7 +17,7 @@ fn at(second: i64) -> Timestamp {
 fn known(name: &str, ended: Option<i64>) -> Arc<Known> {
     Arc::new(Known {
         labels: Labels::from_pairs([("alertname", name), ("job", "api")]),
-        annotations: BTreeMap::from([("summary".to_owned(), "it broke".to_owned())]),
+        annotations: Arc::new(BTreeMap::from([("summary".to_owned(), "it broke".to_owned())])),
         starts_at: at(0),
         ended: ended.map(|s| (at(s), HowEnded::Resolved)),
         lapsed: None,

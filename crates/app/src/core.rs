@@ -135,10 +135,12 @@ impl App {
     {
         let clock = self.clock.clone();
         let entropy = self.entropy.clone();
+        // Dropped with the closure, when the transaction has ended.
+        let mut mutes = self.alerts.mute_writes();
         let queued = self
             .db
             .queue(move |tx| {
-                let watched = Watched { inner: tx, writes: 0 };
+                let watched = Watched { inner: tx, writes: 0, mutes: &mut mutes };
                 let (later, recorded) = (Vec::new(), Vec::new());
                 let mut txn = Txn { tx: watched, now: clock.now(), entropy: &*entropy, later, recorded };
                 let value = f(&mut txn)?;
@@ -218,19 +220,24 @@ impl Txn<'_> {
     }
 }
 
-/// Counts writes, so that a change without its event can be refused.
+/// Counts writes, so that a change without its event can be refused, and tells of those of mutes.
 struct Watched<'a> {
     inner: &'a mut dyn Tx,
     writes: u64,
+    mutes: &'a mut alerts::MuteWrites,
 }
 
 impl Tx for Watched<'_> {
     fn execute(&mut self, sql: &str, params: &[tenfold_store::Value]) -> Result<u64, StoreError> {
+        self.mutes.statement(sql);
         let changed = self.inner.execute(sql, params)?;
         self.writes += changed;
         Ok(changed)
     }
     fn query(&mut self, sql: &str, params: &[tenfold_store::Value]) -> Result<Vec<tenfold_store::Row>, StoreError> {
+        if !sql.starts_with("SELECT") {
+            self.mutes.statement(sql);
+        }
         self.inner.query(sql, params)
     }
     fn dialect(&self) -> tenfold_store::Dialect {

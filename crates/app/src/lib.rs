@@ -65,6 +65,7 @@ pub async fn load(app: &App) -> Result<(), Fault> {
 pub fn start(app: &App, stop: &CancellationToken) -> TaskTracker {
     let tasks = TaskTracker::new();
     tasks.spawn(record::run(app.clone(), stop.clone()));
+    tasks.spawn(record::run_index(app.clone(), stop.clone()));
     tasks.spawn(people::run(app.clone(), stop.clone()));
     tasks.spawn(agents::run(app.clone(), stop.clone()));
     tasks.spawn(metrics::run(app.clone(), stop.clone()));

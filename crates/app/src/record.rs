@@ -15,11 +15,15 @@ use tokio_util::sync::CancellationToken;
 use crate::App;
 
 /// How many events a slow listener may lag behind before it has to read from the store.
-const TAIL_EVENTS_MAX: usize = 4096;
+const TAIL_EVENTS_MAX: usize = 2048;
 /// How many events one read of the tail fetches.
 const BATCH_EVENTS_MAX: usize = 500;
 /// How many committed events wait in memory for the tail; what comes beyond them is read from the store.
 const FRESH_EVENTS_MAX: usize = 4096;
+/// So often the search is given what was recorded since; who searches does not wait for it.
+const INDEX_EVERY: Duration = Duration::from_secs(5);
+/// A search waits so long at most for what is not in it yet: the writer may hang, and a storm may not be over.
+const INDEX_WITHIN: Duration = Duration::from_secs(3);
 /// With several nodes on one database, another node's events are found by looking this often.
 const POLL: Duration = Duration::from_millis(500);
 
@@ -158,7 +162,34 @@ pub async fn run(app: App, stop: CancellationToken) {
     }
 }
 
+/// Has the search follow the record.
+pub(crate) async fn run_index(app: App, stop: CancellationToken) {
+    let mut indexed = 0;
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(INDEX_EVERY) => {}
+        }
+        let last = app.record.last_seq();
+        if last == indexed {
+            continue;
+        }
+        match app.index_words().await {
+            Ok(()) => indexed = last,
+            Err(fault) => tracing::warn!(%fault, "the search is behind the record; trying again"),
+        }
+    }
+}
+
 impl App {
+    /// Puts what was recorded up to now into the search.
+    async fn index_words(&self) -> Result<(), Fault> {
+        if self.read(|tx| Ok(events::words_missing(tx)?)).await? {
+            while self.housekeeping(|t| Ok(events::index_words(t.tx())?)).await? {}
+        }
+        Ok(())
+    }
+
     /// Events after `seq`, oldest first, at most `limit`.
     pub async fn events_after(&self, seq: i64, limit: usize) -> Result<Vec<Event>, Fault> {
         let query =
@@ -172,6 +203,14 @@ impl App {
     }
 
     pub async fn events(&self, query: EventQuery) -> Result<Vec<Event>, Fault> {
+        // With a disk that is full, or a writer that hangs, what is in the search already is still found.
+        if query.q.is_some() {
+            match tokio::time::timeout(INDEX_WITHIN, self.index_words()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(fault)) => tracing::warn!(%fault, "the newest events are not in the search"),
+                Err(_) => tracing::warn!("the newest events are not in the search: they took too long"),
+            }
+        }
         self.read(move |tx| Ok(events::list(tx, &query)?)).await
     }
 }

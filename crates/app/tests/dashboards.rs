@@ -185,3 +185,38 @@ async fn one_that_draws_itself_has_no_version_until_it_is_saved() {
     w.app.dashboard_delete(&person("mei"), "photos").await.unwrap();
     assert_eq!(w.app.dashboard("photos").await.unwrap().version, None, "and draws itself again");
 }
+
+#[tokio::test]
+async fn metrics_are_found_by_words_and_by_whether_anything_names_them() {
+    let w = world().await;
+    for (name, host) in [
+        ("disk_used", "a"),
+        ("disk_used", "b"),
+        ("cpu_idle", "a"),
+        ("net_bytes", "a"),
+        ("net_errors", "a"),
+        ("swap", "a"),
+    ] {
+        w.sample(&[("__name__", name), ("host", host)]);
+    }
+    let names = async |words: &str, unnamed: bool| {
+        let found = w.app.metric_names(words, unnamed, 10).await.unwrap();
+        assert_eq!(found.found, found.items.len());
+        assert_eq!(found.series, found.items.iter().map(|m| m.series).sum::<u64>());
+        found.items.into_iter().map(|m| m.name).collect::<Vec<_>>()
+    };
+    assert_eq!(names("", false).await, ["disk_used", "cpu_idle", "net_bytes", "net_errors", "swap"]);
+    assert_eq!(names("E NET", false).await, ["net_bytes", "net_errors"]);
+    assert_eq!(names("", true).await, ["disk_used", "cpu_idle", "net_bytes", "net_errors", "swap"]);
+    let panel = json!({"title": "Net", "queries": [{"expr": "rate({__name__=~\"net_.*\",host=\"$host\"}[5m])"}]});
+    let variables = json!([{"name": "host", "label": "host", "of": "cpu_idle"}]);
+    let dashboard = json!({"name": "net", "title": "Net", "variables": variables, "panels": [panel]});
+    w.app.dashboard_put(&person("mei"), serde_json::from_value(dashboard).unwrap()).await.unwrap();
+    assert_eq!(names("", true).await, ["disk_used", "swap"]);
+    let rules = "groups:\n  - name: g\n    rules:\n      - alert: Full\n        expr: disk_used > 9\n        annotations:\n          \
+                 summary: '{{ query \"swap\" | first | value }} of swap'\n";
+    w.app.rules_put(&Caller::system(), "disks", rules).await.unwrap();
+    assert!(names("", true).await.is_empty());
+    let refused = w.app.metric_names("", false, 0).await.unwrap_err();
+    assert_eq!((refused.code, refused.message.as_str()), (ErrorCode::BadRequest, "`limit` is 0; it may be 1 to 1000"));
+}

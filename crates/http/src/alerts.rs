@@ -6,10 +6,11 @@ use axum::http::HeaderMap;
 use serde::{Deserialize, Serialize};
 use tenfold_app::alerts::{
     AlertAsk, AlertPage, AlertView, CalendarAsk, Foretold, MuteCalendar, MutePreview, MuteView, NewMute, Question,
-    RefusedView, RoutingView, RuleAsk, RuleChange, RuleGroupList, RuleGroupView, WhyNotAsk, WhyNotView, WhyView,
-    rule_file_version,
+    RefusedList, RoutingView, RuleAsk, RuleChange, RuleGroupList, RuleGroupView, Settle, WhyNotAsk, WhyNotView,
+    WhyView, rule_file_version,
 };
 use tenfold_app::{App, Role};
+use tenfold_types::Timestamp;
 use utoipa_axum::routes;
 
 use crate::auth::Who;
@@ -58,32 +59,37 @@ struct AlertsDone {
     done: bool,
 }
 
-/// Requests of alerts that a node took for the one that evaluates alerts, and that could not be taken there.
-#[derive(Serialize, utoipa::ToSchema)]
-struct RefusedList {
-    items: Vec<RefusedView>,
+#[derive(Deserialize, utoipa::IntoParams)]
+struct RefusedUntil {
+    /// Only what was given up by then: the newest `refused_at` of a list that somebody has read. All, when it is absent.
+    #[param(value_type = Option<String>)]
+    until: Option<Timestamp>,
 }
 #[derive(Serialize, utoipa::ToSchema)]
 struct RefusedSettled {
     requests: u64,
 }
 
-/// What was sent of alerts to a node without the lease and could not be taken by the one with it: the newest 100.
+/// What was sent of alerts to a node without the lease and could not be taken by the one with it: the newest 100, and how many there are.
 #[utoipa::path(get, path = "/api/alerts/refused", responses((status = 200, body = RefusedList)))]
 async fn refused(State(app): State<App>) -> Result<Json<RefusedList>, ApiError> {
-    Ok(Json(RefusedList { items: app.alerts_refused().await? }))
+    Ok(Json(app.alerts_refused().await?))
 }
 
 /// Tries all of that once more, each as of when it came.
 #[utoipa::path(post, path = "/api/alerts/refused", responses((status = 200, body = RefusedSettled)))]
 async fn refused_again(State(app): State<App>, Who(who): Who) -> Result<Json<RefusedSettled>, ApiError> {
-    Ok(Json(RefusedSettled { requests: app.alerts_refused_settle(&who, true).await? }))
+    Ok(Json(RefusedSettled { requests: app.alerts_refused_settle(&who, Settle::Again).await? }))
 }
 
-/// Forgets all of that.
-#[utoipa::path(delete, path = "/api/alerts/refused", responses((status = 200, body = RefusedSettled)))]
-async fn refused_forget(State(app): State<App>, Who(who): Who) -> Result<Json<RefusedSettled>, ApiError> {
-    Ok(Json(RefusedSettled { requests: app.alerts_refused_settle(&who, false).await? }))
+/// Forgets that.
+#[utoipa::path(delete, path = "/api/alerts/refused", params(RefusedUntil), responses((status = 200, body = RefusedSettled)))]
+async fn refused_forget(
+    State(app): State<App>,
+    Who(who): Who,
+    QueryOf(RefusedUntil { until }): QueryOf<RefusedUntil>,
+) -> Result<Json<RefusedSettled>, ApiError> {
+    Ok(Json(RefusedSettled { requests: app.alerts_refused_settle(&who, Settle::Forget { until }).await? }))
 }
 
 /// Alerts: the active ones, the most urgent first, then those that ended lately; and how many each service has.

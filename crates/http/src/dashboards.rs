@@ -6,7 +6,9 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
-use tenfold_app::metrics::{Dashboard, DashboardImport, ImportedDashboard, Marker, MarkerQuery, TargetStatus};
+use tenfold_app::metrics::{
+    Dashboard, DashboardImport, ImportedDashboard, Marker, MarkerQuery, ScrapeIntervals, TargetStatus,
+};
 use tenfold_app::{App, Role};
 use tenfold_types::{ErrorCode, Fault, Timestamp};
 use utoipa_axum::routes;
@@ -25,6 +27,7 @@ pub fn api() -> Api {
         .add(Policy::Role(Role::Deployer), routes!(import))
         .add(Policy::Viewer, routes!(markers))
         .add(Policy::Viewer, routes!(targets))
+        .add(Policy::Viewer, routes!(intervals))
 }
 
 #[derive(Serialize, utoipa::ToSchema)]
@@ -145,4 +148,10 @@ async fn markers(State(app): State<App>, QueryOf(q): QueryOf<MarkersQuery>) -> R
 #[utoipa::path(get, path = "/api/targets", responses((status = 200, body = TargetList)))]
 async fn targets(State(app): State<App>) -> Json<TargetList> {
     Json(TargetList { items: app.metrics.target_statuses() })
+}
+
+/// How often each job is scraped, for queries whose windows have to hold some of its scrapes.
+#[utoipa::path(get, path = "/api/metrics/intervals", responses((status = 200, body = ScrapeIntervals)))]
+async fn intervals(State(app): State<App>) -> Json<ScrapeIntervals> {
+    Json(app.metrics.scrape_intervals())
 }

@@ -135,7 +135,8 @@ async fn acknowledge(
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct EscalateQuery {
-    /// The step that `escalation` showed. When another one was paged since, nothing is done; without it the next one is asked.
+    /// The step that `escalation` showed. When another one was paged since, nothing is done; without it the next one is asked,
+    /// unless somebody asked for it in the last 5 seconds. `escalation.asked` of the answer says which one is.
     step: Option<i64>,
     /// The round that it showed.
     round: Option<i64>,

@@ -5,7 +5,7 @@ use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use tenfold_app::metrics::{
-    CardinalityView, Deletion, Imported, ReceiverStatus, SeriesFilter, SnapshotView, StoreView,
+    CardinalityView, Deletion, Imported, MetricNames, ReceiverStatus, SeriesFilter, SnapshotView, StoreView,
 };
 use tenfold_app::{App, Role};
 use tenfold_protocols::remote_write::{BODY_BYTES_MAX, Version};
@@ -18,6 +18,7 @@ use crate::{Api, ApiError, Body, Policy, QueryOf};
 pub fn api() -> Api {
     Api::new("metrics")
         .add(Policy::Viewer, routes!(cardinality))
+        .add(Policy::Viewer, routes!(metric_names))
         .add(Policy::Viewer, routes!(store))
         .add(Policy::Viewer, routes!(receivers))
         .add(Policy::Role(Role::Admin), routes!(delete))
@@ -34,6 +35,19 @@ const ROWS: usize = 20;
 #[into_params(parameter_in = Query)]
 struct CardinalityQuery {
     /// Rows of each list, 20 when nothing is said.
+    limit: Option<usize>,
+}
+
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct NamesQuery {
+    /// Words that stand in the name, in any case; all metrics when nothing is said.
+    words: Option<String>,
+    /// Only metrics that no dashboard, rule, permit, ramp or plan of ramps here names; a query for nearly any name names
+    /// none. What pipelines of services and other programs ask is not known.
+    unnamed: Option<bool>,
+    /// Rows, 20 when nothing is said.
     limit: Option<usize>,
 }
 
@@ -76,6 +90,13 @@ async fn cardinality(
     QueryOf(q): QueryOf<CardinalityQuery>,
 ) -> Result<Json<CardinalityView>, ApiError> {
     Ok(Json(app.cardinality(q.limit.unwrap_or(ROWS)).await?))
+}
+
+/// Metrics by words of their names, and those that nothing here asks for; the ones with the most series first.
+#[utoipa::path(get, path = "/api/metrics/names", params(NamesQuery), responses((status = 200, body = MetricNames)))]
+async fn metric_names(State(app): State<App>, QueryOf(q): QueryOf<NamesQuery>) -> Result<Json<MetricNames>, ApiError> {
+    let (words, unnamed) = (q.words.unwrap_or_default(), q.unnamed.unwrap_or(false));
+    Ok(Json(app.metric_names(&words, unnamed, q.limit.unwrap_or(ROWS)).await?))
 }
 
 /// How the store of samples is doing: its size and what bounds it, and damaged files that were moved aside.

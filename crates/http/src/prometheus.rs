@@ -186,8 +186,9 @@ fn instant(text: &str) -> Option<Timestamp> {
     Timestamp::parse_rfc3339(text)
 }
 
-/// What a query cost in Prometheus' shape. `totalQueryableSamples` are the samples read; `peakSamples` is what was held at
-/// one time at most, in samples of 16 bytes; by step (`stats=all`) a sample counts once for each window it lies in. Preparing and sorting are not timed apart: they are within the evaluation.
+/// What a query cost in Prometheus' shape. `totalQueryableSamples` and `samplesRead` are the samples read; `peakSamples` is what
+/// was held at one time at most, in samples of 16 bytes; by step (`stats=all`) a sample counts once for each window it lies in.
+/// Preparing and sorting are not timed apart: they are within the evaluation.
 fn stats(told: &Told) -> Json {
     let (queued, elapsed) = (told.queued_ms / 1000.0, told.elapsed_ms / 1000.0);
     let mut out = json!({
@@ -196,7 +197,8 @@ fn stats(told: &Told) -> Json {
             "execQueueTime": queued, "execTotalTime": queued + elapsed,
         },
         "samples": {
-            "totalQueryableSamples": told.answer.samples_read, "peakSamples": told.answer.bytes_held / 16,
+            "totalQueryableSamples": told.answer.samples_read, "samplesRead": told.answer.samples_read,
+            "peakSamples": told.answer.bytes_held / 16,
         },
     });
     if !told.answer.per_step.is_empty() {

@@ -27,7 +27,6 @@ pub const CONNECTIONS_MAX: usize = 8_192;
 pub const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 /// Streams get this long to end when the server stops.
 const DRAIN: Duration = Duration::from_secs(2);
-const HEADERS_MAX: usize = 100;
 
 /// Lifts the limit on open files as far as this process may, and gives it: each connection and each stream takes one.
 pub fn raise_file_limit() -> u64 {
@@ -115,7 +114,8 @@ where
             },
         };
         let _ = stream.set_nodelay(true);
-        let serving = serve(stream, peer);
+        // In a box from the beginning: what a connection keeps is kilobytes, which the way into the task would copy.
+        let serving = Box::pin(serve(stream, peer));
         connections.spawn(async move {
             serving.await;
             drop(place);
@@ -140,7 +140,8 @@ async fn connection<I, S>(
         routes.clone().oneshot(request)
     });
     let mut builder = Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT).max_headers(HEADERS_MAX);
+    // At most 100 headers are taken, which is hyper's own limit: one that is set costs memory from the heap for each request.
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
     builder
         .http2()
         .timer(TokioTimer::new())

@@ -25,7 +25,7 @@ fn event(seq: i64, minute: i64, actor: Actor, kind: &str, text: &str, data: Valu
         subject: draft.subject,
         severity: draft.severity,
         text: draft.text,
-        data,
+        data: data.into(),
         correlation: None,
         causation: None,
         source: draft.source,

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use tenfold_app::metrics::NoPage;
 use tenfold_httpkit::body::{BodyError, whole};
 use tenfold_httpkit::outgoing::{self, Elsewhere, Redirects, plain};
 use tenfold_protocols::exposition::Format;
@@ -16,6 +17,35 @@ const PAGE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// What a job may raise that to.
 const PAGE_BYTES_MOST: u64 = 256 * 1024 * 1024;
 
+/// Letters of a `Content-Type` that an error repeats.
+const KIND_CHARS_MAX: usize = 100;
+
+/// How a page is read: as its `Content-Type` says, else as its job says. The errors are Prometheus' (`extractMediaType` of its
+/// `textparse`), with what to do. On an empty page there is nothing to read.
+fn format_of(kind: &str, fallback: Option<Protocol>, is_empty: bool) -> Result<Format, String> {
+    if let Some(format) = Format::from_content_type(kind) {
+        return Ok(format);
+    }
+    match fallback {
+        Some(Protocol::PrometheusProto) => Ok(Format::Protobuf),
+        Some(Protocol::OpenMetrics1_0_0 | Protocol::OpenMetrics0_0_1) => Ok(Format::OpenMetrics),
+        Some(Protocol::PrometheusText1_0_0 | Protocol::PrometheusText0_0_4) => Ok(Format::Prometheus),
+        None if is_empty => Ok(Format::Prometheus),
+        None => {
+            let sent = if kind.trim().is_empty() {
+                "non-compliant scrape target sending blank Content-Type".to_owned()
+            } else {
+                let shown: String = kind.chars().take(KIND_CHARS_MAX).collect();
+                format!("received unsupported Content-Type \"{shown}\"")
+            };
+            Err(format!(
+                "{sent} and no fallback_scrape_protocol specified for target; if it is a page of metrics, write \
+                 `fallback_scrape_protocol: PrometheusText0.0.4` at its job"
+            ))
+        }
+    }
+}
+
 /// A job's client.
 pub(crate) struct Client(outgoing::Client);
 
@@ -26,7 +56,7 @@ pub(crate) struct Asking<'a> {
     pub compressed: bool,
     /// 0 for the usual one.
     pub bytes_max: u64,
-    pub fallback: Protocol,
+    pub fallback: Option<Protocol>,
 }
 
 impl Client {
@@ -41,7 +71,7 @@ impl Client {
     }
 
     /// A target's metrics page.
-    pub(crate) async fn page(&self, url: &str, asking: &Asking<'_>) -> Result<(Bytes, Format), String> {
+    pub(crate) async fn page(&self, url: &str, asking: &Asking<'_>) -> Result<(Bytes, Format), NoPage> {
         let seconds = asking.timeout_ms as f64 / 1_000.0;
         let headers = vec![
             ("accept", asking.accept.to_owned()),
@@ -55,13 +85,12 @@ impl Client {
         let within = Duration::from_millis(asking.timeout_ms);
         let get = self.get(url, headers, bytes_max as usize, "page");
         let (kind, body) =
-            tokio::time::timeout(within, get).await.map_err(|_| "the target did not answer in time")??;
-        let format = Format::from_content_type(&kind).unwrap_or(match asking.fallback {
-            Protocol::PrometheusProto => Format::Protobuf,
-            Protocol::OpenMetrics1_0_0 | Protocol::OpenMetrics0_0_1 => Format::OpenMetrics,
-            Protocol::PrometheusText1_0_0 | Protocol::PrometheusText0_0_4 => Format::Prometheus,
-        });
-        Ok((body, format))
+            tokio::time::timeout(within, get).await.map_err(|_| "the target did not answer in time".to_owned())??;
+        match format_of(&kind, asking.fallback, body.is_empty()) {
+            Ok(format) => Ok((body, format)),
+            // As in Prometheus, which reads the page before it asks what it is.
+            Err(reason) => Err(NoPage { reason, body_bytes: body.len() }),
+        }
     }
 
     /// A list of targets in JSON.
@@ -123,5 +152,34 @@ impl Client {
             other => return Err(format!("the {what} came in `{other}`, which was not asked for")),
         };
         Ok((kind, body.into()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_says_what_it_is_or_its_job_does() {
+        let text = Some(Protocol::PrometheusText0_0_4);
+        for (kind, fallback, is_empty, wanted) in [
+            ("text/plain", None, false, Some(Format::Prometheus)),
+            ("application/openmetrics-text; version=1.0.0", text, false, Some(Format::OpenMetrics)),
+            ("", None, false, None),
+            (" ", None, false, None),
+            ("text/html", None, false, None),
+            ("application/octet-stream", None, false, None),
+            ("", None, true, Some(Format::Prometheus)),
+            ("text/html", None, true, Some(Format::Prometheus)),
+            ("", text, false, Some(Format::Prometheus)),
+            ("text/html", Some(Protocol::PrometheusText1_0_0), false, Some(Format::Prometheus)),
+            ("text/html", Some(Protocol::OpenMetrics0_0_1), false, Some(Format::OpenMetrics)),
+            ("", Some(Protocol::OpenMetrics1_0_0), false, Some(Format::OpenMetrics)),
+            ("", Some(Protocol::PrometheusProto), false, Some(Format::Protobuf)),
+        ] {
+            assert_eq!(format_of(kind, fallback, is_empty).ok(), wanted, "{kind}, {fallback:?}, {is_empty}");
+        }
+        let error = format_of(&"x".repeat(KIND_CHARS_MAX * 2), None, false).expect_err("it is no page");
+        assert!(error.contains(&format!("\"{}\"", "x".repeat(KIND_CHARS_MAX))), "{error}");
     }
 }

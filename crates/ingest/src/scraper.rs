@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tenfold_app::App;
-use tenfold_app::metrics::{BURST_INTERVAL_MS, GANGLIA, Scraped, Target};
+use tenfold_app::metrics::{BURST_INTERVAL_MS, GANGLIA, NoPage, Scraped, Target};
 use tenfold_protocols::exposition::Format;
 use tenfold_scrape::Job;
 use tokio_util::sync::CancellationToken;
@@ -143,9 +143,9 @@ impl Watched {
         }
     }
 
-    async fn ask(&self, timeout_ms: u64) -> Result<(bytes::Bytes, Format), String> {
+    async fn ask(&self, timeout_ms: u64) -> Result<(bytes::Bytes, Format), NoPage> {
         if let Some(reason) = self.app.metrics.not_asked(&self.target) {
-            return Err(reason);
+            return Err(reason.into());
         }
         if let Some(address) = self.target.url.strip_prefix(GANGLIA) {
             return Ok((crate::ganglia::ask(address, timeout_ms).await?, Format::Ganglia));

@@ -79,7 +79,10 @@ async fn statsd_comes_in_by_three_ways_into_one_series() {
     }
     let client = UnixDatagram::unbound().expect("a socket");
     client
-        .send_to(b"photos.uploads:5|c|@0.5|#env:prod\n_e{1,1}:a|b\n_sc|x|0", world.dir.path().join("statsd.sock"))
+        .send_to(
+            b"photos.uploads:5|c|@0.5|#env:prod\n_e{1,1}:a|b\n_sc|x|2|h:h1|m:down",
+            world.dir.path().join("statsd.sock"),
+        )
         .await
         .expect("it is sent");
     let mut client = TcpStream::connect(("127.0.0.1", tcp)).await.expect("a connection");
@@ -92,15 +95,18 @@ async fn statsd_comes_in_by_three_ways_into_one_series() {
     world.until("tenfold_statsd_bad_lines_total", &[("transport", "tcp")], 1.0).await;
     let own = |name: &str, transport: &str| world.app.metrics.own.get(name, &[("transport", transport)]);
     assert_eq!(own("tenfold_statsd_bad_lines_total", "udp"), 1_000.0);
-    assert_eq!(own("tenfold_statsd_service_checks_ignored_total", "unix"), 1.0);
+    assert_eq!(own("tenfold_statsd_service_checks_total", "unix"), 1.0);
     // The server's loop flushes; when it has been told to stop it does so once more.
     let run = tokio::spawn(tenfold_app::metrics::run(world.app.clone(), world.stop.clone()));
     let all = [("protocol", "statsd"), ("source", "statsd")];
-    world.until("tenfold_push_samples_total", &all, 2.0).await;
+    world.until("tenfold_push_samples_total", &all, 3.0).await;
     world.stop.cancel();
     run.await.expect("it ends by itself");
     assert_eq!(world.values("photos_uploads_total", NOW_S), [("photos_uploads_total{env=\"prod\"}".into(), 6_010.0)]);
     assert_eq!(world.values("upload_time_count", NOW_S), [("upload_time_count".into(), 1.0)]);
+    let check = "statsd_service_check{check=\"x\",host=\"h1\"}";
+    assert_eq!(world.values("statsd_service_check == 2", NOW_S), [(check.into(), 2.0)]);
+    assert_eq!(world.app.metrics.metadata()["statsd_service_check"].kind, "gauge");
     let markers = world.app.markers(tenfold_app::metrics::MarkerQuery::default()).await.expect("the record is read");
     let told: Vec<_> = markers.iter().map(|marker| (marker.text.as_str(), marker.actor_name.as_str())).collect();
     assert_eq!(told, [("a: b", "statsd")], "an event is a mark on every graph");

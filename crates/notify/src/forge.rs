@@ -7,7 +7,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
-use tenfold_app::forges::ports::{DeployState, DeployStatus, ForgeAccount, ForgeClient, ForgeError, SinkAccount};
+use tenfold_app::forges::ports::{
+    DeployState, DeployStatus, ForgeAccount, ForgeClient, ForgeError, Remote, SinkAccount,
+};
 use tenfold_httpkit::body::{BodyError, whole};
 use tenfold_protocols::forge::Forge;
 use tenfold_types::Clock;
@@ -74,16 +76,18 @@ impl Forges {
         Err(failed(!passing, retry_after_ms, message))
     }
 
-    /// A deployment of GitHub's, made once for each deploy, and its newest status; and a status of the commit.
+    /// A deployment of GitHub's, made once for each deploy, and its newest status; and a status of the commit. What runs no
+    /// more is said by us: GitHub's own `auto_inactive` goes by the environment's name, in which two services of one
+    /// repository would end each other's deployments, and leaves production out.
     async fn github(
         &self,
         account: &ForgeAccount,
         status: &DeployStatus,
-        remote: Option<&str>,
+        remote: &Remote,
     ) -> Result<Option<String>, ForgeError> {
         let base = format!("/repos/{}", path(&status.repository));
-        let id = match remote {
-            Some(id) => id.to_owned(),
+        let id = match &remote.number {
+            Some(id) => id.clone(),
             None => self.deployment(account, status, &base).await?,
         };
         let state = match status.state {
@@ -94,9 +98,15 @@ impl Forges {
             DeployState::Stopped => "error",
         };
         let body = json!({
-            "state": state, "log_url": status.url, "description": status.description, "auto_inactive": true,
+            "state": state, "log_url": status.url, "description": status.description, "auto_inactive": false,
         });
         self.call(account, Method::POST, &format!("{base}/deployments/{id}/statuses"), Some(&body)).await?;
+        if status.state == DeployState::Succeeded {
+            let own = remote.replaced.then_some(&id);
+            for gone in remote.before.iter().chain(own) {
+                self.inactive(account, &format!("{base}/deployments/{gone}/statuses"), &status.url).await?;
+            }
+        }
         let state = match status.state {
             DeployState::Queued | DeployState::Running => "pending",
             other => word(other),
@@ -106,6 +116,18 @@ impl Forges {
         });
         self.call(account, Method::POST, &format!("{base}/statuses/{}", status.sha), Some(&body)).await?;
         Ok(Some(id))
+    }
+
+    /// Says of a deployment that its release runs no more. One that GitHub does not have, or not in this repository, needs
+    /// no word.
+    async fn inactive(&self, account: &ForgeAccount, path: &str, url: &str) -> Result<(), ForgeError> {
+        let body = json!({
+            "state": "inactive", "log_url": url, "description": "another deploy took its place", "auto_inactive": false,
+        });
+        match self.call(account, Method::POST, path, Some(&body)).await {
+            Err(error) if error.permanent => Ok(()),
+            other => other.map(|_| ()),
+        }
     }
 
     /// The deployment that was made for this deploy, or a new one. A server that was killed between making it and keeping
@@ -174,7 +196,7 @@ impl ForgeClient for Forges {
         &self,
         account: &ForgeAccount,
         status: &DeployStatus,
-        remote: Option<&str>,
+        remote: &Remote,
     ) -> Result<Option<String>, ForgeError> {
         match account.kind {
             Forge::Github => self.github(account, status, remote).await,

@@ -135,7 +135,9 @@ fn plain(value: f64, buffer: &mut zmij::Buffer) -> Option<&str> {
         return Some(if value > 0.0 { "+Inf" } else { "-Inf" });
     }
     let text = buffer.format_finite(value);
-    if text.contains('e') { None } else { Some(text.strip_suffix(".0").unwrap_or(text)) }
+    // Most values lie well within what is written without an exponent: theirs are not searched for one.
+    let surely_plain = (1e-4..1e15).contains(&value.abs());
+    if !surely_plain && text.contains('e') { None } else { Some(text.strip_suffix(".0").unwrap_or(text)) }
 }
 
 /// A finite value by the standard library, which is slower and never writes an exponent of its own accord.
@@ -201,6 +203,8 @@ mod tests {
             (-7.0, "-7"),
             (0.000_01, "0.00001"),
             (1e-6, "0.000001"),
+            (1e-4, "0.0001"),
+            (999_999_999_999_999.9, "999999999999999.9"),
             (-9.5e-7, "-9.5e-07"),
             (1e16, "10000000000000000"),
             (123_456_789_012_345_680.0, "123456789012345680"),

@@ -1,6 +1,6 @@
-//! Questions to a DNS server and its answers: A, AAAA and SRV, which is all that finding targets needs.
+//! Questions to a DNS server and its answers: A, AAAA, MX, NS and SRV, which is all that finding targets needs.
 //!
-//! Source: RFC 1035 (messages, compression), RFC 3596 (AAAA), RFC 2782 (SRV). Bounded by [`RECORDS_MAX`]; a name's pointers
+//! Source: RFC 1035 (messages, compression, MX, NS), RFC 3596 (AAAA), RFC 2782 (SRV). Bounded by [`RECORDS_MAX`]; a name's pointers
 //! only lead backwards, so that none goes in circles.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -14,6 +14,8 @@ const HEADER_BYTES: usize = 12;
 pub enum Kind {
     A,
     Aaaa,
+    Mx,
+    Ns,
     Srv,
 }
 
@@ -22,6 +24,8 @@ impl Kind {
         match self {
             Self::A => 1,
             Self::Aaaa => 28,
+            Self::Mx => 15,
+            Self::Ns => 2,
             Self::Srv => 33,
         }
     }
@@ -31,8 +35,11 @@ impl Kind {
 pub enum Record {
     A(Ipv4Addr),
     Aaaa(Ipv6Addr),
+    /// A host that takes mail. Names have no dot at the end.
+    Mx(String),
+    /// A name server.
+    Ns(String),
     Srv {
-        /// Without the dot at the end.
         target: String,
         port: u16,
     },
@@ -153,6 +160,13 @@ impl<'a> Reader<'a> {
         Ok(Some(match kind {
             Kind::A => Record::A(<[u8; 4]>::try_from(data).map_err(|_| DnsError::Short)?.into()),
             Kind::Aaaa => Record::Aaaa(<[u8; 16]>::try_from(data).map_err(|_| DnsError::Short)?.into()),
+            Kind::Mx => {
+                let mut inside = Reader { message: self.message, at: start };
+                // Preference.
+                inside.take(2)?;
+                Record::Mx(inside.name()?)
+            }
+            Kind::Ns => Record::Ns(Reader { message: self.message, at: start }.name()?),
             Kind::Srv => {
                 let mut inside = Reader { message: self.message, at: start };
                 // Priority and weight.
@@ -244,6 +258,12 @@ mod tests {
         let data = b"\x00\x01\x00\x02\x1f\x90\x02h1\xc0\x16";
         let read = answer(&asked, &made(&asked, [0x81, 0x80], &[(SAME, 33, data)]), Kind::Srv).unwrap();
         assert_eq!(read, Answer::Records(vec![Record::Srv { target: "h1.example".into(), port: 8080 }]));
+        let asked = question(7, "mail.example", Kind::Mx).unwrap();
+        let read = answer(&asked, &made(&asked, [0x81, 0x80], &[(SAME, 15, b"\x00\x0a\x03mx1\xc0\x11")]), Kind::Mx);
+        assert_eq!(read, Ok(Answer::Records(vec![Record::Mx("mx1.example".into())])));
+        let asked = question(7, "zone.example", Kind::Ns).unwrap();
+        let read = answer(&asked, &made(&asked, [0x81, 0x80], &[(SAME, 2, b"\x03ns1\xc0\x11")]), Kind::Ns);
+        assert_eq!(read, Ok(Answer::Records(vec![Record::Ns("ns1.example".into())])));
         let asked = question(7, "v6", Kind::Aaaa).unwrap();
         let one = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1];
         let read = answer(&asked, &made(&asked, [0x81, 0x80], &[(SAME, 28, &one)]), Kind::Aaaa).unwrap();

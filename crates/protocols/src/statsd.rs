@@ -1,12 +1,15 @@
 //! StatsD datagrams: Etsy's lines (counters, gauges, timers, sets, several values in one line), DogStatsD's protocol up to
-//! its version 1.3 (tags, types, packed values, containers, times; events; service checks are told apart and counted), and
-//! the bare `category:value` that Flickr's first counter sent. Bytes in, metrics out; a line that cannot be read is counted.
+//! its version 1.3 (tags, types, packed values, containers, times; events; service checks as gauges), and the bare
+//! `category:value` that Flickr's first counter sent. Bytes in, metrics out; a line that cannot be read is counted.
 
 use std::ops::Range;
 
 /// Metrics one datagram may hold; more short lines do not fit into the largest.
 pub const METRICS_MAX: usize = 16_384;
 const NAME_BYTES_MAX: usize = 256;
+/// The gauge that service checks become; its label `check` is their name, its value their status: 0 is OK, 1 a warning,
+/// 2 critical, 3 unknown.
+pub const SERVICE_CHECK: &str = "statsd_service_check";
 const TAGS_MAX: usize = 32;
 /// Bytes of all tags of a line: each of its values has them.
 const TAGS_BYTES_MAX: usize = 4_096;
@@ -60,7 +63,7 @@ pub struct Packet {
     pub events: Vec<Event>,
     /// Further events, which are only counted.
     pub events_left: usize,
-    /// Service checks, whole ones, which are no metrics.
+    /// Service checks, which are among the metrics.
     pub service_checks: usize,
 }
 
@@ -100,9 +103,10 @@ pub fn parse(packet: &[u8]) -> Packet {
         } else if line.starts_with(b"_e{") {
             out.bad_lines += 1;
         } else if line.starts_with(b"_sc|") {
-            let is_check = is_service_check(line);
-            out.service_checks += usize::from(is_check);
-            out.bad_lines += usize::from(!is_check);
+            let check = service_check(line).filter(|_| out.metrics.len() < METRICS_MAX);
+            let counter = if check.is_some() { &mut out.service_checks } else { &mut out.bad_lines };
+            *counter += 1;
+            out.metrics.extend(check);
         } else if !line.is_empty() {
             let read = std::str::from_utf8(line).ok().and_then(|line| metrics(line, &mut out.metrics));
             if read.is_none() || out.metrics.len() > METRICS_MAX {
@@ -156,10 +160,47 @@ fn read_event(line: &[u8], title: Range<usize>, text: Range<usize>) -> Event {
     event
 }
 
-/// `_sc|NAME|STATUS`, and more.
-fn is_service_check(line: &[u8]) -> bool {
-    let mut parts = line.split(|b| *b == b'|').skip(1);
-    parts.next().is_some_and(|name| !name.is_empty()) && matches!(parts.next(), Some(b"0" | b"1" | b"2" | b"3"))
+/// Reads `_sc|NAME|STATUS|d:TIME|h:HOST|#TAGS|m:MESSAGE|c:CONTAINER`. A time that is none is no time. The message is left out:
+/// as a label each text would be a series.
+fn service_check(line: &[u8]) -> Option<Metric> {
+    let line = String::from_utf8_lossy(line);
+    let mut sections = line.split('|').skip(1);
+    let name = sections.next().filter(|name| (1..=NAME_BYTES_MAX).contains(&name.len()))?;
+    let status = match sections.next()? {
+        "0" => 0.0,
+        "1" => 1.0,
+        "2" => 2.0,
+        "3" => 3.0,
+        _ => return None,
+    };
+    let mut check = Metric::new(SERVICE_CHECK, &[], Observation::GaugeSet(status));
+    let (mut host, mut in_message) = (None, false);
+    for section in sections {
+        let kept = |text: &str| Some(text).filter(|t| (1..=NAME_BYTES_MAX).contains(&t.len())).map(str::to_owned);
+        if let Some(id) = section.strip_prefix("c:") {
+            check.container = kept(id);
+        } else if in_message || section.starts_with("m:") {
+            // It is the last but for what later versions add, and may hold what parts the others.
+            in_message = true;
+        } else if let Some(tags) = section.strip_prefix('#') {
+            check.tags.extend(tag_list(tags));
+        } else if let Some(text) = section.strip_prefix("h:") {
+            host = kept(text);
+        } else if let Some(time) = section.strip_prefix("d:") {
+            check.t_ms = time.parse::<i64>().ok().and_then(|s| s.checked_mul(1_000)).filter(|t| *t > 0);
+        }
+    }
+    if !are_few(&check.tags) {
+        return None;
+    }
+    for (tag, _) in &mut check.tags {
+        if tag.as_str() == "check" || (tag.as_str() == "host" && host.is_some()) {
+            tag.insert_str(0, "exported_");
+        }
+    }
+    check.tags.push(("check".to_owned(), name.to_owned()));
+    check.tags.extend(host.map(|host| ("host".to_owned(), host)));
+    Some(check)
 }
 
 /// Reads one line into `out`; all of its values or none.
@@ -329,7 +370,7 @@ mod tests {
     #[test]
     fn many_lines_tags_and_packed_values() {
         let others = parse(b"_e{5,4}:title|text|#a:b\n_sc|redis|0|m:up\nx:1|c");
-        assert_eq!((others.events.len(), others.service_checks, others.bad_lines, others.metrics.len()), (1, 1, 0, 1));
+        assert_eq!((others.events.len(), others.service_checks, others.bad_lines, others.metrics.len()), (1, 1, 0, 2));
         let wanted = Event {
             title: "title".to_owned(),
             text: "text".to_owned(),
@@ -385,6 +426,35 @@ mod tests {
     }
 
     #[test]
+    fn a_service_check_is_a_gauge() {
+        let read = |line: &str| {
+            let packet = parse(line.as_bytes());
+            assert_eq!((packet.service_checks, packet.bad_lines), (packet.metrics.len(), 1 - packet.metrics.len()));
+            packet.metrics.into_iter().next()
+        };
+        let tags = |metric: &Metric| {
+            metric.tags.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(" ")
+        };
+        let bare = read("_sc|Redis connection|2|").expect("it is whole");
+        assert_eq!((bare.name.as_str(), tags(&bare).as_str()), (SERVICE_CHECK, "check=Redis connection"));
+        assert_eq!((bare.observation, bare.t_ms, bare.container), (Observation::GaugeSet(2.0), None, None));
+        let full = read("_sc|a|0|d:1656581400|h:h1|#env:dev,host:h2,check:b|m:up | h:h3|#x:y|c:ci-83c0a99c|card:low");
+        let full = full.expect("it is whole");
+        assert_eq!(tags(&full), "env=dev exported_host=h2 exported_check=b check=a host=h1");
+        assert_eq!((full.t_ms, full.container.as_deref()), (Some(1_656_581_400_000), Some("ci-83c0a99c")));
+        assert_eq!(full.observation, Observation::GaugeSet(0.0));
+        let tagged = read("_sc|a|3|d:soon|h:|#host:h2").expect("it is whole");
+        assert_eq!((tags(&tagged).as_str(), tagged.t_ms), ("host=h2 check=a", None));
+        let long = format!("_sc|{}|0", "x".repeat(NAME_BYTES_MAX + 1));
+        let many = format!("_sc|a|0|#{}", "x,".repeat(TAGS_MAX + 1));
+        for bad in ["_sc|", "_sc|a", "_sc|a|", "_sc|a|4", "_sc|a|up", "_sc||0", long.as_str(), many.as_str()] {
+            assert_eq!(read(bad), None, "{bad}");
+        }
+        let most = parse("_sc|a|0\n".repeat(METRICS_MAX + 2).as_bytes());
+        assert_eq!((most.metrics.len(), most.service_checks, most.bad_lines), (METRICS_MAX, METRICS_MAX, 2));
+    }
+
+    #[test]
     fn several_values_as_etsy_writes_them() {
         use Observation::{Count, Timing};
         let read = |line: &str| parse(line.as_bytes()).metrics.into_iter().map(|m| m.observation).collect::<Vec<_>>();
@@ -400,7 +470,7 @@ mod tests {
             prop_assert!(parse(&packet).metrics.len() <= METRICS_MAX);
         }
         #[test]
-        fn never_panics_on_near_misses(line in "[a-z:|@#,.+-]{0,20}[0-9:|cgms#@T]{0,20}|_e[{0-9,}:|a]{0,20}") {
+        fn never_panics_on_near_misses(line in "[a-z:|@#,.+-]{0,20}[0-9:|cgms#@T]{0,20}|_e[{0-9,}:|a]{0,20}|_sc[|0-4a-m:#,]{0,20}") {
             parse(line.as_bytes());
         }
     }

@@ -12,8 +12,9 @@ mod target;
 mod units;
 
 pub use config::{
-    Auth, ConfigError, DnsSd, Escaping, FileSd, Header, HttpClient, HttpSd, Job, Limits, Oauth2, Protocol, Proxy,
-    RecordType, ScrapeConfigs, Secret, Tls, TlsVersion, parse_config, parse_http_config,
+    Auth, ConfigError, DnsSd, Escaping, FileSd, Globals, Header, HttpClient, HttpSd, JOBS_MAX, Job, Limits, Oauth2,
+    Protocol, Proxy, RecordType, ScrapeConfigs, Secret, TakenHistograms, Tls, TlsVersion, parse_config, parse_further,
+    parse_http_config,
 };
 pub use groups::{GROUPS_BYTES_MAX, Group, GroupError, parse_groups};
 pub use relabel::{Action, Rule, RuleShown, RuleSpec, Step, apply, steps};

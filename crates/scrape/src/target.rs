@@ -6,7 +6,7 @@ use std::fmt::Write;
 
 use tenfold_types::{Labels, format_duration_ms, parse_duration_ms};
 
-use crate::config::{INTERVAL_MS_MIN, Job, too_often};
+use crate::config::{INTERVAL_MS_MIN, Job, TakenHistograms, too_often};
 use crate::groups::Group;
 use crate::relabel::apply;
 
@@ -18,6 +18,9 @@ const PATH: &str = "__metrics_path__";
 const INTERVAL: &str = "__scrape_interval__";
 const TIMEOUT: &str = "__scrape_timeout__";
 const PARAM: &str = "__param_";
+const NATIVE: &str = "__scrape_native_histograms__";
+const CLASSIC: &str = "__always_scrape_classic_histograms__";
+const CONVERT: &str = "__convert_classic_histograms_to_nhcb__";
 
 /// Where and how often a target is asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +30,7 @@ pub struct Place {
     pub labels: Labels,
     pub interval_ms: u64,
     pub timeout_ms: u64,
+    pub histograms: TakenHistograms,
 }
 
 /// One target of a group.
@@ -95,6 +99,7 @@ fn place(job: &Job, mut labels: Labels) -> Result<Place, String> {
     if interval_ms < INTERVAL_MS_MIN {
         return Err(format!("{INTERVAL}: {}", too_often()));
     }
+    let histograms = histograms(job, &labels)?;
     let url = url(job, &labels, &address)?;
     if labels.get("instance").is_none() {
         labels.set("instance", address);
@@ -104,7 +109,23 @@ fn place(job: &Job, mut labels: Labels) -> Result<Place, String> {
     for name in hidden {
         labels.remove(&name);
     }
-    Ok(Place { url, labels, interval_ms, timeout_ms })
+    Ok(Place { url, labels, interval_ms, timeout_ms, histograms })
+}
+
+/// What the labels say of histograms, else what the job says. Words for true and false are Go's (`strconv.ParseBool`).
+fn histograms(job: &Job, labels: &Labels) -> Result<TakenHistograms, String> {
+    let flag = |name: &str, usual: bool| match labels.get(name) {
+        None => Ok(usual),
+        Some("true" | "True" | "TRUE" | "t" | "T" | "1") => Ok(true),
+        Some("false" | "False" | "FALSE" | "f" | "F" | "0") => Ok(false),
+        Some(other) => Err(format!("{name}: \"{other}\" is neither true nor false")),
+    };
+    let usual = job.histograms();
+    Ok(TakenHistograms {
+        native: flag(NATIVE, usual.native)?,
+        classic: flag(CLASSIC, usual.classic)?,
+        convert: flag(CONVERT, usual.convert)?,
+    })
 }
 
 fn url(job: &Job, labels: &Labels, address: &str) -> Result<String, String> {
@@ -196,6 +217,28 @@ mod tests {
     }
 
     #[test]
+    fn labels_say_which_histograms_are_taken_of_a_target() {
+        let with = |native: &str, rule: &str| {
+            let yaml = format!(
+                "scrape_configs:\n- job_name: a\n  scrape_native_histograms: {native}\n  static_configs: \
+                 [{{targets: ['h:1']}}]\n  relabel_configs: [{rule}]\n"
+            );
+            let place = outcome(&yaml).unwrap().unwrap();
+            assert!(place.labels.iter().all(|(name, _)| !name.starts_with("__")), "{}", place.labels);
+            place.histograms
+        };
+        let plain = TakenHistograms { native: false, classic: false, convert: false };
+        assert_eq!(with("false", ""), plain);
+        let native = "{target_label: __scrape_native_histograms__, replacement: 'true'}";
+        assert_eq!(with("false", native), TakenHistograms { native: true, ..plain });
+        let not = "{target_label: __scrape_native_histograms__, replacement: 'F'}";
+        assert_eq!(with("true", not), plain);
+        let both = "{target_label: __always_scrape_classic_histograms__, replacement: '1'}, \
+                    {target_label: __convert_classic_histograms_to_nhcb__, replacement: 'true'}";
+        assert_eq!(with("true", both), TakenHistograms { native: true, classic: true, convert: true });
+    }
+
+    #[test]
     fn what_makes_no_target_says_why() {
         let with = |rule: &str| {
             outcome(&format!(
@@ -215,6 +258,10 @@ mod tests {
                 "{source_labels: [__address__], regex: h:1, target_label: __scrape_interval__, replacement: 20ms}, \
                  {target_label: __scrape_timeout__, replacement: 10ms}",
                 "__scrape_interval__: a target is asked every 100 ms at most",
+            ),
+            (
+                "{target_label: __scrape_native_histograms__, replacement: 'yes'}",
+                "__scrape_native_histograms__: \"yes\" is neither true nor false",
             ),
             (
                 "{target_label: __scheme__, replacement: ftp}",

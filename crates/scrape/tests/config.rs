@@ -2,7 +2,7 @@
 
 use tenfold_scrape::{
     Auth, DnsSd, Escaping, FileSd, Header, HttpSd, Job, Oauth2, Protocol, Proxy, RecordType, ScrapeConfigs, Secret,
-    Tls, TlsVersion, parse_config, parse_http_config,
+    Tls, TlsVersion, parse_config, parse_further, parse_http_config,
 };
 
 const WHOLE: &str = r#"
@@ -82,7 +82,8 @@ fn a_whole_file_is_read() {
 
     assert_eq!((all.interval_ms, all.timeout_ms, all.params["module"][0].as_str()), (60_000, 5_000, "http"));
     assert!(all.honor_labels && !all.honor_timestamps && all.track_timestamps_staleness && !all.compression);
-    assert!(all.native_histograms && all.classic_histograms && all.fallback == Protocol::OpenMetrics1_0_0);
+    assert!(all.native_histograms && all.classic_histograms);
+    assert_eq!((first.fallback, all.fallback), (None, Some(Protocol::OpenMetrics1_0_0)));
     assert_eq!(all.protocols, Protocol::NATIVE);
     let l = all.limits;
     assert_eq!((l.body_bytes_max, l.samples_max, l.labels_max), (10 << 20, 50, 30));
@@ -119,6 +120,30 @@ fn files_are_meant_from_the_configurations_folder() {
 }
 
 #[test]
+fn further_files_have_jobs_alone() {
+    let main = "global: {scrape_interval: 7s, sample_limit: 5}\nscrape_config_files: [conf.d/*.yml, /other.yml]\n";
+    let mut config = parse_config(main).unwrap();
+    config.relative_to("/etc/prometheus");
+    assert_eq!(config.files, ["/etc/prometheus/conf.d/*.yml", "/other.yml"]);
+    assert_eq!((config.jobs.len(), config.notes.len()), (0, 0));
+    let globals = &config.globals;
+    let further =
+        parse_further("scrape_configs: [{job_name: a}, {job_name: b, scrape_interval: 9s}]", globals).unwrap();
+    let jobs: Vec<_> = further.jobs.iter().map(|j| (j.name.as_str(), j.interval_ms, j.limits.samples_max)).collect();
+    assert_eq!(jobs, [("a", 7_000, 5), ("b", 9_000, 5)]);
+    for (yaml, wanted) in [
+        ("scrape_configs: []\nglobal: {scrape_interval: 1s}", "line 2: `global` is not supported here"),
+        ("scrape_configs:\n- {job_name: a}\n- {job_name: a}", "line 3: the job `a` is there twice"),
+    ] {
+        assert_eq!(parse_further(yaml, globals).unwrap_err().to_string(), wanted);
+    }
+    for path in ["a/*/b.yml", "*.*", "a/"] {
+        let error = parse_config(&format!("scrape_config_files: ['{path}']")).unwrap_err().to_string();
+        assert_eq!(error, format!("line 1: `{path}`: a path has one * at most, in its last part"));
+    }
+}
+
+#[test]
 fn what_is_asked_for_is_said_in_order() {
     let accept = job("  scrape_protocols: [PrometheusProto, PrometheusText0.0.4]\n").accept();
     assert_eq!(
@@ -150,7 +175,7 @@ fn proxies_and_tokens_are_read() {
     );
     let whole = Proxy::Url { url: "http://proxy:3128".into(), except: "10.0.0.0/8,.local".into() };
     assert_eq!((&job.client.proxy, &job.client.auth), (&whole, &None));
-    let mut config = ScrapeConfigs { jobs: vec![job], notes: Vec::new() };
+    let mut config = ScrapeConfigs { jobs: vec![job], ..ScrapeConfigs::default() };
     config.relative_to("/etc/prometheus");
     let client = &config.jobs[0].http_sd[0].client;
     assert_eq!(client.proxy, Proxy::Environment);
@@ -184,7 +209,7 @@ fn inline_certificates_and_headers_are_read() {
          files: [tenant]}\n",
     );
     assert!(!format!("{job:?}").contains("very-secret"), "{job:?}");
-    let mut config = ScrapeConfigs { jobs: vec![job], notes: Vec::new() };
+    let mut config = ScrapeConfigs { jobs: vec![job], ..ScrapeConfigs::default() };
     config.relative_to("/etc/prometheus");
     let client = &config.jobs[0].client;
     let tls = Tls {
@@ -317,12 +342,12 @@ fn what_is_wrong_has_its_line() {
             "line 3: one of `credentials` and `credentials_file` is needed, and not both",
         ),
         (
-            "  dns_sd_configs:\n  - names: [a]\n    type: A",
-            "line 4: `port` is needed: records of the types A and AAAA have none",
+            "  dns_sd_configs:\n  - names: [a]\n    type: NS",
+            "line 4: `port` is needed: only records of the type SRV have one",
         ),
         (
-            "  dns_sd_configs:\n  - names: [a]\n    type: MX",
-            "line 5: `MX` records are not asked for; A, AAAA and SRV are",
+            "  dns_sd_configs:\n  - names: [a]\n    type: TXT",
+            "line 5: `TXT` records are not asked for; A, AAAA, MX, NS and SRV are",
         ),
         (
             "  file_sd_configs: [{files: ['a/*/b.json']}]",

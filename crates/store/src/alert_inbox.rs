@@ -62,19 +62,30 @@ pub fn put(tx: &mut dyn Tx, body: &str, at: Timestamp) -> Result<i64, StoreError
     Ok(id)
 }
 
-/// The oldest behind `after` that wait, in the order in which they came, also those whose time to be tried again has not come.
-pub fn oldest(tx: &mut dyn Tx, after: i64, limit: i64) -> Result<Vec<InboxRow>, StoreError> {
-    let sql = "SELECT id, body, at, tries, next_at FROM alert_inbox WHERE refused_at IS NULL AND id > $1 ORDER BY id LIMIT $2";
+/// Those behind the id `after` that may be tried now, in the order in which they came.
+pub fn due(tx: &mut dyn Tx, after: i64, now: Timestamp, limit: i64) -> Result<Vec<InboxRow>, StoreError> {
+    rows(tx, "next_at <= $2", after, now, limit)
+}
+
+/// Those behind the id `after` whose time has not come, in the order in which they came.
+pub fn later(tx: &mut dyn Tx, after: i64, now: Timestamp, limit: i64) -> Result<Vec<InboxRow>, StoreError> {
+    rows(tx, "next_at > $2", after, now, limit)
+}
+
+fn rows(tx: &mut dyn Tx, when: &str, after: i64, now: Timestamp, limit: i64) -> Result<Vec<InboxRow>, StoreError> {
+    let sql = format!(
+        "SELECT id, body, at, tries, next_at FROM alert_inbox WHERE refused_at IS NULL AND id > $1 AND {when} \
+         ORDER BY id LIMIT $3"
+    );
     let read = |r: &Row| -> Result<InboxRow, StoreError> {
         Ok(InboxRow { id: r.int(0)?, body: r.string(1)?, at: r.time(2)?, tries: r.int(3)?, next_at: r.time(4)? })
     };
-    tx.query(sql, params![after, limit])?.iter().map(read).collect()
+    tx.query(&sql, params![after, now, limit])?.iter().map(read).collect()
 }
 
-/// Whether one waits that may be tried now.
-pub fn is_due(tx: &mut dyn Tx, now: Timestamp) -> Result<bool, StoreError> {
-    let sql = "SELECT id FROM alert_inbox WHERE refused_at IS NULL AND next_at <= $1 LIMIT 1";
-    Ok(tx.query_opt(sql, params![now])?.is_some())
+/// When the first of what waits may be tried, if anything waits. One that was never tried may be at any time.
+pub fn next(tx: &mut dyn Tx) -> Result<Option<Timestamp>, StoreError> {
+    tx.query_one("SELECT MIN(next_at) FROM alert_inbox WHERE refused_at IS NULL", &[])?.opt_time(0)
 }
 
 /// The id of the oldest that was never tried, if one waits.
@@ -98,14 +109,20 @@ pub fn waiting(tx: &mut dyn Tx) -> Result<Waiting, StoreError> {
 pub fn stuck(tx: &mut dyn Tx) -> Result<Stuck, StoreError> {
     let untried = tx.query_one("SELECT MIN(at) FROM alert_inbox WHERE refused_at IS NULL AND tries = 0", &[])?;
     let failing = tx.query_one("SELECT COUNT(*) FROM alert_inbox WHERE refused_at IS NULL AND tries > 0", &[])?;
-    let refused = tx.query_one("SELECT COUNT(*) FROM alert_inbox WHERE refused_at IS NOT NULL", &[])?;
-    Ok(Stuck { untried_since: untried.opt_time(0)?, failing: failing.int(0)?, refused: refused.int(0)? })
+    let refused = refused_count(tx)?;
+    Ok(Stuck { untried_since: untried.opt_time(0)?, failing: failing.int(0)?, refused })
 }
 
 /// It could not be taken, and is tried again then.
 pub fn put_off(tx: &mut dyn Tx, id: i64, next_at: Timestamp, why: &str) -> Result<(), StoreError> {
     let sql = "UPDATE alert_inbox SET tries = tries + 1, next_at = $2, why = $3 WHERE id = $1";
     tx.execute(sql, params![id, next_at, why])?;
+    Ok(())
+}
+
+/// It waits behind another one, and is not looked at before then.
+pub fn hold(tx: &mut dyn Tx, id: i64, next_at: Timestamp) -> Result<(), StoreError> {
+    tx.execute("UPDATE alert_inbox SET next_at = $2 WHERE id = $1", params![id, next_at])?;
     Ok(())
 }
 
@@ -136,6 +153,11 @@ pub fn refused_last(tx: &mut dyn Tx) -> Result<Option<Timestamp>, StoreError> {
     tx.query_one("SELECT MAX(refused_at) FROM alert_inbox", &[])?.opt_time(0)
 }
 
+/// How many are tried no more.
+pub fn refused_count(tx: &mut dyn Tx) -> Result<i64, StoreError> {
+    tx.query_one("SELECT COUNT(*) FROM alert_inbox WHERE refused_at IS NOT NULL", &[])?.int(0)
+}
+
 /// Those that are tried no more, the newest first.
 pub fn refused(tx: &mut dyn Tx, limit: i64) -> Result<Vec<RefusedRow>, StoreError> {
     let sql = "SELECT id, body, at, refused_at, tries, why FROM alert_inbox WHERE refused_at IS NOT NULL \
@@ -155,9 +177,9 @@ pub fn refused_again(tx: &mut dyn Tx) -> Result<u64, StoreError> {
     )
 }
 
-/// Forgets everything that is tried no more. Returns how many.
-pub fn refused_forget(tx: &mut dyn Tx) -> Result<u64, StoreError> {
-    tx.execute("DELETE FROM alert_inbox WHERE refused_at IS NOT NULL", &[])
+/// Forgets what is tried no more since an instant or for longer. Returns how many.
+pub fn refused_forget(tx: &mut dyn Tx, until: Timestamp) -> Result<u64, StoreError> {
+    tx.execute("DELETE FROM alert_inbox WHERE refused_at <= $1", params![until])
 }
 
 pub fn forget(tx: &mut dyn Tx, id: i64) -> Result<(), StoreError> {

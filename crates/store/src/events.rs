@@ -4,7 +4,7 @@
 //! writers run one after another, so a reader that tails by `seq` misses nothing.
 
 use serde::{Serialize, de::DeserializeOwned};
-use tenfold_types::{Actor, Event, EventDraft, EventId, Subject, Timestamp, chain_input};
+use tenfold_types::{Actor, Event, EventData, EventDraft, EventId, Subject, Timestamp, chain_input};
 
 use crate::{Row, StoreError, Tx, Value, counters, params, search};
 
@@ -86,7 +86,7 @@ pub struct Verification {
     pub first_broken: Option<i64>,
 }
 
-/// Writes an event with the next `seq`, chained to the last one, and puts it into the search.
+/// Writes an event with the next `seq`, chained to the last one. The search has it after [`index_words`].
 pub fn append(tx: &mut dyn Tx, now: Timestamp, id: EventId, draft: &EventDraft) -> Result<Event, StoreError> {
     let mut end = End::take(tx, 1)?;
     end.append(tx, now, id, draft.clone())
@@ -126,7 +126,12 @@ impl End {
     }
 
     fn append(&mut self, tx: &mut dyn Tx, now: Timestamp, id: EventId, draft: EventDraft) -> Result<Event, StoreError> {
-        let data = draft.data.to_string();
+        let written = draft.data.text().map(str::to_owned);
+        let reads_back = written.is_some() || is_plain(&draft.data, PLAIN_DEPTH_MAX);
+        let data = match written {
+            Some(text) => text,
+            None => serde_json::to_string(&*draft.data).map_err(|e| StoreError::Corrupt(e.to_string()))?,
+        };
         if data.len() > DATA_BYTES_MAX {
             return Err(StoreError::Limit { what: "the data of an event in bytes", limit: DATA_BYTES_MAX });
         }
@@ -141,7 +146,7 @@ impl End {
             subject: draft.subject,
             severity: draft.severity,
             text: sentence(&draft.text),
-            data: serde_json::Value::Null,
+            data: EventData::default(),
             correlation: draft.correlation,
             causation: draft.causation,
             source: draft.source,
@@ -150,11 +155,10 @@ impl End {
             hash: String::new(),
         };
         // What is stored is what the hash is over, so that it need not be written again.
-        let around = if is_plain(&draft.data, PLAIN_DEPTH_MAX) { digest_around(&event, &data) } else { None };
+        let around = if reads_back { digest_around(&event, &data) } else { None };
         event.data = if around.is_some() { draft.data } else { read_back(&data)? };
         event.hash = around.unwrap_or_else(|| digest(&event));
         insert(tx, &event, data)?;
-        search::index(tx, event.seq, &searchable(&event))?;
         self.seq += 1;
         self.hash.clone_from(&event.hash);
         Ok(event)
@@ -162,7 +166,7 @@ impl End {
 }
 
 /// The data as a reader will see it, since the hash is over that. `text` is what is stored.
-fn read_back(text: &str) -> Result<serde_json::Value, StoreError> {
+fn read_back(text: &str) -> Result<EventData, StoreError> {
     serde_json::from_str(text).map_err(|e| StoreError::Corrupt(e.to_string()))
 }
 
@@ -231,6 +235,17 @@ pub fn get(tx: &mut dyn Tx, seq: i64) -> Result<Option<Event>, StoreError> {
 /// The number of the last event; 0 before the first.
 pub fn last_seq(tx: &mut dyn Tx) -> Result<i64, StoreError> {
     counters::last(tx, COUNTER)
+}
+
+/// Whether the search is behind the record.
+pub fn words_missing(tx: &mut dyn Tx) -> Result<bool, StoreError> {
+    let last = last_seq(tx)?;
+    search::is_behind(tx, last)
+}
+
+/// Puts the oldest events that the search does not have into it, some at a time. Answers whether more are missing.
+pub fn index_words(tx: &mut dyn Tx) -> Result<bool, StoreError> {
+    search::catch_up(tx, COUNTER)
 }
 
 /// The number of the last event that was recorded before `at`; 0 when there is none. Where the clock was set back
@@ -361,14 +376,6 @@ fn sentence(text: &str) -> String {
     let mut text = text.replace('\0', "");
     text.truncate(text.floor_char_boundary(TEXT_BYTES_MAX));
     text
-}
-
-/// What the search looks at.
-fn searchable(event: &Event) -> String {
-    let s = &event.subject;
-    let parts = [&s.service, &s.environment, &s.host, &s.flag, &s.alert, &event.correlation];
-    let parts: Vec<&str> = parts.into_iter().flatten().map(String::as_str).collect();
-    format!("{} {} {} {}", event.text, event.kind, event.actor.id, parts.join(" "))
 }
 
 fn insert(tx: &mut dyn Tx, event: &Event, data: String) -> Result<(), StoreError> {

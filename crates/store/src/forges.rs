@@ -135,3 +135,39 @@ pub fn remote_put(tx: &mut dyn Tx, forge: &str, deploy: i64, remote: &str) -> Re
     )
     .map(|_| ())
 }
+
+/// Forgets the number of a deploy whose release runs no more: the forge was told, and no word of it is left.
+pub fn remote_delete(tx: &mut dyn Tx, forge: &str, deploy: i64) -> Result<u64, StoreError> {
+    tx.execute("DELETE FROM forge_deployments WHERE forge = $1 AND deploy = $2", params![forge, deploy])
+}
+
+/// What stands beside a deploy among those that brought their release to the same service and environment.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Beside {
+    /// Those before it that the forge gave a number, each with that; the newest first.
+    pub before: Vec<(i64, String)>,
+    /// One after it is there already.
+    pub replaced: bool,
+}
+
+/// Of those before it `newest` at most.
+pub fn beside(tx: &mut dyn Tx, forge: &str, deploy: i64, newest: u32) -> Result<Beside, StoreError> {
+    let before = tx
+        .query(
+            "SELECT o.number, f.remote FROM deploys d \
+             JOIN deploys o ON o.service = d.service AND o.environment = d.environment AND o.number < d.number \
+             JOIN forge_deployments f ON f.forge = $1 AND f.deploy = o.number \
+             WHERE d.number = $2 AND o.state = 'succeeded' ORDER BY o.number DESC LIMIT $3",
+            params![forge, deploy, i64::from(newest)],
+        )?
+        .iter()
+        .map(|row| Ok((row.int(0)?, row.string(1)?)))
+        .collect::<Result<_, StoreError>>()?;
+    let after = tx.query(
+        "SELECT 1 FROM deploys d \
+         JOIN deploys o ON o.service = d.service AND o.environment = d.environment AND o.number > d.number \
+         WHERE d.number = $1 AND o.state = 'succeeded' LIMIT 1",
+        params![deploy],
+    )?;
+    Ok(Beside { before, replaced: !after.is_empty() })
+}

@@ -66,6 +66,7 @@ const MIGRATIONS: &[Migration] = migrations![
     "0103_alert_inbox",
     "0104_sealing",
     "0113_alert_inbox_tries",
+    "0114_search_mark",
 ];
 
 /// Applies what is missing, all of it in one transaction.

@@ -3,6 +3,7 @@
 //! Checkpoints are our own, not SQLite's automatic ones, because those hide a failed fsync.
 
 use std::{
+    collections::HashMap,
     path::Path,
     sync::{
         Arc,
@@ -11,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use rusqlite::{Connection, ErrorCode, OpenFlags, config::DbConfig, types::ValueRef};
+use rusqlite::{Connection, ErrorCode, OpenFlags, Statement, config::DbConfig, types::ValueRef};
 
 use crate::{
     Row, Sealer, StoreError, Value,
@@ -32,6 +33,14 @@ pub(crate) struct SqliteLink {
     conn: Connection,
     wal_pages: Arc<AtomicI32>,
     sealer: Sealer,
+    /// By the address and the length of the statement's text: most are constants, and are asked again and again.
+    places: HashMap<(usize, usize), Places>,
+}
+
+/// The number of each parameter of a statement, in the order of the parameters.
+struct Places {
+    sql: Box<str>,
+    numbers: Arc<[usize]>,
 }
 
 impl SqliteLink {
@@ -66,7 +75,7 @@ impl SqliteLink {
             Ok(())
         }))
         .map_err(opening)?;
-        Ok(Self { conn, wal_pages, sealer })
+        Ok(Self { conn, wal_pages, sealer, places: HashMap::new() })
     }
 
     fn batch(&mut self, sql: &str) -> Result<(), StoreError> {
@@ -76,12 +85,20 @@ impl SqliteLink {
     fn run(&mut self, sql: &str, params: &[Value]) -> Result<(Vec<Row>, u64), StoreError> {
         let failed = |e| fault(e, sql);
         let mut statement = self.conn.prepare_cached(sql).map_err(failed)?;
-        let mut highest = 0;
-        for index in 1..=statement.parameter_count() {
-            let name = statement.parameter_name(index).unwrap_or("?");
-            let number = name.strip_prefix('$').and_then(|n| n.parse::<usize>().ok()).filter(|n| *n > 0);
-            let number = number.ok_or_else(|| wrong(sql, &format!("placeholder `{name}` is not $1..$n")))?;
-            highest = highest.max(number);
+        // What lies there may be another text since.
+        let place = (sql.as_ptr().addr(), sql.len());
+        let known = self.places.get(&place).filter(|places| *places.sql == *sql).map(|places| places.numbers.clone());
+        let numbers = if let Some(numbers) = known {
+            numbers
+        } else {
+            let numbers = numbers(&statement, sql)?;
+            if self.places.len() >= STATEMENTS_MAX {
+                self.places.clear();
+            }
+            self.places.insert(place, Places { sql: sql.into(), numbers: numbers.clone() });
+            numbers
+        };
+        for (index, number) in (1_usize..).zip(numbers.iter().copied()) {
             let value = params.get(number - 1).ok_or_else(|| wrong(sql, &format!("${number} has no value")))?;
             match value {
                 Value::Null => statement.raw_bind_parameter(index, rusqlite::types::Null),
@@ -90,6 +107,7 @@ impl SqliteLink {
             }
             .map_err(failed)?;
         }
+        let highest = numbers.iter().copied().max().unwrap_or(0);
         if highest != params.len() {
             return Err(wrong(sql, &format!("{} values for {highest} placeholders", params.len())));
         }
@@ -178,6 +196,16 @@ impl Link for SqliteLink {
     }
 }
 
+/// Asks for the name of each parameter, which takes long: the database goes through all before it each time.
+fn numbers(statement: &Statement<'_>, sql: &str) -> Result<Arc<[usize]>, StoreError> {
+    let number = |index| {
+        let name = statement.parameter_name(index).unwrap_or("?");
+        let number = name.strip_prefix('$').and_then(|n| n.parse::<usize>().ok()).filter(|n| *n > 0);
+        number.ok_or_else(|| wrong(sql, &format!("placeholder `{name}` is not $1..$n")))
+    };
+    (1..=statement.parameter_count()).map(number).collect()
+}
+
 fn wrong(sql: &str, reason: &str) -> StoreError {
     StoreError::Statement(format!("{reason}: {sql}"))
 }
@@ -195,5 +223,37 @@ fn fault(error: rusqlite::Error, sql: &str) -> StoreError {
         ErrorCode::CannotOpen | ErrorCode::PermissionDenied => StoreError::Unavailable(text),
         ErrorCode::ConstraintViolation => StoreError::Constraint(text),
         _ => wrong(sql, &text),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tenfold_testkit::TestEntropy;
+
+    use super::*;
+    use crate::params;
+
+    #[test]
+    fn another_text_in_the_same_place_has_its_own_placeholders() {
+        let key = Sealer::new_key(&TestEntropy::seeded(1)) + "\n";
+        let sealer = Sealer::read(&key, "the-file", Arc::new(TestEntropy::default())).unwrap();
+        let mut link = SqliteLink::open(Path::new(":memory:"), true, sealer).unwrap();
+        let mut sql = String::from("SELECT ");
+        for (text, wanted) in [
+            ("$1, $2", Some((1, 2))),
+            ("$2, $1", Some((2, 1))),
+            ("$1, $1", None),
+            ("$2, $1", Some((2, 1))),
+            ("$1, ?2", None),
+            ("$1, $2", Some((1, 2))),
+        ] {
+            sql.truncate("SELECT ".len());
+            sql.push_str(text);
+            for _ in 0..2 {
+                let got = link.query(&sql, params![1, 2]);
+                let got = got.ok().map(|rows| (rows[0].int(0).unwrap(), rows[0].int(1).unwrap()));
+                assert_eq!(got, wanted, "{sql}");
+            }
+        }
     }
 }

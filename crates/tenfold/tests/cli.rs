@@ -167,6 +167,17 @@ fn the_store_of_samples_is_looked_into_thinned_out_and_copied() {
         .find(|l| l.starts_with("disk_used "))
         .map(|l| l.split_whitespace().collect::<Vec<_>>().join(" "));
     assert_eq!(row.as_deref(), Some("disk_used 2 2"), "{}", text(&top));
+    let find = |args: &[&str]| {
+        let found = b.run(&[&["metrics", "find", "--limit", "1000"][..], args].concat());
+        assert_eq!(code(&found), 0, "{}", err(&found));
+        text(&found)
+    };
+    let found = find(&["USED", "disk"]);
+    assert!(found.starts_with("found: 1, with 2 series\n"), "{found}");
+    assert!(found.lines().any(|l| l.starts_with("disk_used ")), "{found}");
+    // No dashboard and no rule names it.
+    let unnamed = find(&["idle", "--unnamed"]);
+    assert!(unnamed.lines().any(|l| l.starts_with("cpu_idle ")), "{unnamed}");
     let sources = b.run(&["metrics", "sources", "--json"]);
     let sources: serde_json::Value = serde_json::from_slice(&sources.stdout).unwrap();
     assert_eq!((&sources["items"][0]["name"], &sources["items"][0]["samples"]), (&"sender".into(), &3.into()));

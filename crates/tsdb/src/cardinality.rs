@@ -1,10 +1,15 @@
 //! Where the series are: which metrics, labels and label values have the most, and how many of them are gone already.
 
+use std::collections::HashSet;
+
 use roaring::RoaringBitmap;
 use serde::Serialize;
 use tenfold_types::Labels;
 
-use crate::{db::Tsdb, postings::Postings};
+use crate::{
+    db::{State, Tsdb},
+    postings::Postings,
+};
 
 /// A metric or a label value by its series.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -23,6 +28,16 @@ pub struct ValueCount {
     pub values: usize,
     /// Bytes of its values, each counted for every series that has it: what they would take without being shared.
     pub bytes: u64,
+}
+
+/// The answer of [`Tsdb::metrics_where`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct MetricsFound {
+    pub metrics: usize,
+    /// Of all of them.
+    pub series: u64,
+    /// The greatest first.
+    pub greatest: Vec<SeriesCount>,
 }
 
 /// The answer of [`Tsdb::cardinality`]; each list has the greatest first.
@@ -55,18 +70,53 @@ fn greatest<T, K: Ord>(mut list: Vec<T>, n: usize, key: impl Fn(&T) -> K) -> Vec
     list
 }
 
+/// Which series have samples in memory, and which came of late.
+struct Lately {
+    active: RoaringBitmap,
+    created: RoaringBitmap,
+}
+
+impl Lately {
+    fn of(state: &State) -> Self {
+        Self {
+            active: state.head.iter().filter(|s| !s.is_empty()).map(|s| s.id).collect(),
+            created: state.created.among(state.index.live()),
+        }
+    }
+
+    fn count(&self, name: String, ids: &Postings) -> SeriesCount {
+        SeriesCount {
+            name,
+            series: ids.len(),
+            active: ids.intersection_len(&self.active),
+            created_last_hour: ids.intersection_len(&self.created),
+        }
+    }
+}
+
 impl Tsdb {
+    /// The metrics whose names are `wanted`: how many, and the `n` with the most series. From the index alone.
+    pub fn metrics_where(&self, n: usize, wanted: impl Fn(&str) -> bool) -> MetricsFound {
+        let mut names: HashSet<String> =
+            self.state.read().index.label_values(Labels::NAME).map(|(name, _)| name.to_owned()).collect();
+        // Without the lock: patterns of a hundred queries take longer than a write should wait.
+        names.retain(|name| wanted(name));
+        let state = self.state.read();
+        let lately = Lately::of(&state);
+        let all = state.index.label_values(Labels::NAME).filter(|(name, _)| names.contains(*name));
+        let found: Vec<_> = all.map(|(name, ids)| lately.count(name.into(), ids)).collect();
+        MetricsFound {
+            metrics: found.len(),
+            series: found.iter().map(|m| m.series).sum(),
+            greatest: greatest(found, n, |m| (m.series, std::cmp::Reverse(m.name.clone()))),
+        }
+    }
+
     /// The `n` greatest of each kind, from the index alone.
     pub fn cardinality(&self, n: usize) -> Cardinality {
         let state = self.state.read();
-        let active: RoaringBitmap = state.head.iter().filter(|s| !s.is_empty()).map(|s| s.id).collect();
-        let created = state.created.among(state.index.live());
-        let count = |name: String, ids: &Postings| SeriesCount {
-            name,
-            series: ids.len(),
-            active: ids.intersection_len(&active),
-            created_last_hour: ids.intersection_len(&created),
-        };
+        let lately = Lately::of(&state);
+        let count = |name: String, ids: &Postings| lately.count(name, ids);
         let metrics: Vec<_> = state.index.label_values(Labels::NAME).map(|(v, ids)| count(v.into(), ids)).collect();
         let bytes = |label| state.index.label_values(label).map(|(v, ids)| v.len() as u64 * ids.len()).sum();
         let values: Vec<_> = state
@@ -88,8 +138,8 @@ impl Tsdb {
             .collect();
         Cardinality {
             series: state.index.len(),
-            active_series: active.len(),
-            created_last_hour: created.len(),
+            active_series: lately.active.len(),
+            created_last_hour: lately.created.len(),
             labels: state.index.label_names().count(),
             strings: state.index.symbols.len(),
             pairs: values.iter().map(|v| v.values).sum(),

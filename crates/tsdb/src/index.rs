@@ -34,6 +34,8 @@ pub(crate) struct LabelEntry {
 
 /// A set so many times smaller than the values of a label is asked series by series.
 const ONE_BY_ONE: u64 = 4;
+/// So are so few series in any case: copying the set of a value takes longer.
+const FEW: u64 = 16;
 
 #[derive(Default)]
 pub(crate) struct Index {
@@ -230,7 +232,8 @@ impl Index {
         let mut found: Option<RoaringBitmap> = None;
         let (mut narrowing, widening): (Vec<_>, Vec<_>) = matchers.iter().partition(|m| !m.matches(""));
         // Those with known values first: they cost a lookup and make the set small for the rest.
-        narrowing.sort_by_key(|m| m.candidates().is_none());
+        // The smallest of them is the first, so that the others are asked of few series.
+        narrowing.sort_by_cached_key(|m| self.known(m));
         for m in narrowing {
             let Some((name, label)) = self.label(m.name()) else { return RoaringBitmap::new() };
             found = Some(match found {
@@ -255,12 +258,32 @@ impl Index {
     }
     /// At most so many series satisfy every matcher: what those tell that name a value. A look, not a search.
     pub fn at_most(&self, matchers: &[Matcher]) -> u64 {
-        let named = matchers.iter().filter(|m| m.op == MatcherOp::Equal && !m.value.is_empty());
+        let named = || matchers.iter().filter(|m| m.op == MatcherOp::Equal && !m.value.is_empty());
         let of_value = |m: &Matcher| {
             let (_, label) = self.label(&m.name)?;
-            label.values.get(&self.symbols.find(&m.value)?).map(Postings::len)
+            label.values.get(&self.symbols.find(&m.value)?)
         };
-        named.map(|m| of_value(m).unwrap_or(0)).fold(self.live.len(), u64::min)
+        let mut fewest: Option<&Postings> = None;
+        for m in named() {
+            let Some(postings) = of_value(m) else { return 0 };
+            if fewest.is_none_or(|few| postings.len() < few.len()) {
+                fewest = Some(postings);
+            }
+        }
+        let Some(fewest) = fewest else { return self.live.len() };
+        if fewest.len() > FEW {
+            return fewest.len();
+        }
+        let has = |id, m: &Matcher| self.texts(id).any(|(name, value)| name == m.name && value == m.value);
+        fewest.to_set().iter().filter(|id| named().all(|m| has(*id, m))).count() as u64
+    }
+    /// The series of a matcher that names its values, roughly; those that name none come last.
+    fn known(&self, m: &CompiledMatcher) -> u64 {
+        let Some(values) = m.candidates() else { return u64::MAX };
+        let Some((_, label)) = self.label(m.name()) else { return 0 };
+        let [value] = values else { return label.all.len() };
+        let postings = self.symbols.find(value).and_then(|value| label.values.get(&value));
+        postings.map_or(0, Postings::len)
     }
     fn label(&self, name: &str) -> Option<(Symbol, &LabelEntry)> {
         let name = self.symbols.find(name)?;
@@ -329,7 +352,8 @@ impl Index {
 
 /// Whether asking each series of a set costs less than asking the values of the label.
 fn is_one_by_one(set: &RoaringBitmap, label: &LabelEntry, m: &CompiledMatcher) -> bool {
-    m.pattern().is_some() && set.len() * ONE_BY_ONE < label.order.len() as u64
+    let len = set.len();
+    len <= FEW || (m.pattern().is_some() && len * ONE_BY_ONE < label.order.len() as u64)
 }
 
 /// All series of several values.
@@ -408,5 +432,26 @@ mod tests {
                 .collect();
             prop_assert_eq!(index.select(&compiled), walked);
         }
+    }
+
+    #[test]
+    fn few_series_are_counted_and_many_are_bounded() {
+        let mut index = Index::default();
+        for n in 0..40 {
+            let n = n.to_string();
+            add(&mut index, &[("__name__", "a"), ("n", n.as_str())]);
+            add(&mut index, &[("__name__", "b"), ("n", n.as_str())]);
+        }
+        let of = |pairs: &[(&str, &str)]| {
+            let matchers: Vec<Matcher> = pairs.iter().map(|(name, value)| Matcher::equal(*name, *value)).collect();
+            let walked = index.select(&CompiledMatcher::all(&matchers).unwrap()).len();
+            (index.at_most(&matchers), walked)
+        };
+        assert_eq!(of(&[("n", "7")]), (2, 2));
+        assert_eq!(of(&[("__name__", "a"), ("n", "7")]), (1, 1));
+        assert_eq!(of(&[("n", "7"), ("__name__", "c")]), (0, 0));
+        assert_eq!(of(&[("__name__", "a")]), (40, 40));
+        assert_eq!(of(&[("__name__", "a"), ("none", "")]), (40, 40));
+        assert_eq!(of(&[]), (80, 80));
     }
 }

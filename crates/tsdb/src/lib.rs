@@ -46,7 +46,7 @@ mod symbols;
 mod wal;
 mod write;
 
-pub use cardinality::{Cardinality, SeriesCount, ValueCount};
+pub use cardinality::{Cardinality, MetricsFound, SeriesCount, ValueCount};
 pub use coarse::{Coarse, CoarseSeries, Row};
 pub use db::{BlockStatus, OpenReport, Stats, Tsdb};
 pub use error::TsdbError;

@@ -20,6 +20,7 @@ use crate::{
     matcher::CompiledMatcher,
     postings::SeriesId,
     record::Tombstone,
+    replay::joined,
 };
 
 /// A series that matched, with its samples still encoded.
@@ -84,6 +85,8 @@ impl SeriesChunks {
 
 /// Samples whose order is looked at together.
 const ORDERED_AT_ONCE: usize = 64;
+/// Fewer series are found sooner than another thread has begun.
+const WORTH_THREADS: u64 = 4_096;
 
 /// Puts what was appended after `from` in order, each instant once, without what was deleted. Up to `sorted_to` it is in order.
 pub(crate) fn settle<T: Clone>(
@@ -212,31 +215,47 @@ impl Tsdb {
         let compiled = CompiledMatcher::all(matchers)?;
         let state = self.state.read();
         let ids = state.index.select(&compiled);
-        let readers: Vec<Arc<BlockReader>> = readers(state.blocks_within(start_ms, end_ms));
-        let mut out: Vec<SelectedSeries> = Vec::new();
-        for id in &ids {
-            if out.len() >= most {
-                break;
-            }
-            let head = state.head_slice(id, start_ms, end_ms);
-            let blocks: Vec<_> = readers.iter().filter(|r| r.block.ids().contains(id)).cloned().collect();
-            if head.is_empty() && blocks.is_empty() {
-                continue;
-            }
-            let deleted = state.tombstones.get(&id).cloned().unwrap_or_default();
-            let suspect = state.suspect.clone();
-            let chunks = SeriesChunks { id, start: start_ms, end: end_ms, blocks, head, deleted, suspect };
-            out.push(SelectedSeries { labels: Arc::new(state.index.labels(id)), chunks });
-        }
+        let readers = readers(state.blocks_within(start_ms, end_ms));
+        let found = state.taken(ids.iter(), &readers, (start_ms, end_ms), most);
         drop(state);
         // Descriptions of runs are read without the lock.
-        let mut kept = Vec::with_capacity(out.len());
-        for mut series in out {
-            if series.chunks.narrow()? {
-                kept.push(series);
+        narrowed(found)
+    }
+
+    /// What `make` makes of the series that [`Self::select`] finds, in the same order. Many are found on so many threads at
+    /// a time, the asking one among them.
+    pub fn select_on<T: Send>(
+        &self,
+        threads: usize,
+        matchers: &[Matcher],
+        (start_ms, end_ms): (i64, i64),
+        make: impl Fn(SelectedSeries) -> T + Sync,
+    ) -> Result<Vec<T>, TsdbError> {
+        let compiled = CompiledMatcher::all(matchers)?;
+        let state = self.state.read();
+        let ids = state.index.select(&compiled);
+        let readers = readers(state.blocks_within(start_ms, end_ms));
+        let span = (start_ms, end_ms);
+        let parts = if threads > 1 && ids.len() >= WORTH_THREADS {
+            let ids: Vec<SeriesId> = ids.iter().collect();
+            let (state, readers) = (&*state, readers.as_slice());
+            let shares: Vec<&[SeriesId]> = ids.chunks(ids.len().div_ceil(threads)).collect();
+            in_parts(shares, |share: &[SeriesId]| state.taken(share.iter().copied(), readers, span, usize::MAX))
+        } else {
+            vec![state.taken(ids.iter(), &readers, span, usize::MAX)]
+        };
+        drop(state);
+        let made = in_parts(parts, |part| narrowed(part).map(|found| found.into_iter().map(&make).collect::<Vec<T>>()));
+        let mut all = Vec::new();
+        for part in made {
+            let mut part = part?;
+            if all.is_empty() {
+                all = part;
+            } else {
+                all.append(&mut part);
             }
         }
-        Ok(kept)
+        Ok(all)
     }
 
     /// At most so many series satisfy every matcher, as far as those tell that name a value; nothing is searched for.
@@ -373,6 +392,31 @@ impl Tsdb {
     }
 }
 
+/// What `each` makes of every part, in the order of the parts: of the first here, of the others on threads that end with it.
+fn in_parts<P: Send, T: Send>(parts: Vec<P>, each: impl Fn(P) -> T + Sync) -> Vec<T> {
+    let (each, mut parts) = (&each, parts.into_iter());
+    let Some(first) = parts.next() else { return Vec::new() };
+    std::thread::scope(|scope| {
+        let others: Vec<_> = parts.map(|part| scope.spawn(move || each(part))).collect();
+        let mut done = vec![each(first)];
+        done.extend(others.into_iter().map(joined));
+        done
+    })
+}
+
+/// Leaves of the series those that have something within their time.
+fn narrowed(mut found: Vec<SelectedSeries>) -> Result<Vec<SelectedSeries>, TsdbError> {
+    let mut done = Ok(());
+    found.retain_mut(|series| {
+        let left = if done.is_ok() { series.chunks.narrow() } else { Ok(false) };
+        left.unwrap_or_else(|error| {
+            done = Err(error);
+            false
+        })
+    });
+    done.map(|()| found)
+}
+
 pub(crate) fn readers<'a>(blocks: impl Iterator<Item = &'a Arc<Block>>) -> Vec<Arc<BlockReader>> {
     let mut blocks: Vec<_> = blocks.cloned().collect();
     // In the order of time, so that what is read need not be sorted; where blocks overlap, in the order in which what they have
@@ -402,6 +446,32 @@ impl SeriesChunks {
 }
 
 impl State {
+    /// What of these series may lie within the time, at most so many, in the same order.
+    fn taken(
+        &self,
+        ids: impl Iterator<Item = SeriesId>,
+        readers: &[Arc<BlockReader>],
+        (start, end): (i64, i64),
+        most: usize,
+    ) -> Vec<SelectedSeries> {
+        // As long as it can become: growing would copy, and touch, twice as much memory.
+        let mut out = Vec::with_capacity(ids.size_hint().0.min(most));
+        for id in ids {
+            if out.len() >= most {
+                break;
+            }
+            let head = self.head_slice(id, start, end);
+            let blocks: Vec<_> = readers.iter().filter(|r| r.block.ids().contains(id)).cloned().collect();
+            if head.is_empty() && blocks.is_empty() {
+                continue;
+            }
+            let deleted = self.tombstones.get(&id).cloned().unwrap_or_default();
+            let suspect = self.suspect.clone();
+            let chunks = SeriesChunks { id, start, end, blocks, head, deleted, suspect };
+            out.push(SelectedSeries { labels: Arc::new(self.index.labels(id)), chunks });
+        }
+        out
+    }
     pub(crate) fn blocks_within(&self, start: i64, end: i64) -> impl Iterator<Item = &Arc<Block>> {
         self.blocks.iter().filter(move |b| b.overlaps(start, end))
     }

@@ -34,6 +34,21 @@ fn cardinality_is_told_from_the_index() {
 }
 
 #[test]
+fn metrics_are_found_by_their_names() {
+    let dir = tempfile::tempdir().unwrap();
+    let db = open(dir.path());
+    for (name, n) in [("http_requests", 3), ("http_errors", 5), ("up", 9), ("http_bytes", 5)] {
+        let batch: Vec<_> = (0..n).map(|i| Sample::new(series(name, &i.to_string()), 1000, 1.0)).collect();
+        db.append(&batch).unwrap();
+    }
+    let found = db.metrics_where(2, |name| name.starts_with("http_"));
+    assert_eq!((found.metrics, found.series), (3, 13));
+    let shown: Vec<_> = found.greatest.iter().map(|m| (m.name.as_str(), m.series, m.active)).collect();
+    assert_eq!(shown, [("http_bytes", 5, 5), ("http_errors", 5, 5)]);
+    assert_eq!(db.metrics_where(2, |_| false).metrics, 0);
+}
+
+#[test]
 fn the_greatest_pair_is_told_however_many_are_of_one_series() {
     let dir = tempfile::tempdir().unwrap();
     let db = open(dir.path());

@@ -7,7 +7,8 @@ mod common;
 use std::fs;
 
 use tenfold_tsdb::{
-    Exemplar, HistogramPoint, Options, Point, Reason, STALE_NAN, Sample, SeriesWrite, Tsdb, TsdbError, is_stale,
+    Exemplar, HistogramPoint, Options, Point, Reason, STALE_NAN, Sample, SelectedSeries, SeriesWrite, Tsdb, TsdbError,
+    is_stale,
 };
 use tenfold_types::{Histogram, Labels, Matcher, MatcherOp};
 
@@ -254,6 +255,33 @@ fn a_damaged_block_is_quarantined_not_a_panic() {
     let (db, report) = Tsdb::open(dir.path(), strict()).unwrap();
     assert_eq!(report.quarantined.len(), 1);
     assert!(!all(&db)[0].1.is_empty());
+}
+
+#[test]
+fn many_series_are_found_on_several_threads_as_on_one() {
+    const SERIES: usize = 5_000;
+    let dir = tempfile::tempdir().unwrap();
+    let db = open(dir.path());
+    for t_ms in [0, 3 * HOUR, 9 * HOUR] {
+        let batch: Vec<_> = (0..SERIES).map(|n| sample(&n.to_string(), t_ms, n as f64)).collect();
+        assert_eq!(db.append(&batch).unwrap().appended, SERIES);
+    }
+    db.maintain(9 * HOUR).unwrap();
+    assert!(db.stats().blocks > 0 && db.stats().head_samples > 0, "both are asked");
+    for (span, count) in
+        [((0, HOUR), SERIES), ((i64::MIN, i64::MAX), SERIES), ((HOUR, 2 * HOUR), 0), ((9 * HOUR, 9 * HOUR), SERIES)]
+    {
+        let points = |series: SelectedSeries| {
+            let mut points = Vec::new();
+            series.chunks.read(&mut points).unwrap();
+            (series.labels.to_string(), points)
+        };
+        let found = |threads| db.select_on(threads, &[Matcher::equal("__name__", "m")], span, points).unwrap();
+        let by_one = found(1);
+        assert_eq!(by_one.len(), count);
+        assert!(by_one.iter().all(|(_, points)| !points.is_empty()));
+        assert_eq!(found(3), by_one, "the same, in the same order");
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{actor::Actor, id::EventId, time::Timestamp};
+use crate::{actor::Actor, event_data::EventData, id::EventId, time::Timestamp};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Default)]
 #[serde(rename_all = "lowercase")]
@@ -72,7 +72,7 @@ pub struct EventDraft {
     pub severity: Severity,
     /// One sentence a person would say.
     pub text: String,
-    pub data: serde_json::Value,
+    pub data: EventData,
     /// Ties together all that belongs to one run (`deploy:12`, `incident:3`).
     pub correlation: Option<String>,
     /// The event that caused this one.
@@ -92,7 +92,7 @@ impl EventDraft {
             subject: Subject::default(),
             severity: Severity::Info,
             text: text.into(),
-            data: serde_json::Value::Null,
+            data: EventData::default(),
             correlation: None,
             causation: None,
             source,
@@ -104,8 +104,8 @@ impl EventDraft {
         self.severity = severity;
         self
     }
-    pub fn data(mut self, data: serde_json::Value) -> Self {
-        self.data = data;
+    pub fn data(mut self, data: impl Into<EventData>) -> Self {
+        self.data = data.into();
         self
     }
     pub fn correlation(mut self, correlation: impl Into<String>) -> Self {
@@ -164,7 +164,7 @@ pub struct Event {
     pub subject: Subject,
     pub severity: Severity,
     pub text: String,
-    pub data: serde_json::Value,
+    pub data: EventData,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub correlation: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -177,9 +177,16 @@ pub struct Event {
     pub hash: String,
 }
 
+/// What most events need at most without their data.
+const CHAIN_BYTES: usize = 1_024;
+
 /// The bytes an event's hash is taken over: the event as JSON with `hash` empty. `prev_hash` is part of it, which makes the chain.
 pub fn chain_input(event: &Event) -> Vec<u8> {
-    let written = |event: &Event| serde_json::to_vec(event).expect("an event is plain data and always serialises");
+    let written = |event: &Event| {
+        let mut out = Vec::with_capacity(CHAIN_BYTES);
+        serde_json::to_writer(&mut out, event).expect("an event is plain data and always serialises");
+        out
+    };
     if event.hash.is_empty() {
         return written(event);
     }

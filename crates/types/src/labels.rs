@@ -1,10 +1,13 @@
 //! Label sets and matchers of the Prometheus data model.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap};
 
-/// A label set: names unique and sorted, empty values absent. The metric name is the label `__name__`.
+/// A label set: names unique and sorted, empty values absent. The metric name is the label `__name__`. Copies share their texts
+/// until one is changed.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct Labels(Vec<(String, String)>);
+pub struct Labels(Arc<Vec<(String, String)>>);
 
 impl Labels {
     pub const NAME: &'static str = "__name__";
@@ -15,36 +18,28 @@ impl Labels {
     /// From pairs in any order; the last of a repeated name wins, empty values are dropped.
     pub fn from_pairs<N: Into<String>, V: Into<String>>(pairs: impl IntoIterator<Item = (N, V)>) -> Self {
         let pairs = pairs.into_iter();
-        let mut out = Self(Vec::with_capacity(pairs.size_hint().0));
+        let mut out: Vec<(String, String)> = Vec::with_capacity(pairs.size_hint().0);
         for (n, v) in pairs {
             let (name, value) = (n.into(), v.into());
             // Most come in order.
-            if !value.is_empty() && out.0.last().is_none_or(|(last, _)| *last < name) {
-                out.0.push((name, value));
+            if !value.is_empty() && out.last().is_none_or(|(last, _)| *last < name) {
+                out.push((name, value));
             } else {
-                out.set(name, value);
+                put(&mut out, name, value);
             }
         }
-        out
+        Self(Arc::new(out))
     }
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.binary_search_by(|(n, _)| n.as_str().cmp(name)).ok().map(|i| self.0[i].1.as_str())
     }
     /// Sets a label; an empty value removes it.
     pub fn set(&mut self, name: impl Into<String>, value: impl Into<String>) {
-        let (name, value) = (name.into(), value.into());
-        match self.0.binary_search_by(|(n, _)| n.cmp(&name)) {
-            Ok(i) if value.is_empty() => {
-                self.0.remove(i);
-            }
-            Ok(i) => self.0[i].1 = value,
-            Err(_) if value.is_empty() => {}
-            Err(i) => self.0.insert(i, (name, value)),
-        }
+        put(Arc::make_mut(&mut self.0), name.into(), value.into());
     }
     pub fn remove(&mut self, name: &str) {
         if let Ok(i) = self.0.binary_search_by(|(n, _)| n.as_str().cmp(name)) {
-            self.0.remove(i);
+            Arc::make_mut(&mut self.0).remove(i);
         }
     }
     pub fn with(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
@@ -62,6 +57,18 @@ impl Labels {
     }
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+}
+
+/// Sets a label among others that are sorted; an empty value removes it.
+fn put(pairs: &mut Vec<(String, String)>, name: String, value: String) {
+    match pairs.binary_search_by(|(n, _)| n.cmp(&name)) {
+        Ok(i) if value.is_empty() => {
+            pairs.remove(i);
+        }
+        Ok(i) => pairs[i].1 = value,
+        Err(_) if value.is_empty() => {}
+        Err(i) => pairs.insert(i, (name, value)),
     }
 }
 
@@ -197,5 +204,8 @@ mod tests {
         let foreign = Labels::from_pairs([("__name__", "a{b} 1\nc"), ("d e", "f")]);
         assert_eq!(foreign.to_string(), "{\"a{b} 1\\nc\",\"d e\"=\"f\"}");
         assert_eq!(serde_json::from_str::<Labels>(&serde_json::to_string(&l).unwrap()).unwrap(), l);
+        let mut copy = l.clone().with("job", "web");
+        copy.remove("__name__");
+        assert_eq!((l.to_string(), copy.to_string()), ("up{job=\"api\"}".to_owned(), "{job=\"web\"}".to_owned()));
     }
 }

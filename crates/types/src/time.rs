@@ -1,6 +1,14 @@
 //! Instants with millisecond precision, and the two ports through which time and randomness enter.
 
+use std::ops::Range;
+
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// Instants that are written without the calendar of all times: from 1970 to the end of 9998.
+const PLAIN_MS: Range<i64> = 0..253_370_764_800_000;
+const DAY_MS: u64 = 86_400_000;
+/// How they are written.
+const PLAIN: &[u8; 24] = b"0000-00-00T00:00:00.000Z";
 
 /// Milliseconds since 1970-01-01T00:00:00Z. In JSON an RFC 3339 string in UTC (`2026-11-23T06:09:40.123Z`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -32,10 +40,51 @@ impl Timestamp {
     pub fn parse_rfc2822(text: &str) -> Option<Self> {
         jiff::fmt::rfc2822::parse(text).ok().map(|t| Self(t.timestamp().as_millisecond()))
     }
+    /// As it is written, where it is one of [`PLAIN_MS`]: nearly all are, and each event and each message has some.
+    fn plain(self, out: &mut [u8; PLAIN.len()]) -> Option<&str> {
+        if !PLAIN_MS.contains(&self.0) {
+            return None;
+        }
+        let ms = self.0.unsigned_abs();
+        let (year, month, day) = date(ms / DAY_MS);
+        let ms = ms % DAY_MS;
+        out.copy_from_slice(PLAIN);
+        for (place, number) in [
+            (0_usize..4, year),
+            (5..7, month),
+            (8..10, day),
+            (11..13, ms / 3_600_000),
+            (14..16, ms / 60_000 % 60),
+            (17..19, ms / 1_000 % 60),
+            (20..23, ms % 1_000),
+        ] {
+            let mut rest = number;
+            for digit in out[place].iter_mut().rev() {
+                *digit += (rest % 10) as u8;
+                rest /= 10;
+            }
+        }
+        std::str::from_utf8(out).ok()
+    }
+}
+
+/// Year, month and day, so many days after 1970-01-01: Howard Hinnant's `civil_from_days`, in which years begin in March.
+fn date(days: u64) -> (u64, u64, u64) {
+    let days = days + 719_468;
+    let (era, of_era) = (days / 146_097, days % 146_097);
+    let years = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * years + years / 4 - years / 100);
+    let months = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * months + 2) / 5 + 1;
+    let month = if months < 10 { months + 3 } else { months - 9 };
+    (years + era * 400 + u64::from(month <= 2), month, day)
 }
 
 impl std::fmt::Display for Timestamp {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if let Some(text) = self.plain(&mut [0; PLAIN.len()]) {
+            return f.write_str(text);
+        }
         match jiff::Timestamp::from_millisecond(self.0) {
             Ok(t) => write!(f, "{t:.3}"),
             Err(_) => write!(f, "@{}ms", self.0),
@@ -45,7 +94,10 @@ impl std::fmt::Display for Timestamp {
 
 impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        s.collect_str(self)
+        match self.plain(&mut [0; PLAIN.len()]) {
+            Some(text) => s.serialize_str(text),
+            None => s.collect_str(self),
+        }
     }
 }
 
@@ -78,5 +130,22 @@ mod tests {
         assert_eq!(serde_json::to_string(&t).unwrap(), "\"2025-11-23T06:09:40.123Z\"");
         assert_eq!(serde_json::from_str::<Timestamp>("\"2025-11-23T07:09:40.123+01:00\"").unwrap(), t);
         assert!(serde_json::from_str::<Timestamp>("\"yesterday\"").unwrap_err().to_string().contains("RFC 3339"));
+    }
+
+    #[test]
+    fn every_day_is_written_as_the_calendar_has_it() {
+        let check = |ms: i64| {
+            let t = Timestamp(ms);
+            let wanted = format!("{:.3}", jiff::Timestamp::from_millisecond(ms).unwrap());
+            assert_eq!(t.to_string(), wanted);
+            assert_eq!(serde_json::to_string(&t).unwrap(), format!("\"{wanted}\""));
+        };
+        for at in [-1, PLAIN_MS.start, PLAIN_MS.end - 1, PLAIN_MS.end, -62_135_596_800_000] {
+            check(at);
+        }
+        // Each day until 2130, and then every 41st, each at another time of day.
+        let near = (0..58_500_i64).map(|day| day * 86_400_000 + day * 1_477_013 % 86_400_000);
+        let far = (0..70_000_i64).map(|n| n * 41 * 86_400_000 + n * 7_919_017 % 86_400_000);
+        near.chain(far).for_each(check);
     }
 }

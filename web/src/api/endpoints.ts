@@ -1,6 +1,6 @@
 /** Every call the pages make, by name. The pages use the public API and nothing else. */
 import { client, unwrap } from "./client";
-import { given } from "./http";
+import { get, given } from "./http";
 import type { paths } from "./schema";
 import type * as T from "./types";
 
@@ -104,6 +104,7 @@ export const graphs = {
   dashboards: () => unwrap(GET("/api/dashboards")),
   markers: (query: MarkerQuery) => unwrap(GET("/api/markers", { params: { query: given(query) } })),
   targets: () => unwrap(GET("/api/targets")),
+  intervals: () => get<{ items: T.JobInterval[]; left_out: number }>("/api/metrics/intervals"),
   /** With a version, refused when the dashboard is at another one. */
   put: (body: T.Dashboard, version?: number) =>
     unwrap(PUT("/api/dashboards/{name}", { params: { path: { name: body.name }, header: version === undefined ? {} : { "if-match": `"${version}"` } }, body })),
@@ -112,6 +113,7 @@ export const graphs = {
     unwrap(DELETE("/api/dashboards/{name}", { params: { path: { name }, header: version === undefined ? {} : { "if-match": `"${version}"` } } })),
   importDashboard: (document: Record<string, unknown>, dry_run: boolean) => unwrap(POST("/api/dashboards/import", { body: { document, dry_run } })),
   cardinality: () => unwrap(GET("/api/metrics/cardinality", { params: { query: {} } })),
+  metricNames: (words: string, unnamed: boolean) => unwrap(GET("/api/metrics/names", { params: { query: given({ words, unnamed: unnamed || undefined }) } })),
   sources: () => unwrap(GET("/api/metrics/sources")),
   store: () => unwrap(GET("/api/metrics/store")),
   deleteSeries: (selector: string, end: string | null, dry_run: boolean) => unwrap(POST("/api/metrics/delete", { body: { selectors: [selector], end, dry_run } })),
@@ -165,6 +167,10 @@ export const alerts = {
   why: (fingerprint: string) => unwrap(GET("/api/alerts/{fingerprint}/why", { params: { path: { fingerprint } } })),
   /** `labels` as people write them: `alertname="Down", service="photos"`. */
   whyNot: (labels: string, person: string) => unwrap(POST("/api/alerts/why-not", { body: { labels: labels as unknown as Record<string, unknown>, for: person } })),
+  /** Requests that could not be taken, the newest 100 and how many there are; the other two act on all of them. */
+  refused: () => unwrap(GET("/api/alerts/refused")),
+  refusedAgain: () => unwrap(POST("/api/alerts/refused")),
+  refusedForget: (until: string) => unwrap(DELETE("/api/alerts/refused", { params: { query: { until } } })),
   simulate: (labels: string, at: string) => unwrap(POST("/api/alerts/simulate", { body: { labels: labels as unknown as Record<string, unknown>, ...given({ at }) } })),
   rules: (query: { state?: string; q?: string; limit?: number; after?: number } = {}) => unwrap(GET("/api/rules", { params: { query } })),
   mutes: (all: boolean) => unwrap(GET("/api/mutes", { params: { query: all ? { all } : {} } })) as unknown as Promise<T.Items<T.Mute>>,

@@ -1,5 +1,5 @@
 /** Range queries in the Prometheus shape, laid on one time grid so that charts can share an axis. */
-import { ask, get } from "./http";
+import { ApiError, ask, get } from "./http";
 
 type Labels = Record<string, string>;
 
@@ -79,7 +79,8 @@ export interface TimeSpan {
   step: number;
 }
 
-const STEPS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400];
+/** Distances between points that read well, in seconds. */
+export const STEPS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400];
 const POINTS_MAX = 360;
 
 export function niceStep(seconds: number): number {
@@ -194,6 +195,32 @@ export async function askInstant(expr: string, at?: number): Promise<InstantResu
 }
 
 export const queryInstant = async (expr: string, at?: number): Promise<InstantSample[]> => (await askInstant(expr, at)).samples;
+
+/** Why the server refuses an expression, with the place below; null of one that it takes, and while it does not answer. */
+export async function faultOf(expr: string): Promise<string | null> {
+  try {
+    await ask("/api/v1/parse_query", { query: expr });
+    return null;
+  } catch (error) {
+    return error instanceof ApiError && error.code === "bad_data" ? error.message : null;
+  }
+}
+
+/** An expression as Prometheus writes it, over several lines where it is long. */
+export const formatted = async (expr: string): Promise<string> => (await ask<{ data: string }>("/api/v1/format_query", { query: expr })).data;
+
+/** What the sources say of a metric. */
+export interface Family {
+  type: string;
+  help: string;
+  unit: string;
+}
+
+/** By the names of families: a histogram's series have `_bucket`, `_sum` and `_count` behind it. */
+export async function families(): Promise<Map<string, Family>> {
+  const { data } = await get<{ data: Record<string, Family[]> }>("/api/v1/metadata");
+  return new Map(Object.entries(data).flatMap(([name, [first]]) => (first ? [[name, first] as const] : [])));
+}
 
 /** One observation behind a series, as its program kept it: mostly with the trace it was part of. */
 export interface Exemplar {

@@ -636,7 +636,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** What was sent of alerts to a node without the lease and could not be taken by the one with it: the newest 100. */
+        /** What was sent of alerts to a node without the lease and could not be taken by the one with it: the newest 100, and how many there are. */
         get: {
             parameters: {
                 query?: never;
@@ -677,10 +677,13 @@ export interface paths {
                 };
             };
         };
-        /** Forgets all of that. */
+        /** Forgets that. */
         delete: {
             parameters: {
-                query?: never;
+                query?: {
+                    /** @description Only what was given up by then: the newest `refused_at` of a list that somebody has read. All, when it is absent. */
+                    until?: string | null;
+                };
                 header?: never;
                 path?: never;
                 cookie?: never;
@@ -4593,7 +4596,10 @@ export interface paths {
         post: {
             parameters: {
                 query?: {
-                    /** @description The step that `escalation` showed. When another one was paged since, nothing is done; without it the next one is asked. */
+                    /**
+                     * @description The step that `escalation` showed. When another one was paged since, nothing is done; without it the next one is asked,
+                     *     unless somebody asked for it in the last 5 seconds. `escalation.asked` of the answer says which one is.
+                     */
                     step?: number;
                     /** @description The round that it showed. */
                     round?: number;
@@ -5148,6 +5154,41 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/metrics/intervals": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How often each job is scraped, for queries whose windows have to hold some of its scrapes. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ScrapeIntervals"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/metrics/live": {
         parameters: {
             query?: never;
@@ -5213,6 +5254,51 @@ export interface paths {
                 };
             };
         };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/metrics/names": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Metrics by words of their names, and those that nothing here asks for; the ones with the most series first. */
+        get: {
+            parameters: {
+                query?: {
+                    /** @description Words that stand in the name, in any case; all metrics when nothing is said. */
+                    words?: string;
+                    /**
+                     * @description Only metrics that no dashboard, rule, permit, ramp or plan of ramps here names; a query for nearly any name names
+                     *     none. What pipelines of services and other programs ask is not known.
+                     */
+                    unnamed?: boolean;
+                    /** @description Rows, 20 when nothing is said. */
+                    limit?: number;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["MetricNames"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -11986,6 +12072,22 @@ export interface components {
              */
             reason?: string | null;
         };
+        /** @description That somebody asked for the next one by hand. */
+        AskedView: {
+            /** @description Their name. */
+            by: string;
+            at: string;
+            /**
+             * Format: int64
+             * @description The step that they asked for, from 1.
+             */
+            step: number;
+            /**
+             * Format: int64
+             * @description From 1.
+             */
+            round: number;
+        };
         AttemptView: {
             /** @description `mail`, `irc`, `webhook` or `web`. */
             channel: string;
@@ -12525,8 +12627,10 @@ export interface components {
         DeployApproval: {
             /** Format: int32 */
             count: number;
-            /** @description Logins of those who may; everybody with the role when empty. */
+            /** @description Logins of those who may; everybody with the role when these and `teams` are empty. */
             by: string[];
+            /** @description Teams whose members may as well, those who are in them when they approve. */
+            teams: string[];
             role: string;
             /** @description Whoever started the deploy does not count. */
             four_eyes: boolean;
@@ -12801,6 +12905,7 @@ export interface components {
             paused?: components["schemas"]["Paused"] | null;
             /** @description Names of those whose acknowledgement is waited for. */
             waiting_for?: string[];
+            asked?: components["schemas"]["AskedView"] | null;
         };
         /** @description How an event looks in JSON. */
         Event: {
@@ -14249,6 +14354,12 @@ export interface components {
             pages: components["schemas"]["PageView"][];
             score?: components["schemas"]["DrillScoreView"] | null;
         };
+        /** @description How often a target is scraped that is not asked as most of its job are. */
+        InstanceInterval: {
+            instance: string;
+            /** Format: int64 */
+            interval_ms: number;
+        };
         /** @description What an agent gets for its request. */
         Issued: {
             host: string;
@@ -14263,6 +14374,19 @@ export interface components {
         JobExceeded: {
             job: string;
             exceeded: components["schemas"]["ExceededLimit"][];
+        };
+        /** @description How often the targets of one job are scraped. */
+        JobInterval: {
+            job: string;
+            /**
+             * Format: int64
+             * @description What most of its targets have; of two that are as many the longer.
+             */
+            interval_ms: number;
+            /** @description How many have that. */
+            targets: number;
+            /** @description Those that have another, by their names. */
+            others: components["schemas"]["InstanceInterval"][];
         };
         /** @description What was counted on both sides since the look before. */
         JudgeBin: {
@@ -14517,6 +14641,18 @@ export interface components {
              * @description Seconds after the page was decided; 0 for the first, at most 3600.
              */
             after_s?: number;
+        };
+        /** @description Metrics that were looked for. */
+        MetricNames: {
+            /** @description How many there are; `items` may be fewer. */
+            found: number;
+            /**
+             * Format: int64
+             * @description The series of all that were found.
+             */
+            series: number;
+            /** @description Those with the most series first. */
+            items: components["schemas"]["CountedSeries"][];
         };
         MuteCalendar: {
             /** @description By their start. */
@@ -15836,7 +15972,13 @@ export interface components {
         };
         /** @description Requests of alerts that a node took for the one that evaluates alerts, and that could not be taken there. */
         RefusedList: {
+            /** @description The newest 100. */
             items: components["schemas"]["RefusedView"][];
+            /**
+             * Format: int64
+             * @description How many requests are kept in all.
+             */
+            total: number;
         };
         /** @description A refusal that a person should see. */
         RefusedOf: {
@@ -16171,6 +16313,13 @@ export interface components {
             late_p99_ms: number;
             /** Format: int64 */
             late_max_ms: number;
+        };
+        /** @description How often each job is scraped. */
+        ScrapeIntervals: {
+            /** @description Those with the most targets first. */
+            items: components["schemas"]["JobInterval"][];
+            /** @description Jobs and instances that are not told since there are too many. */
+            left_out: number;
         };
         SegmentDeleted: {
             done: boolean;

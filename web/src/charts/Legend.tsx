@@ -3,9 +3,6 @@ import { seriesColour, type Theme } from "../lib/palette";
 import { useTheme } from "../lib/theme";
 import { colourOf, lastValue, lineText, spreadOf, type Line } from "./summary";
 
-/** A small graph has no room for more. */
-const NAMED_MAX = 12;
-
 interface Props {
   title: string;
   /** Its parts with `data-value` follow the pointer, line by line. */
@@ -37,14 +34,13 @@ export function Legend({ title, values, lines, unit, chosen, onChoose, detailed 
     return (
       <div ref={values}>
         <ul className="legend picks" aria-hidden="true">
-          {lines.slice(0, NAMED_MAX).map((line, index) => (
+          {lines.map((line, index) => (
             <li key={line.label} className={look(line)} onClick={() => press(line)}>
               {swatch(index)}
               <span>{line.label}</span>
               <span className="muted" data-value="">{lineText(line, lastValue(line.values), unit)}</span>
             </li>
           ))}
-          {lines.length > NAMED_MAX && <li className="muted">and {lines.length - NAMED_MAX} more</li>}
         </ul>
       </div>
     );

@@ -8,7 +8,7 @@ import { HeatmapPanel } from "./panels/HeatmapPanel";
 import { StatPanel, TopPanel } from "./panels/NewestPanels";
 import { TablePanel } from "./panels/TablePanel";
 import { TextPanel } from "./panels/TextPanel";
-import { PanelLinks } from "./PanelLinks";
+import { exploreOf, PanelLinks } from "./PanelLinks";
 import type { Range } from "./range";
 import { rightEnds } from "./series";
 import { useLines } from "./useLines";
@@ -21,6 +21,8 @@ interface Props {
   height?: number;
   /** A drag over the graph puts the stretch into the address. */
   zoom?: boolean;
+  /** It leads to Explore with its queries; not where something unsaved would be lost. */
+  explore?: boolean;
   /** A legend with the lowest, mean and highest of each line, and all that PromQL says; otherwise only what it warns of. */
   detailed?: boolean;
   /** The lines of a graph are there, or it says why not. */
@@ -28,9 +30,11 @@ interface Props {
 }
 
 /** One panel of a dashboard. */
-export function PanelChart({ panel, range, markers, sync, height, zoom, detailed = false, onDrawn }: Props): ReactElement {
+export function PanelChart({ panel: told, range, markers, sync, height, zoom, explore = false, detailed = false, onDrawn }: Props): ReactElement {
   const params = useParams();
   const onZoom = zoom ? (from: number, to: number): void => params.set({ from: String(from), to: String(to), range: null }, false) : undefined;
+  const leads = explore && told.queries.length > 0;
+  const panel = leads ? { ...told, links: [...(told.links ?? []), { title: "explore", to: exploreOf(told, range) }] } : told;
   switch (panel.kind) {
     case "stat":
       return <StatPanel panel={panel} range={range} />;
@@ -47,7 +51,7 @@ export function PanelChart({ panel, range, markers, sync, height, zoom, detailed
   }
 }
 
-type GraphProps = Omit<Props, "zoom" | "sync" | "height" | "detailed" | "onDrawn"> & {
+type GraphProps = Omit<Props, "zoom" | "explore" | "sync" | "height" | "detailed" | "onDrawn"> & {
   detailed: boolean;
   sync: string | undefined;
   height: number | undefined;

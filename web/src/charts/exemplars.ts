@@ -4,6 +4,7 @@ import type { PanelQuery } from "../api/types";
 import { useQuery, type QueryState } from "../api/useQuery";
 import { format } from "../lib/units";
 import type { Range } from "./range";
+import { waits } from "./scraped";
 
 /** A point on the canvas: where it lies on the value axis, and what it stands for. */
 export interface Point {
@@ -60,13 +61,14 @@ export interface Exemplars {
 
 export function useExemplars(queries: PanelQuery[], range: Range, wanted: boolean): Exemplars {
   const at = span(range.fromMs, range.toMs);
-  const names = queries.map(({ expr }) => expr).join("\n");
+  const exprs = queries.map(({ expr }) => expr);
+  const names = exprs.join("\n");
   const query: QueryState<Exemplar[]> = useQuery(
-    wanted ? `exemplars:${range.name ?? `${at.from}-${at.to}`}:${names}` : null,
+    wanted && !waits(exprs, range) ? `exemplars:${range.name ?? `${at.from}-${at.to}`}:${names}` : null,
     async () => {
       const now = range.name ? span(Date.now() - (range.toMs - range.fromMs), Date.now()) : at;
       // One answer for several queries of the same series would draw each twice.
-      const all = (await Promise.all([...new Set(queries.map(({ expr }) => expr))].map((expr) => queryExemplars(expr, now)))).flat();
+      const all = (await Promise.all([...new Set(exprs)].map((expr) => queryExemplars(expr, now)))).flat();
       return thinned([...new Map(all.map((one) => [JSON.stringify(one), one])).values()], Math.max(now.step, (now.to - now.from) / SLOTS));
     },
     range.name ? { everyMs: Math.max(15_000, at.step * 1000) } : {},

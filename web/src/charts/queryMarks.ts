@@ -5,6 +5,7 @@ import { legend, queryRange, span, type RangeResult } from "../api/promql";
 import type { DashboardMark, Marker } from "../api/types";
 import { useQuery } from "../api/useQuery";
 import type { Range } from "./range";
+import { waits } from "./scraped";
 import { fill, named, type Values } from "./variables";
 
 /** More of one query say nothing any more. */
@@ -62,7 +63,7 @@ export function useQueryMarks(marks: DashboardMark[], values: Values, range: Ran
     return { mark, expr: fill(mark.expr, values, range), step };
   });
   const place = range.name ?? `${range.fromMs}-${range.toMs}`;
-  const key = asked.length === 0 ? null : `query-marks:${place}:${asked.map(({ expr, step }) => `${step ?? ""} ${expr}`).join("\n")}`;
+  const key = asked.length === 0 || waits(asked.map(({ expr }) => expr), range) ? null : `query-marks:${place}:${asked.map(({ expr, step }) => `${step ?? ""} ${expr}`).join("\n")}`;
   const query = useQuery(
     key,
     () => {

@@ -1,6 +1,7 @@
 /** Which stretch of time the graphs show, kept in the address: `?range=1h`, or `?from=MS&to=MS` after a drag. */
 import { useMemo } from "react";
-import { niceStep } from "../api/promql";
+import { niceStep, STEPS } from "../api/promql";
+import type { JobInterval } from "../api/types";
 import { useNow } from "../lib/clock";
 import { DAY_MS, HOUR_MS, MINUTE_MS, stamp, toLocalInput } from "../lib/time";
 import { useParams } from "../router/router";
@@ -24,8 +25,28 @@ export interface Range {
   /** The name of a range that moves with the clock; null for a fixed one. */
   name: string | null;
   text: string;
-  /** Seconds between the points, where they are closer than such a range has them. */
+  /** Seconds between the points, where they are not as far apart as such a range has them. */
   step?: number;
+  /** What is scraped how often, where queries are filled in. */
+  scraped?: JobInterval[];
+  /** It is not known yet what is scraped how often: queries that go by it wait. */
+  waits?: boolean;
+}
+
+/** Of a line whose step somebody chose. */
+const CHOSEN_POINTS_MAX = 5_000;
+const CHOSEN_POINTS_MIN = 10;
+
+/** The steps that can be chosen for a range, in seconds. */
+export function stepsOf({ fromMs, toMs }: Range): number[] {
+  const points = (step: number): number => (toMs - fromMs) / 1000 / step;
+  return STEPS.filter((step) => points(step) <= CHOSEN_POINTS_MAX && points(step) >= CHOSEN_POINTS_MIN);
+}
+
+/** The range with a step, or with the next longer one that it can have; as it is where none was chosen. */
+export function stepped(range: Range, wanted: number): Range {
+  const step = wanted > 0 ? stepsOf(range).find((one) => one >= wanted) : undefined;
+  return step === undefined ? range : { ...range, step };
 }
 
 /** How often a moving range asks again: a step's length, but never faster than every 5 s. */

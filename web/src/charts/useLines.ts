@@ -7,6 +7,7 @@ import { useQuery, type QueryState } from "../api/useQuery";
 import { styled } from "./series";
 import type { Line } from "./summary";
 import type { Range } from "./range";
+import { waits } from "./scraped";
 import { appends, pace, useIsLive, useLive } from "./useLive";
 
 /** More lines than this are cut: a graph of fifty lines tells nothing. */
@@ -77,7 +78,7 @@ export function useRanges(kind: string, queries: PanelQuery[], range: Range): Qu
   const key = `${kind}:${range.name ?? `${wanted.from}-${wanted.to}`}:${wanted.step}:${exprs.join("\n")}`;
   const live = useIsLive(exprs, wanted.step);
   const query = useQuery<RangeResult[]>(
-    key,
+    waits(exprs, range) ? null : key,
     () => {
       const length = range.toMs - range.fromMs;
       const now = range.name ? span(Date.now() - length, Date.now(), range.step) : wanted;

@@ -9,6 +9,7 @@ import { useQuery } from "../api/useQuery";
 import { useParams } from "../router/router";
 import { FILTERS, isMatcher, withMatchers } from "./filters";
 import type { Range } from "./range";
+import { RATE, rateInterval, waits } from "./scraped";
 
 export const ALL = "$all";
 
@@ -51,14 +52,12 @@ function text(chosen: string[], regex: boolean): string {
   return escaped(each.length > 1 ? `(${each.join("|")})` : (each[0] ?? ""));
 }
 
-const SCRAPE_S = 15;
-
 /** The query as it is asked: what is not known stays as it is, so that the server says what is wrong. */
 export function fill(query: string, values: Values, range: Range): string {
   const length = (range.toMs - range.fromMs) / 1000;
   const step = range.step ?? niceStep(length);
   const builtIn: Record<string, string> = {
-    __interval: `${step}s`, __interval_ms: String(step * 1000), __rate_interval: `${Math.max(step + SCRAPE_S, 4 * SCRAPE_S)}s`,
+    __interval: `${step}s`, __interval_ms: String(step * 1000),
     __range: `${Math.round(length)}s`, __range_s: String(Math.round(length)), __range_ms: String(Math.round(length * 1000)),
     __from: String(Math.round(range.fromMs)), __to: String(Math.round(range.toMs)),
   };
@@ -68,7 +67,10 @@ export function fill(query: string, values: Values, range: Range): string {
     const chosen = listed(builtIn[name] ?? values[name] ?? []);
     return chosen.length === 0 ? whole : text(chosen, inRegex(expr.slice(0, at)));
   });
-  return withMatchers(asked, listed(values[FILTERS] ?? []));
+  const filters = listed(values[FILTERS] ?? []);
+  // It goes by the targets that the query and the filters name, which are known now.
+  const rated = asked.search(RATE) < 0 || range.waits ? asked : asked.replace(RATE, `${rateInterval([asked, ...filters].join(" "), step, range.scraped)}s`);
+  return withMatchers(rated, filters);
 }
 
 /** What is chosen after a press on one value: all is never beside others, and something is always chosen. */
@@ -164,7 +166,7 @@ export function useOptions(variable: Variable, values: Values, range: Range): { 
   const of = variable.of ? fill(variable.of, chosen, range) : "";
   const query = variable.query ? fill(variable.query, chosen, range) : "";
   const asked = useQuery(
-    label ? `label-values:${label}:${of}` : query ? `series-values:${query}` : null,
+    waits([of, query], range) ? null : label ? `label-values:${label}:${of}` : query ? `series-values:${query}` : null,
     async () => (label ? labelValues(label, of) : (await queryInstant(query)).map(sampleText)),
   );
   const isAsked = Boolean(label) || query !== "";

@@ -1,19 +1,26 @@
 import { autocompletion, closeBrackets, closeBracketsKeymap, completionKeymap } from "@codemirror/autocomplete";
 import { defaultKeymap, history, historyKeymap } from "@codemirror/commands";
 import { bracketMatching, HighlightStyle, syntaxHighlighting } from "@codemirror/language";
-import { lintKeymap } from "@codemirror/lint";
+import { linter, lintKeymap, type Diagnostic } from "@codemirror/lint";
 import { EditorState, Prec } from "@codemirror/state";
 import { EditorView, keymap, placeholder } from "@codemirror/view";
 import { tags } from "@lezer/highlight";
 import { PromQLExtension } from "@prometheus-io/codemirror-promql";
 import { useEffect, useRef, type ReactElement } from "react";
+import { faultOf } from "../api/promql";
+import { placedIn, placeOf } from "./place";
 
 interface Props {
   label: string;
   value: string;
   onChange: (text: string) => void;
   onRun: () => void;
+  /** The text as it is asked, where variables stand in it. */
+  asked?: (text: string) => string;
 }
+
+/** After a pause in typing. */
+const LINT_MS = 400;
 
 /** By the tokens of the page, so that one look serves both themes. */
 const LOOK = EditorView.theme({
@@ -29,6 +36,12 @@ const LOOK = EditorView.theme({
   ".cm-completionDetail": { color: "var(--muted)", fontStyle: "normal", marginLeft: "1em" },
   "li[aria-selected] .cm-completionDetail": { color: "inherit" },
   ".cm-completionInfo": { maxWidth: "28em", padding: "6px 8px", fontFamily: "var(--font)" },
+  // Its own is a picture, in a red that is none of the page's.
+  ".cm-lintRange-error": { backgroundImage: "none", textDecoration: "underline wavy var(--critical)", textUnderlineOffset: "3px" },
+  ".cm-lintRange-active": { backgroundColor: "var(--hover)" },
+  ".cm-lintPoint-error:after": { borderBottomColor: "var(--critical)" },
+  ".cm-panels": { background: "var(--raised)", color: "var(--text)", borderTop: "1px solid var(--control)" },
+  ".cm-panel.cm-panel-lint ul [aria-selected]": { background: "var(--hover)", color: "var(--text)" },
   ".cm-diagnostic-error": { borderLeft: "3px solid var(--critical)" },
 });
 
@@ -41,20 +54,29 @@ const COLOURS = HighlightStyle.define([
   { tag: tags.invalid, color: "var(--critical)" },
 ]);
 
+// Its own grammar marks queries that the server takes, such as those with calculated durations.
 const promql = (): PromQLExtension =>
   new PromQLExtension()
-    .activateLinter(true)
+    .activateLinter(false)
     .setComplete({ remote: { url: "", apiPrefix: "/api/v1", httpMethod: "GET" } });
+
+/** What the server would refuse, marked at its place in the text. */
+export async function problemsOf(text: string, asked: (text: string) => string = (typed) => typed): Promise<Diagnostic[]> {
+  if (text.trim() === "") return [];
+  const question = asked(text);
+  const place = placeOf((await faultOf(question)) ?? "", question);
+  return place ? [{ ...placedIn(text, question, place), severity: "error" }] : [];
+}
 
 /**
  * PromQL with colours, completion from the server's own metrics, and errors under the text. Enter runs it. It lives in a
  * shadow root, where its styles are sheets of their own and the page's policy against inline styles holds.
  */
-export default function PromqlEditor({ label, value, onChange, onRun }: Props): ReactElement {
+export default function PromqlEditor({ label, value, onChange, onRun, asked }: Props): ReactElement {
   const host = useRef<HTMLDivElement>(null);
   const view = useRef<EditorView | null>(null);
-  const latest = useRef({ onChange, onRun });
-  latest.current = { onChange, onRun };
+  const latest = useRef({ onChange, onRun, asked });
+  latest.current = { onChange, onRun, asked };
 
   useEffect(() => {
     const element = host.current;
@@ -79,6 +101,7 @@ export default function PromqlEditor({ label, value, onChange, onRun }: Props): 
           placeholder("sum by (code) (rate(http_requests_total[1m]))"),
           EditorView.contentAttributes.of({ "aria-label": label }),
           extension.asExtension(),
+          linter((shown) => problemsOf(shown.state.doc.toString(), latest.current.asked), { delay: LINT_MS }),
           syntaxHighlighting(COLOURS),
           LOOK,
           // Below the completion's own Enter, above a new line.

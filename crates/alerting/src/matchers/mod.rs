@@ -73,6 +73,19 @@ impl MatcherSet {
         self.0.iter().find(|(matcher, regex)| !holds(matcher, regex.as_ref(), labels)).map(|(matcher, _)| matcher)
     }
 
+    /// Whether what they ask of one label holds where it has this value; the empty one is that of a missing label.
+    pub fn allows(&self, name: &str, value: &str) -> bool {
+        let labels = Labels::from_pairs([(name, value)]);
+        self.0.iter().filter(|(matcher, _)| matcher.name == name).all(|(m, regex)| holds(m, regex.as_ref(), &labels))
+    }
+
+    /// The values that one label has to have, where they are named.
+    pub fn wanted<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        let asks = |matcher: &&Matcher| matcher.op == MatcherOp::Equal && !matcher.value.is_empty();
+        let of = self.0.iter().map(|(matcher, _)| matcher).filter(move |matcher| matcher.name == name);
+        of.filter(asks).map(|matcher| matcher.value.as_str())
+    }
+
     /// Whether all matchers hold; a missing label counts as the empty string.
     pub fn matches(&self, labels: &Labels) -> bool {
         self.failing(labels).is_none()

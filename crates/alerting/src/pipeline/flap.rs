@@ -90,6 +90,11 @@ impl PipelineState {
         self.fires.get(fingerprint).map(|fires| Flap { fires: fires.to_vec(), flapping: None })
     }
 
+    /// How an alert flaps; nothing of one that does not.
+    pub fn flapping(&self, fingerprint: &str) -> Option<&Flapping> {
+        self.flapping.get(fingerprint)
+    }
+
     /// After a start: takes what was stored of an alert's changes.
     pub fn recall(&mut self, fingerprint: &str, flap: Flap) {
         let fingerprint: Arc<str> = fingerprint.into();

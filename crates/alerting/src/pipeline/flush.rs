@@ -13,29 +13,42 @@ use super::{
 use crate::routes::Route;
 
 pub(super) fn due(context: Context<'_>, state: &mut PipelineState, now: Timestamp, effects: &mut Vec<Effect>) {
-    let due: Vec<Arc<GroupId>> =
-        state.groups.iter().filter(|(_, g)| g.next_at <= now).map(|(id, _)| id.clone()).collect();
+    let due = state.take_due(now);
+    debug_assert_eq!(
+        state.groups.values().filter(|group| group.next_at <= now).count(),
+        due.len(),
+        "a group that is due would not be looked at"
+    );
     if due.is_empty() {
         return;
     }
+    // Some group let go of an alert, which another may hold.
+    let mut let_go = false;
     let sources = Sources::of(context, &state.alerts);
     for id in due {
         let route = context.routing.tree.by_key(&id.route);
         let (Some(group), Some(route)) = (state.groups.get_mut(&id), route) else {
             state.groups.remove(&id);
+            let_go = true;
             continue;
         };
         let group = Arc::make_mut(group);
+        let held = group.alerts.len();
         look(context, &sources, &id, group, route, now, effects);
         group.flushed = true;
+        let_go |= group.alerts.len() < held;
         // On the group's own grid: a look that comes late does not put off all that follow.
         let next = group.next_at.plus_ms(route.group_interval_ms);
         group.next_at = if next > now { next } else { now.plus_ms(route.group_interval_ms) };
         if group.alerts.is_empty() {
             state.groups.remove(&id);
+        } else {
+            state.looks.insert((group.next_at, group.thread), id);
         }
     }
-    state.forget_unheld();
+    if let_go {
+        state.forget_unheld();
+    }
 }
 
 fn look(

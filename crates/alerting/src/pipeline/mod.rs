@@ -248,12 +248,14 @@ fn route(
     let anew = state.alerts.get(fingerprint).is_some_and(|before| before.ended.is_some());
     for route in context.routing.tree.matching(&known.labels, &mut |_, _| {}) {
         effects.push(Effect::Decided(stages::routed(fingerprint, route)));
-        let id = GroupId { route: route.key.clone(), labels: route.group_labels(&known.labels) };
+        let id = Arc::new(GroupId { route: route.key.clone(), labels: route.group_labels(&known.labels) });
         let overdue = known.starts_at.plus_ms(route.group_wait_ms) < now;
-        let thread = &mut state.thread_next;
-        let group = state.groups.entry(Arc::new(id)).or_insert_with(|| {
+        let (thread, looks) = (&mut state.thread_next, &mut state.looks);
+        let group = state.groups.entry(id.clone()).or_insert_with(|| {
             *thread += 1;
-            Arc::new(Group::new(*thread, now.plus_ms(route.group_wait_ms)))
+            let next_at = now.plus_ms(route.group_wait_ms);
+            looks.insert((next_at, *thread), id.clone());
+            Arc::new(Group::new(*thread, next_at))
         });
         let group = Arc::make_mut(group);
         group.alerts.insert(fingerprint.clone());
@@ -263,7 +265,7 @@ fn route(
         }
         // It has fired for longer than a new group waits: the wait is behind it.
         if overdue && group.told.is_none() && !group.flushed {
-            group.next_at = group.next_at.min(now);
+            state::sooner(&mut state.looks, &id, group, now);
         }
     }
 }
@@ -290,6 +292,7 @@ pub fn reroute(context: Context<'_>, state: &mut PipelineState, now: Timestamp) 
     }
     state.groups.retain(|_, group| !group.alerts.is_empty());
     state.forget_unheld();
+    state.look_ahead();
     flush::due(context, state, now, &mut effects);
     effects
 }
@@ -323,5 +326,6 @@ pub fn restore<T>(
         }
         state.alerts.insert(fingerprint, Arc::new(known));
     }
+    state.look_ahead();
     state
 }

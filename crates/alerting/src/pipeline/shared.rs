@@ -162,6 +162,21 @@ impl<K: Ord + Clone, V: Clone> SharedMap<K, V> {
         self.len = self.leaves.iter().map(|leaf| leaf.len()).sum();
     }
 
+    /// Takes out the entries in front, as far as their keys are `wanted`.
+    pub fn take_front(&mut self, wanted: impl Fn(&K) -> bool) -> Vec<(K, V)> {
+        let whole = self.leaves.partition_point(|leaf| leaf.last().is_some_and(|(key, _)| wanted(key)));
+        let mut taken: Vec<(K, V)> = self.leaves.drain(..whole).flat_map(Arc::unwrap_or_clone).collect();
+        if let Some(leaf) = self.leaves.first_mut() {
+            // Its last entry stays.
+            let count = leaf.partition_point(|(key, _)| wanted(key));
+            if count > 0 {
+                taken.extend(Arc::make_mut(leaf).drain(..count));
+            }
+        }
+        self.len -= taken.len();
+        taken
+    }
+
     pub fn values_mut(&mut self) -> impl Iterator<Item = &mut V> {
         self.leaves.iter_mut().flat_map(|leaf| Arc::make_mut(leaf).iter_mut().map(|(_, value)| value))
     }
@@ -231,6 +246,12 @@ mod tests {
                 }
                 map.retain(|key, _| key % 7 != 3);
                 tree.retain(|key, _| key % 7 != 3);
+            }
+            if round % 700 == 699 {
+                let until = next(&mut seed) % 200;
+                let rest = tree.split_off(&until);
+                let front: Vec<(u64, u64)> = std::mem::replace(&mut tree, rest).into_iter().collect();
+                assert_eq!(map.take_front(|key| *key < until), front);
             }
             assert_eq!(map.is_empty(), tree.is_empty());
         }

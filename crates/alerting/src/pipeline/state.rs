@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use tenfold_types::{Labels, Timestamp};
 
 use super::{Flapping, SharedMap, Verdict};
-use crate::Routing;
+use crate::{Annotations, Routing};
 
 /// Why an alert no longer fires.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,7 +34,7 @@ impl HowEnded {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Incoming {
     pub labels: Labels,
-    pub annotations: BTreeMap<String, String>,
+    pub annotations: Annotations,
     pub starts_at: Timestamp,
     /// It has ended.
     pub ended: Option<(Timestamp, HowEnded)>,
@@ -48,7 +48,7 @@ pub struct Incoming {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Known {
     pub labels: Labels,
-    pub annotations: BTreeMap<String, String>,
+    pub annotations: Annotations,
     pub starts_at: Timestamp,
     pub ended: Option<(Timestamp, HowEnded)>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -113,12 +113,26 @@ impl Group {
     }
 }
 
+/// When groups want to be looked at: each stands once in it, under its `next_at` and its thread.
+pub(super) type Looks = SharedMap<(Timestamp, u64), Arc<GroupId>>;
+
+/// Has a group looked at by then at the latest.
+pub(super) fn sooner(looks: &mut Looks, id: &Arc<GroupId>, group: &mut Group, at: Timestamp) {
+    if group.next_at <= at {
+        return;
+    }
+    looks.remove(&(group.next_at, group.thread));
+    group.next_at = at;
+    looks.insert((at, group.thread), id.clone());
+}
+
 /// Copies share the alerts and groups that neither has changed: a step may be made on a copy, and dropped.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct PipelineState {
     pub alerts: SharedMap<Arc<str>, Arc<Known>>,
     pub groups: SharedMap<Arc<GroupId>, Arc<Group>>,
     pub(super) thread_next: u64,
+    pub(super) looks: Looks,
     /// When alerts began to fire lately, the oldest first.
     pub(super) fires: SharedMap<Arc<str>, Arc<[Timestamp]>>,
     /// When what is too old among them was looked for last, since there were too many.
@@ -130,7 +144,16 @@ pub struct PipelineState {
 impl PipelineState {
     /// When the next group wants to be looked at, or what flaps may be calm.
     pub fn next_due(&self) -> Option<Timestamp> {
-        self.groups.values().map(|g| g.next_at).min().into_iter().chain(self.calm_due()).min()
+        let look = self.looks.keys().next().map(|(at, _)| *at);
+        look.into_iter().chain(self.calm_due()).min()
+    }
+
+    /// Takes out the groups that want to be looked at by now, in their order. Each that stays is to be put in again.
+    pub(super) fn take_due(&mut self, now: Timestamp) -> Vec<Arc<GroupId>> {
+        let due = self.looks.take_front(|(at, _)| *at <= now);
+        let mut due: Vec<Arc<GroupId>> = due.into_iter().map(|(_, id)| id).collect();
+        due.sort_unstable();
+        due
     }
 
     /// Looks at the groups of an alert that comes in now at once, where they were looked at before: what is worse than people
@@ -139,9 +162,16 @@ impl PipelineState {
         for route in routing.tree.matching(labels, &mut |_, _| {}) {
             let id = GroupId { route: route.key.clone(), labels: route.group_labels(labels) };
             if let Some(group) = self.groups.get_mut(&id).filter(|group| group.flushed) {
-                let group = Arc::make_mut(group);
-                group.next_at = group.next_at.min(now);
+                sooner(&mut self.looks, &Arc::new(id), Arc::make_mut(group), now);
             }
+        }
+    }
+
+    /// Asks every group when it wants to be looked at.
+    pub(super) fn look_ahead(&mut self) {
+        self.looks = Looks::default();
+        for (id, group) in self.groups.iter() {
+            self.looks.insert((group.next_at, group.thread), id.clone());
         }
     }
 
@@ -152,5 +182,31 @@ impl PipelineState {
         }
         let held: BTreeSet<&Arc<str>> = self.groups.values().flat_map(|g| &g.alerts).collect();
         self.alerts.retain(|f, known| known.ended.is_none() || held.contains(f));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn groups_are_looked_at_when_they_want_to_be_in_their_order() {
+        let at = Timestamp::from_millis;
+        let id = |route: &str| Arc::new(GroupId { route: route.to_owned(), labels: Labels::new() });
+        let mut state = PipelineState::default();
+        for (thread, route, ms) in [(1, "c", 5), (2, "b", 7), (3, "a", 7), (4, "d", 9)] {
+            state.groups.insert(id(route), Arc::new(Group::new(thread, at(ms))));
+        }
+        state.look_ahead();
+        assert_eq!(state.next_due(), Some(at(5)));
+        let last = Arc::make_mut(state.groups.get_mut(&id("d")).expect("it is there"));
+        sooner(&mut state.looks, &id("d"), last, at(8));
+        sooner(&mut state.looks, &id("d"), last, at(20));
+        assert_eq!(last.next_at, at(8));
+        assert!(state.take_due(at(4)).is_empty());
+        assert_eq!(state.take_due(at(7)), [id("a"), id("b"), id("c")]);
+        assert_eq!((state.next_due(), state.looks.len()), (Some(at(8)), 1));
+        assert_eq!(state.take_due(at(9)), [id("d")]);
+        assert_eq!(state.next_due(), None);
     }
 }

@@ -77,10 +77,7 @@ pub(super) async fn put_aside(
     state: &PipelineState,
     batch: &[(Origin, Transition)],
 ) -> Result<Vec<String>, Fault> {
-    let held = |fingerprint: &str| {
-        let flapping = state.flap(fingerprint).and_then(|flap| flap.flapping);
-        flapping.is_some_and(|flapping| flapping.over_since.is_some())
-    };
+    let held = |fingerprint: &str| state.flapping(fingerprint).is_some_and(|flapping| flapping.over_since.is_some());
     let firing = batch.iter().filter(|(_, t)| t.kind == TransitionKind::Firing).map(|(_, t)| &t.alert.fingerprint);
     let again: Vec<String> = firing.filter(|key| held(key)).cloned().collect();
     if again.is_empty() {

@@ -4,7 +4,7 @@
 //! that holds the alerting lease sends. All of it lives in memory: after a start what fires is said anew, and what ended a short
 //! while ago is read from the store. Each receiver has its own queue and its own task, so that one that hangs holds up nobody.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -293,7 +293,7 @@ fn since(alert: &Alert) -> Timestamp {
 fn of_rule(app: &App, alert: &Alert) -> Outgoing {
     Outgoing {
         labels: with_external(app, &alert.labels),
-        annotations: alert.annotations.clone(),
+        annotations: BTreeMap::clone(&alert.annotations),
         starts_at: since(alert),
         ends_at: since(alert),
         generator_url: app.settings.link(&format!("/alerts/{}", alert.fingerprint)),

@@ -5,9 +5,10 @@
 //! were answered. Each is forgotten when it was done. One that is heard twice, since a node died in between, changes nothing.
 //!
 //! One that cannot be taken keeps nobody else: it is tried again after a while, only what was said later of the same alerts waits
-//! with it, and in the end it is kept aside, where people see it. Nothing that was answered goes without a word.
+//! behind it, to whichever node, and in the end it is kept aside, where people see it. Nothing that was answered goes without a
+//! word.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -17,15 +18,16 @@ use tenfold_store::alert_inbox as store;
 use tenfold_types::{Actor, ErrorCode, EventDraft, Fault, Labels, Severity, Source, Timestamp};
 
 use super::{
-    PostedAlert,
+    INTEGRATION_LABEL, KEY_LABEL, PostedAlert,
     lease::Lease,
     received::{Said, read},
+    waits::{self, Names, Waits},
 };
-use crate::{App, Caller, Role, Txn};
+use crate::{App, Caller, Role, Txn, sources::SENDER};
 
 /// Requests read at a time; each may hold its whole body.
 const ROWS_MAX: i64 = 8;
-/// How often that is done in one look: senders to this node wait meanwhile.
+/// How often that is done in one look: senders to this node wait meanwhile. What waits to be tried again is none of it.
 const READS_MAX: usize = 64;
 /// What may wait: nobody takes it when there is more.
 const WAITING_MAX: store::Waiting = store::Waiting { requests: 10_000, bytes: 256 << 20 };
@@ -62,18 +64,31 @@ pub(super) enum Words {
 
 impl Words {
     /// Which alerts it is about, so that what is said of one of them keeps its order.
-    fn of(&self) -> BTreeSet<String> {
+    fn of(&self) -> Names {
         match self {
-            Self::Posted(posted) => {
-                let labels = posted.iter().map(|one| one.labels.iter().map(|(n, v)| (n.clone(), v.clone())));
-                labels.map(|pairs| fingerprint(&Labels::from_pairs(pairs))).collect()
-            }
-            // A key may have had other labels before.
-            Self::Keyed { label, value, said } => {
-                said.iter().map(|one| format!("{label}={value}/{}", one.key)).collect()
-            }
+            Self::Posted(posted) => posted.iter().flat_map(|one| names_of(&labels_of(one))).collect(),
+            Self::Keyed { label, value, said } => said.iter().map(|one| keyed_name((label, value), &one.key)).collect(),
         }
     }
+}
+
+fn labels_of(one: &PostedAlert) -> Labels {
+    Labels::from_pairs(one.labels.iter().map(|(n, v)| (n.clone(), v.clone())))
+}
+
+/// An alert that was posted may be that of a key, of which others speak as well.
+fn names_of(labels: &Labels) -> Names {
+    let mut names = Names::from([waits::name(&fingerprint(labels))]);
+    if let Some(key) = labels.get(KEY_LABEL) {
+        let senders = [SENDER, INTEGRATION_LABEL].into_iter();
+        names.extend(senders.filter_map(|label| Some(keyed_name((label, labels.get(label)?), key))));
+    }
+    names
+}
+
+/// A key may have had other labels before.
+fn keyed_name(sender: (&str, &str), key: &str) -> u64 {
+    waits::name(&format!("{}={}/{key}", sender.0, sender.1))
 }
 
 /// Since when requests wait that nobody has tried, where that is too long. Where one is tried in vain, somebody tries.
@@ -105,6 +120,16 @@ fn refuse(t: &mut Txn<'_>, id: i64, why: &str) -> Result<(), Fault> {
     Ok(())
 }
 
+/// What becomes of requests that could not be taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Settle {
+    Again,
+    /// Those that were given up by then; all where nothing is said. What came since then nobody has seen.
+    Forget {
+        until: Option<Timestamp>,
+    },
+}
+
 /// A request of alerts that could not be taken, and is kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct RefusedView {
@@ -120,6 +145,15 @@ pub struct RefusedView {
     pub alerts: Vec<String>,
     /// How many alerts it has.
     pub total: usize,
+}
+
+/// Requests of alerts that a node took for the one that evaluates alerts, and that could not be taken there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct RefusedList {
+    /// The newest 100.
+    pub items: Vec<RefusedView>,
+    /// How many requests are kept in all.
+    pub total: i64,
 }
 
 /// Names that one request is listed with.
@@ -142,22 +176,28 @@ impl RefusedView {
 }
 
 impl App {
-    /// Requests of alerts that could not be taken, the newest 100.
-    pub async fn alerts_refused(&self) -> Result<Vec<RefusedView>, Fault> {
-        let rows = self.read(|tx| Ok(store::refused(tx, LISTED_MAX)?)).await?;
-        Ok(rows.into_iter().map(RefusedView::of).collect())
+    /// Requests of alerts that could not be taken, the newest 100, and how many there are.
+    pub async fn alerts_refused(&self) -> Result<RefusedList, Fault> {
+        let read = self.read(|tx| Ok((store::refused(tx, LISTED_MAX)?, store::refused_count(tx)?)));
+        let (rows, total) = read.await?;
+        Ok(RefusedList { items: rows.into_iter().map(RefusedView::of).collect(), total })
     }
 
-    /// Tries all of them once more, each as of when it came, or forgets them. Returns how many.
-    pub async fn alerts_refused_settle(&self, who: &Caller, again: bool) -> Result<u64, Fault> {
+    /// Tries all of them once more, each as of when it came, or forgets those that were given up by an instant. Returns how
+    /// many.
+    pub async fn alerts_refused_settle(&self, who: &Caller, settle: Settle) -> Result<u64, Fault> {
         who.require(Role::Deployer, None, None)?;
         let who = who.clone();
         self.transact(move |t| {
-            let count = if again { store::refused_again(t.tx())? } else { store::refused_forget(t.tx())? };
+            let (count, what, kind) = match settle {
+                Settle::Again => (store::refused_again(t.tx())?, "tries again", "alert.refused_again"),
+                Settle::Forget { until } => {
+                    let until = until.unwrap_or_else(|| t.now());
+                    (store::refused_forget(t.tx(), until)?, "forgot", "alert.refused_forgotten")
+                }
+            };
             if count > 0 {
-                let what = if again { "tries again" } else { "forgot" };
                 let text = format!("{} {what} {count} requests of alerts that could not be taken", who.name);
-                let kind = if again { "alert.refused_again" } else { "alert.refused_forgotten" };
                 let draft = EventDraft::new(who.actor.clone(), who.source, kind, text).severity(Severity::Warning);
                 t.record(draft.data(json!({"requests": count})))?;
             }
@@ -197,17 +237,38 @@ impl App {
         Ok(true)
     }
 
-    /// Keeps what was said for the node that takes alerts.
-    pub(super) async fn alerts_hand_on(&self, words: &Words) -> Result<(), Fault> {
+    /// Whether words on alerts wait here, or are tried just now. Where none do, nobody has to be asked for by name.
+    pub(super) fn alerts_wait(&self) -> bool {
+        self.alerts.waits.lock().any()
+    }
+
+    /// Whether what is said of an alert now has to wait behind what was said of it before.
+    pub(super) fn posted_waits(&self, one: &PostedAlert) -> bool {
+        self.labels_wait(&labels_of(one))
+    }
+
+    /// The same of an alert that was read.
+    pub(super) fn labels_wait(&self, labels: &Labels) -> bool {
+        self.alerts.waits.lock().have(&names_of(labels))
+    }
+
+    /// The same of a key.
+    pub(super) fn keyed_waits(&self, sender: (&str, &str), one: &KeyedAlert) -> bool {
+        self.alerts.waits.lock().have(&Names::from([keyed_name(sender, &one.key)]))
+    }
+
+    /// Keeps what was said for the node that takes alerts. `here` where that is this one, and it waits behind other words.
+    pub(super) async fn alerts_hand_on(&self, words: &Words, here: bool) -> Result<(), Fault> {
         let body = serde_json::to_string(words).map_err(|e| Fault::internal(e.to_string()))?;
         let now = self.now();
         self.housekeeping(move |t| {
             let waiting = store::waiting(t.tx())?;
             if waiting.requests >= WAITING_MAX.requests || waiting.bytes >= WAITING_MAX.bytes {
-                return Err(Fault::unavailable("no node takes alerts, and too many wait")
+                return Err(Fault::unavailable("too many requests of alerts wait to be taken")
                     .advice("look whether a server of this database evaluates rules, then send them again"));
             }
-            if let Some(since) = stalled_since(store::stuck(t.tx())?, now) {
+            let stalled = if here { None } else { stalled_since(store::stuck(t.tx())?, now) };
+            if let Some(since) = stalled {
                 return Err(Fault::unavailable(format!("no node takes alerts: some have waited since {since}"))
                     .advice("send them again, or to another node; where two versions run, end the older one"));
             }
@@ -219,46 +280,103 @@ impl App {
 
     /// Takes what was said to other nodes. Never while `evaluating` or `keyed` is held.
     async fn alerts_inbox(&self, lease: &Lease) -> Result<(), Fault> {
-        let now = self.now();
-        if !self.read(move |tx| Ok(store::is_due(tx, now)?)).await? {
+        let next = self.read(|tx| Ok(store::next(tx)?)).await?;
+        if self.alerts.waits.lock().stand(lease.epoch, next, self.now()) {
             return Ok(());
         }
         let _one = self.alerts.keyed.lock().await;
-        // Of these alerts something waits to be tried again, and what was said later comes later.
-        let mut held: BTreeSet<String> = BTreeSet::new();
-        let mut after = 0;
+        let now = self.now();
+        self.read_waits(lease, now).await?;
+        let (mut after, mut more) = (0, true);
         for _ in 0..READS_MAX {
-            let rows = self.read(move |tx| Ok(store::oldest(tx, after, ROWS_MAX)?)).await?;
-            let Some(newest) = rows.last() else { break };
+            let rows = self.read(move |tx| Ok(store::due(tx, after, now, ROWS_MAX)?)).await?;
+            let Some(newest) = rows.last() else {
+                more = false;
+                break;
+            };
             after = newest.id;
+            let mut behind = Vec::new();
             for row in rows {
-                self.take_row(lease, row, &mut held).await?;
+                behind.extend(self.take_row(lease, row, now).await?);
             }
+            self.hold_rows(lease, behind).await?;
         }
+        self.alerts.waits.lock().looked(now, more);
         Ok(())
     }
 
-    async fn take_row(&self, lease: &Lease, row: store::InboxRow, held: &mut BTreeSet<String>) -> Result<(), Fault> {
-        let (id, tries, now) = (row.id, row.tries, self.now());
+    /// Reads which alerts have words that wait to be tried again, where this node does not know.
+    async fn read_waits(&self, lease: &Lease, now: Timestamp) -> Result<(), Fault> {
+        if self.alerts.waits.lock().are_read(lease.epoch) {
+            return Ok(());
+        }
+        let (mut waits, mut after) = (Waits::began(lease.epoch), 0);
+        loop {
+            let rows = self.read(move |tx| Ok(store::later(tx, after, now, ROWS_MAX)?)).await?;
+            let Some(newest) = rows.last() else { break };
+            after = newest.id;
+            for row in rows {
+                let words = serde_json::from_str::<Words>(&row.body);
+                waits.put_off(row.id, &words.map(|words| words.of()).unwrap_or_default(), row.next_at);
+            }
+        }
+        *self.alerts.waits.lock() = waits;
+        Ok(())
+    }
+
+    /// These wait behind others until then.
+    async fn hold_rows(&self, lease: &Lease, behind: Vec<(i64, Timestamp)>) -> Result<(), Fault> {
+        if behind.is_empty() {
+            return Ok(());
+        }
+        let lease = lease.clone();
+        self.housekeeping(move |t| {
+            lease.check(t)?;
+            for (id, until) in &behind {
+                store::hold(t.tx(), *id, *until)?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// What waits behind another one, and until when; memory has it then. `now` is when the look began.
+    fn waits_behind(&self, id: i64, of: &Names, now: Timestamp) -> Option<Timestamp> {
+        let mut waits = self.alerts.waits.lock();
+        let until = waits.behind(id, of, now)?;
+        waits.put_off(id, of, until);
+        Some(until)
+    }
+
+    /// Takes one, or says until when it waits behind another.
+    async fn take_row(
+        &self,
+        lease: &Lease,
+        row: store::InboxRow,
+        now: Timestamp,
+    ) -> Result<Option<(i64, Timestamp)>, Fault> {
+        let (id, tries) = (row.id, row.tries);
         let words = serde_json::from_str::<Words>(&row.body)
             .map_err(|e| Fault::invalid(format!("what was said of alerts cannot be read: {e}")));
         let of = words.as_ref().map(Words::of).unwrap_or_default();
-        if row.next_at > now || !of.is_disjoint(held) {
-            held.extend(of);
-            return Ok(());
+        if let Some(until) = self.waits_behind(id, &of, now) {
+            return Ok(Some((id, until)));
         }
+        // Before it is heard: who is about to be heard must see it, whatever comes of this.
+        self.alerts.waits.lock().put_off(id, &of, now);
         let heard = match words {
             Ok(words) => self.heard_elsewhere(words, row.at).await,
             Err(fault) => Err(fault),
         };
         let lease = lease.clone();
         let Err(fault) = heard else {
-            return self
-                .housekeeping(move |t| {
-                    lease.check(t)?;
-                    Ok(store::forget(t.tx(), id)?)
-                })
-                .await;
+            self.housekeeping(move |t| {
+                lease.check(t)?;
+                Ok(store::forget(t.tx(), id)?)
+            })
+            .await?;
+            self.alerts.waits.lock().done(id, &of);
+            return Ok(None);
         };
         let why: String = fault.message.chars().take(WHY_CHARS_MAX).collect();
         match fault.code {
@@ -269,14 +387,15 @@ impl App {
             _ if tries + 1 >= TRIES_MAX => {}
             _ => {
                 tracing::error!(%fault, tries, "alerts that came to another node could not be taken; trying again");
-                held.extend(of);
-                let next_at = now.plus_ms(again_ms(tries));
-                return self
-                    .housekeeping(move |t| {
-                        lease.check(t)?;
-                        Ok(store::put_off(t.tx(), id, next_at, &why)?)
-                    })
-                    .await;
+                let next_at = self.now().plus_ms(again_ms(tries));
+                // Before it is stored: who finds nothing to be due must know that it waits.
+                self.alerts.waits.lock().put_off(id, &of, next_at);
+                self.housekeeping(move |t| {
+                    lease.check(t)?;
+                    Ok(store::put_off(t.tx(), id, next_at, &why)?)
+                })
+                .await?;
+                return Ok(None);
             }
         }
         tracing::warn!(%fault, tries, "alerts that came to another node were not taken, and are kept aside");
@@ -284,7 +403,9 @@ impl App {
             lease.check(t)?;
             refuse(t, id, &why)
         })
-        .await
+        .await?;
+        self.alerts.waits.lock().done(id, &of);
+        Ok(None)
     }
 
     /// Hears it as of when it came: what its sender did not say since then is no end.

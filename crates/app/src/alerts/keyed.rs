@@ -40,7 +40,7 @@ fn posted(one: KeyedAlert, before: Option<Alert>, sender: (&str, &str), now: Tim
     };
     let over = |before: &Alert, url| PostedAlert {
         labels: pairs(before),
-        annotations: Some(before.annotations.clone()),
+        annotations: Some(BTreeMap::clone(&before.annotations)),
         starts_at: None,
         ends_at: Some(now),
         generator_url: url,
@@ -96,18 +96,28 @@ fn may(who: &Caller, one: &KeyedAlert) -> Result<(), Fault> {
 
 impl App {
     /// Takes what a sender says. `sender` is the label that every alert of it has. Of a key that is there twice, the last
-    /// word counts. On a node that does not take alerts it is kept for the one that does.
+    /// word counts. On a node that does not take alerts it is kept for the one that does, and on that one while what was said
+    /// of the key before waits.
     pub async fn alerts_keyed(&self, who: &Caller, sender: (&str, &str), said: Vec<KeyedAlert>) -> Result<(), Fault> {
         said.iter().try_for_each(|one| may(who, one))?;
         if !self.takes_alerts().await? {
-            return self.keyed_hand_on(sender, said).await;
+            return self.keyed_hand_on(sender, said, false).await;
         }
         let _one = self.alerts.keyed.lock().await;
-        self.hear_keyed(sender, said, self.now()).await
+        if !self.alerts_wait() {
+            return self.hear_keyed(sender, said, self.now()).await;
+        }
+        let (behind, said): (Vec<_>, Vec<_>) = said.into_iter().partition(|one| self.keyed_waits(sender, one));
+        let kept = self.keyed_hand_on(sender, behind, true).await;
+        // What could not be kept is sent again, with all of the request.
+        if kept.as_ref().is_err_and(|fault| fault.code != ErrorCode::BadRequest) {
+            return kept;
+        }
+        self.hear_keyed(sender, said, self.now()).await.and(kept)
     }
 
     /// What would be refused here is refused at once; for all else its sender has the answer when it is kept.
-    async fn keyed_hand_on(&self, sender: (&str, &str), mut said: Vec<KeyedAlert>) -> Result<(), Fault> {
+    async fn keyed_hand_on(&self, sender: (&str, &str), mut said: Vec<KeyedAlert>, here: bool) -> Result<(), Fault> {
         let now = self.now();
         let resolve_timeout_ms = self.alerts.routing()?.routing.resolve_timeout_ms;
         let mut wrong = Vec::new();
@@ -120,7 +130,7 @@ impl App {
         });
         if !said.is_empty() {
             let (label, value) = (sender.0.to_owned(), sender.1.to_owned());
-            self.alerts_hand_on(&Words::Keyed { label, value, said }).await?;
+            self.alerts_hand_on(&Words::Keyed { label, value, said }, here).await?;
         }
         if wrong.is_empty() { Ok(()) } else { Err(Fault::new(ErrorCode::BadRequest, wrong.join("; "))) }
     }

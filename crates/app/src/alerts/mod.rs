@@ -22,6 +22,7 @@ mod listed;
 mod mute_cover;
 mod mute_looks;
 mod mutes;
+mod open_mutes;
 mod owner;
 mod pipeline;
 mod ports;
@@ -37,7 +38,10 @@ mod suspects;
 mod telling;
 mod told_changes;
 mod transitions;
+#[cfg(test)]
+mod turns_tests;
 mod views;
+mod waits;
 mod webhooks;
 mod why;
 mod why_not;
@@ -57,7 +61,7 @@ use crate::{App, checks};
 pub use flaps::FlapView;
 pub use forward::{AlertSender, FORWARDED_BY, ForwardError};
 pub use graph::AlertGraph;
-pub use inbox::RefusedView;
+pub use inbox::{RefusedList, RefusedView, Settle};
 pub use keyed::{INTEGRATION_LABEL, KEY_LABEL};
 pub use listed::{AlertAsk, AlertCounts, AlertPage};
 pub use mute_looks::{CalendarAsk, MuteCalendar, MutePreview, MuteTurn, MutedAlert};
@@ -84,6 +88,7 @@ pub(crate) use deploy_mutes::{DeployMute, deploy_mute_begins, deploy_mute_ends};
 pub(crate) use lease::{BACK_MS_MIN, Lease};
 pub(crate) use linting::{accepted as lint_accepted, complete as lint_complete, lacking as lint_lacking};
 pub(crate) use mute_cover::{Ahead, Cover, LabelsRead};
+pub(crate) use open_mutes::MuteWrites;
 pub(crate) use owner::{RuleOf, rule_of, severity_of};
 pub(crate) use suspects::suspects;
 pub(crate) use telling::incidents_of;
@@ -119,11 +124,15 @@ pub struct State {
     brought: Mutex<several::Brought>,
     /// One request of senders with keys at a time, so that a key is one alert.
     keyed: tokio::sync::Mutex<()>,
+    /// Alerts of which something waits in the inbox to be tried again, or is tried just now.
+    waits: Mutex<waits::Waits>,
     routing: RwLock<Option<Arc<pipeline::Held>>>,
     /// Who was told of what. Held while a step is made and queued, so that steps follow one another.
     pipeline: tokio::sync::Mutex<tenfold_alerting::pipeline::PipelineState>,
     /// Steps that are being stored.
     ahead: ahead::Ahead,
+    open_mutes: Arc<open_mutes::OpenMutes>,
+    recorded_before: Mutex<Option<suspects::RecordedBefore>>,
     /// The newest event of another node that is known here.
     followed: Mutex<i64>,
     /// What samples came for, and which rules that makes due.

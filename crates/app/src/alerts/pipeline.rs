@@ -23,7 +23,7 @@ use tokio::task::JoinHandle;
 use super::{
     flaps::{self, Calmed},
     lease::{self, Lease},
-    mutes, received,
+    mutes, open_mutes, received, suspects,
     telling::{self, Heard, Telling},
     transitions::{self, Beginning, Body, Origin, body},
     webhooks,
@@ -81,7 +81,12 @@ impl Outcome {
                     out.turns.insert(fingerprint, turn);
                 }
                 Effect::Decided(decision) => {
-                    out.decisions.entry(decision.fingerprint.clone()).or_default().push(decision);
+                    // Several of each alert come one after the other.
+                    if let Some(list) = out.decisions.get_mut(&decision.fingerprint) {
+                        list.push(decision);
+                    } else {
+                        out.decisions.insert(decision.fingerprint.clone(), vec![decision]);
+                    }
                 }
             }
         }
@@ -274,7 +279,7 @@ pub(super) async fn stage(
     if batch.is_empty() && again.is_empty() && memory.next_due().is_none_or(|due| due > now) {
         return Ok(None);
     }
-    let mutes = app.read(move |tx| mutes::open(tx, now)).await?;
+    let mutes = open_mutes::open(app, now).await?;
     let held = app.alerts.routing()?;
     let flapping = FlapRules::from(app.settings.alerts.flapping);
     let context = Context { routing: &held.routing, mutes: &mutes, flapping };
@@ -298,10 +303,14 @@ pub(super) async fn stage(
     let queued = if !batch.is_empty() || decided {
         let lease = lease.clone();
         let mut foreseen = Beginning::foreseen(&batch, &outcome)?;
+        let recorded_before = match transitions::suspected(&batch) {
+            Some(span) => Some(suspects::recorded_before(app, span.from).await?),
+            None => None,
+        };
         let writes = move |t: &mut Txn<'_>| {
             lease.check(t)?;
             // When it is run again, they are made again.
-            transitions::persist(t, &batch, std::mem::take(&mut foreseen), &outcome)
+            transitions::persist(t, &batch, std::mem::take(&mut foreseen), &outcome, recorded_before)
         };
         Some(app.transact_queued(writes).await?)
     } else {

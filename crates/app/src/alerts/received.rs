@@ -6,6 +6,7 @@
 //! back says that it is over.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use tenfold_alerting::pipeline::{HowEnded, Incoming};
@@ -99,9 +100,12 @@ pub(super) fn reload(app: &App, rows: &[store::AlertRow]) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Go's zero time, which its clients send for no time at all.
+/// Go's zero time, 0001-01-01T00:00:00Z, which its clients send for no time at all.
+const NO_TIME: Timestamp = Timestamp::from_millis(-62_135_596_800_000);
+
+/// The time that was given, if any was.
 fn given(at: Option<Timestamp>) -> Option<Timestamp> {
-    at.filter(|at| at.millis() > Timestamp::parse_rfc3339("0001-01-01T00:00:00Z").map_or(i64::MIN, Timestamp::millis))
+    at.filter(|at| *at > NO_TIME)
 }
 
 /// What becomes of alerts, by fingerprint; nothing of those that ended.
@@ -117,6 +121,20 @@ pub(super) struct Said {
     /// It is worse than what was said of its key before.
     pub at_once: bool,
     generator_url: String,
+}
+
+impl Said {
+    /// As it was posted, to be read again at another time.
+    fn posted(self) -> PostedAlert {
+        let pairs = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+        PostedAlert {
+            labels: self.alert.labels.iter().map(pairs).collect(),
+            annotations: Some(BTreeMap::clone(&self.alert.annotations)),
+            starts_at: Some(self.alert.active_since),
+            ends_at: self.explicit.then_some(self.ends_at),
+            generator_url: Some(self.generator_url),
+        }
+    }
 }
 
 impl Received {
@@ -159,7 +177,7 @@ pub(super) fn read(posted: PostedAlert, now: Timestamp, resolve_timeout_ms: i64)
         fingerprint: fingerprint(&labels),
         series: labels.clone(),
         labels,
-        annotations,
+        annotations: Arc::new(annotations),
         state: AlertState::Firing,
         value: 1.0,
         active_since: starts_at,
@@ -246,7 +264,7 @@ impl App {
     }
 
     /// Takes alerts from a sender. Those that are right count even when others in the same request are wrong. On a node that
-    /// does not take alerts they are kept for the one that does.
+    /// does not take alerts they are kept for the one that does, and on that one while what was said of them before waits.
     pub async fn alerts_receive(&self, who: &Caller, posted: Vec<PostedAlert>) -> Result<(), Fault> {
         if posted.len() > BATCH_MAX {
             return Err(Fault::invalid(format!(
@@ -256,26 +274,26 @@ impl App {
             .advice("send them in several requests"));
         }
         let here = self.takes_alerts().await?;
+        let some_wait = here && self.alerts_wait();
         let now = self.now();
         let resolve_timeout_ms = self.alerts.routing()?.routing.resolve_timeout_ms;
         let (mut said, mut kept, mut wrong) = (Vec::new(), Vec::new(), Vec::new());
         for alert in posted {
-            let (service, environment) =
-                (alert.labels.get("service").cloned(), alert.labels.get("environment").cloned());
-            who.require(Role::Responder, service.as_deref(), environment.as_deref())?;
-            let keep = (!here).then(|| alert.clone());
-            match read(alert, now, resolve_timeout_ms) {
-                Ok(one) => {
-                    said.push(one);
-                    kept.extend(keep);
-                }
-                Err(error) => wrong.push(error),
+            let label = |name: &str| alert.labels.get(name).map(String::as_str);
+            who.require(Role::Responder, label("service"), label("environment"))?;
+            let keep = (!here || (some_wait && self.posted_waits(&alert))).then(|| alert.clone());
+            match (read(alert, now, resolve_timeout_ms), keep) {
+                (Ok(_), Some(keep)) => kept.push(keep),
+                (Ok(one), None) => said.push(one),
+                (Err(error), _) => wrong.push(error),
             }
         }
+        // First: where this cannot be kept, nothing was heard and all of it is sent again.
+        if !kept.is_empty() {
+            self.alerts_hand_on(&Words::Posted(kept), here).await?;
+        }
         if here {
-            self.hear(said, now).await?;
-        } else if !kept.is_empty() {
-            self.alerts_hand_on(&Words::Posted(kept)).await?;
+            self.hear_in_turn(said, now).await?;
         }
         if wrong.is_empty() { Ok(()) } else { Err(Fault::new(ErrorCode::BadRequest, wrong.join("; "))) }
     }
@@ -297,14 +315,46 @@ impl App {
         Ok(lease)
     }
 
+    /// Hears what was posted. What another node was told of one of these alerts before may have come since somebody looked: it
+    /// is tried first, and where it cannot be taken this waits behind it.
+    pub(super) async fn hear_in_turn(&self, said: Vec<Said>, now: Timestamp) -> Result<(), Fault> {
+        let Some(said) = self.hear_or_wait(said, now, true).await? else { return Ok(()) };
+        // Nothing of the inbox is tried meanwhile, and what was tried is known to be taken or to wait.
+        let _one = self.alerts.keyed.lock().await;
+        let (behind, said): (Vec<_>, Vec<_>) = said.into_iter().partition(|one| self.labels_wait(&one.alert.labels));
+        // First: where this cannot be kept, nothing was heard.
+        if !behind.is_empty() {
+            let behind = behind.into_iter().map(Said::posted).collect();
+            self.alerts_hand_on(&Words::Posted(behind), true).await?;
+        }
+        self.hear(said, now).await
+    }
+
+    fn any_waits(&self, said: &[Said]) -> bool {
+        self.alerts_wait() && said.iter().any(|one| self.labels_wait(&one.alert.labels))
+    }
+
+    /// Hears it, whatever else waits.
     pub(super) async fn hear(&self, said: Vec<Said>, now: Timestamp) -> Result<(), Fault> {
+        self.hear_or_wait(said, now, false).await.map(|_| ())
+    }
+
+    /// Hears it. Where it is `in_turn` and has to wait behind other words it is given back, and nothing of it was heard: nothing
+    /// else is heard between that look and the hearing.
+    async fn hear_or_wait(&self, said: Vec<Said>, now: Timestamp, in_turn: bool) -> Result<Option<Vec<Said>>, Fault> {
         let mark = self.alerts.ahead.mark();
         let lease = self.alerts_taking().await?;
+        if in_turn && self.any_waits(&said) {
+            return Ok(Some(said));
+        }
         // Only what is new or over has to be stored; most of what is said is neither.
         if self.only_goes_on(&said, now) {
-            return self.alerts.ahead.stored(mark).await;
+            return self.alerts.ahead.stored(mark).await.map(|()| None);
         }
         let one = self.alerts.hearing.lock().await;
+        if in_turn && self.any_waits(&said) {
+            return Ok(Some(said));
+        }
         let mut changes: Changes = BTreeMap::new();
         let (mut batch, mut over) = (Vec::new(), BTreeMap::new());
         let mut again = Vec::new();
@@ -374,9 +424,10 @@ impl App {
         drop(one);
         match staged {
             // Those before it have landed as well.
-            Some(staged) => staged.stored().await.and_then(|()| self.alerts.ahead.counts(mark)),
-            None => self.alerts.ahead.stored(mark).await,
+            Some(staged) => staged.stored().await.and_then(|()| self.alerts.ahead.counts(mark))?,
+            None => self.alerts.ahead.stored(mark).await?,
         }
+        Ok(None)
     }
 
     /// Those among alerts that nobody follows which were given up when their sender was silent: it says now that they
@@ -487,6 +538,35 @@ mod tests {
         assert_eq!((known.alert.resolved_at, known.ends_at), (None, now));
         assert_eq!(falls_silent(&mut known, now.plus_ms(5)), None, "nothing of it is news");
         assert_eq!(known.ends_at, now, "it expires when it would have");
+    }
+
+    #[test]
+    fn what_is_read_and_posted_once_more_says_the_same() {
+        let now = Timestamp(1_700_000_000_000);
+        let labels = BTreeMap::from([("alertname".to_owned(), "Late".to_owned())]);
+        let ends = [None, Some(now.plus_ms(60_000)), Some(now.plus_ms(-1_000))];
+        for ends_at in ends {
+            let first = PostedAlert {
+                labels: labels.clone(),
+                annotations: Some(BTreeMap::from([("summary".to_owned(), "the batch is late".to_owned())])),
+                starts_at: None,
+                ends_at,
+                generator_url: Some("http://sender.example/graph".to_owned()),
+            };
+            let said = read(first.clone(), now, 300_000).expect("it is right");
+            let starts_at = said.alert.active_since;
+            let again = said.posted();
+            assert_eq!(again, PostedAlert { starts_at: Some(starts_at), ..first });
+            let read_again = read(again, now.plus_ms(5_000), 300_000).expect("it is right");
+            assert_eq!((read_again.alert.active_since, read_again.explicit), (starts_at, ends_at.is_some()));
+        }
+    }
+
+    #[test]
+    fn the_zero_time_of_go_is_none() {
+        let zero = Timestamp::parse_rfc3339("0001-01-01T00:00:00Z").expect("it is one");
+        assert_eq!((NO_TIME, given(Some(zero)), given(None)), (zero, None, None));
+        assert_eq!(given(Some(zero.plus_ms(1))), Some(zero.plus_ms(1)));
     }
 
     #[test]

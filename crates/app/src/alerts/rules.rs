@@ -218,7 +218,7 @@ impl App {
                 }
                 let draft = EventDraft::new(who.actor.clone(), who.source, "rule.changed", text).data(data);
                 t.record(draft.correlation(changes_of(&key)))?;
-                transitions::persist(t, &ended, Vec::new(), &Outcome::default())
+                transitions::persist(t, &ended, Vec::new(), &Outcome::default(), None)
             })
             .await;
         groups::reload(self).await?;

@@ -7,6 +7,7 @@ use tenfold_store::{Tx, events, events::EventQuery, people};
 use tenfold_types::{Event, Fault, Timestamp};
 
 use super::views::SuspectView;
+use crate::App;
 
 const EVENTS_MAX: usize = 1_000;
 /// A deploy counts from the instant it first touched hosts.
@@ -38,16 +39,59 @@ pub(crate) fn suspects(
     onset: Timestamp,
     window_ms: i64,
 ) -> Result<Vec<SuspectView>, Fault> {
-    Ok(Changes::read(tx, onset.plus_ms(-window_ms), onset.plus_ms(AFTER_MS))?.suspects(
-        service,
-        environment,
-        onset,
-        window_ms,
-    ))
+    let span = Span { from: onset.plus_ms(-window_ms), to: onset.plus_ms(AFTER_MS) };
+    Ok(Changes::read(tx, span, None)?.suspects(service, environment, onset, window_ms))
 }
 
 /// Alerts whose onsets lie closer together than this look at the changes that were read once for all of them.
 const TOGETHER_MS: i64 = 600_000;
+
+/// Within which changes are looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Span {
+    pub from: Timestamp,
+    pub to: Timestamp,
+}
+
+impl Span {
+    /// For alerts with these onsets; nothing when they lie too far apart to be looked at together.
+    pub(super) fn of_all(onsets: impl Iterator<Item = Timestamp> + Clone, window_ms: i64) -> Option<Self> {
+        let (first, last) = (onsets.clone().min()?, onsets.max()?);
+        let together = last.since_ms(first) <= TOGETHER_MS;
+        together.then(|| Self { from: first.plus_ms(-window_ms), to: last.plus_ms(AFTER_MS) })
+    }
+}
+
+/// For instants up to this much later, what is known of an earlier one is near enough.
+const NEAR_MS: i64 = 600_000;
+
+/// An event of which it is known that it and all before it were recorded before an instant. The record only grows, so that this
+/// stays true, and of each later instant as well: then it only may not be the last such event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct RecordedBefore {
+    at: Timestamp,
+    seq: i64,
+}
+
+impl RecordedBefore {
+    fn serves(self, from: Timestamp) -> bool {
+        (0..=NEAR_MS).contains(&from.since_ms(self.at))
+    }
+}
+
+/// The number of an event behind which all lie that were recorded at `from` or later. Finding it takes a dozen reads: in a storm
+/// each step would make them again, in the one writer of the store, for the same answer.
+///
+/// It is read as it is committed, never inside a transaction that may be taken back: what is kept has to stay true.
+pub(super) async fn recorded_before(app: &App, from: Timestamp) -> Result<i64, Fault> {
+    let known = *app.alerts.recorded_before.lock();
+    if let Some(known) = known.filter(|known| known.serves(from)) {
+        return Ok(known.seq);
+    }
+    let seq = app.read(move |tx| Ok(events::last_before(tx, from)?)).await?;
+    *app.alerts.recorded_before.lock() = Some(RecordedBefore { at: from, seq });
+    Ok(seq)
+}
 
 /// What changed in a span of time. Many alerts that begin together share it.
 pub(super) struct Changes {
@@ -57,25 +101,15 @@ pub(super) struct Changes {
 }
 
 impl Changes {
-    /// For alerts with these onsets; nothing when they lie too far apart to be looked at together.
-    pub(super) fn for_all(
-        tx: &mut dyn Tx,
-        onsets: impl Iterator<Item = Timestamp> + Clone,
-        window_ms: i64,
-    ) -> Result<Option<Self>, Fault> {
-        let (Some(first), Some(last)) = (onsets.clone().min(), onsets.max()) else { return Ok(None) };
-        if last.since_ms(first) > TOGETHER_MS {
-            return Ok(None);
-        }
-        Self::read(tx, first.plus_ms(-window_ms), last.plus_ms(AFTER_MS)).map(Some)
-    }
-
-    fn read(tx: &mut dyn Tx, from: Timestamp, to: Timestamp) -> Result<Self, Fault> {
+    /// `after` is the number of an event behind which all lie that were recorded since the span began, where one is known.
+    pub(super) fn read(tx: &mut dyn Tx, span: Span, after: Option<i64>) -> Result<Self, Fault> {
+        let Span { from, to } = span;
+        let after = after.map_or_else(|| events::last_before(tx, from), Ok)?;
         let query = EventQuery {
             kinds: DEPLOY_KINDS.iter().chain(&FLIP_KINDS).chain(&FOREIGN_KINDS).map(|k| (*k).to_owned()).collect(),
             // Nothing is recorded before it happens. With it each kind is a short walk from there, however many alerts
             // there are since; by time alone each of those is read.
-            after: Some(events::last_before(tx, from)?),
+            after: Some(after),
             from: Some(from),
             to: Some(to),
             limit: EVENTS_MAX,
@@ -210,8 +244,15 @@ fn flip(event: &Event) -> Change {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use tenfold_testkit::{TestClock, TestEntropy, temp_db};
+    use tenfold_types::{Actor, EventDraft, Source};
+
     use super::*;
+    use crate::counted::Counted;
     use crate::metrics::markers::tests::event;
+    use crate::settings::Settings;
 
     #[test]
     fn what_another_tool_deploys_may_be_behind_an_alert_where_the_service_is_ours() {
@@ -230,5 +271,65 @@ mod tests {
         let found: Vec<_> = changes(events.iter()).into_iter().map(|c| (c.seq, c.kind, c.number, c.rollback)).collect();
         let deploy = ChangeKind::Deploy;
         assert_eq!(found, [(1, deploy, None, false), (3, deploy, None, true), (4, deploy, None, false)]);
+    }
+
+    #[test]
+    fn alerts_that_begin_together_have_one_span() {
+        let at = Timestamp(1_700_000_000_000);
+        let span = |onsets: &[i64]| Span::of_all(onsets.iter().map(|ms| at.plus_ms(*ms)), 5_000);
+        assert_eq!(span(&[]), None);
+        let both = Span { from: at.plus_ms(-4_000), to: at.plus_ms(2_000 + AFTER_MS) };
+        assert_eq!(span(&[2_000, 1_000]), Some(both));
+        assert!(span(&[0, TOGETHER_MS]).is_some() && span(&[0, TOGETHER_MS + 1]).is_none());
+    }
+
+    async fn flips(app: &App, count: usize) {
+        let recorded = app.transact(move |t| {
+            for _ in 0..count {
+                t.record(EventDraft::new(Actor::system(), Source::System, "flag.switched", "a flip"))?;
+            }
+            Ok(())
+        });
+        recorded.await.expect("it is recorded");
+    }
+
+    #[tokio::test]
+    async fn what_was_recorded_before_is_looked_for_once_and_finds_the_same_changes() {
+        let (db, dir, clock) =
+            (temp_db().await, tempfile::tempdir().expect("a temporary directory"), TestClock::default());
+        let settings = Settings { data_dir: dir.path().to_owned(), ..Settings::default() };
+        let metrics = crate::metrics::State::open(&settings).expect("the store of metrics opens");
+        let entropy = Arc::new(TestEntropy::default());
+        let app = App::new((*db).clone(), Arc::new(clock.clone()), entropy, settings, metrics);
+        flips(&app, 3).await;
+        clock.advance_ms(60_000);
+        let from = app.now();
+        flips(&app, 4).await;
+        let first = recorded_before(&app, from).await.expect("it is read");
+        clock.advance_ms(60_000);
+        flips(&app, 5).await;
+        // For a later one the same serves, for one that is earlier or far away it does not.
+        let later = from.plus_ms(60_000);
+        assert_eq!(recorded_before(&app, later).await.expect("it is known"), first);
+        assert_eq!(app.alerts.recorded_before.lock().expect("it is kept").at, from);
+        for span in [Span { from, to: app.now() }, Span { from: later, to: later.plus_ms(1) }] {
+            let read = app.read(move |tx| {
+                let (known, walked) = {
+                    let mut counted = Counted::new(tx);
+                    let known = Changes::read(&mut counted, span, Some(first))?;
+                    (known, counted.rows("recorded_at FROM events"))
+                };
+                let anew = Changes::read(tx, span, None)?;
+                let numbers = |of: &Changes| of.events.iter().map(|event| event.seq).collect::<Vec<_>>();
+                Ok((numbers(&known), numbers(&anew), walked))
+            });
+            let (known, anew, walked) = read.await.expect("changes are read");
+            assert!(!known.is_empty() && known == anew && walked == 0, "{known:?} {anew:?} {walked}");
+        }
+        let earlier = recorded_before(&app, from.plus_ms(-1)).await.expect("it is read");
+        assert_eq!(earlier, first);
+        assert_eq!(app.alerts.recorded_before.lock().expect("it is kept").at, from.plus_ms(-1));
+        let far = recorded_before(&app, from.plus_ms(NEAR_MS)).await.expect("it is read");
+        assert_eq!(far, first + 9, "all of them");
     }
 }

@@ -1,13 +1,14 @@
 //! Storing and recording what the state machine decided, and opening or joining an incident for what pages.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use tenfold_alerting::pipeline::{Decision, Flap, Turn};
 use tenfold_alerting::{Alert, Pages, Rule, Transition, TransitionKind, runbook};
 use tenfold_store::alerts as store;
-use tenfold_types::{Actor, EventDraft, Fault, Labels, Severity, Source, Timestamp};
+use tenfold_types::{Actor, EventData, EventDraft, Fault, Labels, Severity, Source, Timestamp};
 
 use super::{
     flaps,
@@ -15,7 +16,7 @@ use super::{
     groups::Running,
     pipeline::Outcome,
     several,
-    suspects::{self, Changes},
+    suspects::{self, Changes, Span},
     telling::{self, Paged},
     views::{AlertView, SuspectView},
 };
@@ -74,8 +75,8 @@ impl Origin {
     }
     /// Finds the check that brings it, by the address of its page.
     pub(super) fn of_check(mut self, app: &App) -> Self {
-        let pages = app.settings.link(checks::PAGES);
-        let name = self.generator_url.as_deref().and_then(|url| url.strip_prefix(&pages));
+        let base = app.settings.public_url.trim_end_matches('/');
+        let name = self.generator_url.as_deref().and_then(|url| url.strip_prefix(base)?.strip_prefix(checks::PAGES));
         self.check = name.filter(|name| check_name("check", name).is_ok()).map(str::to_owned);
         self
     }
@@ -210,26 +211,49 @@ fn write(
     Ok(row)
 }
 
-/// Fields of the data of an event about an alert, with those that are put in later. What grows is moved again and again.
-const DATA_FIELDS: usize = 10;
+/// The data of an event about an alert.
+#[derive(Serialize)]
+struct Facts<'a> {
+    rule: &'a str,
+    group: &'a str,
+    severity: &'a str,
+    labels: &'a Labels,
+    value: String,
+    active_since: Timestamp,
+    fired_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    suspects: Option<&'a [SuspectView]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    decisions: Option<&'a [Decision]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    muted_by: Option<i64>,
+}
+
+impl<'a> Facts<'a> {
+    fn of(row: &'a store::AlertRow, alert: &'a Alert) -> Self {
+        Self {
+            rule: &row.rule,
+            group: &row.rule_group,
+            severity: &row.severity,
+            labels: &alert.labels,
+            value: alert.value.to_string(),
+            active_since: alert.active_since,
+            fired_at: alert.fired_at,
+            suspects: None,
+            decisions: None,
+            muted_by: None,
+        }
+    }
+}
 
 pub(super) fn draft(row: &store::AlertRow, alert: &Alert, kind: &str, severity: Severity, text: String) -> EventDraft {
-    let mut data = Map::with_capacity(DATA_FIELDS);
-    for (field, value) in [
-        ("rule", json!(row.rule)),
-        ("group", json!(row.rule_group)),
-        ("severity", json!(row.severity)),
-        ("labels", json!(alert.labels)),
-        ("value", json!(alert.value.to_string())),
-        ("active_since", json!(alert.active_since)),
-        ("fired_at", json!(alert.fired_at)),
-    ] {
-        data.insert(field.to_owned(), value);
-    }
-    let mut draft = EventDraft::new(Actor::system(), Source::System, kind, text)
-        .alert(&alert.fingerprint)
-        .severity(severity)
-        .data(Value::Object(data));
+    about(row, alert, kind, severity, text).data(json!(Facts::of(row, alert)))
+}
+
+/// The same without data.
+fn about(row: &store::AlertRow, alert: &Alert, kind: &str, severity: Severity, text: String) -> EventDraft {
+    let mut draft =
+        EventDraft::new(Actor::system(), Source::System, kind, text).alert(&alert.fingerprint).severity(severity);
     draft.subject.service.clone_from(&row.service);
     draft.subject.environment.clone_from(&row.environment);
     if let Some(number) = row.incident {
@@ -253,17 +277,24 @@ pub(super) fn event_severity(row: &store::AlertRow) -> Severity {
     }
 }
 
+/// Within which the changes lie that may be behind those of a batch that begin to fire, where they begin together.
+pub(super) fn suspected(batch: &[(Origin, Transition)]) -> Option<Span> {
+    let firing = batch.iter().filter(|(_, t)| t.kind == TransitionKind::Firing);
+    let window_ms = firing.clone().map(|(origin, _)| origin.suspect_window_ms).max()?;
+    Span::of_all(firing.map(|(_, t)| t.alert.active_since), window_ms)
+}
+
 /// Writes transitions with their events, in order, and then what the pipeline decided of other alerts in the same step.
-/// What is `foreseen` is of the transition at its place.
+/// What is `foreseen` is of the transition at its place; for `recorded_before` see [`Changes::read`].
 pub(super) fn persist(
     t: &mut Txn<'_>,
     batch: &[(Origin, Transition)],
     mut foreseen: Vec<Option<Beginning>>,
     outcome: &Outcome,
+    recorded_before: Option<i64>,
 ) -> Result<(), Fault> {
     let firing = batch.iter().filter(|(_, t)| t.kind == TransitionKind::Firing);
-    let window_ms = firing.clone().map(|(origin, _)| origin.suspect_window_ms).max().unwrap_or(0);
-    let changes = Changes::for_all(t.tx(), firing.clone().map(|(_, t)| t.alert.active_since), window_ms)?;
+    let changes = suspected(batch).map(|span| Changes::read(t.tx(), span, recorded_before)).transpose()?;
     let mut endings = incidents::Endings::default();
     for calmed in &outcome.calmed {
         flaps::calmed(t, calmed, &mut endings)?;
@@ -382,17 +413,24 @@ pub(super) struct Beginning {
 
 impl Beginning {
     fn new(origin: &Origin, alert: &Alert, outcome: &Outcome, kept: Kept) -> Result<Self, Fault> {
-        let suspects = json!(kept.suspects);
-        let incident = kept.incident;
+        let (suspects, incident) = (kept.suspects.clone(), kept.incident);
         let row = row(origin, alert, incident, stored(outcome, origin, alert, kept)?);
         // A quiet alert is in the record and on the pages, and nobody is told.
         let quiet = outcome.quiet(&alert.fingerprint);
         let severity = if quiet.is_some() { Severity::Debug } else { event_severity(&row) };
-        let mut event = with(draft(&row, alert, "alert.fired", severity, summary(alert)), "suspects", suspects);
-        event = with(event, "decisions", json!(outcome.decisions.get(&alert.fingerprint)));
-        if let Some(id) = outcome.muted_by(&alert.fingerprint) {
-            event = with(event, "muted_by", json!(id));
-        }
+        let facts = Facts {
+            suspects: Some(&suspects),
+            decisions: outcome.decisions.get(&alert.fingerprint).map(Vec::as_slice),
+            muted_by: outcome.muted_by(&alert.fingerprint),
+            ..Facts::of(&row, alert)
+        };
+        // Suspects have weights, which are no whole numbers.
+        let data = if suspects.is_empty() {
+            EventData::written(&facts).map_err(|e| Fault::internal(e.to_string()))?
+        } else {
+            json!(facts).into()
+        };
+        let event = about(&row, alert, "alert.fired", severity, summary(alert)).data(data);
         Ok(Self { row, event })
     }
 
@@ -418,11 +456,15 @@ fn fired(
     outcome: &Outcome,
     changes: Option<&Changes>,
 ) -> Result<(), Fault> {
-    let (service, environment) = place(&alert.labels);
+    let there = match &foreseen {
+        Some(Beginning { row, .. }) => (row.service.clone(), row.environment.clone()),
+        None => place(&alert.labels),
+    };
+    let (service, environment) = (there.0.as_deref(), there.1.as_deref());
     let (onset, window_ms) = (alert.active_since, origin.suspect_window_ms);
     let found = match changes {
-        Some(changes) => changes.suspects(service.as_deref(), environment.as_deref(), onset, window_ms),
-        None => suspects::suspects(t.tx(), service.as_deref(), environment.as_deref(), onset, window_ms)?,
+        Some(changes) => changes.suspects(service, environment, onset, window_ms),
+        None => suspects::suspects(t.tx(), service, environment, onset, window_ms)?,
     };
     let tellings = outcome.pages(&alert.fingerprint);
     let mut paged = Vec::new();
@@ -509,6 +551,6 @@ pub(super) fn view(
         muted_by,
         flapping,
         labels: alert.labels,
-        annotations: alert.annotations,
+        annotations: Arc::unwrap_or_clone(alert.annotations),
     })
 }

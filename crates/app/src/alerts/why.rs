@@ -1,5 +1,6 @@
 //! Where alerts go, and why: the routing as people put it, what was decided of an alert, and what would be.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -7,7 +8,8 @@ use serde_json::{Value, json};
 use tenfold_alerting::pipeline::{Effect, Explanation, Incoming, Input, Notification, Planned, explain, simulate};
 use tenfold_alerting::webhook::{has_userinfo, masked};
 use tenfold_alerting::{
-    AlertRule, Note, Pages, ReceiverSpec, RoutingError, RoutingSpec, Rule, import_sealed, parse_matchers, seal,
+    AlertRule, Annotations, Imported, Note, Pages, ReceiverSpec, Routing, RoutingError, RoutingSpec, Rule,
+    import_sealed, parse_matchers, seal,
 };
 use tenfold_store::{alerts as store, events::EventQuery};
 use tenfold_types::{EventDraft, Fault, Labels, MatcherOp, Timestamp};
@@ -115,9 +117,16 @@ pub struct WhyView {
     pub now: Option<Foretold>,
 }
 
-fn leads(spec: &RoutingSpec) -> Vec<Leads> {
+/// The plain routing leaves all to the services, and nobody has put it.
+fn leads(spec: &RoutingSpec, routing: &Routing, plain: bool) -> Vec<Leads> {
     let telling = spec.receivers.iter().filter(|receiver| !receiver.quiet);
-    let lead = |r: &ReceiverSpec| Leads { kind: "receiver", name: r.name.clone(), policy: r.policy.clone() };
+    let mut left = if plain { BTreeMap::new() } else { routing.left_to_services() };
+    let lead = |r: &ReceiverSpec| Leads {
+        kind: "receiver",
+        name: r.name.clone(),
+        policy: r.policy.clone(),
+        left: left.remove(&r.name).unwrap_or_default(),
+    };
     telling.map(lead).collect()
 }
 
@@ -149,7 +158,7 @@ impl App {
         if dry_run {
             let text = imported.spec.as_alertmanager().map_err(|e| Fault::internal(e.to_string()))?;
             let routing = serde_json::from_str(&text).map_err(|e| Fault::internal(e.to_string()))?;
-            let unreached = self.unreached_receivers(&imported.spec).await;
+            let unreached = self.unreached_receivers(&imported).await;
             return Ok(RoutingView { yaml: Some(sealed.yaml), routing, report: imported.report, unreached });
         }
         let secrets = if sealed.secrets.is_empty() {
@@ -158,18 +167,19 @@ impl App {
             serde_json::to_string(&sealed.secrets).map_err(|e| Fault::internal(e.to_string()))?
         };
         self.routing_write(who, Some(store::RoutingRow { yaml: sealed.yaml, secrets })).await?;
-        let unreached = self.unreached_receivers(&imported.spec).await;
+        let unreached = self.unreached_receivers(&imported).await;
         Ok(RoutingView { unreached, ..self.routing_view()? })
     }
 
     /// Receivers that tell people, and the policies that they name.
     pub(crate) fn receivers_leading(&self) -> Result<Vec<Leads>, Fault> {
-        Ok(leads(&self.alerts.routing()?.spec))
+        let held = self.alerts.routing()?;
+        Ok(leads(&held.spec, &held.routing, held.yaml.is_none()))
     }
 
     /// Which receivers would page nobody. The routing is put, whatever comes of this.
-    async fn unreached_receivers(&self, spec: &RoutingSpec) -> Vec<Unreached> {
-        match self.unreached_by(leads(spec)).await {
+    async fn unreached_receivers(&self, imported: &Imported) -> Vec<Unreached> {
+        match self.unreached_by(leads(&imported.spec, &imported.routing, false)).await {
             Ok(found) => found.into_iter().filter(|one| one.kind == "receiver").collect(),
             Err(fault) => {
                 tracing::warn!(%fault, "which receivers page nobody could not be found out");
@@ -254,7 +264,7 @@ impl App {
         let fires = look.state.alerts.get(explanation.fingerprint.as_str()).is_some_and(|k| k.ended.is_none());
         let input = Input::Alerts(vec![Incoming {
             labels: labels.clone(),
-            annotations: std::collections::BTreeMap::new(),
+            annotations: Annotations::default(),
             starts_at: at,
             ended: None,
             lapsed: None,

@@ -282,7 +282,7 @@ pub fn span(ms: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tenfold_types::{Actor, EventId, Source, Subject};
+    use tenfold_types::{Actor, EventData, EventId, Source, Subject};
 
     fn event(seq: i64, kind: &str, severity: Severity, text: &str) -> Event {
         struct Zero;
@@ -303,7 +303,7 @@ mod tests {
             subject: Subject::default(),
             severity,
             text: text.into(),
-            data: serde_json::Value::Null,
+            data: EventData::default(),
             correlation: None,
             causation: None,
             source: Source::Web,
@@ -344,10 +344,10 @@ mod tests {
     fn a_deploy_that_begins_says_where_its_diff_is() {
         let mut queued = event(1, "deploy.queued", Severity::Info, "ana is deploying photos 4f2a91c (2 commits)");
         let diff = "https://git.example/ana/photos/compare/0a1b2c3...4f2a91c";
-        queued.data = serde_json::json!({"diff_url": diff});
+        queued.data = serde_json::json!({"diff_url": diff}).into();
         let text = format!("ana is deploying photos 4f2a91c (2 commits) {diff}");
         assert_eq!(announce(&queued, "").unwrap().text, text);
-        queued.data = serde_json::json!({"diff_url": null});
+        queued.data = serde_json::json!({"diff_url": null}).into();
         assert_eq!(announce(&queued, "").unwrap().text, "ana is deploying photos 4f2a91c (2 commits)");
     }
 

@@ -12,12 +12,13 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::{
+    approvers,
     conductor::Signal,
     elsewhere::Word,
     expected,
     listed::LIST_MAX,
     start::reason,
-    stored::{Stored, no_deploy},
+    stored::{Stored, approval, no_deploy},
     views::{Deploy, DeployFilter},
 };
 use crate::{App, Caller, Role};
@@ -150,11 +151,16 @@ impl App {
         self.deploy_answer(who, number, Answer::Promote, None).await
     }
 
-    /// Agrees that a deploy goes on. Only people approve, those whom the pipeline file asks for, and not while a window is
-    /// closed or the place is locked for whoever started it.
+    /// Agrees that a deploy goes on. Only people approve, those whom the pipeline file asks for (of a team, whoever is in it
+    /// now), and not while a window is closed or the place is locked for whoever started it.
     pub async fn deploy_approve(&self, who: &Caller, number: i64) -> Result<Deploy, Fault> {
         let now = self.now();
-        let (stored, open) = self.read(move |tx| Ok((Stored::get(tx, number)?, store::locks_open(tx, now)?))).await?;
+        let login = who.actor.id.clone();
+        let (stored, open, teams) = self
+            .read(move |tx| {
+                Ok((Stored::get(tx, number)?, store::locks_open(tx, now)?, approvers::teams_of(tx, &login)?))
+            })
+            .await?;
         if who.actor.kind != ActorKind::Person {
             return Err(Fault::forbidden("only a person approves a deploy"));
         }
@@ -166,8 +172,8 @@ impl App {
                 ApproverRole::Admin => Role::Admin,
             };
             who.require(role, Some(&stored.service), Some(&stored.environment))?;
-            if !asked.by.is_empty() && !asked.by.contains(&who.actor.id) {
-                let wanted = asked.by.join(", ");
+            if !asked.lets(&who.actor.id, &teams) {
+                let wanted = approval(asked).who();
                 return Err(Fault::forbidden(format!("deploy {number} is approved by {wanted}, not by {}", who.name)));
             }
         }

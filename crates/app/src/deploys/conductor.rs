@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     after::incident,
+    again::Again,
     asks::Claim,
     effects::OTHERS_END,
     elsewhere, facts, faults,
@@ -117,6 +118,8 @@ pub(super) struct Conductor {
     pub(super) handed: Option<Handed>,
     /// The manifest as JSON, once it was needed.
     pub(super) manifest: Option<serde_json::Value>,
+    /// The artifact, where it is not on this server and is made again.
+    pub(super) again: Again,
     /// What was asked at another server, and is answered with the next step.
     pub(super) answering: Option<i64>,
     /// What is said with the next step.
@@ -151,6 +154,7 @@ pub(super) fn spawn(app: &App, stored: Stored, beginning: Beginning) {
         hook: None,
         handed: None,
         manifest: None,
+        again: Again::No,
         answering: None,
         saying: None,
     };
@@ -253,6 +257,7 @@ impl Conductor {
                 self.apply(input).await?;
             }
             Signal::Ended(input, written) => {
+                self.again.take(&input);
                 self.apply(input).await?;
                 let _ = written.send(());
             }

@@ -3,8 +3,8 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use tenfold_deploys::{
-    Digest,
-    machine::{Effect, Input, Running},
+    Digest, Manifest,
+    machine::{Effect, Input},
     pipeline::HookAt,
 };
 use tenfold_protocols::agent::{BlobDigest, OrderRef, RunLimits, RunSpec, ToAgent};
@@ -33,7 +33,9 @@ impl Conductor {
     pub(super) fn act(&mut self, effect: &Effect) {
         match effect {
             Effect::Build => self.build(),
+            Effect::BuildAgain { digest } => self.make_again(*digest),
             Effect::StopBuild => {
+                self.again.stop();
                 if let Some(build) = self.build.take() {
                     build.cancel();
                 }
@@ -105,18 +107,22 @@ impl Conductor {
         self.stored.run.plan.keep_warm_ms > 0
     }
 
-    fn stage(&mut self, host: &str, digest: Digest) {
+    pub(super) fn stage(&mut self, host: &str, digest: Digest) {
+        match self.manifest(digest) {
+            Some(manifest) => {
+                self.order(host, ToAgent::Stage { order: self.order_ref(), digest: blob(digest), manifest });
+            }
+            None => self.is_missing(host, digest),
+        }
+    }
+
+    /// What the artifact is made of, where it is on this server.
+    pub(super) fn manifest(&mut self, digest: Digest) -> Option<serde_json::Value> {
         if self.manifest.is_none() {
             let manifest = self.app.blobs().manifest(digest);
             self.manifest = manifest.and_then(|m| serde_json::to_value(m).ok());
         }
-        if let Some(manifest) = self.manifest.clone() {
-            return self.order(host, ToAgent::Stage { order: self.order_ref(), digest: blob(digest), manifest });
-        }
-        let error = "the artifact is no longer kept on the server; deploy its commit anew".to_owned();
-        let running = self.running(host).unwrap_or(Running::Unknown);
-        let input = Input::HostFailed { host: host.to_owned(), digest: Some(digest), error, running };
-        let _ = self.tx.send(Signal::Input(input));
+        self.manifest.clone()
     }
 
     fn build(&mut self) {
@@ -159,7 +165,7 @@ impl Conductor {
         self.begin(kind, cancel, run, move |ended: Result<(), String>| Input::HookEnded { at, error: ended.err() });
     }
 
-    fn lines(&self) -> LineSink {
+    pub(super) fn lines(&self) -> LineSink {
         let log = self.log.clone();
         Arc::new(move |stream: Stream, text: &str, mark: Option<&Mark>| log.take(stream, text, mark))
     }
@@ -167,7 +173,7 @@ impl Conductor {
     /// Runs what no host can refuse, while the lease is held, and tells the machine how it ended. What is left of it is cleared
     /// away when that is written, and not before: a server that is killed in between would not know it any more. It ends too what an
     /// earlier server began and nobody followed, since there was an artifact already.
-    fn begin<T: Send + 'static>(
+    pub(super) fn begin<T: Send + 'static>(
         &self,
         kind: StepKind,
         cancel: CancellationToken,
@@ -275,18 +281,8 @@ async fn built(app: &App, stored: &Stored, lines: LineSink, cancel: Cancellation
         }
     }
     let runner = app.deploys.runner().map_err(|f| f.message)?;
-    let order = BuildOrder {
-        deploy: stored.number,
-        source: Source { service: stored.service.clone(), repository: stored.asked.repository.clone() },
-        sha: stored.sha.clone(),
-        pipeline: (*pipeline).clone(),
-    };
-    let manifest = runner.build(order, lines.clone(), cancel).await?;
-    let (blobs, kept) = (app.blobs(), manifest.clone());
-    let digest = tokio::task::spawn_blocking(move || blobs.put_manifest(&kept))
-        .await
-        .map_err(|_| "the artifact could not be kept".to_owned())?
-        .map_err(|e| format!("the artifact could not be kept: {e}"))?;
+    let manifest = runner.build(build_order(stored), lines.clone(), cancel).await?;
+    let digest = keep_manifest(app, manifest.clone()).await?;
     lines(
         Stream::Tenfold,
         &format!("artifact {}: {} files, {} bytes", digest.short(), manifest.entries().len(), manifest.total_bytes()),
@@ -297,6 +293,24 @@ async fn built(app: &App, stored: &Stored, lines: LineSink, cancel: Cancellation
         .await
         .map_err(|f| f.message)?;
     Ok(digest)
+}
+
+pub(super) fn build_order(stored: &Stored) -> BuildOrder {
+    BuildOrder {
+        deploy: stored.number,
+        source: Source { service: stored.service.clone(), repository: stored.asked.repository.clone() },
+        sha: stored.sha.clone(),
+        pipeline: (*stored.asked.pipeline).clone(),
+    }
+}
+
+/// With it the artifact is whole: its files were kept before.
+pub(super) async fn keep_manifest(app: &App, manifest: Manifest) -> Result<Digest, String> {
+    let blobs = app.blobs();
+    tokio::task::spawn_blocking(move || blobs.put_manifest(&manifest))
+        .await
+        .map_err(|_| "the artifact could not be kept".to_owned())?
+        .map_err(|e| format!("the artifact could not be kept: {e}"))
 }
 
 /// What of the pipeline decides the artifact.

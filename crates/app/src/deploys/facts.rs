@@ -67,8 +67,10 @@ pub(super) fn draft(stored: &Stored, fact: &Fact) -> EventDraft {
         Fact::AwaitingApproval { count } => {
             put("count", json!(count));
             let who = if *count == 1 { "1 person".to_owned() } else { format!("{count} people") };
+            let asked = stored.approval().filter(|asked| !asked.by.is_empty() || !asked.teams.is_empty());
+            let of = asked.map_or_else(String::new, |asked| format!(" ({})", asked.who()));
             let text =
-                format!("{service} {sha} is ready on all hosts of {environment} and waits for {who} to approve it");
+                format!("{service} {sha} is ready on all hosts of {environment} and waits for {who}{of} to approve it");
             ("deploy.awaiting_approval", Severity::Info, text)
         }
         Fact::Approved { name, have, want } => {

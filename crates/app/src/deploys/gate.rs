@@ -39,13 +39,15 @@ pub(super) fn check(wish: Wish<'_>, target: &Target, open: &[LockRow], now: Time
     }
 }
 
-/// What a program begins takes two people where it takes four eyes, and a file that names one person has not two.
+/// What a program begins takes two people where it takes four eyes, and a file that names one person has not two. Who is in
+/// a team is known when they approve.
 pub(super) fn by_program(actor: &Actor, approve: &Approve, environment: &str) -> Result<(), Fault> {
-    if actor.kind == ActorKind::Person || !approve.four_eyes || approve.by.len() != 1 {
+    let one = approve.by.len() == 1 && approve.teams.is_empty();
+    if actor.kind == ActorKind::Person || !approve.four_eyes || !one {
         return Ok(());
     }
     Err(Fault::forbidden(format!(
         "a deploy to {environment} that a program starts needs two people who approve, and `approve.by` names one"
     ))
-    .advice("a person starts it, or `approve.by` names more people"))
+    .advice("a person starts it, or `approve.by` names more people, or `approve.teams` a team"))
 }

@@ -216,6 +216,7 @@ impl Stored {
         let kind = match self.run.hook {
             Some(running) => StepKind::Hook(running.at.word().to_owned()),
             None if self.run.state == State::Building && self.run.building => StepKind::Build,
+            None if self.run.rebuild_until.is_some() => StepKind::Build,
             None if self.half_way() => StepKind::Command,
             None => return None,
         };

@@ -5,7 +5,9 @@
 //! Orders carry the lease's epoch, and hosts refuse a lower one, so at most one runner acts on a service and environment.
 
 mod after;
+mod again;
 mod agents;
+mod approvers;
 mod asks;
 mod blobs;
 mod check;
@@ -267,7 +269,8 @@ pub async fn load(app: &App) -> Result<(), Fault> {
     let unfinished = app.read(move |tx| Ok(store::deploys(tx, &query)?)).await?;
     let unfinished = unfinished.iter().map(stored::Stored::from_row).collect::<Result<Vec<_>, Fault>>()?;
     if let Ok(runner) = app.deploys.runner() {
-        let under_way: Vec<ports::Step> = unfinished.iter().filter_map(stored::Stored::under_way).collect();
+        let mut under_way: Vec<ports::Step> = unfinished.iter().filter_map(stored::Stored::under_way).collect();
+        under_way.extend(again::begun_before(app, &unfinished));
         runner.set_aside(&under_way).await;
         // what is left may have to be ended first, and a big folder takes its time: the server does not wait for it
         tokio::spawn(async move { runner.tidy().await });

@@ -2,8 +2,8 @@
 
 use tenfold_deploys::pipeline::{HandedOver, Target};
 use tenfold_deploys::{Pipeline, Plan};
+use tenfold_store::deploy_queue;
 use tenfold_store::deploys::{self as store, DeployQuery};
-use tenfold_store::{deploy_queue, people};
 use tenfold_types::{Actor, ActorKind, Fault};
 
 use super::{
@@ -105,7 +105,7 @@ impl App {
             warnings.push(why);
             plan.clear();
         }
-        warnings.extend(self.absent_approvers(target).await?);
+        warnings.extend(self.absent_approvers(target, actor).await?);
         let stage = match pipeline {
             Some(p) => self.next_stage(service, p, environment, &shipment.commit.sha).await?,
             None => None,
@@ -150,33 +150,6 @@ impl App {
             expects: pipeline.and_then(|p| p.expects.as_ref()).map(expects),
             stage,
         })
-    }
-
-    /// Whom `approve.by` names without an account that is in use: a deploy waits for them in vain.
-    async fn absent_approvers(&self, target: Option<&Target>) -> Result<Option<String>, Fault> {
-        let Some(approve) = target.and_then(|target| target.approve.as_ref()) else { return Ok(None) };
-        let by = approve.by.clone();
-        let absent = self
-            .read(move |tx| {
-                let mut absent = Vec::new();
-                for login in &by {
-                    if people::person_get(tx, login)?.is_none_or(|person| person.disabled_at.is_some()) {
-                        absent.push(login.clone());
-                    }
-                }
-                Ok(absent)
-            })
-            .await?;
-        if absent.is_empty() {
-            return Ok(None);
-        }
-        let (there, count) = (approve.by.len() - absent.len(), approve.count);
-        let vain = if there < count as usize {
-            format!("; {count} have to agree, so it waits in vain")
-        } else {
-            String::new()
-        };
-        Ok(Some(format!("`approve.by` names who has no account in use here: {}{vain}", absent.join(", "))))
     }
 
     /// The same for somebody whom a lock or a train may keep from it.

@@ -64,7 +64,8 @@ impl App {
     }
 
     /// What the stage before says of a commit that is to be deployed, with the artifact that goes on. One that is kept no
-    /// more is not built anew: it would be another. An override asks for nothing.
+    /// more is not built anew: it would be another. One that may be on another server's disk is, and goes to hosts only if it
+    /// is the same. An override asks for nothing.
     pub(super) async fn stage_of(
         &self,
         service: &str,
@@ -81,7 +82,7 @@ impl App {
         let Some(passed) = passed else { return Ok(None) };
         let (blobs, digest) = (self.blobs(), passed.digest);
         let kept = tokio::task::spawn_blocking(move || blobs.manifest(digest).is_some()).await.unwrap_or(false);
-        if kept {
+        if kept || pipeline.target(environment).is_ok_and(|target| self.may_make_again(target)) {
             return Ok(Some(passed));
         }
         let AfterStage { environment, deploy } = &passed.after;

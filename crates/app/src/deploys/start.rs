@@ -174,12 +174,12 @@ impl App {
         let digest = target.run.digest.ok_or_else(|| Fault::internal("a release without an artifact"))?;
         let blobs = self.blobs();
         let kept = tokio::task::spawn_blocking(move || blobs.manifest(digest).is_some()).await.unwrap_or(false);
-        if !kept {
+        let pipeline = target.asked.pipeline.clone();
+        let aim = pipeline.target(&deploy.environment).map_err(|e| Fault::invalid(e.to_string()))?;
+        if !kept && !self.may_make_again(aim) {
             return Err(Fault::conflict(format!("the artifact of {} is no longer kept", target.short_sha()))
                 .advice(format!("deploy the commit anew: tenfold deploy {} {}", deploy.service, target.short_sha())));
         }
-        let pipeline = target.asked.pipeline.clone();
-        let aim = pipeline.target(&deploy.environment).map_err(|e| Fault::invalid(e.to_string()))?;
         let looked = match aim.handed_over() {
             Some(handed) => {
                 Some(self.look_at(&handed, &deploy.environment, &target.source(), &target.sha, None).await?)

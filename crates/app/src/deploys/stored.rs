@@ -216,7 +216,7 @@ impl Stored {
         self.asked.commit_count + self.asked.removed.len() as u64
     }
 
-    fn approval(&self) -> Option<DeployApproval> {
+    pub fn approval(&self) -> Option<DeployApproval> {
         let run = &self.run;
         let planned = run.plan.approve.as_ref()?;
         let target = self.asked.pipeline.target(&self.environment).ok()?;
@@ -234,6 +234,7 @@ pub(super) fn approval(asked: &Approve) -> DeployApproval {
     DeployApproval {
         count: asked.count,
         by: asked.by.clone(),
+        teams: asked.teams.clone(),
         role: asked.role.word().to_owned(),
         four_eyes: asked.four_eyes,
         given: Vec::new(),

@@ -214,8 +214,10 @@ pub struct DeployJudged {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct DeployApproval {
     pub count: u32,
-    /// Logins of those who may; everybody with the role when empty.
+    /// Logins of those who may; everybody with the role when these and `teams` are empty.
     pub by: Vec<String>,
+    /// Teams whose members may as well, those who are in them when they approve.
+    pub teams: Vec<String>,
     pub role: String,
     /// Whoever started the deploy does not count.
     pub four_eyes: bool,
@@ -223,6 +225,15 @@ pub struct DeployApproval {
     /// When it ends without approval, while it waits.
     #[schema(value_type = Option<String>)]
     pub until: Option<Timestamp>,
+}
+
+impl DeployApproval {
+    /// Who may, in words.
+    pub fn who(&self) -> String {
+        let teams = self.teams.iter().map(|team| format!("the team {team}"));
+        let named: Vec<String> = self.by.iter().cloned().chain(teams).collect();
+        if named.is_empty() { format!("anybody with the role {}", self.role) } else { named.join(", ") }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]

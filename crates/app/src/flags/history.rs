@@ -254,7 +254,7 @@ fn reverted(who: &Caller, mut draft: EventDraft, event: &Event, to: FlagRevertTo
         if let Some(map) = draft.data.as_object_mut() {
             map.insert("reverts".into(), json!(event.seq));
         } else {
-            draft.data = json!({"reverts": event.seq});
+            draft.data = json!({"reverts": event.seq}).into();
         }
     }
     draft.causation(event.id)

@@ -98,12 +98,12 @@ async fn of_deploy(app: &App, event: &Event, number: i64) -> Result<Vec<Told>, F
             begins.into_iter().chain([(Word::ArtifactPublished, artifact, json!({}))]).collect()
         }
         "deploy.succeeded" => {
-            let word = match &shipped.from {
-                _ if shipped.is_rollback => Word::ServiceRolledBack,
-                Some(_) => Word::ServiceUpgraded,
-                None => Word::ServiceDeployed,
-            };
+            let word = if shipped.from.is_some() { Word::ServiceUpgraded } else { Word::ServiceDeployed };
             vec![now_runs(word, &artifact), ended("success")]
+        }
+        // of a rollback it is the good end, and what it brought is what runs
+        "deploy.rolled_back" if shipped.is_rollback => {
+            vec![now_runs(Word::ServiceRolledBack, &artifact), ended("success")]
         }
         // where it went back to; without one nothing runs any more
         "deploy.rolled_back" => {

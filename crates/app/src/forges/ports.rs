@@ -62,15 +62,27 @@ pub struct SinkAccount {
     pub token: Option<String>,
 }
 
+/// What is known on a forge that numbers deploys, besides the word that is told.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Remote {
+    /// The number it gave to the deploy before.
+    pub number: Option<String>,
+    /// The numbers of the deploys whose place this one took; known where it is told that it succeeded. More than one where a
+    /// word of the success of one in between was given up.
+    pub before: Vec<String>,
+    /// Another deploy has taken its place already, of which the word went out first.
+    pub replaced: bool,
+}
+
 #[async_trait]
 pub trait ForgeClient: Send + Sync {
-    /// Tells how a deploy stands. `remote` is the number the forge gave to the deploy before; the answer is the number it
-    /// has now, on forges that number deploys. Telling the same twice does no harm.
+    /// Tells how a deploy stands. The answer is the number it has now, on forges that number deploys. Telling the same twice
+    /// does no harm.
     async fn tell(
         &self,
         account: &ForgeAccount,
         status: &DeployStatus,
-        remote: Option<&str>,
+        remote: &Remote,
     ) -> Result<Option<String>, ForgeError>;
 
     /// Posts a CloudEvent in structured mode. `key` is the same whenever the same event is told again.

@@ -8,7 +8,7 @@ use tenfold_store::{
 use tenfold_types::{Actor, Event, EventDraft, Fault, Severity, Source};
 
 use super::cdevents;
-use super::ports::{DeployState, DeployStatus, ForgeAccount, ForgeClient, ForgeError};
+use super::ports::{DeployState, DeployStatus, ForgeAccount, ForgeClient, ForgeError, Remote};
 use crate::{App, settings::ForgeSettings};
 
 const CURSOR: &str = "forges";
@@ -22,6 +22,8 @@ const AGAIN_MS_MAX: i64 = 15 * 60_000;
 /// One round to one receiver; what is left waits for the next look. Well within the lease.
 const ROUND: std::time::Duration = std::time::Duration::from_secs(20);
 const DESCRIPTION_CHARS_MAX: usize = 140;
+/// Most deployments that one word ends; what is left ends with the next.
+const ENDED_MAX: u32 = 10;
 
 /// A server that is new, or that has no forge, starts at the present: nobody is told of what was before.
 pub(super) async fn begin(app: &App) -> Result<(), Fault> {
@@ -65,6 +67,9 @@ async fn row(app: &App, event: &Event) -> Result<Option<OutboxRow>, Fault> {
     let (Some(state), Some(deploy)) = (state_of(&event.kind), event.subject.deploy) else { return Ok(None) };
     let Some(shipped) = app.deploy_shipped(deploy).await? else { return Ok(None) };
     let Some((forge, repository)) = forge_of(app, &shipped.repository) else { return Ok(None) };
+    // that hosts are back is what a rollback is for
+    let is_good_end = shipped.is_rollback && event.kind == "deploy.rolled_back";
+    let state = if is_good_end { DeployState::Succeeded } else { state };
     let status = DeployStatus {
         deploy,
         service: shipped.service,
@@ -144,7 +149,7 @@ pub(super) async fn send(app: &App) -> Result<(), Fault> {
 async fn round(app: &App, client: &dyn ForgeClient, rows: Vec<OutboxRow>) -> Result<(), Fault> {
     for row in rows {
         match tell(app, client, &row).await? {
-            Ok(number) => told(app, row, number).await?,
+            Ok(answer) => told(app, row, answer).await?,
             Err(error) => {
                 let away = !error.permanent;
                 not_told(app, row, error).await?;
@@ -157,12 +162,17 @@ async fn round(app: &App, client: &dyn ForgeClient, rows: Vec<OutboxRow>) -> Res
     Ok(())
 }
 
+/// What a receiver answered.
+#[derive(Debug, Default)]
+struct Told {
+    /// The number it has for the deploy.
+    number: Option<String>,
+    /// Deploys of which it knows now that they run no more.
+    ended: Vec<i64>,
+}
+
 /// What the receiver answered; an error for good where there is nobody to be told.
-async fn tell(
-    app: &App,
-    client: &dyn ForgeClient,
-    row: &OutboxRow,
-) -> Result<Result<Option<String>, ForgeError>, Fault> {
+async fn tell(app: &App, client: &dyn ForgeClient, row: &OutboxRow) -> Result<Result<Told, ForgeError>, Fault> {
     let nobody =
         |message: &str| Ok(Err(ForgeError { permanent: true, retry_after_ms: None, message: message.to_owned() }));
     if row.forge.starts_with(cdevents::PREFIX) {
@@ -173,7 +183,7 @@ async fn tell(
             0 => format!("cdevent-{}", row.seq),
             part => format!("cdevent-{}-{part}", row.seq),
         };
-        return Ok(client.event(&sink, &key, &row.body).await.map(|()| None));
+        return Ok(client.event(&sink, &key, &row.body).await.map(|()| Told::default()));
     }
     let status: DeployStatus = match serde_json::from_str(&row.body) {
         Ok(status) => status,
@@ -182,9 +192,19 @@ async fn tell(
     let Some(account) = account(app, &row.forge) else {
         return nobody("the forge is no longer in the settings");
     };
-    let key = (row.forge.clone(), row.deploy);
-    let remote = app.read(move |tx| Ok(store::remote(tx, &key.0, key.1)?)).await?;
-    Ok(client.tell(&account, &status, remote.as_deref()).await)
+    let (forge, deploy, succeeded) = (row.forge.clone(), row.deploy, status.state == DeployState::Succeeded);
+    let (remote, ended) = app
+        .read(move |tx| {
+            let number = store::remote(tx, &forge, deploy)?;
+            let beside =
+                if succeeded { store::beside(tx, &forge, deploy, ENDED_MAX)? } else { store::Beside::default() };
+            let own = beside.replaced.then_some(deploy);
+            let (mut ended, before): (Vec<i64>, Vec<String>) = beside.before.into_iter().unzip();
+            ended.extend(own);
+            Ok((Remote { number, before, replaced: beside.replaced }, ended))
+        })
+        .await?;
+    Ok(client.tell(&account, &status, &remote).await.map(|number| Told { number, ended }))
 }
 
 fn account(app: &App, name: &str) -> Option<ForgeAccount> {
@@ -193,10 +213,14 @@ fn account(app: &App, name: &str) -> Option<ForgeAccount> {
     Some(ForgeAccount { kind: forge.kind, api: forge.api_base(), token })
 }
 
-async fn told(app: &App, row: OutboxRow, number: Option<String>) -> Result<(), Fault> {
+async fn told(app: &App, row: OutboxRow, answer: Told) -> Result<(), Fault> {
     app.housekeeping(move |t| {
-        if let Some(number) = &number {
+        if let Some(number) = &answer.number {
             store::remote_put(t.tx(), &row.forge, row.deploy, number)?;
+        }
+        // its end is told once
+        for deploy in &answer.ended {
+            store::remote_delete(t.tx(), &row.forge, *deploy)?;
         }
         store::outbox_delete(t.tx(), &row.forge, row.seq, row.part)?;
         Ok(())

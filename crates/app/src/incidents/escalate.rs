@@ -112,6 +112,8 @@ fn one(t: &mut Txn<'_>, number: i64, channels: &Channels) -> Result<(), Fault> {
     if escalation.next_at().is_none_or(|at| at > now) {
         return Ok(());
     }
+    let asked = incident.body.asked.as_ref().filter(|asked| asked.is_next(&escalation));
+    let asked_by = asked.map(|asked| asked.by.clone());
     let behind = Known::default().behind(t.tx(), &escalation, now)?;
     let (escalation, effects) = step(escalation, &Input::Tick, now, &mut |target| {
         behind.get(target).map(|b| b.answer.clone()).unwrap_or_default()
@@ -129,17 +131,18 @@ fn one(t: &mut Txn<'_>, number: i64, channels: &Channels) -> Result<(), Fault> {
             Effect::Unacknowledged => {}
             Effect::Page { step, round, people, shadows } => {
                 if (step > 0 || round > 0) && !escalation.is_handed(step) {
-                    let text = format!(
-                        "Nobody acknowledged incident {number}; step {} of {} pages {}",
-                        step + 1,
-                        policy.name,
-                        people.join(", ")
-                    );
-                    let data = json!({"policy": policy.name, "step": step, "round": round, "people": people});
+                    let because = match &asked_by {
+                        Some(by) => format!("{by} asked for the next one for incident {number}"),
+                        None => format!("Nobody acknowledged incident {number}"),
+                    };
+                    let text = format!("{because}; step {} of {} pages {}", step + 1, policy.name, people.join(", "));
+                    let data = json!({
+                        "policy": policy.name, "step": step, "round": round, "people": people, "asked_by": asked_by,
+                    });
                     t.record(by_system(&incident, "page.escalated", text, Severity::Warning).data(data))?;
                 }
                 for (login, copy) in people.iter().map(|p| (p, false)).chain(shadows.iter().map(|p| (p, true))) {
-                    let because = of_step(&escalation, step, round, login, &behind);
+                    let because = of_step(&escalation, (step, round), login, &behind, asked_by.as_deref());
                     let handed = escalation.is_handed(step);
                     let place = Place { step: step as i64, round: i64::from(round), copy, handed, because };
                     page(t, &incident, place, login, channels)?;

@@ -14,7 +14,7 @@ use super::{
     open::{escalation_next, ring_anew},
     reasons::{Known, PageReason, of_step},
     reopen::{ended_lately, resumed},
-    stored::{Incident, State},
+    stored::{AskedNext, Incident, State},
     views::PlannedView,
 };
 use crate::{App, alerts::Ahead};
@@ -171,14 +171,15 @@ pub(crate) fn played(
     escalation: Escalation,
     from: Timestamp,
 ) -> Result<(Vec<ForetoldStep>, Option<Timestamp>), Fault> {
-    play(tx, escalation, None, None, (from, Timestamp(i64::MAX)))
+    play(tx, escalation, None, None, None, (from, Timestamp(i64::MAX)))
 }
 
 /// The steps still to come of an escalation that nobody acknowledges, and when it has run out. Without ways everybody is taken
-/// as reached.
+/// as reached. `asked` is who asked for the next one last.
 fn play(
     tx: &mut dyn Tx,
     mut escalation: Escalation,
+    asked: Option<&AskedNext>,
     by: Option<Ways<'_>>,
     mutes: Option<&Ahead>,
     (from, until): (Timestamp, Timestamp),
@@ -199,6 +200,7 @@ fn play(
         }
         let held_since = held_since.take();
         let behind = known.behind(tx, &escalation, at)?;
+        let asked_by = asked.filter(|asked| asked.is_next(&escalation)).map(|asked| asked.by.as_str());
         let (next, effects) = step(escalation, &Input::Tick, at, &mut |target| {
             behind.get(target).map(|b| b.answer.clone()).unwrap_or_default()
         });
@@ -216,7 +218,7 @@ fn play(
             };
             let mut pages = Vec::new();
             for (login, copy) in people.iter().map(|p| (p, false)).chain(shadows.iter().map(|p| (p, true))) {
-                let mut reasons = of_step(&escalation, step, round, login, &behind);
+                let mut reasons = of_step(&escalation, (step, round), login, &behind, asked_by);
                 let Some(person) = known.person(tx, login)? else { continue };
                 let (ways, why) = by.map(|by| by.channels.for_page(person, by.critical, at)).unwrap_or_default();
                 reasons.extend(why);
@@ -270,7 +272,8 @@ impl App {
                     let by = Ways { channels: &channels, critical: told.critical || before };
                     let number = beginning.incident.as_ref().map(|i| i.number);
                     let mutes = Ahead::of(tx, told.at, number, &told.labels)?;
-                    play(tx, escalation, Some(by), mutes.as_ref(), (told.at, until))?
+                    let asked = beginning.incident.as_ref().and_then(|i| i.body.asked.as_ref());
+                    play(tx, escalation, asked, Some(by), mutes.as_ref(), (told.at, until))?
                 }
                 None => (Vec::new(), None),
             };

@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// The policy that is used when the service names none and there is none of the service's name.
-const FALLBACK_POLICY: &str = "default";
+pub(crate) const FALLBACK_POLICY: &str = "default";
 /// Bytes of labels that stand in a key as they are; of more a key has the fingerprint.
 const SHOWN_BYTES_MAX: usize = 200;
 

@@ -12,7 +12,7 @@ use super::{
     escalate::Channels,
     manage::{NOTE_BYTES_MAX, may, trimmed},
     open::{record, stop_escalation, supersede},
-    stored::{COPY, Incident, State, person},
+    stored::{AskedNext, COPY, Incident, State, person},
     views::{IncidentView, incident_view},
 };
 use crate::{
@@ -36,6 +36,10 @@ pub struct HandOver {
     #[serde(default)]
     pub text: Option<String>,
 }
+
+/// So soon after somebody asked for the next one, a word that does not say which step was seen asks nobody more: two people who
+/// type it at once ask one step and not two.
+pub const ASKED_AGAIN_MS: i64 = 5_000;
 
 /// The step and the round that somebody saw on an incident's escalation before they asked the next one; as `EscalationView` says
 /// them.
@@ -78,7 +82,8 @@ fn paged_last(tx: &mut dyn Tx, number: i64) -> Result<Option<(usize, u32)>, Faul
 impl App {
     /// Asks the next step of the policy now: who was asked before, or has it, is waited for no more. A policy that has no step
     /// left is gone through once more. Nothing is done where somebody is about to be paged, nor where another page came since
-    /// what was `seen`: whoever presses twice, or as somebody else does, asks one step and not two.
+    /// what was `seen`: whoever presses twice, or as somebody else does, asks one step and not two. Where nobody says what they
+    /// saw, nothing is done within [`ASKED_AGAIN_MS`] of another one who asked, unless somebody acknowledged since.
     pub async fn incident_escalate(
         &self,
         who: &Caller,
@@ -96,13 +101,17 @@ impl App {
                 };
                 let about_to = matches!(&escalation.progress, Progress::Waiting { next_at, .. } if *next_at <= t.now());
                 let stale = seen.is_some_and(|seen| seen != SeenPlace::of(paged, escalation.policy.steps.len()));
-                if stale || (about_to && incident.body.paused.is_none()) {
+                let lately = |asked: &AskedNext| (0..ASKED_AGAIN_MS).contains(&t.now().since_ms(asked.at));
+                let asked =
+                    seen.is_none() && incident.state == State::Open && incident.body.asked.as_ref().is_some_and(lately);
+                if stale || asked || (about_to && incident.body.paused.is_none()) {
                     return incident_view(t.tx(), &incident);
                 }
                 let (step, round) = escalation.place_after(paged);
                 let (policy, steps) = (escalation.policy.name.clone(), escalation.policy.steps.len());
                 let (had, had_name) = incident.let_go();
                 stop_escalation(&mut incident, &Input::Asked { step, round }, t.now());
+                incident.body.asked = Some(AskedNext { by: who.name.clone(), at: t.now(), step, round });
                 incident.write(t.tx())?;
                 let instead = had_name.map(|name| format!(" instead of {name}")).unwrap_or_default();
                 let text = format!(
@@ -148,6 +157,8 @@ impl App {
                     incident.body.escalation = Some(Escalation::new(no_policy(), now));
                 }
                 stop_escalation(&mut incident, &Input::HandedTo { person: login.clone(), round }, now);
+                // What somebody asked for before is no answer to who asks for the next one now.
+                incident.body.asked = None;
                 let said = note.as_ref().map(|note| format!(": {note}")).unwrap_or_default();
                 let page = said.chars().take(PAGE_CHARS_MAX).collect::<String>();
                 incident.body.handed = Some(format!("{} handed this over to you{page}", who.name));

@@ -166,6 +166,7 @@ pub(super) fn open(t: &mut Txn<'_>, new: New, source: Source, alert: Option<&str
             reopened: 0,
             before_end: None,
             paused: None,
+            asked: None,
             handed: None,
             came_by: new.came_by,
         },

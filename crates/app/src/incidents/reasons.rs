@@ -102,23 +102,24 @@ impl Known {
     }
 }
 
-/// Why a step of an escalation pages somebody now. `step` and `round` count from 0.
+/// Why a step of an escalation pages somebody now. `step` and `round` count from 0; `asked_by` is who did not wait for it.
 pub(super) fn of_step(
     escalation: &Escalation,
-    step: usize,
-    round: u32,
+    (step, round): (usize, u32),
     login: &str,
     behind: &BTreeMap<Target, Behind>,
+    asked_by: Option<&str>,
 ) -> Vec<PageReason> {
     let policy = &escalation.policy;
     if escalation.is_handed(step) {
         return vec![PageReason::new("handed", "somebody handed the incident over to this person")];
     }
     let place = format!("step {} of {} of {}", step + 1, policy.steps.len(), policy.name);
+    let since = asked_by.map_or_else(|| "nobody acknowledged".to_owned(), |by| format!("{by} asked for the next one"));
     let because = match (step, round) {
         (0, 0) => format!("{place} comes first"),
-        (_, 0) => format!("nobody acknowledged, so {place} is next"),
-        _ => format!("nobody acknowledged, so {place} comes in round {}", round + 1),
+        (_, 0) => format!("{since}, so {place} is next"),
+        _ => format!("{since}, so {place} comes in round {}", round + 1),
     };
     let mut out = vec![PageReason::new("step", because)];
     let Some(current) = policy.steps.get(step) else { return out };

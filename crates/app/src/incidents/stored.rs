@@ -54,12 +54,35 @@ pub(super) struct Body {
     /// Its escalation stands still, since its alerts are muted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paused: Option<Paused>,
+    /// Who asked for the next one by hand, last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<AskedNext>,
     /// What whoever it was handed to last is told about that in their page.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub handed: Option<String>,
     /// Nothing where nobody has put a routing, and of what no alert opened.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub came_by: Option<CameBy>,
+}
+
+/// That somebody asked for the next one, and did not wait until it came by itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct AskedNext {
+    /// Their name.
+    pub by: String,
+    pub at: Timestamp,
+    /// The place that was asked for, both from 0.
+    pub step: usize,
+    pub round: u32,
+}
+
+impl AskedNext {
+    /// What an escalation does next comes of it.
+    pub fn is_next(&self, escalation: &Escalation) -> bool {
+        let place = (self.step, self.round);
+        escalation.handed_to.is_none()
+            && matches!(&escalation.progress, Progress::Waiting { step, round, .. } if (*step, *round) == place)
+    }
 }
 
 /// The receiver by which the first alert of an incident came, and the labels of its group.

@@ -103,6 +103,34 @@ pub struct EscalationView {
     /// Names of those whose acknowledgement is waited for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub waiting_for: Vec<String>,
+    /// Who asked for the next one last, and did not wait for it; nothing while somebody has the incident.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<AskedView>,
+}
+
+/// That somebody asked for the next one by hand.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct AskedView {
+    /// Their name.
+    pub by: String,
+    #[schema(value_type = String)]
+    pub at: Timestamp,
+    /// The step that they asked for, from 1.
+    pub step: i64,
+    /// From 1.
+    pub round: i64,
+}
+
+impl EscalationView {
+    /// Which step was asked for by hand, as a sentence without its end.
+    pub fn asked_words(&self) -> Option<String> {
+        let asked = self.asked.as_ref()?;
+        let round = if asked.round > 1 { format!(", round {}", asked.round) } else { String::new() };
+        Some(format!(
+            "{} asked for the next one: step {} of {} of {}{round}",
+            asked.by, asked.step, self.steps, self.policy
+        ))
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -204,6 +232,12 @@ impl Parts {
                 expires_at: e.expires_at(),
                 paused,
                 waiting_for: current.map(|p| p.person_name.clone()).collect(),
+                asked: body.asked.filter(|_| open).map(|asked| AskedView {
+                    by: asked.by,
+                    at: asked.at,
+                    step: i64::try_from(asked.step).unwrap_or(i64::MAX).saturating_add(1),
+                    round: i64::from(asked.round) + 1,
+                }),
                 state: state.to_owned(),
                 step: step.min(e.policy.steps.len() as i64),
                 steps: e.policy.steps.len() as i64,

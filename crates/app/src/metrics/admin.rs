@@ -95,7 +95,7 @@ pub struct SnapshotView {
     pub path: String,
 }
 
-fn counted(list: Vec<SeriesCount>) -> Vec<CountedSeries> {
+pub(super) fn counted(list: Vec<SeriesCount>) -> Vec<CountedSeries> {
     let row = |c: SeriesCount| CountedSeries {
         name: c.name,
         series: c.series,
@@ -107,6 +107,15 @@ fn counted(list: Vec<SeriesCount>) -> Vec<CountedSeries> {
 
 fn labels(list: Vec<ValueCount>) -> Vec<CountedLabel> {
     list.into_iter().map(|c| CountedLabel { label: c.label, values: c.values, bytes: c.bytes }).collect()
+}
+
+/// Refuses more rows than one list may have.
+pub(super) fn check_rows(rows: usize) -> Result<(), Fault> {
+    if (1..=CARDINALITY_ROWS_MAX).contains(&rows) {
+        return Ok(());
+    }
+    let message = format!("`limit` is {rows}; it may be 1 to {CARDINALITY_ROWS_MAX}");
+    Err(Fault::new(ErrorCode::BadRequest, message))
 }
 
 fn store_fault(error: &tenfold_tsdb::TsdbError) -> Fault {
@@ -126,7 +135,7 @@ fn span(filter: &SeriesFilter) -> String {
 
 impl App {
     /// The store's disk work, off the runtime's threads.
-    async fn in_store<T: Send + 'static>(
+    pub(super) async fn in_store<T: Send + 'static>(
         &self,
         work: impl FnOnce(&tenfold_tsdb::Tsdb) -> Result<T, tenfold_tsdb::TsdbError> + Send + 'static,
     ) -> Result<T, Fault> {
@@ -138,12 +147,7 @@ impl App {
 
     /// The `rows` greatest of each kind.
     pub async fn cardinality(&self, rows: usize) -> Result<CardinalityView, Fault> {
-        if rows == 0 || rows > CARDINALITY_ROWS_MAX {
-            return Err(Fault::new(
-                ErrorCode::BadRequest,
-                format!("`limit` is {rows}; it may be 1 to {CARDINALITY_ROWS_MAX}"),
-            ));
-        }
+        check_rows(rows)?;
         let c = self.in_store(move |tsdb| Ok(tsdb.cardinality(rows))).await?;
         Ok(CardinalityView {
             series: c.series,

@@ -135,7 +135,7 @@ mod tests {
     #[test]
     fn what_began_before_is_told_by_its_end() {
         let mut over = alert(9, "alert.resolved", "a");
-        over.data = serde_json::json!({"active_since": Timestamp(2_000), "fired_at": Timestamp(4_000)});
+        over.data = serde_json::json!({"active_since": Timestamp(2_000), "fired_at": Timestamp(4_000)}).into();
         let events = [over, incident(10, "incident.resolved", 3)];
         assert_eq!(shown(&events), [(4, Some(9), MarkerKind::Alert, 9), (10, Some(10), MarkerKind::Incident, 10)]);
     }

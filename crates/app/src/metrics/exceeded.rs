@@ -60,6 +60,11 @@ fn limit_of(reason: &str) -> Option<&'static str> {
     SCRAPE_LIMITS.into_iter().find(|limit| *limit == name)
 }
 
+/// Whether a scrape failed because the page was too large.
+pub(super) fn is_too_large(reason: &str) -> bool {
+    limit_of(reason) == Some(BODY_LIMIT)
+}
+
 /// Whether it is still told.
 pub(super) fn is_recent(at: Timestamp, now: Timestamp) -> bool {
     now.since_ms(at) < TOLD_MS
@@ -105,7 +110,7 @@ mod tests {
 
     use super::*;
     use crate::Settings;
-    use crate::metrics::Scraped;
+    use crate::metrics::{NoPage, Scraped};
 
     fn at(s: i64) -> Timestamp {
         Timestamp(1_795_424_000_000 + s * 1_000)
@@ -125,7 +130,8 @@ mod tests {
             plan: None,
         };
         let scrape = |job: &str, second: i64, page: Result<&str, &str>| {
-            let page = page.map(|text| (text.to_owned().into(), Format::default())).map_err(str::to_owned);
+            let page = page.map(|text| (text.to_owned().into(), Format::default()));
+            let page = page.map_err(|reason| NoPage::from(reason.to_owned()));
             state.scraped(&target(job), Scraped { at: at(second), duration_ms: 1, page }).unwrap();
         };
         scrape("quiet", 0, Ok("a 1\n"));

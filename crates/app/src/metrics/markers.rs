@@ -227,7 +227,7 @@ pub(crate) mod tests {
             subject: Subject { deploy, ..Subject::default() },
             severity: Severity::Info,
             text: kind.into(),
-            data,
+            data: data.into(),
             correlation: None,
             causation: None,
             source: Source::Web,

@@ -20,12 +20,14 @@ mod found;
 mod ganglia;
 mod graphite;
 mod ingest_page;
+mod intervals;
 #[cfg(test)]
 mod limits_tests;
 mod listed;
 mod live;
 pub(crate) mod markers;
 mod memory;
+mod names;
 mod newest;
 #[cfg(test)]
 mod old_time;
@@ -69,9 +71,11 @@ pub use dashboards::{Dashboard, Panel, PanelKind, PanelQuery, Variable, check_da
 pub use exceeded::{ExceededLimit, JobExceeded};
 pub use exemplars::Exemplars;
 pub use graphite::BadLines;
+pub use intervals::{InstanceInterval, JobInterval, ScrapeIntervals};
 pub use live::{LivePoints, LiveQuery, LiveReader, Steps, Waiting};
 pub use markers::{Marker, MarkerKind, MarkerQuery};
 pub use memory::AnswerMemory;
+pub use names::MetricNames;
 pub use newest::{Newest, NewestSamples};
 pub use own::Own;
 pub use panel_look::{PanelNulls, Threshold, ThresholdLevel};
@@ -81,7 +85,7 @@ pub use pools::{Dropped, PoolStatus};
 pub use push::{PUSHES_MAX, PushFault, Pushed, RefusedOf, Source, SourceStatus};
 pub use query::{Answer, EachSeries, How, SeriesFilter, Told};
 pub use remote::{Cluster, ClusterAnswer, ForwardBatch, Forwarder, ReceiverStatus};
-pub use scrape::{Scraped, TargetFamily};
+pub use scrape::{NoPage, Scraped, TargetFamily};
 pub use statsd::Aggregator;
 pub use store_view::StoreView;
 pub use targets::{GANGLIA, Health, Plan, Target, TargetStatus};

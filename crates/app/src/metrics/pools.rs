@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use parking_lot::RwLock;
-use tenfold_scrape::{Group, Job, resolve};
+use tenfold_scrape::{Group, Job, TakenHistograms, resolve};
 use tenfold_types::Labels;
 
 use super::{Plan, State, Target};
@@ -42,6 +42,8 @@ pub(super) struct Pools {
 
 struct Pool {
     job: Arc<Job>,
+    /// The job for targets whose labels say otherwise of histograms.
+    variants: BTreeMap<TakenHistograms, Arc<Job>>,
     /// What was found, by where.
     found: BTreeMap<String, Vec<Group>>,
     active: Vec<Target>,
@@ -53,7 +55,15 @@ struct Pool {
 
 impl Pool {
     fn new(job: Arc<Job>, found: BTreeMap<String, Vec<Group>>) -> Self {
-        let mut pool = Self { job, found, active: Vec::new(), dropped: Vec::new(), dropped_count: 0, over: None };
+        let mut pool = Self {
+            job,
+            variants: BTreeMap::new(),
+            found,
+            active: Vec::new(),
+            dropped: Vec::new(),
+            dropped_count: 0,
+            over: None,
+        };
         pool.found.insert(STATIC.to_owned(), pool.job.static_groups.clone());
         pool.resolve();
         pool
@@ -67,8 +77,15 @@ impl Pool {
         for found in self.found.values().flatten().flat_map(|group| resolve(&self.job, group)) {
             let reason = match found.outcome {
                 Some(Ok(place)) => {
+                    let histograms = place.histograms;
+                    let job = if histograms == self.job.histograms() {
+                        self.job.clone()
+                    } else {
+                        let made = || Arc::new(self.job.with_histograms(histograms));
+                        self.variants.entry(histograms).or_insert_with(made).clone()
+                    };
                     let plan = Plan {
-                        job: self.job.clone(),
+                        job,
                         interval_ms: place.interval_ms,
                         timeout_ms: place.timeout_ms,
                         discovered: found.discovered,

@@ -46,7 +46,7 @@ impl State {
             let silence_ms = now.since_ms(heard);
             if silence_ms >= silent_ms {
                 let reason = format!("its agent has said nothing for {} s", silence_ms / 1_000);
-                self.scraped(&target, Scraped { at: now, duration_ms: 0, page: Err(reason) })?;
+                self.scraped(&target, Scraped { at: now, duration_ms: 0, page: Err(reason.into()) })?;
             }
         }
         Ok(())

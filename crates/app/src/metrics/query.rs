@@ -9,10 +9,10 @@ use tenfold_promql::{
     AggregateRow, Interrupt, Limits, Output, Query, QueryError, Queryable, Reach, ReadRows, ReadSamples, RowsData, Run,
     SeriesData, StepCounts, Threads,
 };
-use tenfold_tsdb::{CoarseSeries, SeriesChunks, Tsdb, TsdbError};
+use tenfold_tsdb::{CoarseSeries, SelectedSeries, SeriesChunks, Tsdb, TsdbError};
 use tenfold_types::{ErrorCode, Fault, HistogramPoint, Labels, Matcher, Point, Timestamp};
 
-use super::small::{Extent, Place, place_of};
+use super::small::{Extent, Place, TEXT_BYTES_MAX, place_of};
 use crate::App;
 
 /// Threads one query may read series with, when nobody else asks.
@@ -104,7 +104,11 @@ pub(super) struct Means {
     pub shared: bool,
 }
 
-struct Source(Arc<Tsdb>);
+struct Source {
+    tsdb: Arc<Tsdb>,
+    /// Threads that may look for series.
+    threads: usize,
+}
 
 struct Lazy(SeriesChunks);
 
@@ -149,7 +153,7 @@ impl ReadRows for Rows {
 
 impl Queryable for Source {
     fn reach(&self) -> Reach {
-        let (resolutions, samples_from_ms) = self.0.coarse_reach();
+        let (resolutions, samples_from_ms) = self.tsdb.coarse_reach();
         Reach { resolutions, samples_from_ms }
     }
 
@@ -160,15 +164,16 @@ impl Queryable for Source {
         end_ms: i64,
         resolution_ms: i64,
     ) -> Result<Vec<RowsData>, QueryError> {
-        let found = self.0.select_coarse(matchers, start_ms, end_ms, resolution_ms);
+        let found = self.tsdb.select_coarse(matchers, start_ms, end_ms, resolution_ms);
         let found = found.map_err(|e| QueryError::Storage(e.to_string()))?;
         let series = found.into_iter().flat_map(|coarse| coarse.series);
         Ok(series.map(|s| RowsData { labels: s.labels.clone(), rows: Box::new(Rows(s)) }).collect())
     }
 
     fn select(&self, matchers: &[Matcher], start_ms: i64, end_ms: i64) -> Result<Vec<SeriesData>, QueryError> {
-        let found = self.0.select(matchers, start_ms, end_ms).map_err(|e| QueryError::Storage(e.to_string()))?;
-        Ok(found.into_iter().map(|s| SeriesData::lazy(s.labels, Lazy(s.chunks))).collect())
+        let lazy = |series: SelectedSeries| SeriesData::lazy(series.labels, Lazy(series.chunks));
+        let found = self.tsdb.select_on(self.threads, matchers, (start_ms, end_ms), lazy);
+        found.map_err(|e| QueryError::Storage(e.to_string()))
     }
 }
 
@@ -255,6 +260,20 @@ impl super::State {
         self.evaluate_parsed((&parsed, expr), interrupt, means, run)
     }
 
+    /// The same of what may have been parsed already.
+    fn evaluate_known(
+        &self,
+        (parsed, expr): (Option<&tenfold_promql::ast::Expr>, &str),
+        interrupt: &Interrupt,
+        means: Means,
+        run: impl FnOnce(&Query<'_>, &tenfold_promql::ast::Expr) -> Result<Output, QueryError>,
+    ) -> Result<Output, Fault> {
+        match parsed {
+            Some(parsed) => self.evaluate_parsed((parsed, expr), interrupt, means, run),
+            None => self.evaluate(expr, interrupt, means, run),
+        }
+    }
+
     pub(crate) fn parse_query(&self, expr: &str) -> Result<tenfold_promql::ast::Expr, Fault> {
         tenfold_promql::parse_as(expr, self.dialect).map_err(|e| query_fault(&e, expr))
     }
@@ -283,7 +302,7 @@ impl super::State {
         run: impl FnOnce(&Query<'_>, &tenfold_promql::ast::Expr) -> Result<Output, QueryError>,
     ) -> Result<Output, Fault> {
         let limits = super::memory::query_limits(self.query_limits.limits(), means.shared);
-        let source = Source(self.tsdb.clone());
+        let source = Source { tsdb: self.tsdb.clone(), threads: means.threads };
         let threads = Scoped(means.threads);
         let started = std::time::Instant::now();
         let clock = move || u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX);
@@ -473,18 +492,25 @@ impl App {
         let queued = asked.elapsed();
         // Queries share the processors, so that many at once do not multiply the threads.
         let running = limits.concurrency_max.saturating_sub(self.metrics.queries.available_permits()).max(1);
-        let place = place_of(&self.metrics, expr, how, extent);
+        // Parsed once, here: it says where to evaluate. What is long is parsed where it is evaluated.
+        let parsed = (expr.len() <= TEXT_BYTES_MAX).then(|| self.metrics.parse_query(expr)).transpose()?;
+        let place = parsed.as_ref().map_or(Place::Apart, |parsed| place_of(&self.metrics, parsed, how, extent));
         let threads = if place == Place::Apart { (processors() / running).max(1) } else { 1 };
         let means = Means { threads, rows_max_ms: how.rows_max_ms, explain: how.explain, shared: !how.by_rule };
         let interrupt = Arc::new(Interrupt::default());
         let guard = Cancel(interrupt.clone());
-        let here = |run| catch_unwind(AssertUnwindSafe(|| self.metrics.evaluate(expr, &interrupt, means, run))).ok();
+        let here = |run| {
+            let query = (parsed.as_ref(), expr);
+            catch_unwind(AssertUnwindSafe(|| self.metrics.evaluate_known(query, &interrupt, means, run))).ok()
+        };
         let result = match place {
             Place::AtOnce => here(run),
             Place::Here => tokio::task::block_in_place(|| here(run)),
             Place::Apart => {
                 let (app, expr, seen) = (self.clone(), expr.to_owned(), interrupt.clone());
-                let mut work = tokio::task::spawn_blocking(move || app.metrics.evaluate(&expr, &seen, means, run));
+                let mut work = tokio::task::spawn_blocking(move || {
+                    app.metrics.evaluate_known((parsed.as_ref(), expr.as_str()), &seen, means, run)
+                });
                 let result = tokio::select! {
                     result = &mut work => result,
                     () = tokio::time::sleep_until(deadline) => {

@@ -8,6 +8,7 @@ use tenfold_protocols::exposition::{self, Format, Histograms, Metadata, Page};
 use tenfold_tsdb::CompiledMatcher;
 use tenfold_types::{Fault, Labels, Matcher, Timestamp};
 
+use super::exceeded::is_too_large;
 use super::page::{Taken, Write, with_series};
 use super::query::{query_fault, store_fault};
 use super::{State, Target};
@@ -17,8 +18,23 @@ pub struct Scraped {
     /// When it was asked.
     pub at: Timestamp,
     pub duration_ms: i64,
-    /// The page and its format, or why there is none.
-    pub page: Result<(Bytes, Format), String>,
+    /// The page and its format, or why there is none to read.
+    pub page: Result<(Bytes, Format), NoPage>,
+}
+
+/// Why there is no page to read.
+#[derive(Debug)]
+pub struct NoPage {
+    pub reason: String,
+    /// Of a page that came whole, in a form nobody asked for; 0 where none came.
+    pub body_bytes: usize,
+}
+
+impl From<String> for NoPage {
+    /// None came.
+    fn from(reason: String) -> Self {
+        Self { reason, body_bytes: 0 }
+    }
 }
 
 /// The series that every scrape brings, whatever the page said, in this order.
@@ -30,8 +46,15 @@ const SCRAPE_SERIES: [&str; 5] = [
     "scrape_series_added",
 ];
 
+/// Those that it brings besides where its job wants to be told of limits, in this order.
+const LIMIT_SERIES: [&str; 3] = ["scrape_timeout_seconds", "scrape_sample_limit", "scrape_body_size_bytes"];
+
 fn scrape_series(target: &Labels) -> impl Iterator<Item = Labels> {
     SCRAPE_SERIES.into_iter().map(|name| target.clone().with(Labels::NAME, name))
+}
+
+fn limit_series(target: &Labels) -> impl Iterator<Item = Labels> {
+    LIMIT_SERIES.into_iter().map(|name| target.clone().with(Labels::NAME, name))
 }
 
 /// What one target tells of one family.
@@ -59,6 +82,13 @@ impl State {
             classic_too: job.classic_histograms,
             convert: job.convert_histograms,
         };
+        let timeout_ms = target.plan.as_ref().map_or(job.timeout_ms, |plan| plan.timeout_ms);
+        let body_bytes = match &scraped.page {
+            Ok((body, _)) => body.len() as f64,
+            // As Prometheus has it.
+            Err(none) if is_too_large(&none.reason) => -1.0,
+            Err(none) => none.body_bytes as f64,
+        };
         let mut taken = Taken::default();
         // Of a page that cannot be read, what stood before is only counted.
         let (mut page, mut error) = match scraped.page {
@@ -69,7 +99,7 @@ impl State {
                     (error.read(), Some(reason))
                 }
             },
-            Err(reason) => (Page::default(), Some(reason)),
+            Err(none) => (Page::default(), Some(none.reason)),
         };
         taken.is_part = error.is_some();
         let starts = page.samples.iter().any(|s| s.created_ms.is_some());
@@ -89,7 +119,7 @@ impl State {
             self.jobs_over.note(target, reason, scraped.at, &self.own);
         }
         let ended = memory.ended(&mut taken);
-        self.registry().last(target, |last| {
+        let told_limits = self.registry().last(target, |last| {
             last.memory = memory;
             last.at = Some(scraped.at);
             if error.is_none() {
@@ -99,6 +129,7 @@ impl State {
             last.samples = if error.is_none() { taken.kept } else { 0 };
             last.labels.clone_from(&target.labels);
             last.error.clone_from(&error);
+            std::mem::replace(&mut last.limit_series, job.limit_series)
         });
         self.count_left_out(&taken);
         let mut writes = std::mem::take(&mut taken.writes);
@@ -107,6 +138,13 @@ impl State {
         let seconds = scraped.duration_ms as f64 / 1000.0;
         let own = [up, seconds, taken.scraped as f64, taken.kept as f64, taken.added as f64];
         writes.extend(scrape_series(&target.labels).zip(own).map(|(labels, value)| Write::float(labels, at, value)));
+        if job.limit_series {
+            let limits = [timeout_ms as f64 / 1000.0, job.limits.samples_max as f64, body_bytes];
+            let told = limit_series(&target.labels).zip(limits);
+            writes.extend(told.map(|(labels, value)| Write::float(labels, at, value)));
+        } else if told_limits {
+            writes.extend(limit_series(&target.labels).map(|labels| Write::end(labels.into(), at, false)));
+        }
         self.write_all(&writes)
     }
 
@@ -146,6 +184,9 @@ impl State {
         let mut writes = Vec::new();
         for mut last in self.take_gone() {
             writes.extend(scrape_series(&last.labels).map(|labels| Write::end(labels.into(), at, false)));
+            if last.limit_series {
+                writes.extend(limit_series(&last.labels).map(|labels| Write::end(labels.into(), at, false)));
+            }
             writes.extend(last.memory.take_live().map(|(labels, is_histogram)| Write::end(labels, at, is_histogram)));
         }
         if writes.is_empty() { Ok(()) } else { self.write_all(&writes) }

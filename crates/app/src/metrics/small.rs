@@ -1,12 +1,13 @@
 //! Queries so small that handing them to another thread and waiting for it takes longer than answering them: a panel with
 //! one line, the values on a page of a service. They are answered on the thread that asks.
 
+use tenfold_promql::ast::Expr;
 use tokio::runtime::{Handle, RuntimeFlavor};
 
 use super::{How, State};
 
 /// A longer text is not even looked at.
-const TEXT_BYTES_MAX: usize = 1024;
+pub(super) const TEXT_BYTES_MAX: usize = 1024;
 /// Series of all selectors together.
 const SERIES_MAX: u64 = 16;
 /// Series times the seconds of samples that are looked at: some ten milliseconds where there is a sample each second.
@@ -46,12 +47,11 @@ pub(super) enum Place {
 }
 
 /// Where a query is best evaluated, by what it looks at for certain.
-pub(super) fn place_of(state: &State, expr: &str, how: How, extent: Extent) -> Place {
+pub(super) fn place_of(state: &State, parsed: &Expr, how: How, extent: Extent) -> Place {
     let watched = how.explain || how.lookback_ms.is_some() || how.timeout_ms.is_some_and(|ms| ms < TIMEOUT_MS_MIN);
-    if watched || expr.len() > TEXT_BYTES_MAX || !has_other_threads() {
+    if watched || !has_other_threads() {
         return Place::Apart;
     }
-    let Ok(parsed) = state.parse_query(expr) else { return Place::Apart };
     let span_s = extent.span_ms as f64 / 1000.0;
     let Some(seconds) = parsed.seconds_looked_at(span_s, extent.steps) else { return Place::Apart };
     let selectors = parsed.selectors();
@@ -78,7 +78,11 @@ fn has_other_threads() -> bool {
 
 #[cfg(test)]
 mod tests {
+    use tenfold_tsdb::Sample;
+    use tenfold_types::Labels;
+
     use super::*;
+    use crate::settings::Settings;
 
     #[test]
     fn what_takes_longer_is_evaluated_further_away() {
@@ -86,6 +90,22 @@ mod tests {
         let places = [0.0, days(6.0), days(8.0), days(40.0), days(60.0), f64::INFINITY, f64::NAN].map(place_for);
         use Place::{Apart, AtOnce, Here};
         assert_eq!(places, [AtOnce, AtOnce, Here, Here, Apart, Apart, Apart]);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_day_of_one_series_is_answered_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let settings = Settings { data_dir: dir.path().to_owned(), ..Settings::default() };
+        let state = State::open(&settings).unwrap();
+        let sample = |name: &str| Sample::new(Labels::from_pairs([(Labels::NAME, name), ("series", "67")]), 1_000, 1.0);
+        assert_eq!(state.append(&[sample("a"), sample("b")]).unwrap().rejected, []);
+        let place = |expr: &str| {
+            let parsed = state.parse_query(expr).unwrap();
+            place_of(&state, &parsed, How::default(), Extent::of(0, 86_400_000, 60_000))
+        };
+        assert_eq!(place("rate(a{series=\"67\"}[5m])"), Place::AtOnce);
+        assert_eq!(place("rate({series=\"67\"}[5m])"), Place::Here, "two series have the label");
+        assert_eq!(place("rate(a{series=\"67\"}[5m:15s])"), Place::Apart, "only the evaluation tells what it reads");
     }
 
     #[test]

@@ -1,13 +1,15 @@
 //! StatsD observations become series: counters `NAME_total` (summed since the start), gauges `NAME`, timers the summary
 //! `NAME_seconds`, bare values the summary `NAME`, sets the gauge `NAME` with the number of members of the last interval.
-//! Quantiles are exact over one flush interval. What was silent for an hour is no longer written.
+//! Service checks are a gauge of their status. Quantiles are exact over one flush interval. What was silent for an hour is no
+//! longer written.
 //!
 //! A counter or gauge that comes with a time (DogStatsD's `|T`) was put together by its client: it is written at that time, and
 //! not again at the end of the interval.
 
 use std::collections::{BTreeMap, HashSet};
 
-use tenfold_protocols::statsd::{Metric, Observation, metric_name};
+use tenfold_protocols::exposition::Metadata;
+use tenfold_protocols::statsd::{Metric, Observation, SERVICE_CHECK, metric_name};
 use tenfold_tsdb::Sample;
 use tenfold_types::{Labels, STALE_NAN, Timestamp};
 
@@ -200,13 +202,13 @@ const PACKETS: &str = "tenfold_statsd_packets_total";
 const BAD_LINES: &str = "tenfold_statsd_bad_lines_total";
 const EVENTS: &str = "tenfold_statsd_events_total";
 const EVENTS_IGNORED: &str = "tenfold_statsd_events_ignored_total";
-const SERVICE_CHECKS_IGNORED: &str = "tenfold_statsd_service_checks_ignored_total";
+const SERVICE_CHECKS: &str = "tenfold_statsd_service_checks_total";
 const REFUSED: &str = "tenfold_statsd_refused_total";
 
 impl super::State {
     /// Begins the counters of a transport at zero: a rate sees nothing of a counter that begins with what it counts first.
     pub fn statsd_listens(&self, transport: &str) {
-        for name in [PACKETS, BAD_LINES, EVENTS, EVENTS_IGNORED, SERVICE_CHECKS_IGNORED, REFUSED] {
+        for name in [PACKETS, BAD_LINES, EVENTS, EVENTS_IGNORED, SERVICE_CHECKS, REFUSED] {
             self.own.add(name, &[("transport", transport)], 0.0);
         }
     }
@@ -222,6 +224,11 @@ impl super::State {
         }
         let of = [("transport", transport)];
         self.own.add(PACKETS, &of, 1.0);
+        if read.service_checks > 0 {
+            let help = "Status of a service check: 0 is OK, 1 a warning, 2 critical, 3 unknown.".to_owned();
+            let about = Metadata { kind: "gauge".to_owned(), help, ..Metadata::default() };
+            self.keep_metadata([(SERVICE_CHECK.to_owned(), about)]);
+        }
         let refused = self.statsd.lock().observe(read.metrics, now);
         let events = read.events.len() + read.events_left;
         let mut ignored = read.events_left;
@@ -236,7 +243,7 @@ impl super::State {
             (BAD_LINES, read.bad_lines),
             (EVENTS, events),
             (EVENTS_IGNORED, ignored),
-            (SERVICE_CHECKS_IGNORED, read.service_checks),
+            (SERVICE_CHECKS, read.service_checks),
             (REFUSED, refused),
         ] {
             if count > 0 {
@@ -323,6 +330,20 @@ mod tests {
         assert!(second.contains(&"photos_uploads_total{host=\"h1\"} 5".to_owned()), "counters go on");
         assert!(second.contains(&"u 0".to_owned()), "sets start anew");
         assert!(!second.iter().any(|s| s.contains("quantile")), "no timings, no quantiles");
+    }
+
+    #[test]
+    fn a_service_check_keeps_its_status_until_the_next() {
+        let mut a = Aggregator::default();
+        assert_eq!(observe(&mut a, "_sc|db|2|h:h1|#env:prod|m:no route\n_sc|db|0|h:h2", 0), 0);
+        let wanted = [
+            "statsd_service_check{check=\"db\",env=\"prod\",host=\"h1\"} 2",
+            "statsd_service_check{check=\"db\",host=\"h2\"} 0",
+        ];
+        assert_eq!(flushed(&mut a, 10), wanted);
+        assert_eq!(flushed(&mut a, 20), wanted, "nobody told of it again");
+        observe(&mut a, "_sc|db|0|h:h1|#env:prod", 30);
+        assert!(flushed(&mut a, 40)[0].ends_with("} 0"));
     }
 
     #[test]

@@ -102,6 +102,8 @@ pub(super) struct Last {
     pub error: Option<String>,
     /// The target's labels, for the series that every scrape brings.
     pub labels: Labels,
+    /// Whether its last scrape brought series of its limits.
+    pub limit_series: bool,
     pub memory: Memory,
 }
 

@@ -199,7 +199,8 @@ fn facts(
     let calendars = calendar_troubles(tx, &schedules, now)?;
     for (name, body) in deploys::services(tx)? {
         let settings = serde_json::from_str::<serde_json::Value>(&body).unwrap_or_default();
-        leads.push(Leads { kind: "service", name, policy: settings["policy"].as_str().map(str::to_owned) });
+        let policy = settings["policy"].as_str().map(str::to_owned);
+        leads.push(Leads { kind: "service", name, policy, left: BTreeSet::new() });
     }
     Ok(Facts { schedules, policies, people, teams, tests, calendars, leads })
 }

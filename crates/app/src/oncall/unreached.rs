@@ -1,13 +1,14 @@
-//! What pages nobody at all: a policy by which nobody can be reached, and receivers and services that go by such a one or by one
-//! that is not there. Found before an alert finds it.
+//! What pages nobody at all: a policy by which nobody can be reached, receivers and services that go by such a one or by one
+//! that is not there, and receivers that leave it to services which have none. Found before an alert finds it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use tenfold_oncall::{Policy, Schedule, Target, Teams, nobody_from};
 use tenfold_types::Timestamp;
 
 use super::schedules::minute;
+use crate::incidents::FALLBACK_POLICY;
 
 /// One of them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
@@ -36,6 +37,8 @@ pub(crate) struct Leads {
     pub kind: &'static str,
     pub name: String,
     pub policy: Option<String>,
+    /// Of a receiver without one: the services whose alerts come to it, empty for alerts without a service.
+    pub left: BTreeSet<String>,
 }
 
 /// All that is asked, of one time.
@@ -65,7 +68,10 @@ impl Question<'_> {
             out.push(Unreached::new("policy", name, format!("pages nobody who can be reached, {}", since(*at))));
         }
         for of in leads {
-            let Some(policy) = &of.policy else { continue };
+            let Some(policy) = &of.policy else {
+                out.extend(self.left_alone(of, leads));
+                continue;
+            };
             if !self.policies.iter().any(|known| known.name == *policy) {
                 let text = format!("names the policy {policy}, which is not there");
                 out.push(Unreached::new(of.kind, &of.name, text));
@@ -76,6 +82,29 @@ impl Question<'_> {
             }
         }
         out
+    }
+
+    /// A receiver that leaves it to the services whom to page, where some of these have no policy either.
+    fn left_alone(&self, of: &Leads, leads: &[Leads]) -> Option<Unreached> {
+        let there = |name: &str| self.policies.iter().any(|known| known.name == name);
+        if there(FALLBACK_POLICY) {
+            return None;
+        }
+        let names = |one: &&Leads| one.kind == "service" && one.policy.as_deref().is_some_and(there);
+        let has = |service: &str| there(service) || leads.iter().filter(names).any(|one| one.name == service);
+        let of_service = |service: &String| match service.as_str() {
+            "" => "without a service".to_owned(),
+            service => format!("of {service}"),
+        };
+        let alone: Vec<String> = of.left.iter().filter(|service| !has(service.as_str())).map(of_service).collect();
+        if alone.is_empty() {
+            return None;
+        }
+        let text = format!(
+            "names neither a policy nor a webhook, and there is no policy `{FALLBACK_POLICY}`: alerts {} page nobody",
+            alone.join(" and ")
+        );
+        Some(Unreached::new(of.kind, &of.name, text))
     }
 }
 
@@ -110,21 +139,36 @@ mod tests {
             kind,
             name: name.to_owned(),
             policy: policy.map(str::to_owned),
+            left: BTreeSet::new(),
         };
-        let found = question.answer(&[
+        let left = |name: &str, services: &[&str]| Leads {
+            left: services.iter().map(|service| (*service).to_owned()).collect(),
+            ..leads("receiver", name, None)
+        };
+        let all = [
             leads("receiver", "good", Some("web")),
             leads("receiver", "dba", Some("db")),
             leads("receiver", "plain", None),
+            left("own", &["search", "web"]),
+            left("alone", &["", "maps", "search"]),
             leads("service", "photos", Some("gone")),
-        ]);
+            leads("service", "search", Some("web")),
+        ];
+        let found = question.answer(&all);
         let said: Vec<String> = found.iter().map(Unreached::sentence).collect();
         assert_eq!(
             said,
             [
                 "the policy db pages nobody who can be reached, now",
                 "the receiver dba goes by the policy db, which pages nobody who can be reached, now",
+                "the receiver alone names neither a policy nor a webhook, and there is no policy `default`: alerts without a \
+                 service and of maps page nobody",
                 "the service photos names the policy gone, which is not there",
             ]
         );
+        let policies = [policy("web", &["ana"]), policy(FALLBACK_POLICY, &["ana"])];
+        let question = Question { policies: &policies, ..question };
+        let said: Vec<String> = question.answer(&all[3..5]).iter().map(Unreached::sentence).collect();
+        assert!(said.is_empty(), "whoever has none goes by that: {said:?}");
     }
 }

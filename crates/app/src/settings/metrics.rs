@@ -226,6 +226,8 @@ impl Metrics {
         job.native_histograms = scrape.native_histograms;
         job.classic_histograms = scrape.classic_histograms;
         job.convert_histograms = scrape.convert_histograms;
+        // What a release tells is read whatever it calls it: nobody wrote a job in which to say how.
+        job.fallback = Some(Protocol::PrometheusText0_0_4);
         if scrape.native_histograms {
             job.protocols = Protocol::NATIVE.to_vec();
         }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
+use tenfold_app::alerts::Settle;
 use tenfold_app::{App, Caller, Role};
 use tenfold_protocols::alert_hook::{KeyedAlert, SaidState};
 use tenfold_store::{Db, alert_inbox};
@@ -88,6 +89,16 @@ impl Pair {
 
     async fn waiting(&self) -> i64 {
         self.nodes[0].read(|tx| Ok(alert_inbox::waiting(tx)?)).await.expect("the store is read").requests
+    }
+
+    /// What came last to the inbox could not be taken, and is tried again after so many seconds.
+    async fn put_off_last(&self, seconds: i64) {
+        let next_at = self.clock.now().plus_ms(seconds * 1_000);
+        let done = self.nodes[1].housekeeping(move |t| {
+            let id = alert_inbox::last(t.tx())?.unwrap_or_default();
+            Ok(alert_inbox::put_off(t.tx(), id, next_at, "the store is broken")?)
+        });
+        done.await.expect("it is put off");
     }
 
     async fn kinds(&self, prefix: &str) -> Vec<String> {
@@ -180,16 +191,18 @@ async fn what_cannot_be_taken_keeps_nobody_else_and_is_kept() {
     assert_eq!((pair.waiting().await, pair.alerts(0).await), (0, vec![is("firing", "Late")]));
     assert_eq!(pair.kinds("alert.").await, ["alert.refused", "alert.fired"]);
     let kept = pair.nodes[1].alerts_refused().await.expect("they are listed");
-    assert!(kept.len() == 1 && kept[0].why.contains("cannot be read"), "{kept:?}");
+    assert!(kept.items.len() == 1 && kept.items[0].why.contains("cannot be read"), "{kept:?}");
+    assert_eq!(kept.total, 1);
     let troubles = pair.nodes[1].now_view().await.expect("the first page").troubles;
     assert!(troubles.iter().any(|t| t.part == "alerts" && t.text.contains("a request of alerts")), "{troubles:?}");
     // Once more it is refused, and who forgets it is in the record.
     let raj = caller("raj", Role::Admin);
-    assert_eq!(pair.nodes[1].alerts_refused_settle(&raj, true).await.expect("again"), 1);
+    assert_eq!(pair.nodes[1].alerts_refused_settle(&raj, Settle::Again).await.expect("again"), 1);
     pair.rounds(&[0, 1]).await;
-    assert_eq!(pair.nodes[0].alerts_refused().await.expect("they are listed").len(), 1);
-    assert_eq!(pair.nodes[0].alerts_refused_settle(&raj, false).await.expect("forgotten"), 1);
-    assert!(pair.nodes[0].alerts_refused().await.expect("they are listed").is_empty());
+    assert_eq!(pair.nodes[0].alerts_refused().await.expect("they are listed").items.len(), 1);
+    assert_eq!(pair.nodes[0].alerts_refused_settle(&raj, Settle::Forget { until: None }).await.expect("forgotten"), 1);
+    let kept = pair.nodes[0].alerts_refused().await.expect("they are listed");
+    assert!(kept.items.is_empty() && kept.total == 0, "{kept:?}");
 }
 
 #[tokio::test]
@@ -210,4 +223,69 @@ async fn a_sender_is_told_when_nobody_takes_what_waits() {
     assert_eq!(refused.code, ErrorCode::Unavailable, "{refused}");
     pair.rounds(&[0, 1]).await;
     assert_eq!((pair.waiting().await, pair.alerts(0).await), (0, vec![is("firing", "Late")]));
+}
+
+#[tokio::test]
+async fn a_later_word_waits_behind_one_that_is_tried_again_at_whichever_node_it_comes() {
+    // Without PostgreSQL the testkit says so in one line.
+    let Some(server) = PgServer::start().await else { return };
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let pair = Pair::start(&server, "behind", dir.path()).await;
+    pair.post(1, "Late", 240).await;
+    pair.put_off_last(2).await;
+    // To the node that takes alerts itself: it is over.
+    pair.post(0, "Late", 0).await;
+    assert_eq!((pair.waiting().await, pair.alerts(0).await), (2, vec![]), "it has not been heard that it fires");
+    // Of another alert nothing waits.
+    pair.post(0, "Other", 240).await;
+    assert_eq!((pair.waiting().await, pair.alerts(0).await), (2, vec![is("firing", "Other")]));
+    pair.rounds(&[0, 1]).await;
+    assert_eq!(pair.waiting().await, 0);
+    assert_eq!(pair.alerts(0).await, [is("resolved", "Late"), is("firing", "Other")]);
+
+    // By key, and said by hand of the alert that has the key.
+    pair.key(1, SaidState::Firing).await;
+    pair.put_off_last(2).await;
+    pair.key(0, SaidState::Resolved).await;
+    assert_eq!(pair.waiting().await, 2);
+    let labels = json!({"alertname": "Disk", "service": "photos", "alert_source": "nightly", "dedup_key": "db1"});
+    let over = from(json!({"labels": labels, "endsAt": pair.clock.now()}));
+    pair.nodes[0].alerts_posted(&caller("raj", Role::Admin), vec![over]).await.expect("it is taken");
+    assert_eq!(pair.waiting().await, 3);
+    pair.rounds(&[0, 1]).await;
+    assert_eq!(pair.nodes[0].alert_keyed(SENDER, "db1").await.expect("it is asked"), None);
+    assert_eq!((pair.waiting().await, pair.alerts(0).await[0].clone()), (0, is("resolved", "Disk")));
+}
+
+#[tokio::test]
+async fn what_waits_behind_one_that_is_tried_again_keeps_nobody_else() {
+    // Without PostgreSQL the testkit says so in one line.
+    let Some(server) = PgServer::start().await else { return };
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let pair = Pair::start(&server, "many", dir.path()).await;
+    pair.post(1, "Late", 3_600).await;
+    pair.put_off_last(30).await;
+    // More than one look takes.
+    let now = pair.clock.now();
+    let alert = json!({
+        "labels": {"alertname": "Late", "service": "photos", "severity": "critical"},
+        "startsAt": now, "endsAt": now.plus_ms(3_600_000),
+    });
+    let body = json!({"posted": [alert]}).to_string();
+    let put = pair.nodes[1].housekeeping(move |t| {
+        for _ in 0..600 {
+            alert_inbox::put(t.tx(), &body, now)?;
+        }
+        Ok(())
+    });
+    put.await.expect("they are stored");
+    pair.post(1, "Other", 240).await;
+    pair.rounds(&[0, 1]).await;
+    assert_eq!((pair.waiting().await, pair.alerts(0).await), (601, vec![is("firing", "Other")]));
+    // Not read again before the first of them is due.
+    let due = pair.nodes[0].read(move |tx| Ok(alert_inbox::due(tx, 0, now.plus_ms(29_000), 1)?)).await;
+    assert!(due.expect("the store is read").is_empty());
+    pair.clock.advance_ms(30_000);
+    pair.rounds(&[0, 1]).await;
+    assert_eq!((pair.waiting().await, pair.alerts(0).await), (0, vec![is("firing", "Late"), is("firing", "Other")]));
 }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use tenfold_app::alerts::{Asked, NewMute, Question};
-use tenfold_app::incidents::{HandOver, PageView, SeenPlace};
+use tenfold_app::incidents::{ASKED_AGAIN_MS, HandOver, PageView, SeenPlace};
 use tenfold_app::people::PersonUpdate;
 use tenfold_app::{Caller, Role};
 
@@ -166,4 +166,47 @@ async fn nobody_is_asked_by_hand_in_vain() {
     }
     w.app.incident_resolve(&raj, 1, tenfold_app::incidents::Resolution::default()).await.expect("over");
     w.app.incident_escalate(&raj, 1, None).await.expect_err("it is over");
+}
+
+#[tokio::test]
+async fn two_who_type_it_at_once_ask_one_step() {
+    let w = paged(607, json!({})).await;
+    let (ana, mei) = (caller("ana", Role::Responder), caller("mei", Role::Responder));
+    w.app.incident_escalate(&ana, 1, None).await.expect("asked");
+    w.tick().await;
+    assert_eq!(mails(&w, RAJ), 1, "he is paged before the other one has typed it");
+    let second = w.app.incident_escalate(&mei, 1, None).await.expect("nothing more is done");
+    w.tick().await;
+    assert_eq!((pages(&w).await.len(), w.count("incident.escalated").await), (2, 1));
+    let words = second.escalation.expect("a policy").asked_words();
+    assert_eq!(words.as_deref(), Some("ana asked for the next one: step 2 of 2 of photos"), "whose word it is");
+    // What the page and the record say is that she asked, and not that nobody acknowledged.
+    let said = w.events().await.into_iter().rfind(|e| e.kind == "page.escalated").expect("recorded");
+    assert!(said.text.starts_with("ana asked for the next one for incident 1; step 2 of photos"), "{}", said.text);
+    let newest = pages(&w).await.into_iter().max_by_key(|p| (p.round, p.step)).expect("a page");
+    let why = w.app.page_why(&newest.id).await.expect("why");
+    assert!(why.reasons.iter().any(|r| r.because.starts_with("ana asked for the next one")), "{:?}", why.reasons);
+    // After a while a word without a step asks the next one again.
+    w.clock.advance_ms(ASKED_AGAIN_MS);
+    w.app.incident_escalate(&mei, 1, None).await.expect("asked");
+    w.tick().await;
+    assert_eq!((pages(&w).await.len(), w.count("incident.escalated").await), (3, 2));
+}
+
+#[tokio::test]
+async fn who_has_acknowledged_passes_it_on_at_once_and_what_comes_by_itself_says_so() {
+    let w = paged(608, json!({"repeat": 1})).await;
+    let (ana, raj) = (caller("ana", Role::Responder), caller("raj", Role::Responder));
+    w.app.incident_escalate(&ana, 1, None).await.expect("asked");
+    w.tick().await;
+    w.app.incident_acknowledge(&raj, 1).await.expect("acknowledged");
+    let asked = w.app.incident_escalate(&raj, 1, None).await.expect("asked");
+    let asked = asked.escalation.and_then(|e| e.asked).expect("who asked");
+    assert_eq!((asked.by.as_str(), asked.step, asked.round), ("raj", 1, 2));
+    w.tick().await;
+    assert_eq!(w.count("incident.escalated").await, 2);
+    // The step behind it nobody asked for.
+    w.pass(90).await;
+    let said = w.events().await.into_iter().rfind(|e| e.kind == "page.escalated").expect("recorded");
+    assert!(said.text.starts_with("Nobody acknowledged incident 1; step 2"), "{}", said.text);
 }

@@ -163,3 +163,22 @@ async fn what_would_page_nobody_is_found_before_an_alert_does() {
     assert!(sentences.contains(&"the policy db pages nobody who can be reached, now".to_owned()), "{sentences:?}");
     assert!(sentences.iter().any(|one| one.starts_with("the receiver lost names the policy gone")), "{sentences:?}");
 }
+
+#[tokio::test]
+async fn a_receiver_that_leaves_it_to_services_without_a_policy_is_named() {
+    let w = World::new(70).await;
+    let system = Caller::system();
+    let routing = "route:\n  receiver: all\n  routes:\n  - {receiver: web, matchers: ['service=\"photos\"']}\n\
+                   receivers:\n- {name: all, pages: critical}\n- {name: web, pages: all}\n";
+    let view = w.app.routing_put(&system, routing, true).await.expect("it reads");
+    let said: Vec<String> = view.unreached.iter().map(Unreached::sentence).collect();
+    let alone = "the receiver all names neither a policy nor a webhook, and there is no policy `default`: alerts without \
+                 a service page nobody";
+    assert_eq!(said, [alone], "photos has a policy of its name");
+    assert!(ready(&w).await.unreached.is_empty(), "nothing is put yet");
+    w.app.routing_put(&system, routing, false).await.expect("it is put");
+    assert!(ready(&w).await.sentences().contains(&alone.to_owned()));
+    let policy = json!({"steps": [{"delay_ms": 60_000, "targets": [{"kind": "person", "name": "raj"}]}]});
+    w.app.policy_put(&system, "default", from(policy)).await.expect("a policy");
+    assert!(ready(&w).await.unreached.is_empty());
+}

@@ -3,6 +3,7 @@
 use super::{
     Effect, Fact, Locker,
     host::{HostState, Order, Running},
+    rebuild::REBUILD_LATE,
     run::{Kind, Run, State},
     step::{Machine, TRIES_MAX},
 };
@@ -52,6 +53,7 @@ impl Machine {
         } else {
             ("its agent is not connected", "its agent did not answer in time")
         };
+        let rebuild_late = self.expire_rebuild();
         let mut not_prepared = Vec::new();
         for h in &mut self.run.hosts {
             if h.may_be_lost() && h.lost_at.is_some_and(|at| now >= at.plus_ms(reach_ms)) {
@@ -62,6 +64,8 @@ impl Machine {
                 if matches!(h.order, Some(Order::Prepare { .. })) {
                     not_prepared.push(h.name.clone());
                 }
+                let waits = rebuild_late && matches!(h.order, Some(Order::Stage { .. }));
+                let late = if waits { REBUILD_LATE } else { late };
                 h.settle();
                 h.failures += 1;
                 let again = rolling_back && h.failures < TRIES_MAX;
@@ -312,6 +316,7 @@ impl Machine {
     pub(super) fn go_back(&mut self, why: String) {
         self.run.error = Some(why.clone());
         self.say(Fact::RollingBack { why });
+        self.stop_rebuild();
         self.enter(State::RollingBack);
         self.discard_prepared();
         for h in &mut self.run.hosts {

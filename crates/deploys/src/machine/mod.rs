@@ -10,6 +10,7 @@ mod held;
 mod host;
 mod judged;
 mod prepare;
+mod rebuild;
 mod run;
 mod step;
 #[cfg(test)]
@@ -35,6 +36,15 @@ pub enum Input {
     },
     BuildFailed {
         error: String,
+    },
+    /// The server has not got the files that the host was to take.
+    Missing {
+        host: String,
+        digest: Digest,
+    },
+    /// The artifact was built once more; with an error in words, or it is there and is the same.
+    BuiltAgain {
+        error: Option<String>,
     },
     /// The host holds the artifact.
     Staged {
@@ -160,6 +170,11 @@ pub enum Locker {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Effect {
     Build,
+    /// Build once more what was built before and is not on the server.
+    BuildAgain {
+        digest: Digest,
+    },
+    /// Ends the build, of whichever sort, that is under way.
     StopBuild,
     Stage {
         host: String,

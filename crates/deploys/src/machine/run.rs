@@ -137,6 +137,12 @@ pub struct Run {
     /// The build was ordered and has not answered.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub building: bool,
+    /// Times in a row that the artifact was begun to be built again without an end: the server stopped in the middle.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub rebuilds: u32,
+    /// It is being built again, and hosts wait for it until then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rebuild_until: Option<Timestamp>,
     /// Said once: a host that was away may be staged later again.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub all_staged: bool,
@@ -202,9 +208,8 @@ pub struct HookRun {
     pub until: Timestamp,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
-const fn is_zero(n: &usize) -> bool {
-    *n == 0
+fn is_zero<T: Default + PartialEq>(n: &T) -> bool {
+    *n == T::default()
 }
 
 /// How long a deploy may wait for its turn.
@@ -265,6 +270,8 @@ impl Run {
             judged: None,
             builds: 0,
             building: false,
+            rebuilds: 0,
+            rebuild_until: None,
             all_staged: false,
             steps_total,
             steps_passed: 0,
@@ -301,6 +308,8 @@ impl Run {
             State::Building => Some(self.entered_at.plus_ms(self.plan.build_ms)),
             // what is prepared after it has times of its own
             State::Staging if self.all_staged => None,
+            // hosts wait for the build, which has an end of its own
+            State::Staging if self.rebuild_until.is_some() => None,
             State::Staging => Some(self.entered_at.plus_ms(self.plan.stage_ms)),
             // Once enough have approved, what waits is a hook or a host, and these have times of their own.
             State::AwaitingApproval => {
@@ -327,6 +336,6 @@ impl Run {
         let hook = self.hook.map(|hook| hook.until);
         // The time in which a state has to end is not over before its hook is.
         let state = self.state_deadline().filter(|_| hook.is_none());
-        hosts.chain(state).chain(canary).chain(judge).chain(hook).min()
+        hosts.chain(state).chain(canary).chain(judge).chain(hook).chain(self.rebuild_until).min()
     }
 }

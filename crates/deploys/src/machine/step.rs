@@ -10,7 +10,7 @@ use super::{
 use crate::manifest::Digest;
 
 /// Times a build is begun: once more after a restart of the server, then a person decides.
-const BUILDS_MAX: u32 = 2;
+pub(super) const BUILDS_MAX: u32 = 2;
 /// Times an order of one sort is given to a host.
 pub(super) const TRIES_MAX: u32 = 3;
 
@@ -52,6 +52,8 @@ impl Machine {
                     self.fail(error);
                 }
             }
+            Input::Missing { host, digest } => self.missing(&host, digest),
+            Input::BuiltAgain { error } => self.built_again(error.as_deref()),
             Input::Staged { host, digest } => self.staged(&host, digest),
             Input::Prepared { host, digest } => self.prepared(&host, digest),
             Input::Progress { host, digest, checking, message } => self.progress(&host, digest, checking, message),
@@ -112,6 +114,7 @@ impl Machine {
     }
 
     fn staged(&mut self, host: &str, digest: Digest) {
+        self.is_there(host, digest);
         self.with_host(host, |h, now| {
             if h.order == Some(Order::Stage { digest }) {
                 h.settle();
@@ -307,6 +310,7 @@ impl Machine {
                 let out = self.run.hosts.iter().filter(|h| h.is_bad()).count();
                 self.run.plan.max_unavailable = self.run.plan.max_unavailable.max(out);
                 self.run.error = None;
+                self.rebuild_anew();
                 if self.run.held_in == Some(State::Canary) {
                     // it was not passed: it is watched for the whole time again
                     self.say(Fact::Unheld { by });
@@ -344,6 +348,7 @@ impl Machine {
         if let Some(watch) = &mut self.run.watch {
             watch.ask_at = now;
         }
+        self.resume_rebuild(kept);
         if self.run.hook.is_some() {
             self.resume_hook(kept);
             if !self.run.state.is_final() {
@@ -451,6 +456,7 @@ impl Machine {
         self.end(State::Cancelled);
     }
     pub(super) fn end(&mut self, state: State) {
+        self.stop_rebuild();
         for h in &mut self.run.hosts {
             h.settle();
         }

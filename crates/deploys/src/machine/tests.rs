@@ -16,6 +16,7 @@ mod held;
 mod judged;
 mod locks;
 mod prepare;
+mod rebuild;
 mod warm;
 mod worlds;
 

@@ -33,8 +33,11 @@ pub struct CanaryStep {
 pub struct Approve {
     /// How many people.
     pub count: u32,
-    /// Logins of those who may; everybody with the role unless given.
+    /// Logins of those who may; everybody with the role unless these or `teams` are given.
     pub by: Vec<String>,
+    /// Teams whose members may as well, those who are in them when they approve.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub teams: Vec<String>,
     /// The least role they have there.
     pub role: ApproverRole,
     /// Whoever started the deploy does not count.
@@ -45,7 +48,22 @@ pub struct Approve {
 
 impl Default for Approve {
     fn default() -> Self {
-        Self { count: 1, by: Vec::new(), role: ApproverRole::Deployer, four_eyes: true, within_s: 86_400 }
+        Self {
+            count: 1,
+            by: Vec::new(),
+            teams: Vec::new(),
+            role: ApproverRole::Deployer,
+            four_eyes: true,
+            within_s: 86_400,
+        }
+    }
+}
+
+impl Approve {
+    /// Whether the file lets somebody approve who has this login and is in these teams. The role is another question.
+    pub fn lets(&self, login: &str, teams: &[String]) -> bool {
+        let anybody = self.by.is_empty() && self.teams.is_empty();
+        anybody || self.by.iter().any(|by| by == login) || self.teams.iter().any(|team| teams.contains(team))
     }
 }
 

@@ -91,8 +91,9 @@ fn put_point(out: &mut Vec<u8>, t_ms: i64, value: f64) {
     put_instant(out, t_ms);
     out.push(b'"');
     // Whole numbers are most of all, and are the same in either way.
-    if value.fract() == 0.0 && value.abs() < 1e15 && (value != 0.0 || value.is_sign_positive()) {
-        out.extend_from_slice(itoa::Buffer::new().format(value as i64).as_bytes());
+    let whole = value as i64;
+    if whole as f64 == value && value.abs() < 1e15 && (whole != 0 || value.is_sign_positive()) {
+        out.extend_from_slice(itoa::Buffer::new().format(whole).as_bytes());
     } else {
         put_float(out, value);
     }

@@ -11,7 +11,7 @@ use tenfold_types::{Actor, EventDraft, Source};
 use tower::ServiceExt;
 
 use crate::schemas::{foreign, schema_of, verdicts};
-use crate::world::{FakeForge, SECRET, SHA, World};
+use crate::world::{FakeForge, SECRET, SHA, World, new_deploy};
 
 /// What the sink took: the CloudEvents, in their order.
 fn taken(forge: &FakeForge) -> Vec<Value> {
@@ -65,14 +65,7 @@ async fn what_the_record_holds_is_told_as_the_schemas_want_it() {
     let first = world.app.incident_open(&person, new("uploads are slow")).await.unwrap();
     world.app.incident_resolve(&person, first.number, Resolution::default()).await.unwrap();
     world.app.incident_open(&root, new("uploads fail")).await.unwrap();
-    let started = tenfold_app::deploys::views::NewDeploy {
-        service: "photos".into(),
-        environment: "production".into(),
-        reference: Some(SHA.into()),
-        reason: None,
-        override_reason: None,
-    };
-    let deploy = world.app.deploy_start(&root, started).await.unwrap().number;
+    let deploy = world.app.deploy_start(&root, new_deploy()).await.unwrap().number;
     world.until("deploy.failed").await;
     for kind in ["deploy.built", "deploy.staged", "deploy.succeeded", "deploy.rolled_back"] {
         deploy_event(&world, deploy, kind).await;
@@ -110,6 +103,26 @@ async fn what_the_record_holds_is_told_as_the_schemas_want_it() {
     let (id, seconds, signature, body) = signed.first().expect("signed").clone();
     let wanted = tenfold_notify::signature(SECRET.as_bytes(), &id, seconds.parse().unwrap(), &body);
     assert_eq!(signature, wanted);
+}
+
+#[tokio::test]
+async fn the_good_end_of_a_rollback_says_what_runs_again() {
+    let forge = FakeForge::start().await;
+    let world = World::with_sink(&forge.url).await;
+    let _host = world.host().await;
+    let back = world.app.deploy_start(&Caller::system(), new_deploy()).await.unwrap().number;
+    world.until("deploy.failed").await;
+    let of_rollback = "UPDATE deploys SET reverts = number";
+    world.app.housekeeping(move |t| Ok(t.tx().execute(of_rollback, &[])?)).await.unwrap();
+    deploy_event(&world, back, "deploy.rolled_back").await;
+    look(&world, 10).await;
+    let events = taken(&forge);
+    let content = |event: &Value| event["data"]["subject"]["content"].clone();
+    let again = events.iter().find(|event| event["subject"] == "photos").expect("the service is told of");
+    assert_eq!(types(std::slice::from_ref(again)), ["service.rolledback"]);
+    assert_eq!(content(again)["artifactId"], format!("pkg:generic/photos@{SHA}"));
+    let ends: Vec<Value> = events.iter().map(|event| content(event)["outcome"].clone()).collect();
+    assert_eq!(ends.iter().filter_map(Value::as_str).collect::<Vec<_>>(), ["failure", "success"]);
 }
 
 #[tokio::test]

@@ -1,8 +1,10 @@
 //! A push becomes a deploy, and the forge is told how it goes, however it answers.
 
 use serde_json::json;
+use tenfold_app::Caller;
+use tenfold_types::{Actor, EventDraft, Source};
 
-use crate::world::{FakeForge, SHA, World, hmac_hex, push};
+use crate::world::{FakeForge, SHA, World, hmac_hex, new_deploy, push};
 
 /// A push that has its turn at once.
 async fn pushed(world: &World) {
@@ -15,6 +17,103 @@ async fn push_of(world: &World, sha: &str) {
     let signature = format!("sha256={}", hmac_hex(&body));
     let headers = [("x-hub-signature-256", signature.as_str()), ("x-github-event", "push"), ("x-github-delivery", "1")];
     assert_eq!(world.post("hub", &headers, body).await.1["result"], "recorded");
+}
+
+async fn look(world: &World) {
+    for _ in 0..4 {
+        tenfold_app::forges::look(&world.app).await.unwrap();
+    }
+}
+
+/// A deploy that has ended and is told of; of another service if that is wanted.
+async fn ended(world: &World, service: &str) -> i64 {
+    let number = world.app.deploy_start(&Caller::system(), new_deploy()).await.unwrap().number;
+    world.until_one("deploy.failed", |event| event.subject.deploy == Some(number)).await;
+    look(world).await;
+    let sql = format!("UPDATE deploys SET service = '{service}' WHERE number = {number}");
+    world.app.housekeeping(move |t| Ok(t.tx().execute(&sql, &[])?)).await.unwrap();
+    number
+}
+
+/// And now it reached its hosts after all. A rollback says so in words of its own.
+async fn reached(world: &World, number: i64, reverts: Option<i64>) {
+    let kind = if reverts.is_some() { "deploy.rolled_back" } else { "deploy.succeeded" };
+    let reverts = reverts.map_or_else(|| "NULL".to_owned(), |of| of.to_string());
+    let sql = format!("UPDATE deploys SET state = 'succeeded', reverts = {reverts} WHERE number = {number}");
+    world
+        .app
+        .transact(move |t| {
+            t.tx().execute(&sql, &[])?;
+            t.record(EventDraft::new(Actor::system(), Source::System, kind, "it is there").deploy(number))?;
+            Ok(())
+        })
+        .await
+        .unwrap();
+    look(world).await;
+}
+
+#[tokio::test]
+async fn a_deployment_ends_when_another_of_the_same_service_takes_its_place() {
+    let forge = FakeForge::start().await;
+    let world = World::new(&forge.url, true).await;
+    let _host = world.host().await;
+    let photos = ended(&world, "photos").await;
+    let search = ended(&world, "search").await;
+    let late = ended(&world, "photos").await;
+    let last = ended(&world, "photos").await;
+    let back = ended(&world, "photos").await;
+    let begun = ["queued", "in_progress", "failure"];
+    let told = |deploy, then: &[&str]| assert_eq!(forge.told.told_of(deploy), [&begun[..], then].concat(), "{deploy}");
+    for deploy in [photos, search] {
+        reached(&world, deploy, None).await;
+        told(deploy, &["success"]);
+    }
+    told(photos, &["success"]);
+    reached(&world, last, None).await;
+    told(photos, &["success", "inactive"]);
+    told(last, &["success"]);
+    // its word was late: what took its place is told already, and stays
+    reached(&world, late, None).await;
+    told(late, &["success", "inactive"]);
+    told(last, &["success"]);
+    told(search, &["success"]);
+    reached(&world, back, Some(last)).await;
+    told(back, &["success"]);
+    told(last, &["success", "inactive"]);
+    told(search, &["success"]);
+    told(photos, &["success", "inactive"]);
+    told(late, &["success", "inactive"]);
+    let asked = forge.told.asked.lock();
+    let mut statuses = asked.iter().filter(|(method, path, _)| method == "POST" && path.contains("/deployments/"));
+    assert!(statuses.all(|(_, _, body)| body["auto_inactive"] == false), "GitHub ends nothing by itself");
+}
+
+#[tokio::test]
+async fn those_before_one_whose_word_was_given_up_end_as_well() {
+    let forge = FakeForge::start().await;
+    let world = World::new(&forge.url, true).await;
+    let _host = world.host().await;
+    let mut deploys = Vec::new();
+    for _ in 0..4 {
+        deploys.push(ended(&world, "photos").await);
+    }
+    let [first, unsaid, next, last] = deploys[..] else { panic!("{deploys:?}") };
+    let begun = ["queued", "in_progress", "failure"];
+    let told = |deploy, then: &[&str]| assert_eq!(forge.told.told_of(deploy), [&begun[..], then].concat(), "{deploy}");
+    reached(&world, first, None).await;
+    // it got there, and of that the forge was never told
+    let sql = format!("UPDATE deploys SET state = 'succeeded' WHERE number = {unsaid}");
+    world.app.housekeeping(move |t| Ok(t.tx().execute(&sql, &[])?)).await.unwrap();
+    told(first, &["success"]);
+    reached(&world, next, None).await;
+    told(first, &["success", "inactive"]);
+    told(unsaid, &["inactive"]);
+    told(next, &["success"]);
+    // each end is told once
+    reached(&world, last, None).await;
+    told(first, &["success", "inactive"]);
+    told(unsaid, &["inactive"]);
+    told(next, &["success", "inactive"]);
 }
 
 #[tokio::test]
@@ -133,14 +232,7 @@ async fn gitlab_and_gitea_are_told_in_their_own_words() {
         let world = World::new(&forge.url, true).await;
         let _host = world.host().await;
         world.service(&format!("git@{host}.example:ana/photos.git")).await;
-        let new = tenfold_app::deploys::views::NewDeploy {
-            service: "photos".into(),
-            environment: "production".into(),
-            reference: Some(SHA.into()),
-            reason: None,
-            override_reason: None,
-        };
-        world.app.deploy_start(&tenfold_app::Caller::system(), new).await.unwrap();
+        world.app.deploy_start(&Caller::system(), new_deploy()).await.unwrap();
         world.until("deploy.failed").await;
         for _ in 0..4 {
             tenfold_app::forges::look(&world.app).await.unwrap();

@@ -21,7 +21,7 @@ use tenfold_app::{
     App, Caller, Settings,
     deploys::{
         ports::{BuildOrder, Commit, CommitRange, HookOrder, LineSink, Runner, Source},
-        views::ServiceUpdate,
+        views::{NewDeploy, ServiceUpdate},
     },
     settings::{AutoDeploy, ForgeSettings, SinkSettings},
 };
@@ -187,12 +187,27 @@ impl World {
 
     /// Waits for an event, which the work of a deploy writes in its own time.
     pub async fn until(&self, kind: &str) {
+        self.until_one(kind, |_| true).await;
+    }
+
+    /// Waits for an event that fits.
+    pub async fn until_one(&self, kind: &str, fits: impl Fn(&Event) -> bool) {
         let waiting = async {
-            while self.events(kind).await.is_empty() {
+            while !self.events(kind).await.iter().any(&fits) {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         };
         tokio::time::timeout(PATIENCE, waiting).await.unwrap_or_else(|_| panic!("no {kind}"));
+    }
+}
+
+pub fn new_deploy() -> NewDeploy {
+    NewDeploy {
+        service: "photos".into(),
+        environment: "production".into(),
+        reference: Some(SHA.into()),
+        reason: None,
+        override_reason: None,
     }
 }
 
@@ -236,6 +251,16 @@ impl Told {
     }
     pub fn made(&self) -> usize {
         self.deployments.lock().len()
+    }
+    /// What a deploy's deployment was told, in its order.
+    pub fn told_of(&self, deploy: i64) -> Vec<String> {
+        let id = {
+            let all = self.deployments.lock();
+            let of = all.iter().find(|made| made["payload"]["tenfold_deploy"] == deploy).expect("a deployment");
+            of["id"].as_u64().unwrap()
+        };
+        let end = format!("/deployments/{id}/statuses");
+        self.words().into_iter().filter(|(path, _)| path.ends_with(&end)).map(|(_, state)| state).collect()
     }
 }
 

@@ -354,7 +354,8 @@ async fn a_query_tells_what_it_cost() {
     let with = |extra| [&range[..], &[extra]].concat();
     let (status, told) = asker.get("/api/v1/query_range", &with(("stats", "all"))).await;
     assert_eq!((status, &told["data"]["result"]), (StatusCode::OK, &plain["data"]["result"]));
-    assert_eq!(told["data"]["stats"]["samples"]["totalQueryableSamples"], 10);
+    let samples = &told["data"]["stats"]["samples"];
+    assert_eq!((&samples["totalQueryableSamples"], &samples["samplesRead"]), (&json!(10), &json!(10)), "{samples}");
     let timings = &told["data"]["stats"]["timings"];
     let seconds = |key: &str| timings[key].as_f64().unwrap_or(-1.0);
     assert!(seconds("execTotalTime") >= seconds("evalTotalTime") && seconds("evalTotalTime") > 0.0, "{timings}");
@@ -383,6 +384,9 @@ async fn targets_are_told_with_what_was_found_and_dropped() {
                 - {source_labels: [__address__], regex: 'h3:.*', target_label: __scheme__, replacement: ftp}\n";
     let config = tenfold_scrape::parse_config(yaml).expect("the configuration is right");
     asker.world.app.metrics.set_jobs(config.jobs, |_, _| false);
+    let web = json!({"job": "web", "interval_ms": 60_000, "targets": 1, "others": []});
+    let intervals = (StatusCode::OK, json!({"items": [web], "left_out": 0}));
+    assert_eq!(asker.get("/api/metrics/intervals", &[]).await, intervals);
     let discovered = |address: &str| {
         json!({"__address__": address, "__metrics_path__": "/metrics", "__scheme__": "http", "__scrape_interval__": "1m",
             "__scrape_timeout__": "10s", "job": "web", "zone": "a"})

@@ -176,13 +176,14 @@ impl Http {
         if self.elsewhere {
             Elsewhere::check(request.url())?;
         }
-        let Some(named) = &self.named else { return self.usual.execute(request).await.map_err(|e| plain(&e)) };
+        if self.named.is_none() && self.redirects != Some(Redirects::All) {
+            return self.usual.execute(request).await.map_err(|e| plain(&e));
+        }
         for _ in 0..=REDIRECTS_MAX {
             let again = self.redirects.and_then(|redirects| Some((request.try_clone()?, redirects)));
-            let response = if request.url().scheme() == "https" {
-                named.send(request).await?
-            } else {
-                self.usual.execute(request).await.map_err(|e| plain(&e))?
+            let response = match &self.named {
+                Some(named) if request.url().scheme() == "https" => named.send(request).await?,
+                _ => self.usual.execute(request).await.map_err(|e| plain(&e))?,
             };
             match again.and_then(|(again, redirects)| redirected(again, &response, redirects)) {
                 Some(next) => request = next,
@@ -193,7 +194,8 @@ impl Http {
     }
 }
 
-/// The request that an answer leads to. What says who we are goes to no other place (RFC 9110, section 15.4).
+/// The request that an answer leads to. What says who we are goes to no other place (RFC 9110, section 15.4), nor do headers of
+/// the configuration: they are marked as secrets.
 fn redirected(mut request: Request, answer: &Response, redirects: Redirects) -> Option<Request> {
     let status = answer.status();
     if !matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308) {
@@ -206,10 +208,13 @@ fn redirected(mut request: Request, answer: &Response, redirects: Redirects) -> 
     if redirects == Redirects::Same && !same(status, request.url(), &to) {
         return None;
     }
-    let place = |url: &Url| (url.host_str().map(str::to_owned), url.port_or_known_default());
-    if place(&to) != place(request.url()) {
-        request.headers_mut().remove(AUTHORIZATION);
-        request.headers_mut().remove(COOKIE);
+    // Another scheme is another place: https must not lead a secret into the open.
+    if to.origin() != request.url().origin() {
+        let is_secret = |(name, value): (&HeaderName, &HeaderValue)| value.is_sensitive().then(|| name.clone());
+        let secrets: Vec<HeaderName> = request.headers().iter().filter_map(is_secret).collect();
+        for name in secrets.into_iter().chain([AUTHORIZATION, COOKIE]) {
+            request.headers_mut().remove(name);
+        }
     }
     if !matches!(status.as_u16(), 307 | 308) && *request.method() != Method::HEAD {
         *request.method_mut() = Method::GET;
@@ -241,8 +246,8 @@ fn build(
     }
     let redirects = (config.follow_redirects && !only_elsewhere).then_some(redirects);
     let policy = match redirects.filter(|_| named.is_none()) {
-        None => Policy::none(),
-        Some(Redirects::All) => Policy::limited(REDIRECTS_MAX),
+        // Those to everywhere are followed by us: reqwest takes headers of the configuration along, whoever is next.
+        None | Some(Redirects::All) => Policy::none(),
         Some(Redirects::Same) => Policy::custom(|attempt| {
             let from = attempt.previous().last();
             let follow = attempt.previous().len() <= REDIRECTS_MAX
@@ -468,6 +473,32 @@ mod tests {
             assert_eq!(asked.as_deref(), works.then_some(name), "a certificate of another name is not taken");
         }
         assert!(made_of(Tls { server_name: Some("no name".into()), ..Tls::default() }).is_err());
+    }
+
+    #[test]
+    fn a_secret_goes_to_no_other_place() {
+        let led = |to: &str| {
+            let mut request = Request::new(Method::GET, Url::parse("http://one.example:9100/metrics").unwrap());
+            for secret in ["one", "two"] {
+                let (name, value) = header_of("x-key", secret).unwrap();
+                request.headers_mut().append(name, value);
+            }
+            request.headers_mut().insert(AUTHORIZATION, HeaderValue::from_static("Bearer t"));
+            request.headers_mut().insert("accept", HeaderValue::from_static("text/plain"));
+            let answer = hyper::Response::builder().status(302).header("location", to).body("").unwrap();
+            let next = redirected(request, &Response::from(answer), Redirects::All).unwrap();
+            ["x-key", "authorization", "accept"].map(|name| next.headers().get_all(name).iter().count())
+        };
+        assert_eq!(led("/other"), [2, 1, 1]);
+        assert_eq!(led("http://one.example:9100/other"), [2, 1, 1]);
+        for to in [
+            "http://two.example:9100/metrics",
+            "http://one.example:9101/metrics",
+            "https://one.example/metrics",
+            "https://one.example:9100/metrics",
+        ] {
+            assert_eq!(led(to), [0, 0, 1], "{to}");
+        }
     }
 
     #[test]

@@ -46,7 +46,8 @@ struct Answer {
 impl Tokens {
     pub(super) fn new(config: &Oauth2, files: Arc<Files>) -> Self {
         let http = HttpClient { tls: config.tls.clone(), proxy: config.proxy.clone(), ..HttpClient::default() };
-        let client = Box::new(Client::new(&http, files.clone(), Redirects::All));
+        // The form may hold the secret: it goes to no other place.
+        let client = Box::new(Client::new(&http, files.clone(), Redirects::Same));
         Self { config: config.clone(), files, client, kept: Mutex::default() }
     }
 

@@ -4,10 +4,11 @@
 //! that the connection is gone: so the stack drops it.
 
 use std::io::{self, ErrorKind, IoSlice};
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
@@ -20,6 +21,11 @@ use tokio::net::TcpStream;
 
 use super::Streams;
 use super::client::Newcomer;
+
+/// Who asks for so few bytes only looks how a connection begins, to tell HTTP/1 from HTTP/2.
+const LOOK_BYTES_MAX: usize = 64;
+/// So many are read then in one call: most requests are shorter.
+const AHEAD_BYTES: usize = 2 * 1024;
 
 /// Where a body leaves word that it wants its connection's socket.
 #[derive(Clone, Default)]
@@ -91,12 +97,14 @@ impl Body for ParkingBody {
 pub(crate) struct Parkable {
     socket: Option<TcpStream>,
     slot: Arc<Slot>,
+    /// Came with the first bytes and was not asked for yet.
+    ahead: Bytes,
 }
 
 impl Parkable {
     pub(crate) fn new(socket: TcpStream) -> (Self, Berth) {
         let berth = Berth::default();
-        (Self { socket: Some(socket), slot: berth.slot.clone() }, berth)
+        (Self { socket: Some(socket), slot: berth.slot.clone(), ahead: Bytes::new() }, berth)
     }
 
     fn socket(&mut self) -> io::Result<Pin<&mut TcpStream>> {
@@ -108,6 +116,7 @@ impl Parkable {
 
     fn hand_over(&mut self) -> io::Result<()> {
         self.slot.armed.store(false, Ordering::Release);
+        self.ahead.clear();
         let claim = self.slot.claim.lock().take();
         if let (Some((streams, newcomer)), Some(socket)) = (claim, self.socket.take()) {
             streams.park(socket.into_std()?, newcomer);
@@ -118,7 +127,21 @@ impl Parkable {
 
 impl AsyncRead for Parkable {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        self.socket()?.poll_read(cx, buf)
+        if !self.ahead.is_empty() {
+            let len = self.ahead.len().min(buf.remaining());
+            buf.put_slice(&self.ahead.split_to(len));
+            return Poll::Ready(Ok(()));
+        }
+        if !(1..=LOOK_BYTES_MAX).contains(&buf.remaining()) {
+            return self.socket()?.poll_read(cx, buf);
+        }
+        let mut space = [MaybeUninit::<u8>::uninit(); AHEAD_BYTES];
+        let mut read = ReadBuf::uninit(&mut space);
+        ready!(self.socket()?.poll_read(cx, &mut read))?;
+        let (now, later) = read.filled().split_at(read.filled().len().min(buf.remaining()));
+        buf.put_slice(now);
+        self.ahead = Bytes::copy_from_slice(later);
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -148,5 +171,28 @@ impl AsyncWrite for Parkable {
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         self.socket()?.poll_write_vectored(cx, bufs)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_came_with_the_first_bytes_is_read_after_them() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (mut served, _berth) = Parkable::new(listener.accept().await.unwrap().0);
+        let sent: Vec<u8> = (0..AHEAD_BYTES + 1_000).map(|n| (n % 251) as u8).collect();
+        client.write_all(&sent).await.unwrap();
+        client.shutdown().await.unwrap();
+        let (mut first, mut rest) = ([0; 24], Vec::new());
+        served.read_exact(&mut first).await.unwrap();
+        assert!(!served.ahead.is_empty(), "more was read than asked for");
+        served.read_to_end(&mut rest).await.unwrap();
+        assert!([&first[..], &rest[..]].concat() == sent);
     }
 }

@@ -1,4 +1,4 @@
-//! Targets by name: SRV records, or addresses with a port.
+//! Targets by name: SRV records, or addresses, mail hosts and name servers with a port.
 //!
 //! The servers are those of the settings, or those of `/etc/resolv.conf`, whose `search` counts as well. A question goes out
 //! over UDP; an answer that did not fit is asked for again over TCP.
@@ -64,6 +64,14 @@ fn group(sd: &DnsSd, name: &str, records: &[Record]) -> Group {
         match record {
             Record::A(ip) => labels.set("__address__", format!("{ip}:{}", sd.port)),
             Record::Aaaa(ip) => labels.set("__address__", format!("[{ip}]:{}", sd.port)),
+            Record::Mx(target) => {
+                labels.set("__address__", format!("{target}:{}", sd.port));
+                labels.set("__meta_dns_mx_record_target", format!("{target}."));
+            }
+            Record::Ns(target) => {
+                labels.set("__address__", format!("{target}:{}", sd.port));
+                labels.set("__meta_dns_ns_record_target", format!("{target}."));
+            }
             Record::Srv { target, port } => {
                 labels.set("__address__", format!("{target}:{port}"));
                 labels.set("__meta_dns_srv_record_target", format!("{target}."));
@@ -72,7 +80,13 @@ fn group(sd: &DnsSd, name: &str, records: &[Record]) -> Group {
         }
         labels
     };
-    Group { targets: records.iter().map(one).collect(), labels: Labels::from_pairs([("__meta_dns_name", name)]) }
+    // The root as a host says that there is none (RFC 2782, RFC 7505).
+    let has_host = |record: &&Record| match record {
+        Record::A(_) | Record::Aaaa(_) => true,
+        Record::Mx(host) | Record::Ns(host) | Record::Srv { target: host, .. } => !host.is_empty(),
+    };
+    let targets = records.iter().filter(has_host).map(one).collect();
+    Group { targets, labels: Labels::from_pairs([("__meta_dns_name", name)]) }
 }
 
 struct Resolver {
@@ -128,6 +142,8 @@ impl Resolver {
         let kind = match kind {
             RecordType::A => Kind::A,
             RecordType::Aaaa => Kind::Aaaa,
+            RecordType::Mx => Kind::Mx,
+            RecordType::Ns => Kind::Ns,
             RecordType::Srv => Kind::Srv,
         };
         let mut failed = None;

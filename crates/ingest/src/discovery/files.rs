@@ -34,7 +34,7 @@ fn fits(pattern: &str, path: &str) -> bool {
 }
 
 /// The files a pattern means now; an error when the folder cannot be listed. One that is not there holds none.
-fn expand(pattern: &str) -> Result<Vec<PathBuf>, String> {
+pub(super) fn expand(pattern: &str) -> Result<Vec<PathBuf>, String> {
     if !pattern.contains('*') {
         return Ok(vec![PathBuf::from(pattern)]);
     }

@@ -73,9 +73,13 @@ fn answer(zone: &Zone, question: &[u8]) -> Vec<u8> {
     out
 }
 
+/// Priority and weight, the port, and the host.
 fn srv(port: u16, host: &str) -> Vec<u8> {
-    let mut out = vec![0, 10, 0, 5];
-    out.extend(port.to_be_bytes());
+    [&[0, 10, 0, 5][..], &port.to_be_bytes(), &written(host)].concat()
+}
+
+fn written(host: &str) -> Vec<u8> {
+    let mut out = Vec::new();
     for label in host.split('.') {
         out.push(u8::try_from(label.len()).expect("short"));
         out.extend(label.bytes());
@@ -93,25 +97,44 @@ async fn names_are_followed() {
     set("_web._tcp.example", 33, vec![srv(8080, "h1.example"), srv(8081, "h2.example")]);
     set("v4.example", 1, vec![vec![10, 0, 0, 1]]);
     set("v6.example", 28, vec![[0_u8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1].to_vec()]);
+    set("mail.example", 15, vec![[&[0, 10][..], &written("mx1.example")].concat(), vec![0, 20, 0]]);
+    set("zone.example", 2, vec![written("ns1.example")]);
     let server = serve(zone.clone()).await;
     let yaml = "scrape_configs:\n- job_name: names\n  dns_sd_configs:\n  - {names: [_web._tcp.example], refresh_interval: 1s}\n  \
                 - {names: [v4.example, unknown.example], type: A, port: 90, refresh_interval: 1s}\n  \
-                - {names: [v6.example], type: AAAA, port: 90, refresh_interval: 1s}\n  relabel_configs:\n  \
+                - {names: [v6.example], type: AAAA, port: 90, refresh_interval: 1s}\n  \
+                - {names: [mail.example], type: MX, port: 91}\n  - {names: [zone.example], type: NS, port: 92}\n  relabel_configs:\n  \
                 - {source_labels: [__meta_dns_name, __meta_dns_srv_record_target, __meta_dns_srv_record_port], target_label: dns}\n";
     let world = World::new(yaml, |settings| settings.metrics.dns_servers = vec![server]).await.start().await;
     let addresses = ["http://10.0.0.1:90/metrics", "http://[::1]:90/metrics"];
     let srvs = ["http://h1.example:8080/metrics", "http://h2.example:8081/metrics"];
-    world.targets("records of each kind", &[addresses, srvs].concat()).await;
+    let hosts = ["http://mx1.example:91/metrics", "http://ns1.example:92/metrics"];
+    world.targets("records of each kind", &[addresses, srvs, hosts].concat()).await;
+    let statuses = world.app.metrics.target_statuses();
+    for (url, label, target) in [
+        (hosts[0], "__meta_dns_mx_record_target", "mx1.example."),
+        (hosts[1], "__meta_dns_ns_record_target", "ns1.example."),
+    ] {
+        let shown = statuses.iter().find(|status| status.url == url).expect("the target");
+        assert_eq!(shown.discovered.get(label), Some(target));
+    }
     let mut dns: Vec<_> = world.app.metrics.targets().iter().map(|t| t.labels.get("dns").unwrap().to_owned()).collect();
     dns.sort();
     assert_eq!(
         dns,
-        ["_web._tcp.example;h1.example.;8080", "_web._tcp.example;h2.example.;8081", "v4.example;;", "v6.example;;"]
+        [
+            "_web._tcp.example;h1.example.;8080",
+            "_web._tcp.example;h2.example.;8081",
+            "mail.example;;",
+            "v4.example;;",
+            "v6.example;;",
+            "zone.example;;",
+        ]
     );
     // More than fits a datagram.
     let many: Vec<Vec<u8>> = (0..60).map(|n| vec![10, 0, 1, n]).collect();
     set("v4.example", 1, many);
-    world.until("the long answer", |app| (app.metrics.targets().len() == 63).then_some(())).await;
+    world.until("the long answer", |app| (app.metrics.targets().len() == 65).then_some(())).await;
     zone.lock().expect("no panic holds it").remove(&("v4.example".to_owned(), 1));
-    world.targets("the name is gone", &[&addresses[1..], &srvs].concat()).await;
+    world.targets("the name is gone", &[&addresses[1..], &srvs, &hosts].concat()).await;
 }

@@ -187,6 +187,137 @@ async fn a_target_is_asked_as_its_job_says() {
 }
 
 #[tokio::test]
+async fn a_page_that_does_not_say_what_it_is_needs_a_job_that_does() {
+    let site = Site::start().await;
+    site.set("/bare", "200 OK", "a 1\n");
+    site.set("/empty", "200 OK", "");
+    site.page("/html", "text/html; charset=utf-8", "a 1\n");
+    site.page("/text", TEXT, "a 1\n");
+    let fallback = |protocol: &str| format!("  fallback_scrape_protocol: {protocol}\n");
+    let (text, open) = (fallback("PrometheusText0.0.4"), fallback("OpenMetricsText1.0.0"));
+    let advice = "and no fallback_scrape_protocol specified for target; if it is a page of metrics, write \
+                  `fallback_scrape_protocol: PrometheusText0.0.4` at its job";
+    let blank = format!("non-compliant scrape target sending blank Content-Type {advice}");
+    let unknown = format!("received unsupported Content-Type \"text/html; charset=utf-8\" {advice}");
+    let cases = [
+        ("bare", "/bare", "", Some(blank)),
+        ("html", "/html", "", Some(unknown)),
+        ("empty", "/empty", "", None),
+        ("bare_text", "/bare", text.as_str(), None),
+        ("html_text", "/html", text.as_str(), None),
+        // OpenMetrics ends with `# EOF`, so that it is seen which of both is read.
+        ("bare_open", "/bare", open.as_str(), Some("line 2: the page ends without `# EOF`".to_owned())),
+        ("text", "/text", open.as_str(), None),
+    ];
+    let job = |(name, path, more, _): &(&str, &str, &str, Option<String>)| {
+        format!(
+            "- job_name: {name}\n  scrape_interval: 200ms\n  metrics_path: {path}\n{more}  static_configs: \
+             [{{targets: ['{}']}}]\n",
+            site.address
+        )
+    };
+    let yaml = format!("scrape_configs:\n{}", cases.iter().map(job).collect::<Vec<_>>().concat());
+    let world = World::new(&yaml, |_| {}).await.start().await;
+    for (pool, _, _, error) in &cases {
+        let health = if error.is_none() { Health::Up } else { Health::Down };
+        let seen = |app: &tenfold_app::App| {
+            let all = app.metrics.target_statuses();
+            all.into_iter().find(|t| t.pool == *pool && t.health == health).filter(|t| t.error == *error)
+        };
+        world.until(pool, seen).await;
+    }
+    assert_eq!(world.number("a{job=\"html_text\"}"), Some(1.0));
+    assert_eq!(world.number("a{job=\"bare\"}"), None, "nothing of it is kept");
+}
+
+#[tokio::test]
+async fn a_job_may_tell_of_its_limits() {
+    let site = Site::start().await;
+    site.page("/metrics", TEXT, "a 1\n");
+    site.page("/large", TEXT, "# a page\n".repeat(200));
+    site.page("/html", "text/html", "<p>no metrics</p>\n");
+    let yaml = |extra: bool| {
+        let job = |name: &str, more: &str| {
+            format!(
+                "- job_name: {name}\n  scrape_interval: 200ms\n  static_configs: [{{targets: ['{}']}}]\n{more}",
+                site.address
+            )
+        };
+        [
+            format!("global: {{extra_scrape_metrics: {extra}}}\nscrape_configs:\n"),
+            job("told", "  scrape_timeout: 100ms\n  sample_limit: 50\n"),
+            job("large", "  metrics_path: /large\n  body_size_limit: 1KB\n"),
+            job("missing", "  metrics_path: /missing\n"),
+            job("html", "  metrics_path: /html\n"),
+            job("quiet", "  extra_scrape_metrics: false\n"),
+        ]
+        .concat()
+    };
+    let world = World::new(&yaml(true), |_| {}).await.start().await;
+    let told = |job: &str| {
+        ["scrape_timeout_seconds", "scrape_sample_limit", "scrape_body_size_bytes"]
+            .map(|metric| world.number(&format!("{metric}{{job=\"{job}\"}}")))
+    };
+    for (job, wanted) in [
+        ("told", [0.1, 50.0, 4.0]),
+        ("large", [0.2, 0.0, -1.0]),
+        ("missing", [0.2, 0.0, 0.0]),
+        ("html", [0.2, 0.0, 18.0]),
+    ] {
+        world.until(job, |_| (told(job) == wanted.map(Some)).then_some(())).await;
+    }
+    world.until("quiet", |_| world.number("up{job=\"quiet\"}")).await;
+    assert_eq!(told("quiet"), [None; 3]);
+    replace(&world.config(), &yaml(false));
+    world.until("they end with the setting", |_| (told("told") == [None; 3]).then_some(())).await;
+}
+
+#[tokio::test]
+async fn labels_say_which_histograms_are_taken_of_a_target() {
+    let site = Site::start().await;
+    let page = "# TYPE h histogram\nh_bucket{le=\"1\"} 1\nh_bucket{le=\"+Inf\"} 2\nh_sum 3\nh_count 2\n";
+    site.page("/usual", TEXT, page);
+    site.page("/other", TEXT, page);
+    let yaml = format!(
+        "scrape_configs:\n- job_name: mixed\n  scrape_interval: 200ms\n  static_configs:\n  \
+         - {{targets: ['{0}'], labels: {{__metrics_path__: '/usual', kind: usual}}}}\n  \
+         - {{targets: ['{0}'], labels: {{__metrics_path__: '/other', kind: other}}}}\n  relabel_configs:\n  \
+         - {{source_labels: [kind], regex: other, target_label: __scrape_native_histograms__, replacement: 'true'}}\n  \
+         - {{source_labels: [kind], regex: other, target_label: __convert_classic_histograms_to_nhcb__, replacement: 'true'}}\n",
+        site.address
+    );
+    let world = World::new(&yaml, |_| {}).await.start().await;
+    world.until("the native one", |_| world.number("histogram_count(h{kind=\"other\"})").filter(|n| *n == 2.0)).await;
+    world.until("the classic one", |_| world.number("h_count{kind=\"usual\"}").filter(|n| *n == 2.0)).await;
+    assert_eq!(world.number("h_count{kind=\"other\"}"), None);
+    assert_eq!(world.number("histogram_count(h{kind=\"usual\"})"), None);
+    for (path, first) in [("/other", "application/vnd.google.protobuf"), ("/usual", "application/openmetrics-text")] {
+        let request = site.request(path);
+        assert!(request.contains(&format!("\r\naccept: {first};")), "{request}");
+    }
+}
+
+#[tokio::test]
+async fn a_redirect_takes_no_secret_to_another_place() {
+    let (site, other) = (Site::start().await, Site::start().await);
+    site.set("/metrics", &format!("302 Found\r\nLocation: http://{}/there", other.address), "");
+    other.page("/there", TEXT, "a 1\n");
+    let yaml = format!(
+        "scrape_configs:\n- job_name: led\n  scrape_interval: 200ms\n  static_configs: [{{targets: ['{}']}}]\n  \
+         basic_auth: {{username: u, password: p}}\n  http_headers: {{X-Key: {{secrets: [very-secret]}}}}\n",
+        site.address
+    );
+    let world = World::new(&yaml, |_| {}).await.start().await;
+    world.until("it is led on", |_| world.number("a{job=\"led\"}")).await;
+    let (first, second) = (site.request("/metrics"), other.request("/there"));
+    for secret in ["authorization: basic dtpw", "x-key: very-secret"] {
+        assert!(first.contains(secret), "{first}");
+        assert!(!second.contains(secret), "{second}");
+    }
+    assert!(second.contains("accept: application/openmetrics-text"), "{second}");
+}
+
+#[tokio::test]
 async fn a_changed_configuration_is_obeyed_if_it_is_right() {
     let yaml =
         |target: &str| format!("scrape_configs:\n- job_name: a\n  static_configs: [{{targets: ['{target}']}}]\n");
@@ -203,6 +334,35 @@ async fn a_changed_configuration_is_obeyed_if_it_is_right() {
     replace(&world.config(), &format!("{}  sample_limit: 50\n", yaml("h2:1")));
     world.targets("the changed one", &["http://h2:1/metrics"]).await;
     assert_eq!(world.app.metrics.config_trouble(), None);
+}
+
+#[tokio::test]
+async fn jobs_in_further_files_are_followed() {
+    let main = "global: {scrape_interval: 7s}\nscrape_config_files: ['conf.d/*.yml', later.yml]\nscrape_configs:\n\
+                - job_name: main\n  static_configs: [{targets: ['h1:1']}]\n";
+    let world = World::new(main, |_| {}).await;
+    let folder = world.dir.path().join("conf.d");
+    std::fs::create_dir(&folder).unwrap();
+    let of_host = |job: &str, host: &str| {
+        format!("scrape_configs:\n- job_name: {job}\n  static_configs: [{{targets: ['{host}:1']}}]\n")
+    };
+    // Its own files are meant from its own folder.
+    replace(&folder.join("a.json"), r#"[{"targets": ["h2:1"]}]"#);
+    let followed = "scrape_configs:\n- job_name: a\n  file_sd_configs: [{files: [a.json]}]\n";
+    replace(&folder.join("a.yml"), followed);
+    let world = world.start().await;
+    let [h1, h2, h3] = ["http://h1:1/metrics", "http://h2:1/metrics", "http://h3:1/metrics"];
+    world.targets("both files", &[h1, h2]).await;
+    assert_eq!(world.status("a").interval_ms, 7_000, "the main file's global counts");
+    replace(&world.dir.path().join("later.yml"), &of_host("later", "h3"));
+    world.targets("a file that came later", &[h1, h2, h3]).await;
+    replace(&folder.join("b.yml"), &of_host("a", "h4"));
+    let reason = world.until("the trouble is said", |app| app.metrics.config_trouble()).await;
+    assert!(reason.ends_with("conf.d/b.yml, line 2: the job `a` stands in another file already"), "{reason}");
+    std::fs::remove_file(folder.join("b.yml")).unwrap();
+    world.until("it is as before", |app| app.metrics.config_trouble().is_none().then_some(())).await;
+    std::fs::remove_file(folder.join("a.yml")).unwrap();
+    world.targets("a file is gone", &[h1, h3]).await;
 }
 
 #[tokio::test]

@@ -375,9 +375,10 @@ impl<'a> Context<'a> {
                 return Err(QueryError::parse(expr.span, message));
             }
         };
-        let series = |r: Row| {
+        let series = |r: Row, present: usize| {
             let floats = grid.times().zip(&r.values).filter(|(_, v)| !is_absent(**v));
-            let points = floats.map(|(t, v)| Point::new(t, *v)).collect();
+            let mut points = Vec::with_capacity(present);
+            points.extend(floats.map(|(t, v)| Point::new(t, *v)));
             let present = r.histograms.iter().flatten().zip(grid.times());
             let histograms =
                 present.filter_map(|(h, t_ms)| Some(HistogramPoint { t_ms, histogram: h.clone()? })).collect();
@@ -388,7 +389,7 @@ impl<'a> Context<'a> {
             let present = row.values.iter().filter(|v| !is_absent(**v)).count();
             let histograms = row.histograms.iter().flatten().flatten().map(|h| h.bytes()).sum::<usize>();
             self.hold(series_bytes(&row.labels) + present * POINT_BYTES + histograms * HISTOGRAM_TEXT_BYTES)?;
-            all.push(series(row));
+            all.push(series(row, present));
         }
         all.retain(|s| !s.points.is_empty() || !s.histograms.is_empty());
         all.sort_by(|a, b| a.labels.cmp(&b.labels));

@@ -129,6 +129,14 @@ pub(crate) fn duration(text: &str) -> Option<(i64, usize)> {
     tenfold_types::duration_prefix(text).filter(|(_, len)| ends_word(&text[*len..]))
 }
 
+/// The string in quotes of any kind that a text begins with, as a query means it, and the bytes it takes there. `None` where
+/// the text begins with none, and for one that no query may have or that is no UTF-8.
+pub fn string_at(text: &str) -> Option<(String, usize)> {
+    let quote = text.chars().next().filter(|c| matches!(c, '"' | '\'' | '`'))?;
+    let (Token::String(value), len) = string(text, quote).ok()? else { return None };
+    Some((value, len))
+}
+
 fn string(text: &str, quote: char) -> Result<(Token, usize), &'static str> {
     let body = &text[1..];
     if quote == '`' {

@@ -9,4 +9,5 @@ mod selector;
 mod tree;
 
 pub(crate) use lex::duration as read_duration;
+pub use lex::string_at;
 pub use parse::{Dialect, EXPRESSION_BYTES_MAX, parse, parse_as, parse_matchers};

@@ -4,11 +4,16 @@ use std::{
     fs::{self, File},
     io::{self, Write},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use tenfold_deploys::Digest;
 
 use super::slots::Slots;
+
+/// How often the lock of the folder is asked for, and how long it is waited in between.
+const LOCK_TRIES: usize = 20;
+const LOCK_AGAIN: Duration = Duration::from_millis(50);
 
 /// The folders of one service:
 /// `services/NAME/{releases/DIGEST/, releases/DIGEST.json, current -> releases/DIGEST, state.a, state.b, log/, shared/}`.
@@ -86,13 +91,18 @@ impl Place {
     }
 }
 
-/// One agent per folder.
-pub(crate) fn lock(dir: &Path) -> io::Result<File> {
+/// One agent per folder. Of one that has just ended, a process that it was about to begin may still hold the lock, until it
+/// becomes another program.
+pub(crate) async fn lock(dir: &Path) -> io::Result<File> {
     let file = File::create(dir.join("lock"))?;
-    file.try_lock().map_err(|_| {
-        io::Error::other(format!("another agent uses {}; give every agent a folder of its own", dir.display()))
-    })?;
-    Ok(file)
+    for _ in 0..LOCK_TRIES {
+        if file.try_lock().is_ok() {
+            return Ok(file);
+        }
+        tokio::time::sleep(LOCK_AGAIN).await;
+    }
+    let why = format!("another agent uses {}; give every agent a folder of its own", dir.display());
+    Err(io::Error::other(why))
 }
 
 /// Makes a folder of our own. A link in its place would have what is written, and what is pruned, happen elsewhere.

@@ -111,7 +111,7 @@ pub async fn run(config: AgentConfig, stop: CancellationToken) -> io::Result<()>
     let _ = rustls::crypto::ring::default_provider().install_default();
     let dir = std::path::absolute(&config.dir)?;
     std::fs::create_dir_all(dir.join("services"))?;
-    let _lock = disk::lock(&dir)?;
+    let _lock = disk::lock(&dir).await?;
     let config = AgentConfig { dir: dir.clone(), ..config };
     let (outbox, said) = mpsc::unbounded_channel();
     let http = reqwest::Client::builder()
@@ -183,7 +183,7 @@ pub fn state_of(dir: &Path, service: &str) -> serde_json::Value {
 /// run meanwhile.
 pub async fn stop_services(dir: &Path) -> io::Result<()> {
     let dir = std::path::absolute(dir)?;
-    let _lock = disk::lock(&dir)?;
+    let _lock = disk::lock(&dir).await?;
     for service in services(&dir)? {
         let place = disk::Place::new(&dir, &service);
         for process in state::Kept::load(&place).processes() {

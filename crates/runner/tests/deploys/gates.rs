@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tenfold_app::deploys::views::{LockKind, NewDeploy, NewLock};
+use tenfold_app::people::PersonUpdate;
 use tenfold_app::record::EventQuery;
 use tenfold_app::{Caller, Grant, Role};
 use tenfold_types::{Actor, ErrorCode};
@@ -135,6 +136,58 @@ async fn a_deploy_goes_step_by_step_with_hooks_and_people() {
     assert_eq!(world.versions().await, ["two"; 4]);
     let hooks = world.dir.path().join("data/hooks");
     world.until("what is left of hooks to go", |_| std::fs::read_dir(&hooks).unwrap().count() == 0).await;
+    world.end().await;
+}
+
+/// Who is in a team is asked when they approve, and what was given stays.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_team_approves_as_it_is_then() {
+    if !ready() {
+        return;
+    }
+    let world = World::new(1).await;
+    let first = world.deploy().await;
+    world.state(first.number, &["succeeded"]).await;
+    world.write_pipeline("canary: {hosts: 1, hold_s: 0}; approve: {count: 2, by: [ana], teams: [photos]}");
+    world.commit("two");
+    let app = world.app();
+    let next = app.deploy_next("photos", "production", None).await.unwrap();
+    let absent = "`approve.by` names who has no account in use here: ana; `approve.teams` names teams that nobody is in: \
+                  photos; 2 have to agree, so it waits in vain";
+    assert!(next.warnings.iter().any(|warning| warning == absent), "{:?}", next.warnings);
+    let number = world.deploy().await.number;
+    let waiting = world.state(number, &["awaiting_approval"]).await.approval.unwrap();
+    assert_eq!((waiting.by, waiting.teams), (vec!["ana".to_owned()], vec!["photos".to_owned()]));
+    let said = world.text(number, "deploy.awaiting_approval").await;
+    assert!(said.ends_with("waits for 2 people (ana, the team photos) to approve it"), "{said}");
+    let raj = person("raj", Role::Deployer);
+    let refused = app.deploy_approve(&raj, number).await.unwrap_err();
+    let wanted = "is approved by ana, the team photos, not by raj";
+    assert!(refused.code == ErrorCode::Forbidden && refused.message.contains(wanted), "{refused}");
+    let join = |teams: &[&str]| PersonUpdate {
+        teams: Some(teams.iter().map(|team| (*team).to_owned()).collect()),
+        ..PersonUpdate::default()
+    };
+    for (login, teams) in [("mei", &["photos"][..]), ("raj", &["web", "photos"]), ("eve", &["web"])] {
+        app.person_put(&Caller::system(), login, join(teams)).await.unwrap();
+    }
+    let own = app.deploy_approve(&mei(), number).await.unwrap_err();
+    assert!(own.message.contains("whoever started"), "in the team, and yet: {own}");
+    let other = app.deploy_approve(&person("eve", Role::Deployer), number).await.unwrap_err();
+    assert_eq!(other.code, ErrorCode::Forbidden, "of another team: {other}");
+    let viewer = app.deploy_approve(&person("raj", Role::Viewer), number).await.unwrap_err();
+    assert_eq!(viewer.code, ErrorCode::Forbidden, "a team is no role: {viewer}");
+    assert_eq!(app.deploy_approve(&raj, number).await.unwrap().state, "awaiting_approval");
+    let disabled = PersonUpdate { disabled: Some(true), ..join(&["photos"]) };
+    for out in [join(&[]), disabled] {
+        app.person_put(&Caller::system(), "raj", out).await.unwrap();
+        let left = app.deploy_approve(&raj, number).await.unwrap_err();
+        assert_eq!(left.code, ErrorCode::Forbidden, "{left}");
+    }
+    app.deploy_approve(&person("ana", Role::Deployer), number).await.unwrap();
+    let done = world.state(number, &["succeeded"]).await;
+    let given: Vec<String> = done.approval.unwrap().given.into_iter().map(|given| given.login).collect();
+    assert_eq!(given, ["raj", "ana"]);
     world.end().await;
 }
 

@@ -7,11 +7,12 @@ mod read;
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::sync::Arc;
 
 use crate::{Group, Rule};
 
 pub(crate) use read::{INTERVAL_MS_MIN, too_often};
-pub use read::{parse_config, parse_http_config};
+pub use read::{JOBS_MAX, parse_config, parse_further, parse_http_config};
 
 /// What is wrong with a configuration, and where.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -28,7 +29,15 @@ pub struct ScrapeConfigs {
     pub jobs: Vec<Job>,
     /// What stands in the file and is not read from here, in words with the line.
     pub notes: Vec<String>,
+    /// Further files with jobs: paths whose last part may hold one `*`.
+    pub files: Vec<String>,
+    /// What counts for all jobs, and for those of the further files.
+    pub globals: Globals,
 }
+
+/// What `global` of a file said, read once however many further files there are.
+#[derive(Debug, Clone, Default)]
+pub struct Globals(Arc<raw::Global>);
 
 impl ScrapeConfigs {
     /// Files are meant from the folder of the configuration file, unless their paths say more.
@@ -38,6 +47,7 @@ impl ScrapeConfigs {
                 *path = format!("{folder}/{path}");
             }
         };
+        self.files.iter_mut().for_each(whole);
         for job in &mut self.jobs {
             job.client.each_path(&whole);
             job.http_sd.iter_mut().for_each(|sd| sd.client.each_path(&whole));
@@ -68,8 +78,8 @@ pub struct Job {
     pub client: HttpClient,
     /// What is asked for, best first.
     pub protocols: Vec<Protocol>,
-    /// How a page is read that does not say what it is.
-    pub fallback: Protocol,
+    /// How a page is read that does not say what it is, or says something unknown; without one such a page fails.
+    pub fallback: Option<Protocol>,
     /// How names that are not of the old letters are to come.
     pub escaping: Escaping,
     pub native_histograms: bool,
@@ -80,6 +90,8 @@ pub struct Job {
     /// Whether names of the old letters alone are taken; a page with another fails.
     pub legacy_names: bool,
     pub limits: Limits,
+    /// Whether each scrape brings series of its limits as well, to be compared with what came.
+    pub limit_series: bool,
     /// Targets shown that relabelling dropped; 0 for the server's own limit.
     pub keep_dropped_max: usize,
     pub relabel: Vec<Rule>,
@@ -112,13 +124,14 @@ impl Job {
             compression: true,
             client: HttpClient::default(),
             protocols: Protocol::USUAL.to_vec(),
-            fallback: Protocol::PrometheusText0_0_4,
+            fallback: None,
             escaping: Escaping::default(),
             native_histograms: false,
             classic_histograms: false,
             convert_histograms: false,
             legacy_names: false,
             limits: Limits::default(),
+            limit_series: false,
             keep_dropped_max: 0,
             relabel: Vec::new(),
             metric_relabel: Vec::new(),
@@ -127,6 +140,30 @@ impl Job {
             http_sd: Vec::new(),
             dns_sd: Vec::new(),
         }
+    }
+
+    pub const fn histograms(&self) -> TakenHistograms {
+        TakenHistograms {
+            native: self.native_histograms,
+            classic: self.classic_histograms,
+            convert: self.convert_histograms,
+        }
+    }
+
+    /// The same job for targets of which other histograms are wanted. The protocols go with them, unless the configuration
+    /// lists its own.
+    #[must_use]
+    pub fn with_histograms(&self, wanted: TakenHistograms) -> Self {
+        let mut job = self.clone();
+        job.native_histograms = wanted.native;
+        job.classic_histograms = wanted.classic;
+        job.convert_histograms = wanted.convert;
+        if wanted.native && job.protocols == Protocol::USUAL {
+            job.protocols = Protocol::NATIVE.to_vec();
+        } else if !wanted.native && job.protocols == Protocol::NATIVE {
+            job.protocols = Protocol::USUAL.to_vec();
+        }
+        job
     }
 
     /// The header `Accept`: each protocol with a weight, and anything at the end. Without the parameter `escaping` a client
@@ -145,6 +182,16 @@ impl Job {
         }
         out + "*/*;q=0.1"
     }
+}
+
+/// Which histograms of a page are taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct TakenHistograms {
+    pub native: bool,
+    /// Classic buckets beside native ones as well.
+    pub classic: bool,
+    /// Classic ones as native ones with custom buckets.
+    pub convert: bool,
 }
 
 /// Limits of one scrape; 0 is none.
@@ -420,6 +467,8 @@ pub struct HttpSd {
 pub enum RecordType {
     A,
     Aaaa,
+    Mx,
+    Ns,
     Srv,
 }
 
@@ -428,7 +477,7 @@ pub enum RecordType {
 pub struct DnsSd {
     pub names: Vec<String>,
     pub kind: RecordType,
-    /// For addresses, which have none of their own.
+    /// For records that have none of their own: all but SRV.
     pub port: u16,
     pub refresh_ms: u64,
 }

@@ -103,8 +103,10 @@ impl<'de> Deserialize<'de> for RecordType {
         match text.to_ascii_uppercase().as_str() {
             "A" => Ok(Self::A),
             "AAAA" => Ok(Self::Aaaa),
+            "MX" => Ok(Self::Mx),
+            "NS" => Ok(Self::Ns),
             "SRV" => Ok(Self::Srv),
-            _ => Err(D::Error::custom(format!("`{text}` records are not asked for; A, AAAA and SRV are"))),
+            _ => Err(D::Error::custom(format!("`{text}` records are not asked for; A, AAAA, MX, NS and SRV are"))),
         }
     }
 }
@@ -117,7 +119,7 @@ pub type Elsewhere = Option<Spanned<serde::de::IgnoredAny>>;
 pub struct File {
     pub global: Option<Global>,
     pub scrape_configs: Option<Vec<Spanned<Scrape>>>,
-    pub scrape_config_files: Elsewhere,
+    pub scrape_config_files: Option<Vec<Spanned<String>>>,
     pub rule_files: Elsewhere,
     pub alerting: Elsewhere,
     pub remote_write: Elsewhere,
@@ -128,7 +130,14 @@ pub struct File {
     pub runtime: Elsewhere,
 }
 
-#[derive(Deserialize, Default)]
+/// A file that `scrape_config_files` of another names.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Further {
+    pub scrape_configs: Option<Vec<Spanned<Scrape>>>,
+}
+
+#[derive(Debug, Deserialize, Default)]
 #[serde(deny_unknown_fields, default)]
 pub struct Global {
     pub scrape_interval: Option<Duration>,
@@ -146,6 +155,7 @@ pub struct Global {
     pub metric_name_validation_scheme: Option<Spanned<String>>,
     pub metric_name_escaping_scheme: Option<Spanned<String>>,
     pub convert_classic_histograms_to_nhcb: Option<bool>,
+    pub extra_scrape_metrics: Option<bool>,
     pub external_labels: Elsewhere,
     pub evaluation_interval: Elsewhere,
     pub rule_query_offset: Elsewhere,
@@ -186,6 +196,7 @@ with_http_client! {
         pub metric_name_validation_scheme: Option<Spanned<String>>,
         pub metric_name_escaping_scheme: Option<Spanned<String>>,
         pub convert_classic_histograms_to_nhcb: Option<bool>,
+        pub extra_scrape_metrics: Option<bool>,
         pub relabel_configs: Vec<Spanned<RuleSpec>>,
         pub metric_relabel_configs: Vec<Spanned<RuleSpec>>,
         pub static_configs: Vec<Spanned<RawGroup>>,

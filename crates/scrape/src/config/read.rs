@@ -1,20 +1,25 @@
 //! From what is written to complete jobs, with Prometheus' defaults and its checks.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
+use serde::de::DeserializeOwned;
 use serde_saphyr::Spanned;
 use tenfold_types::format_duration_ms;
 use tenfold_types::histogram::EXPONENTIAL_SCHEMAS;
 
 use super::names::{makes_legacy_names, names};
-use super::raw::{File, Global, RawDnsSd, RawFileSd, RawHttp, RawHttpSd, Scrape};
-use super::{ConfigError, DnsSd, FileSd, HttpClient, HttpSd, Job, Limits, Protocol, RecordType, ScrapeConfigs};
+use super::raw::{File, Further, Global, RawDnsSd, RawFileSd, RawHttp, RawHttpSd, Scrape};
+use super::{
+    ConfigError, DnsSd, FileSd, Globals, HttpClient, HttpSd, Job, Limits, Protocol, RecordType, ScrapeConfigs,
+};
 use crate::groups::{Group, first_part};
 use crate::relabel::{Rule, RuleSpec};
 
 /// Bytes of one file.
 const FILE_BYTES_MAX: usize = 4 << 20;
-const JOBS_MAX: usize = 1_000;
+/// Jobs of all files together.
+pub const JOBS_MAX: usize = 1_000;
 const RULES_MAX: usize = 500;
 const INTERVAL_MS: u64 = 60_000;
 const TIMEOUT_MS: u64 = 10_000;
@@ -39,10 +44,7 @@ pub(super) fn wrong<T>(at: &Spanned<T>, message: impl Into<String>) -> ConfigErr
 /// # Errors
 /// The first thing that is wrong or not supported, with its line.
 pub fn parse_config(yaml: &str) -> Result<ScrapeConfigs, ConfigError> {
-    if yaml.len() > FILE_BYTES_MAX {
-        return Err(ConfigError { line: 0, message: format!("the file has more than {FILE_BYTES_MAX} bytes") });
-    }
-    let file: File = serde_saphyr::from_str(yaml).map_err(|e| from_yaml(&e))?;
+    let file: File = read(yaml)?;
     let global = file.global.unwrap_or_default();
     let mut notes = Vec::new();
     for (key, given, where_else) in [
@@ -51,7 +53,6 @@ pub fn parse_config(yaml: &str) -> Result<ScrapeConfigs, ConfigError> {
         ("global.rule_query_offset", &global.rule_query_offset, "rules bring their own"),
         ("global.query_log_file", &global.query_log_file, "queries are not logged to a file"),
         ("global.scrape_failure_log_file", &global.scrape_failure_log_file, "failures are shown with the targets"),
-        ("scrape_config_files", &file.scrape_config_files, "name those files in metrics.scrape_config_files as well"),
         ("rule_files", &file.rule_files, "send rule files with `tenfold apply`"),
         ("alerting", &file.alerting, "alerts are sent from here"),
         ("remote_write", &file.remote_write, "it is set in the server's own settings"),
@@ -66,29 +67,67 @@ pub fn parse_config(yaml: &str) -> Result<ScrapeConfigs, ConfigError> {
         }
     }
     names((None, None), schemes(&global))?;
-    let raw = file.scrape_configs.unwrap_or_default();
+    let files = file.scrape_config_files.unwrap_or_default();
+    if let Some(bad) = files.iter().find(|file| !is_path(&file.value)) {
+        let message = format!("`{}`: a path has one * at most, in its last part", bad.value);
+        return Err(wrong(bad, message));
+    }
+    let files = files.into_iter().map(|file| file.value).collect();
+    let mut config = ScrapeConfigs { notes, files, ..ScrapeConfigs::default() };
+    put_jobs(&global, file.scrape_configs.unwrap_or_default(), &mut config)?;
+    config.globals = Globals(Arc::new(global));
+    Ok(config)
+}
+
+/// Reads a file that `scrape_config_files` of a main one names: jobs alone, for which the main file's `global` counts.
+///
+/// # Errors
+/// The first thing that is wrong or not supported, with its line in the further file.
+pub fn parse_further(further: &str, globals: &Globals) -> Result<ScrapeConfigs, ConfigError> {
+    let mut config = ScrapeConfigs { globals: globals.clone(), ..ScrapeConfigs::default() };
+    put_jobs(&globals.0, read::<Further>(further)?.scrape_configs.unwrap_or_default(), &mut config)?;
+    Ok(config)
+}
+
+fn read<T: DeserializeOwned>(yaml: &str) -> Result<T, ConfigError> {
+    if yaml.len() > FILE_BYTES_MAX {
+        return Err(ConfigError { line: 0, message: format!("the file has more than {FILE_BYTES_MAX} bytes") });
+    }
+    serde_saphyr::from_str(yaml).map_err(|e| from_yaml(&e))
+}
+
+/// Whether it names files, with one `*` in its last part at most.
+fn is_path(text: &str) -> bool {
+    let (folder, name) = text.rsplit_once('/').unwrap_or(("", text));
+    !name.is_empty() && !folder.contains('*') && name.matches('*').count() <= 1
+}
+
+fn put_jobs(global: &Global, raw: Vec<Spanned<Scrape>>, config: &mut ScrapeConfigs) -> Result<(), ConfigError> {
     if raw.len() > JOBS_MAX {
         return Err(ConfigError {
             line: 0,
-            message: format!("a file has at most {JOBS_MAX} jobs, this one {}", raw.len()),
+            message: format!(
+                "all files together have at most {JOBS_MAX} jobs, this one alone has {}: join jobs that differ in their \
+                 targets alone",
+                raw.len()
+            ),
         });
     }
     let mut names = BTreeSet::new();
-    let mut jobs = Vec::with_capacity(raw.len());
     for scrape in raw {
-        let job = job(&global, &scrape)?;
+        let job = job(global, &scrape)?;
         if let Some(at) = &scrape.value.scrape_failure_log_file {
             let line = at.referenced.line();
-            notes.push(format!(
+            config.notes.push(format!(
                 "line {line}: `scrape_failure_log_file` is not read from here: failures are shown with the targets"
             ));
         }
         if !names.insert(job.name.clone()) {
             return Err(wrong(&scrape, format!("the job `{}` is there twice", job.name)));
         }
-        jobs.push(job);
+        config.jobs.push(job);
     }
-    Ok(ScrapeConfigs { jobs, notes })
+    Ok(())
 }
 
 /// Keys that Prometheus knows and this program does not are said to be so.
@@ -157,6 +196,7 @@ fn job(global: &Global, scrape: &Spanned<Scrape>) -> Result<Job, ConfigError> {
         raw.relabel_configs.iter().chain(&raw.metric_relabel_configs).try_for_each(makes_legacy_names)?;
     }
     job.limits = limits(global, raw);
+    job.limit_series = raw.extra_scrape_metrics.or(global.extra_scrape_metrics).unwrap_or(false);
     job.keep_dropped_max = raw.keep_dropped_targets.or(global.keep_dropped_targets).unwrap_or(0);
     job.relabel = rules(&raw.relabel_configs)?;
     job.metric_relabel = rules(&raw.metric_relabel_configs)?;
@@ -192,9 +232,7 @@ fn formats(global: &Global, raw: &Scrape, job: &mut Job) -> Result<(), ConfigErr
         .unwrap_or(false);
     job.convert_histograms =
         raw.convert_classic_histograms_to_nhcb.or(global.convert_classic_histograms_to_nhcb).unwrap_or(false);
-    if let Some(protocol) = raw.fallback_scrape_protocol {
-        job.fallback = protocol;
-    }
+    job.fallback = raw.fallback_scrape_protocol;
     job.protocols = match (&raw.scrape_protocols, &global.scrape_protocols) {
         (Some(own), _) => {
             let twice = own.value.iter().enumerate().find(|(i, p)| own.value[..*i].contains(p));
@@ -261,9 +299,8 @@ fn refresh(given: Option<super::raw::Duration>, default_ms: u64) -> u64 {
 
 fn file_sd(raw: &RawFileSd) -> Result<FileSd, ConfigError> {
     for file in &raw.files {
-        let (folder, name) = file.value.rsplit_once('/').unwrap_or(("", &file.value));
-        let known = [".json", ".yml", ".yaml"].iter().any(|end| name.ends_with(end));
-        if !known || folder.contains('*') || name.matches('*').count() > 1 {
+        let known = [".json", ".yml", ".yaml"].iter().any(|end| file.value.ends_with(end));
+        if !known || !is_path(&file.value) {
             return Err(wrong(
                 file,
                 format!(
@@ -298,7 +335,7 @@ fn dns_sd(raw: &RawDnsSd) -> Result<DnsSd, ConfigError> {
     };
     let port = raw.port.as_ref().map_or(0, |p| p.value);
     if kind != RecordType::Srv && port == 0 {
-        return Err(wrong(first, "`port` is needed: records of the types A and AAAA have none"));
+        return Err(wrong(first, "`port` is needed: only records of the type SRV have one"));
     }
     let names = raw.names.iter().map(|n| n.value.clone()).collect();
     Ok(DnsSd { names, kind, port, refresh_ms: refresh(raw.refresh_interval, DNS_REFRESH_MS) })

@@ -16,6 +16,7 @@ pub async fn run(db: &Db) {
     pages_both_ways(db).await;
     filters(db).await;
     search_finds_words(db).await;
+    search_follows_the_record(db).await;
     hides_what_is_for_administrators(db).await;
     limits_hold(db).await;
     finds_what_was_recorded_before(db).await;
@@ -41,6 +42,7 @@ async fn list(db: &Db, query: EventQuery) -> Vec<Event> {
 }
 
 async fn seqs(db: &Db, query: EventQuery) -> Vec<i64> {
+    while query.q.is_some() && write(db, events::index_words).await {}
     list(db, query).await.iter().map(|e| e.seq).collect()
 }
 
@@ -206,6 +208,17 @@ async fn search_finds_words(db: &Db) {
     assert_eq!(seqs(db, q).await, [101]);
     let page = EventQuery { q: Some("deploy queued".into()), before: Some(50), limit: 3, ..EventQuery::default() };
     assert_eq!(seqs(db, page).await, [49, 48, 47]);
+}
+
+async fn search_follows_the_record(db: &Db) {
+    assert!(!read(db, events::words_missing).await, "all is in it");
+    let seq = record(db, draft("note.doing", "A kestrel in the rack")).await.seq;
+    let wanted = || EventQuery { q: Some("kestrel".into()), ..EventQuery::default() };
+    assert!(list(db, wanted()).await.is_empty() && read(db, events::words_missing).await);
+    assert!(!write(db, events::index_words).await, "that was all");
+    assert!(!read(db, events::words_missing).await);
+    assert!(!write(db, events::index_words).await, "again changes nothing");
+    assert_eq!(list(db, wanted()).await.iter().map(|e| e.seq).collect::<Vec<_>>(), [seq]);
 }
 
 async fn hides_what_is_for_administrators(db: &Db) {

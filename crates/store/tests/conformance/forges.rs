@@ -1,5 +1,6 @@
 //! Deliveries that count once, and words that go out in their order.
 
+use tenfold_store::deploys::{self, DeployRow};
 use tenfold_store::forges::{self, OutboxRow};
 use tenfold_store::{Db, Tx};
 use tenfold_types::Timestamp;
@@ -92,4 +93,61 @@ async fn outbox(db: &Db) {
         write(db, move |tx| forges::remote_put(tx, "hub", 7, number)).await;
     }
     assert_eq!(read(db, |tx| forges::remote(tx, "hub", 7)).await.as_deref(), Some("5"));
+    beside(db).await;
+}
+
+/// Whose place a deploy takes: of its own service and environment, of those that got there, the newest with numbers.
+async fn beside(db: &Db) {
+    let row = |number: i64, service: &str, environment: &str, state: &str| DeployRow {
+        number,
+        service: service.into(),
+        environment: environment.into(),
+        state: state.into(),
+        kind: "deploy".into(),
+        is_final: true,
+        sha: "4f2c91a".into(),
+        digest: None,
+        reverts: None,
+        started_at: NOW,
+        finished_at: Some(NOW),
+        body: "{}".into(),
+        run: "{}".into(),
+    };
+    for (row, numbered) in [
+        (row(901, "thumbs", "staging", "succeeded"), true),
+        (row(902, "thumbs", "production", "succeeded"), true),
+        (row(903, "search", "staging", "succeeded"), true),
+        (row(904, "thumbs", "staging", "failed"), true),
+        (row(905, "thumbs", "staging", "succeeded"), false),
+        (row(906, "thumbs", "staging", "succeeded"), true),
+    ] {
+        let (number, remote) = (row.number, format!("r{}", row.number));
+        write(db, move |tx| deploys::deploy_insert(tx, &row)).await;
+        if numbered {
+            write(db, move |tx| forges::remote_put(tx, "hub", number, &remote)).await;
+        }
+    }
+    let at = |forge: &'static str, number| async move {
+        let found = read(db, move |tx| forges::beside(tx, forge, number, 2)).await;
+        let before: Vec<i64> = found.before.iter().map(|(deploy, _)| *deploy).collect();
+        assert!(found.before.iter().all(|(deploy, remote)| *remote == format!("r{deploy}")), "{:?}", found.before);
+        (before, found.replaced)
+    };
+    assert_eq!(at("hub", 906).await, (vec![901], false), "of another place, failed and unnumbered are none");
+    assert_eq!(at("hub", 905).await, (vec![901], true));
+    assert_eq!(at("hub", 901).await, (vec![], true));
+    assert_eq!(at("hub", 903).await, (vec![], false));
+    assert_eq!(at("lab", 906).await, (vec![], false), "numbers are each forge's own");
+    assert_eq!(at("hub", 999).await, (vec![], false));
+    for number in [907, 908] {
+        let row = row(number, "thumbs", "staging", "succeeded");
+        write(db, move |tx| deploys::deploy_insert(tx, &row)).await;
+        write(db, move |tx| forges::remote_put(tx, "hub", number, &format!("r{number}"))).await;
+    }
+    assert_eq!(at("hub", 908).await, (vec![907, 906], false), "the newest of them");
+    for number in [907, 906] {
+        assert_eq!(write(db, move |tx| forges::remote_delete(tx, "hub", number)).await, 1);
+    }
+    assert_eq!(write(db, |tx| forges::remote_delete(tx, "lab", 901)).await, 0);
+    assert_eq!(at("hub", 908).await, (vec![901], false), "what was ended is known no more");
 }

@@ -26,6 +26,15 @@ pub(crate) fn append(tx: &mut dyn Tx, writer: i64, entropy: &TestEntropy) -> Res
 pub(crate) async fn check(db: &Db, acked: &Acked) {
     let found = db.read(|tx| events::verify(tx, None, None)).await.unwrap();
     assert!(found.ok, "the record is whole: {found:?}");
+    // With a full disk the search stays behind.
+    let follows = loop {
+        match db.write(events::index_words).await {
+            Ok(true) => {}
+            Ok(false) => break true,
+            Err(StoreError::DiskFull) => break false,
+            Err(error) => panic!("{error}"),
+        }
+    };
     let wanted = acked.clone();
     let agree = db.read(move |tx| {
         for (seq, id) in &wanted {
@@ -38,7 +47,7 @@ pub(crate) async fn check(db: &Db, acked: &Acked) {
         }
         let query = EventQuery { q: Some("writer was".into()), ..EventQuery::default() };
         let newest = events::list(tx, &query)?.first().map_or(0, |e| e.seq);
-        assert_eq!(newest, events::last_seq(tx)?, "the search has the newest event");
+        assert!(!follows || newest == events::last_seq(tx)?, "the search has the newest event");
         Ok::<_, StoreError>(())
     });
     agree.await.unwrap();

@@ -6,8 +6,10 @@ use std::time::Instant;
 use nix::sys::signal::Signal;
 
 use crate::median;
-use crate::server::Server;
+use crate::server::{Server, wake_client};
 
+/// Starts before a cold question, each time of all servers; the median counts.
+const COLD_TURNS: usize = 3;
 /// Turns of warm questions; the median of them counts.
 const TURNS: usize = 5;
 /// A turn lasts so long at least, since processor time is told in hundredths of a second.
@@ -93,16 +95,27 @@ impl Question {
     /// Asks every server and prints a row: milliseconds of wall time cold, warm, and of processor time warm.
     pub fn run(&self, servers: &mut [Server], end_ms: i64, probe: &str) -> Vec<f64> {
         let request = self.request(end_ms);
-        let mut starts = Vec::new();
-        for server in servers.iter_mut() {
-            server.stop(Signal::SIGTERM);
-            server.forget_pages();
-            starts.push(server.start_again(probe));
+        let count = servers.len();
+        let (mut starts, mut colds) = (vec![Vec::new(); count], vec![Vec::new(); count]);
+        let mut answers = vec![Vec::new(); count];
+        for turn in 0..COLD_TURNS {
+            for (server, starts) in servers.iter_mut().zip(&mut starts) {
+                server.stop(Signal::SIGTERM);
+                server.forget_pages();
+                starts.push(server.start_again(probe));
+            }
+            // What a server does after its start is not what is measured here.
+            crate::pause(3);
+            wake_client();
+            // Each turn another one is the first.
+            for i in (0..count).map(|i| (i + turn) % count) {
+                let (ms, answer) = self.ask(&servers[i], &request);
+                colds[i].push(ms);
+                answers[i] = answer;
+            }
         }
-        // What a server does after its start is not what is measured here.
-        crate::pause(3);
-        let first: Vec<_> = servers.iter().map(|s| self.ask(s, &request)).collect();
-        let rows: Vec<Rows> = first.iter().map(|(_, answer)| Self::rows(answer)).collect();
+        let colds: Vec<f64> = colds.into_iter().map(median).collect();
+        let rows: Vec<Rows> = answers.iter().map(|answer| Self::rows(answer)).collect();
         let (mut walls, mut cpus) = (vec![Vec::new(); servers.len()], vec![Vec::new(); servers.len()]);
         let warm: Vec<f64> = servers.iter().map(|s| self.ask(s, &request).0).collect();
         for _ in 0..TURNS {
@@ -117,7 +130,7 @@ impl Question {
         let walls: Vec<f64> = walls.into_iter().map(median).collect();
         print!("{:27}", self.what);
         for (i, server) in servers.iter().enumerate() {
-            print!(" | {} {:.1}, {:.1} ({:.1})", server.name, first[i].0, walls[i], cpus[i]);
+            print!(" | {} {}, {} ({})", server.name, told(colds[i]), told(walls[i]), told(cpus[i]));
         }
         let is_peer = |i: &usize| !matches!(servers[*i].name, "tenfold" | "before");
         let others =
@@ -125,7 +138,7 @@ impl Question {
         let rows_count: Vec<String> = rows.iter().map(|r| r.len().to_string()).collect();
         println!(
             " | {:.1}, {:.1} ({:.1}) | {} rows",
-            others(&first.iter().map(|f| f.0).collect::<Vec<_>>()),
+            others(&colds),
             others(&walls),
             others(&cpus),
             rows_count.join("/")
@@ -133,8 +146,13 @@ impl Question {
         if let Some(difference) = differ(servers, &rows) {
             println!("  not the same answer: {difference}");
         }
-        starts
+        starts.into_iter().map(median).collect()
     }
+}
+
+/// Milliseconds; what is short to a hundredth.
+fn told(ms: f64) -> String {
+    format!("{ms:.*}", if ms < 10.0 { 2 } else { 1 })
 }
 
 /// Where ours answers otherwise than Prometheus. VictoriaMetrics computes rates otherwise on purpose, and is not compared.

@@ -79,8 +79,11 @@ async fn refused(client: &Client, out: Out, again: bool, forget: bool) -> Result
         format!("{came} UTC  {total} alerts ({}): {}", names.join(", "), text(r, "why"))
     };
     out.answer(&found, |f| list(f, "items").iter().map(line).collect());
-    if list(&found, "items").is_empty() {
+    let (listed, total) = (list(&found, "items").len(), number(&found, "total"));
+    if listed == 0 {
         talk("everything was taken");
+    } else if i64::try_from(listed).is_ok_and(|listed| listed < total) {
+        talk(&format!("the newest {listed} of {total} requests; --again and --forget are about all of them"));
     }
     Ok(())
 }

@@ -187,13 +187,22 @@ pub(super) fn large_line(deploy: &Value) -> Option<String> {
         .then(|| format!("it changes by {}, and {most} are the most that one deploy should carry", commits(changes)))
 }
 
-/// `1 of 2 approvals (Raj), by somebody else than who started it`
+/// `1 of 2 approvals (Raj), which mei, raj, the team photos may give, by somebody else than who started it`
 fn approval_line(approval: &Value) -> Option<String> {
     let count = approval["count"].as_i64()?;
     let names: Vec<&str> = list(approval, "given").iter().map(|given| text(given, "name")).collect();
     let by = if names.is_empty() { String::new() } else { format!(" ({})", names.join(", ")) };
+    let of = approvers(approval).map_or_else(String::new, |who| format!(", which {who} may give"));
     let eyes = if approval["four_eyes"] == true { ", by somebody else than who started it" } else { "" };
-    Some(format!("{} of {count} approvals{by}{eyes}", names.len()))
+    Some(format!("{} of {count} approvals{by}{of}{eyes}", names.len()))
+}
+
+/// Those whom the pipeline file names to approve, if it names any.
+pub(super) fn approvers(approval: &Value) -> Option<String> {
+    let people = list(approval, "by").iter().filter_map(Value::as_str).map(str::to_owned);
+    let teams = list(approval, "teams").iter().filter_map(Value::as_str).map(|team| format!("the team {team}"));
+    let named: Vec<String> = people.chain(teams).collect();
+    (!named.is_empty()).then(|| named.join(", "))
 }
 
 /// What a host was seen to run.
@@ -440,7 +449,7 @@ mod tests {
             "number": 12, "kind": "deploy", "service": "photos", "environment": "production", "state": "held",
             "actor_name": "Ana", "from_sha": null, "to_sha": "4f2a91c0aa", "started_at": "2026-11-23T09:12:44Z",
             "commit_count": 1, "max_commits": 0, "max_commits_exceeded": true, "error": "mei holds it", "forward_of": 11,
-            "approval": {"count": 2, "four_eyes": true, "given": [{"name": "Raj"}]},
+            "approval": {"count": 2, "four_eyes": true, "given": [{"name": "Raj"}], "by": ["raj"], "teams": ["photos"]},
             "expects": {"metrics": [
                 {"query": "up", "says": "up should stay within 5 %", "outcome": "met", "before": 3.0, "after": 3.0},
                 {"query": "q", "says": "q should fall by 5 %", "outcome": null, "before": null, "after": null},
@@ -462,7 +471,7 @@ mod tests {
             "because: the fix",
             "diff: https://git.example/a/b/compare/1...2",
             "forward over deploy 11",
-            "1 of 2 approvals (Raj), by somebody else than who started it",
+            "1 of 2 approvals (Raj), which raj, the team photos may give, by somebody else than who started it",
             "expected: up should stay within 5 %: met (3.0000 -> 3.0000)",
             "expected: q should fall by 5 %: not scored yet",
             "+ 4f2a91c Mend it (Ana)",

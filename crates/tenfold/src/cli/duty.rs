@@ -1,6 +1,7 @@
 //! ack, escalate, handover, resolve, incident, note, who, take.
 
 use serde_json::{Value, json};
+use tenfold_app::incidents::EscalationView;
 
 use super::Common;
 use super::client::{Client, segment};
@@ -93,9 +94,15 @@ pub struct Escalate {
 impl Escalate {
     pub(super) async fn run(self, client: &Client, out: Out) -> Result<Exit, Failure> {
         let asked = client.post(&format!("/api/incidents/{}/escalate", self.incident), &json!({})).await?;
-        out.answer(&asked, |i| vec![incident_line(i, out), "the next one is asked".to_owned()]);
+        out.answer(&asked, |i| vec![incident_line(i, out), asked_line(i)]);
         Ok(Exit::Done)
     }
+}
+
+/// Which step is asked, by whose word: another one may have asked for it a moment before.
+fn asked_line(incident: &Value) -> String {
+    let escalation = serde_json::from_value::<EscalationView>(incident["escalation"].clone()).ok();
+    escalation.and_then(|e| e.asked_words()).unwrap_or_else(|| "the next one is asked".to_owned())
 }
 
 /// Hand incident N over to a person, who is paged at once.

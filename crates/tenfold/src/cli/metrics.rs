@@ -9,7 +9,7 @@ use super::out::{Exit, Failure, Out, list, number, talk, text};
 verb_of_words! {
     /// See where the series are and who sends them; delete series, take snapshots, backfill
     Metrics,
-    "  tenfold metrics cardinality\n  tenfold metrics sources\n  tenfold metrics store\n  tenfold metrics delete 'http_requests_total{service=\"photos\"}' --end 2027-01-01T00:00:00Z --dry-run\n  tenfold metrics snapshot\n  tenfold metrics import /var/lib/prometheus/metrics2\n  tenfold metrics import old.om"
+    "  tenfold metrics cardinality\n  tenfold metrics find http --unnamed\n  tenfold metrics sources\n  tenfold metrics store\n  tenfold metrics delete 'http_requests_total{service=\"photos\"}' --end 2027-01-01T00:00:00Z --dry-run\n  tenfold metrics snapshot\n  tenfold metrics import /var/lib/prometheus/metrics2\n  tenfold metrics import old.om"
 }
 
 #[derive(Debug, clap::Subcommand)]
@@ -20,6 +20,18 @@ enum What {
     Cardinality {
         /// Rows of each list.
         #[arg(long, value_name = "N", default_value_t = 10)]
+        limit: usize,
+    },
+    /// List metrics by words of their names, those with the most series first.
+    Find {
+        /// Words that all stand in the name; every metric when none is given.
+        #[arg(value_name = "WORD")]
+        words: Vec<String>,
+        /// Only metrics that no dashboard, rule, permit, ramp or plan of ramps names.
+        #[arg(long)]
+        unnamed: bool,
+        /// Rows of the list.
+        #[arg(long, value_name = "N", default_value_t = 20)]
         limit: usize,
     },
     /// List who pushes samples, how many, and who went over a limit.
@@ -97,6 +109,12 @@ fn cardinality(view: &Value) -> Vec<String> {
     lines.extend(part(view, "labels_by_values", ["LABEL", "VALUES", "BYTES"], labels));
     lines.extend(part(view, "labels_by_bytes", ["LABEL BY BYTES", "VALUES", "BYTES"], labels));
     lines.extend(part(view, "pairs_by_series", ["PAIR", "SERIES", "ACTIVE"], series));
+    lines
+}
+
+fn found(view: &Value) -> Vec<String> {
+    let mut lines = vec![format!("found: {}, with {} series", number(view, "found"), number(view, "series"))];
+    lines.extend(part(view, "items", ["METRIC", "SERIES", "ACTIVE"], ["name", "series", "active"]));
     lines
 }
 
@@ -189,6 +207,12 @@ impl Metrics {
             What::Cardinality { limit } => {
                 let view = client.get("/api/metrics/cardinality", &[("limit", &limit.to_string())]).await?;
                 out.answer(&view, cardinality);
+            }
+            What::Find { words, unnamed, limit } => {
+                let (words, unnamed, limit) = (words.join(" "), unnamed.to_string(), limit.to_string());
+                let asked = [("words", words.as_str()), ("unnamed", unnamed.as_str()), ("limit", limit.as_str())];
+                let view = client.get("/api/metrics/names", &asked).await?;
+                out.answer(&view, found);
             }
             What::Sources => {
                 let view = client.get("/api/metrics/sources", &[]).await?;

@@ -5,6 +5,7 @@ use tenfold_app::chat::grammar::{DEFAULT_ENVIRONMENT, parse_duration_ms};
 
 use super::Common;
 use super::client::{Client, segment};
+use super::deploys::approvers;
 use super::follow;
 use super::out::{Exit, Failure, Out, list, minute, number, short, talk, text};
 
@@ -317,6 +318,7 @@ fn next_lines(next: &Value) -> Vec<String> {
     if !next["irreversible"].is_null() {
         lines.push(format!("does not go back by itself: {}", text(next, "irreversible")));
     }
+    lines.extend(approvers(&next["approval"]).map(|who| format!("may be approved by {who}")));
     lines.extend(stages_line(&next["stage"]));
     lines.extend(checklist(&next["expects"]));
     lines
@@ -472,6 +474,8 @@ mod tests {
         }
         let lines = next_lines(&json!({"train": "the train of Ana boards; join it"}));
         assert!(lines.iter().any(|line| line == "◆ the train of Ana boards; join it"), "{lines:?}");
+        let lines = next_lines(&json!({"approval": {"count": 1, "by": ["raj"], "teams": ["photos"]}}));
+        assert!(lines.iter().any(|line| line == "may be approved by raj, the team photos"), "{lines:?}");
     }
 
     #[test]

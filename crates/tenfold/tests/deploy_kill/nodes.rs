@@ -109,6 +109,42 @@ async fn a_server_that_is_killed_for_good_is_followed_by_the_other() {
     world.wait_at(1, number, &["rolled_back"]).await;
 }
 
+/// The files of an artifact are on the disk of the server that built it, and that one is gone.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_another_server_built_is_built_again_and_is_the_same() {
+    let Some(database) = PgServer::start().await else { return };
+    if !node_is_there() {
+        return;
+    }
+    let url = database.create_database("deploys").await;
+    let mut world = World::with(2, 2, &url, |_| {}).await;
+    let first = world.deploy("photos").await;
+    world.wait(first, &["succeeded"]).await;
+    let before = world.on_disk(1, "photos").unwrap();
+    // the second host gets none of it before the server is gone
+    signal(world.agent_pid(2), "-STOP");
+    let number = world.deploy("photos").await;
+    world.is_on_the_first_alone(number).await;
+    world.kill_server();
+    signal(world.agent_pid(2), "-CONT");
+    world.wait_at(1, number, &["succeeded"]).await;
+    let after = world.on_disk(1, "photos").unwrap();
+    assert_ne!(before, after);
+    assert_eq!(world.on_disk(2, "photos").as_ref(), Some(&after), "both hosts have one and the same");
+    let log = world.ask_at(1, "GET", &format!("/api/deploys/{number}/log"), Value::Null).await;
+    let again =
+        |line: &&Value| line["text"].as_str().is_some_and(|text| text.ends_with("was built again, and is the same"));
+    assert_eq!(log["items"].as_array().unwrap().iter().filter(again).count(), 1, "{log:#}");
+    assert!(!world.kinds(1, number).await.iter().any(|kind| kind == "deploy.failed"));
+
+    // what it goes back to was built there as well
+    let back = world.ask_at(1, "POST", &format!("/api/deploys/{number}/rollback"), serde_json::json!({})).await;
+    world.wait_at(1, back["number"].as_i64().unwrap(), &["succeeded"]).await;
+    for host in [1, 2] {
+        assert_eq!(world.on_disk(host, "photos").as_ref(), Some(&before));
+    }
+}
+
 /// Behind a balancer a click comes to either of them.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_asked_at_the_other_server_reaches_the_one_that_conducts() {

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use crate::world::{PATIENCE, Pipeline, World, node_is_there, until};
+use crate::world::{PATIENCE, Pipeline, World, node_is_there, signal, until};
 
 async fn begun(world: &World, number: i64, line: &str) {
     until(line, PATIENCE, async || (world.said(number, line).await == 1).then_some(())).await;
@@ -47,6 +47,40 @@ async fn a_build_and_a_hook_end_in_the_process_that_began_them() {
         }
         world.nothing_is_left_over().await;
     }
+    world.record_is_whole().await;
+}
+
+/// Of an artifact that is made again no step says that it is under way, and yet it is gone on with.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_built_again_ends_in_the_process_that_began_it() {
+    if !node_is_there() {
+        return;
+    }
+    let mut world = World::new(2).await;
+    let first = world.deploy("photos").await;
+    world.wait(first, &["succeeded"]).await;
+    world.pipeline("photos", &Pipeline { build_ms: 3_000, ..Pipeline::default() });
+    // the second host gets none of it before the artifact is gone
+    signal(world.agent_pid(2), "-STOP");
+    let number = world.deploy("photos").await;
+    let staged = world.is_on_the_first_alone(number).await;
+    world.kill_server();
+    world.kill_agent(2);
+    world.forget_artifact(staged["digest"].as_str().unwrap());
+    world.start_server(&[]).await;
+    world.start_agent(2, &[]);
+    until("it to be built again", PATIENCE, async || (world.said(number, "build begun").await == 2).then_some(()))
+        .await;
+    world.kill_server();
+    world.start_server(&[]).await;
+    let done = world.wait(number, &["succeeded"]).await;
+    assert!(done["hosts"].as_array().unwrap().iter().all(|h| h["state"] == "healthy"), "{done:#}");
+    assert_eq!(done["digest"], staged["digest"]);
+    assert_eq!(world.on_disk(2, "photos").as_deref(), staged["digest"].as_str());
+    for (line, times) in [("build begun", 2), ("the build outlived the server and is followed again", 1)] {
+        assert_eq!(world.said(number, line).await, times, "{line}");
+    }
+    world.nothing_is_left_over().await;
     world.record_is_whole().await;
 }
 

@@ -304,6 +304,25 @@ impl World {
         .await
     }
 
+    /// The first host holds the release, and the second one, which stands still, has nothing of it.
+    pub async fn is_on_the_first_alone(&self, number: i64) -> Value {
+        until("the first host alone to hold it", PATIENCE, async || {
+            let deploy = self.look(number).await;
+            let hosts = deploy["hosts"].as_array().unwrap();
+            let state = |name: &str| hosts.iter().find(|host| host["host"] == name).unwrap()["state"].clone();
+            // an order that it does not take for long is given back
+            let is_without = ["staging", "waiting"].iter().any(|word| state("host-2") == *word);
+            let there = deploy["state"] == "staging" && state("host-1") == "staged" && is_without;
+            there.then_some(deploy)
+        })
+        .await
+    }
+
+    /// The first server's disk lost what an artifact is made of.
+    pub fn forget_artifact(&self, digest: &str) {
+        std::fs::remove_file(self.servers[0].dir.join(format!("data/manifests/{digest}.json"))).unwrap();
+    }
+
     pub async fn kinds(&self, server: usize, number: i64) -> Vec<String> {
         let path = format!("/api/events?deploy={number}&limit=500");
         let events = self.ask_at(server, "GET", &path, Value::Null).await;

@@ -6,6 +6,7 @@ import { amend, useQuery } from "../../api/useQuery";
 import { bridged, zeroed } from "../look";
 import type { Range } from "../range";
 import { reduced } from "../reduce";
+import { waits } from "../scraped";
 import { isDrawn, useRanges } from "../useLines";
 import { pace, useIsLive, useLive } from "../useLive";
 
@@ -42,7 +43,7 @@ export function useNewest(queries: PanelQuery[], range: Range): ReturnType<typeo
   const live = useIsLive(exprs, step);
   const key = `newest:${at ?? "now"}:${exprs.join("\n")}`;
   const query = useQuery<Sample[][]>(
-    key,
+    waits(exprs, range) ? null : key,
     () => Promise.all(exprs.map(async (expr) => (await queryInstant(expr, at)).map(({ labels, value }) => ({ labels, value: finite(value) })))),
     at === undefined ? { everyMs: pace(live, ASK_MS) } : {},
   );

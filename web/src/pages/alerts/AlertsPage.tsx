@@ -9,6 +9,7 @@ import { Link } from "../../router/Link";
 import { Empty, Status } from "../../ui/basics";
 import { Loaded, PageFrame, Section } from "../../ui/Section";
 import { AlertTabs } from "./AlertTabs";
+import { RefusedRequests } from "./RefusedRequests";
 
 /** A group takes its worst. */
 const WORST: Partial<Record<Look, string>> = { critical: "Critical", warning: "Warning", unknown: "No data" };
@@ -37,6 +38,7 @@ export default function AlertsPage(): ReactElement {
   return (
     <PageFrame title="Alerts">
       <AlertTabs current="alerts" />
+      <RefusedRequests />
       <Loaded query={query}>
         {({ items, counts }) => {
           const groups = byService(items, counts);

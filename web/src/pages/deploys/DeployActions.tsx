@@ -1,6 +1,6 @@
 import { useState, type ReactElement } from "react";
 import { deploys } from "../../api/endpoints";
-import type { Deploy } from "../../api/types";
+import type { Deploy, Person } from "../../api/types";
 import { isRunning } from "../../lib/status";
 import { useAction } from "../../lib/useAction";
 import { undoOf } from "../../parts/undo";
@@ -8,6 +8,7 @@ import { useRecentDeploys } from "../../parts/useRecentDeploys";
 import { navigate } from "../../router/router";
 import { useSession } from "../../shell/session";
 import { ActionButton } from "../../ui/Action";
+import { approversOf } from "./Expects";
 
 const REASON_MAX = 200;
 
@@ -31,11 +32,12 @@ export function whyNotCancel({ kind, state }: Pick<Deploy, "kind" | "state">): s
 }
 
 /** The server decides; this only spares a click that it would refuse. */
-export function whyNotApprove(deploy: Pick<Deploy, "approval" | "actor">, login: string): string | null {
+export function whyNotApprove(deploy: Pick<Deploy, "approval" | "actor">, { login, teams }: Pick<Person, "login" | "teams">): string | null {
   const asked = deploy.approval;
   if (!asked) return null;
   if (asked.four_eyes && deploy.actor.id === login) return "You started it; somebody else approves.";
-  if (asked.by.length > 0 && !asked.by.includes(login)) return `It is for ${asked.by.join(", ")} to approve.`;
+  const named = approversOf(asked);
+  if (named.length > 0 && !asked.by.includes(login) && !asked.teams.some((team) => teams?.includes(team))) return `It is for ${named.join(", ")} to approve.`;
   if (asked.given.some((given) => given.login === login)) return "You approved it already.";
   return null;
 }
@@ -62,7 +64,7 @@ export function DeployActions({ deploy }: { deploy: Deploy }): ReactElement {
     <>
       {takesReason && <input className="reason" aria-label="Reason" maxLength={REASON_MAX} placeholder={waits ? "reason, if you like" : running ? "reason to stop it" : why ? "reason to roll forward" : "reason to roll back"} value={reason} onChange={(event) => setReason(event.target.value)} />}
       {deploy.state === "awaiting_approval" && (
-        <ActionButton look="primary" busy={busy} why={whyNotApprove(deploy, person.login)} onClick={() => act((number) => deploys.approve(number), `You approved deploy ${deploy.number}.`)}>
+        <ActionButton look="primary" busy={busy} why={whyNotApprove(deploy, person)} onClick={() => act((number) => deploys.approve(number), `You approved deploy ${deploy.number}.`)}>
           Approve
         </ActionButton>
       )}

@@ -4,6 +4,7 @@ import type { Deploy } from "../../api/types";
 import { useQuery } from "../../api/useQuery";
 import { PanelChart } from "../../charts/PanelChart";
 import { useMovingRange, type Range } from "../../charts/range";
+import { asksRate, useScraped } from "../../charts/scraped";
 import { useMarkers } from "../../charts/useMarkers";
 import { filled, overview } from "../../charts/variables";
 import { MINUTE_MS } from "../../lib/time";
@@ -22,18 +23,19 @@ export function DeployGraphs({ deploy }: { deploy: Deploy }): ReactElement | nul
   const end = deploy.finished_at ? Date.parse(deploy.finished_at) + AROUND_MS : null;
   const past = end !== null && end < Date.now();
   const close = !deploy.finished_at || Date.parse(deploy.finished_at) + CLOSE_AFTER_MS > live.toMs;
-  const range = useMemo<Range>(
+  const around = useMemo<Range>(
     () => (past && end !== null ? { fromMs: Date.parse(deploy.started_at) - AROUND_MS, toMs: end, name: null, text: "15 min before to 15 min after" } : close ? { ...live, step: CLOSE_S } : live),
     [past, end, close, deploy.started_at, live],
   );
-  const markers = useMarkers(range, deploy.service);
   const dashboard = dashboards.data?.items.find(({ service }) => service === deploy.service) ?? null;
-  const panels = dashboard?.panels.filter(({ kind }) => kind !== "text") ?? [];
+  const panels = (dashboard?.panels.filter(({ kind }) => kind !== "text") ?? []).slice(0, PANELS_MAX);
+  const range = useScraped(around, asksRate(panels));
+  const markers = useMarkers(range, deploy.service);
   if (!dashboard || panels.length === 0) return null;
   return (
     <Section title="Graphs around it" end={<span className="muted">{range.text}</span>}>
       <div className="grid-2">
-        {panels.slice(0, PANELS_MAX).map((panel, at) => <PanelChart key={`${panel.title} ${at}`} panel={filled(panel, overview(dashboard.variables), range)} range={range} markers={markers} sync="deploy" />)}
+        {panels.map((panel, at) => <PanelChart key={`${panel.title} ${at}`} panel={filled(panel, overview(dashboard.variables), range)} range={range} markers={markers} sync="deploy" explore />)}
       </div>
     </Section>
   );

@@ -79,14 +79,19 @@ export function Score({ expects, out }: { expects: DeployExpects; out: boolean }
   );
 }
 
+/** Those whom the pipeline file names, in words; nobody where everybody with the role may. */
+export const approversOf = ({ by, teams }: Pick<DeployApproval, "by" | "teams">): string[] => [...by, ...teams.map((team) => `the team ${team}`)];
+
+/** The same where everybody with the role may. */
+export const whoApproves = (approval: Pick<DeployApproval, "by" | "teams" | "role">): string => approversOf(approval).join(", ") || `anybody with the role ${approval.role}`;
+
 export function Approvals({ approval }: { approval: DeployApproval }): ReactElement {
-  const who = approval.by.length > 0 ? approval.by.join(", ") : `anybody with the role ${approval.role}`;
   const open = approval.given.length < approval.count;
   return (
     <p>
       <Status look={open ? "warning" : "ok"}>{approval.given.length} of {plural(approval.count, "approval")}</Status>{" "}
       {approval.given.map(({ name }) => name).join(", ")}
-      <span className="muted"> by {who}{approval.four_eyes && ", not by who started it"}{approval.until && <>; ends <Time at={approval.until} show="stamp" /></>}</span>
+      <span className="muted"> by {whoApproves(approval)}{approval.four_eyes && ", not by who started it"}{approval.until && <>; ends <Time at={approval.until} show="stamp" /></>}</span>
     </p>
   );
 }

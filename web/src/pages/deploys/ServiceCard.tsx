@@ -10,7 +10,7 @@ import { navigate } from "../../router/router";
 import { ActionButton } from "../../ui/Action";
 import { useSession } from "../../shell/session";
 import { Problem, Status, Time } from "../../ui/basics";
-import { Checklist } from "./Expects";
+import { Checklist, whoApproves } from "./Expects";
 import { LockDialog } from "./LockDialog";
 import { LockLine, LocksOf } from "./Locks";
 import { OverrideDialog } from "./OverrideDialog";
@@ -71,7 +71,7 @@ export function ServiceCard({ service, environment, full = false }: { service: S
       {next?.stage && <StageLine stage={next.stage} />}
       {next && <Ships next={next} full={full} />}
       {next?.irreversible && <p><Status look="warning">Does not go back by itself</Status> <span className="muted">{next.irreversible}</span></p>}
-      {next?.approval && <p className="muted">{plural(next.approval.count, "person", "people")} must approve before the first host flips.</p>}
+      {next?.approval && <p className="muted">{plural(next.approval.count, "person", "people")} must approve before the first host flips ({whoApproves(next.approval)}).</p>}
       {next?.expects && <Checklist key={about} expects={next.expects} onTicked={(words) => setTicked({ about, words })} />}
       <div className="buttons">
         <ActionButton look="primary" busy={busy} why={why} label={`Deploy ${service.name} to ${environment}`} onClick={() => void start()}>Deploy</ActionButton>

@@ -16,13 +16,18 @@ interface Props {
   markers: Marker[];
   /** It is drawn when somebody sees it. */
   later: boolean;
+  height?: number;
+  /** The address where it stands alone. */
+  large?: string | undefined;
 }
 
-function One({ panel, values, range, markers, later }: Omit<Props, "variables">): ReactElement {
+function One({ panel, values, range, markers, later, height, large }: Omit<Props, "variables">): ReactElement {
   const [box, seen] = useOnScreen();
+  const shown = filled(panel, values, range);
+  const linked = large ? { ...shown, links: [...(shown.links ?? []), { title: "enlarge", to: large }] } : shown;
   return (
     <div className={`wide-${panel.width ?? 1}${later ? " later" : ""}`} ref={later ? box : undefined}>
-      {(seen || !later) && <PanelChart panel={filled(panel, values, range)} range={range} markers={markers} sync="graphs" zoom />}
+      {(seen || !later) && <PanelChart panel={linked} range={range} markers={markers} sync="graphs" zoom explore {...(height ? { height } : {})} />}
     </div>
   );
 }

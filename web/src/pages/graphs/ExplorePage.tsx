@@ -1,13 +1,15 @@
 import { lazy, Suspense, useEffect, useMemo, useState, type FormEvent, type ReactElement } from "react";
-import { metricNames } from "../../api/promql";
-import { useQuery } from "../../api/useQuery";
+import { ApiError, firstLine } from "../../api/http";
+import { formatted, niceStep } from "../../api/promql";
 import type { Panel } from "../../api/types";
 import { MarkerKey } from "../../charts/MarkerKey";
 import { PanelChart } from "../../charts/PanelChart";
+import { EXPLORED_MAX } from "../../charts/PanelLinks";
 import { RangePicker } from "../../charts/RangePicker";
-import { linkOf, useRange, type Range } from "../../charts/range";
+import { linkOf, stepped, stepsOf, useRange, type Range } from "../../charts/range";
 import { useMarkers } from "../../charts/useMarkers";
 import { recent, remember } from "../../lib/recent";
+import { duration } from "../../lib/time";
 import { UNITS } from "../../lib/units";
 import { useParams } from "../../router/router";
 import { Copy, Empty, Loading } from "../../ui/basics";
@@ -16,14 +18,20 @@ import { PageFrame } from "../../ui/Section";
 import { Link } from "../../router/Link";
 import { Explain } from "./Explain";
 import { InstantTable } from "./InstantTable";
+import { MetricChooser } from "./MetricChooser";
 
 const PromqlEditor = lazy(() => import("../../editor/PromqlEditor"));
 
 /** How the answer is drawn, by the address. */
 const SHOWN: [name: string, words: string][] = [["", "lines"], ["stacked", "stacked lines"], ["log", "lines, logarithmic"], ["heatmap", "heatmap of a histogram"]];
 
-/** What one page asks at once. */
-const QUERIES_MAX = 10;
+/** Into the first empty place, else as one more: what somebody typed stays. The last gives way where there is no room. */
+export function withQuery(texts: string[], expr: string): string[] {
+  const empty = texts.findIndex((text) => text.trim() === "");
+  if (empty < 0 && texts.length < EXPLORED_MAX) return [...texts, expr];
+  const at = empty < 0 ? texts.length - 1 : empty;
+  return texts.map((text, index) => (index === at ? expr : text));
+}
 
 interface AskedProps {
   exprs: string[];
@@ -67,16 +75,31 @@ function Toggle({ name, children }: { name: string; children: string }): ReactEl
 /** Any PromQL over any stretch of time; the questions are in the address, `expr` once for each. */
 export default function ExplorePage(): ReactElement {
   const params = useParams();
-  const range = useRange();
+  const asTold = useRange();
+  const step = Number(params.get("step"));
+  const range = useMemo(() => stepped(asTold, step), [asTold, step]);
   const key = params.all("expr").join("\n\n");
-  const exprs = useMemo(() => [...new Set(params.all("expr").map((expr) => expr.trim()).filter(Boolean))].slice(0, QUERIES_MAX), [key]);
+  const exprs = useMemo(() => [...new Set(params.all("expr").map((expr) => expr.trim()).filter(Boolean))].slice(0, EXPLORED_MAX), [key]);
   const unit = params.get("unit", "short");
   const [texts, setTexts] = useState(exprs.length > 0 ? exprs : [""]);
   const [asked, setAsked] = useState(recent);
-  const names = useQuery("metric-names", metricNames);
+  const [unformatted, setUnformatted] = useState<string | null>(null);
   useEffect(() => setTexts(exprs.length > 0 ? exprs : [""]), [exprs]);
-  const put = (at: number, text: string): void => setTexts((all) => all.map((one, index) => (index === at ? text : one)));
-  const last = texts.length - 1;
+  const put = (at: number, text: string): void => {
+    setUnformatted(null);
+    setTexts((all) => all.map((one, index) => (index === at ? text : one)));
+  };
+  const add = (expr: string): void => setTexts((all) => withQuery(all, expr));
+  const format = async (): Promise<void> => {
+    try {
+      const neat = await Promise.all(texts.map((text) => (text.trim() ? formatted(text) : text)));
+      setUnformatted(null);
+      // What was typed meanwhile stays.
+      setTexts((all) => all.map((one, at) => (one === texts[at] ? (neat[at] ?? one) : one)));
+    } catch (error) {
+      setUnformatted(`It stays as it is: ${error instanceof ApiError ? firstLine(error.message) : String(error)}`);
+    }
+  };
   const run = (): void => {
     const wanted = texts.map((text) => text.trim()).filter(Boolean);
     setAsked(remember(wanted));
@@ -98,15 +121,10 @@ export default function ExplorePage(): ReactElement {
           </div>
         ))}
         <div className="form-row">
-          <Field label="Metric">
-            <select value="" onChange={(event) => put(last, event.target.value)}>
-              <option value="">{names.data ? `choose of ${names.data.length}` : "…"}</option>
-              {names.data?.map((name) => <option key={name}>{name}</option>)}
-            </select>
-          </Field>
+          <MetricChooser onChoose={add} />
           {asked.length > 0 && (
             <Field label="Asked lately">
-              <select className="several" value="" onChange={(event) => put(last, event.target.value)}>
+              <select className="several" value="" onChange={(event) => add(event.target.value)}>
                 <option value="">choose of {asked.length}</option>
                 {asked.map((expr) => <option key={expr}>{expr}</option>)}
               </select>
@@ -122,12 +140,20 @@ export default function ExplorePage(): ReactElement {
               {SHOWN.map(([name, words]) => <option key={name} value={name}>{words}</option>)}
             </select>
           </Field>
+          <Field label="Step">
+            <select value={range.step ?? ""} onChange={(event) => params.set({ step: event.target.value })}>
+              <option value="">by the range ({duration(1000 * niceStep((range.toMs - range.fromMs) / 1000))})</option>
+              {stepsOf(range).map((seconds) => <option key={seconds} value={seconds}>{duration(1000 * seconds)}</option>)}
+            </select>
+          </Field>
           <button type="submit" className="button primary">Run</button>
-          {texts.length < QUERIES_MAX && <button type="button" className="button" onClick={() => setTexts((all) => [...all, ""])}>Add a query</button>}
+          <button type="button" className="button" onClick={() => void format()}>Format</button>
+          {texts.length < EXPLORED_MAX && <button type="button" className="button" onClick={() => setTexts((all) => [...all, ""])}>Add a query</button>}
           <Toggle name="exemplars">Exemplars</Toggle>
           <Toggle name="explain">Explain</Toggle>
           {exprs.length > 0 && <span className="end"><Copy text={linkOf(range)} label="Copy link to this moment" /></span>}
         </div>
+        {unformatted && <p className="form-error" role="alert">{unformatted}</p>}
       </form>
       {exprs.length > 0 ? <Answer key={key} exprs={exprs} unit={unit} range={range} /> : <Empty title="Nothing asked yet." command="tenfold --help">Type an expression above, or choose a metric; the same query works through any Prometheus client at /api/v1/query.</Empty>}
     </PageFrame>

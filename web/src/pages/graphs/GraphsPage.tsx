@@ -7,15 +7,16 @@ import { DashboardLinkView } from "../../charts/PanelLinks";
 import { useQueryMarks } from "../../charts/queryMarks";
 import { RangePicker } from "../../charts/RangePicker";
 import { linkOf, useRange, type Range } from "../../charts/range";
+import { asksRate, useScraped } from "../../charts/scraped";
 import { useMarkers } from "../../charts/useMarkers";
 import { filledLinks, useChoices } from "../../charts/variables";
 import { Link } from "../../router/Link";
-import { searchWith, useParams } from "../../router/router";
+import { useParams } from "../../router/router";
 import type { PageProps } from "../../shell/routes";
 import { zone } from "../../lib/time";
 import { Copy, Empty } from "../../ui/basics";
 import { Loaded, PageFrame } from "../../ui/Section";
-import { Tabs } from "../../ui/Tabs";
+import { DashboardTabs } from "./DashboardTabs";
 import { Editing } from "./Editing";
 import { ImportDialog } from "./ImportDialog";
 import { MarkSwitches, useShownMarks } from "./MarkSwitches";
@@ -67,10 +68,12 @@ export default function GraphsPage({ params }: PageProps): ReactElement {
   const query = useQuery("dashboards", graphs.dashboards, { touches: ["dashboard.", "service."] });
   const opened = params.name ? query.data?.items.find(({ name }) => name === params.name) : query.data?.items[0];
   const ends = opened?.from && opened.to ? { from: Date.parse(opened.from), to: Date.parse(opened.to) } : undefined;
-  const range = useRange(opened?.range ?? undefined, ends);
   const edited = useParams().get("edit") === "1";
   const shown = useRef<Dashboard>(undefined);
   const [made, setMade] = useState<"import" | "new" | null>(null);
+  const rated = useMemo(() => asksRate(opened), [opened]);
+  // Whoever edits may write it.
+  const range = useScraped(useRange(opened?.range ?? undefined, ends), rated || edited || made === "new");
   const actions = (
     <>
       <button type="button" className="button small" onClick={() => setMade("new")}>New dashboard</button>
@@ -90,14 +93,9 @@ export default function GraphsPage({ params }: PageProps): ReactElement {
           const gone = !found && edited && shown.current?.name === wanted;
           const chosen = gone ? shown.current : found;
           shown.current = chosen;
-          const search = searchWith({ edit: null });
-          const tabs = [
-            ...items.map(({ name, title }) => ({ name, to: `/graphs/${encodeURIComponent(name)}${search}`, text: title })),
-            { name: "explore", to: `/graphs/explore${search}`, text: "Explore" },
-          ];
           return (
             <>
-              <Tabs label="Dashboards" tabs={tabs} current={chosen?.name ?? ""} />
+              <DashboardTabs items={items} current={chosen?.name ?? ""} />
               {chosen ? (
                 <Panels key={chosen.name} dashboard={chosen} gone={gone} range={range} />
               ) : params.name ? (

@@ -3,7 +3,7 @@ import type { Marker, Panel, PanelKind, Variable } from "../../api/types";
 import { readThresholds, writeThresholds } from "../../charts/look";
 import { PanelChart } from "../../charts/PanelChart";
 import type { Range } from "../../charts/range";
-import { filled, type Values } from "../../charts/variables";
+import { fill, filled, type Values } from "../../charts/variables";
 import { UNITS } from "../../lib/units";
 import { Dialog } from "../../ui/Dialog";
 import { Field } from "../../ui/Field";
@@ -119,7 +119,7 @@ export function PanelForm({ panel, range, values, markers, variables, onSave, on
         {!isText && draft.queries.map((one, at) => (
           <div key={at} className="stack">
             <Suspense fallback={<Loading />}>
-              <PromqlEditor label={`Query ${at + 1}`} value={one.expr} onChange={(expr) => query(at, { expr })} onRun={() => setShown(made)} />
+              <PromqlEditor label={`Query ${at + 1}`} value={one.expr} onChange={(expr) => query(at, { expr })} onRun={() => setShown(made)} asked={(text) => fill(text, values, range)} />
             </Suspense>
             <div className="form-row">
               <Field label="Legend" hint="{{code}} stands for a label"><input value={one.legend ?? ""} onChange={(event) => query(at, { legend: event.target.value })} /></Field>

@@ -19,5 +19,16 @@ export function panelRows(panels: Panel[]): PanelRow[] {
   return rows;
 }
 
+/** What an address calls each panel: by its title, further ones of the same title by their number as well. */
+export function addressNames(panels: Panel[]): string[] {
+  const taken = new Set<string>();
+  return panels.map(({ title }) => {
+    let name = title;
+    for (let n = 2; taken.has(name); n += 1) name = `${title} (${n})`;
+    taken.add(name);
+    return name;
+  });
+}
+
 /** Those of the folded rows that still have a panel: others would be refused. */
 export const stillFolded = (folded: string[] | undefined, panels: Panel[]): string[] => (folded ?? []).filter((row) => panels.some((panel) => panel.row === row));

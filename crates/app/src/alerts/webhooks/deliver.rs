@@ -1,6 +1,6 @@
 //! Posting what webhooks are owed, and storing what they took.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,8 +33,8 @@ const RETRY_AFTER_MS_MAX: i64 = 600_000;
 /// The longest between two looks at what is due.
 const IDLE_MS: i64 = 1_000;
 /// Between two times at which what webhooks took is stored. Messages that are taken meanwhile share a transaction, and may
-/// be told again after a kill.
-const STORE_EVERY: Duration = Duration::from_millis(100);
+/// be told again after a kill. In a storm that is after most have been told, which the disk would else have slowed down.
+const STORE_EVERY: Duration = Duration::from_millis(500);
 
 /// Starts as many tasks for a webhook as its queue asks for.
 pub(super) fn start(app: &App, id: &HookId) {
@@ -135,7 +135,7 @@ async fn post(app: &App, id: &SlotId, spec: &WebhookSpec, owed: &Owed) -> Result
     let Some(poster) = app.alerts.webhooks.poster() else {
         return Err(NotifyError::later("nothing that posts is connected"));
     };
-    let key = key(&stored::name(id), heard_at, &body);
+    let key = key(&id.name, heard_at, &body);
     poster.post(spec, body, &key).await
 }
 
@@ -359,14 +359,17 @@ async fn store_changes(app: &App) -> Result<(), Fault> {
     written
 }
 
-async fn write(app: &App, lease: Lease, dirty: &BTreeSet<Arc<SlotId>>, tell: &[(HookId, News)]) -> Result<(), Fault> {
+async fn write(app: &App, lease: Lease, dirty: &HashSet<Arc<SlotId>>, tell: &[(HookId, News)]) -> Result<(), Fault> {
     let rows = {
         let inner = app.alerts.webhooks.inner.lock();
         let row = |id: &Arc<SlotId>| {
             let body = inner.slots.get(id).map(|slot| stored::row(id, slot)).transpose()?;
-            Ok((stored::name(id), body.flatten()))
+            Ok((id.name.clone(), body.flatten()))
         };
-        dirty.iter().map(row).collect::<Result<Vec<_>, Fault>>()?
+        let mut rows = dirty.iter().map(row).collect::<Result<Vec<_>, Fault>>()?;
+        // In the order in which they stand in the store.
+        rows.sort_unstable_by(|(name, _), (other, _)| name.cmp(other));
+        rows
     };
     let drafts: Vec<EventDraft> = tell.iter().map(|(hook, news)| draft(hook, news)).collect();
     app.housekeeping(move |t| {
@@ -429,7 +432,8 @@ mod tests {
     fn groups_that_were_refused_together_come_back_one_by_one() {
         let slot = |n: usize| {
             let labels = Labels::from_pairs([("instance", format!("i-{n}"))]);
-            SlotId { hook: ("programs".to_owned(), 0), group: Arc::new(GroupId { route: "{}".to_owned(), labels }) }
+            let group = Arc::new(GroupId { route: "{}".to_owned(), labels });
+            SlotId::new(("programs".to_owned(), 0), group)
         };
         let waits: BTreeSet<i64> = (0..200).map(|n| scattered(BACKOFF_MAX_MS, &slot(n), 9)).collect();
         assert!(waits.iter().all(|wait| (BACKOFF_MAX_MS / 2..=BACKOFF_MAX_MS).contains(wait)), "{waits:?}");

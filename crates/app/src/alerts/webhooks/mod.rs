@@ -9,8 +9,10 @@
 mod deliver;
 mod stored;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
-use std::sync::Arc;
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+use std::hash::{BuildHasher, Hash, Hasher, RandomState};
+use std::sync::{Arc, LazyLock};
 
 use parking_lot::{Mutex, RwLock};
 use tenfold_alerting::pipeline::{Flush, GroupId, Known, PipelineState};
@@ -47,11 +49,49 @@ impl State {
 /// A webhook by its receiver's name and its place there.
 type HookId = (String, usize);
 
-/// A webhook and a group.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// A webhook and a group. Each message looks for it again and again, so that what takes long is reckoned once.
+#[derive(Debug, Clone)]
 struct SlotId {
     hook: HookId,
     group: Arc<GroupId>,
+    /// Of its row.
+    name: String,
+    /// Of hook and group, under a key of this process.
+    hash: u64,
+}
+
+impl SlotId {
+    fn new(hook: HookId, group: Arc<GroupId>) -> Self {
+        static KEY: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+        let (name, hash) = (stored::name(&hook, &group), KEY.hash_one((&hook, &group)));
+        Self { hook, group, name, hash }
+    }
+}
+
+impl Hash for SlotId {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.hash.hash(state);
+    }
+}
+
+impl PartialEq for SlotId {
+    fn eq(&self, other: &Self) -> bool {
+        self.hash == other.hash && self.hook == other.hook && self.group == other.group
+    }
+}
+
+impl Eq for SlotId {}
+
+impl Ord for SlotId {
+    fn cmp(&self, other: &Self) -> Ordering {
+        (&self.hook, &self.group).cmp(&(&other.hook, &other.group))
+    }
+}
+
+impl PartialOrd for SlotId {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
 }
 
 #[derive(Default)]
@@ -61,7 +101,7 @@ struct Inner {
     hooks: HashMap<HookId, Hook>,
     retries: BTreeSet<(Timestamp, Arc<SlotId>)>,
     /// Slots that differ from what is stored.
-    dirty: BTreeSet<Arc<SlotId>>,
+    dirty: HashSet<Arc<SlotId>>,
     /// Sentences for the record.
     tell: Vec<(HookId, News)>,
     /// The server ends: what is under way is waited for, and nothing is begun.
@@ -128,8 +168,7 @@ pub(super) fn flushed(app: &App, routing: &Routing, mut flushes: Vec<Flush>, now
     for flush in &flushes {
         let webhooks = routing.receivers.get(&flush.receiver).map_or(&[][..], |r| &r.webhook_configs);
         for (i, spec) in webhooks.iter().enumerate() {
-            let hook = (flush.receiver.clone(), i);
-            let id = SlotId { hook: hook.clone(), group: flush.group.clone() };
+            let id = SlotId::new((flush.receiver.clone(), i), flush.group.clone());
             let (id, mut slot) = slots.remove_entry(&id).unwrap_or_else(|| (Arc::new(id), Slot::default()));
             let before = slot.ledger.lasting(slot.failed);
             let owes = slot.ledger.flush(flush, spec.send_resolved, now);
@@ -138,8 +177,13 @@ pub(super) fn flushed(app: &App, routing: &Routing, mut flushes: Vec<Flush>, now
             }
             if owes && slot.state == SlotState::Idle {
                 slot.state = SlotState::Queued;
-                hooks.entry(hook.clone()).or_default().queue.push_back(id.clone());
-                wanted.insert(hook);
+                if !wanted.contains(&id.hook) {
+                    wanted.insert(id.hook.clone());
+                    hooks.entry(id.hook.clone()).or_default();
+                }
+                if let Some(hook) = hooks.get_mut(&id.hook) {
+                    hook.queue.push_back(id.clone());
+                }
             }
             if slot.state != SlotState::Idle || !slot.ledger.is_blank() {
                 slots.insert(id, slot);

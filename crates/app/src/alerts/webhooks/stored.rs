@@ -9,7 +9,7 @@ use tenfold_alerting::webhook::{Heard, OwedAlert};
 use tenfold_store::{Tx, alerts as store};
 use tenfold_types::{Fault, Labels, Timestamp};
 
-use super::{Inner, Slot, SlotId, SlotState, ended};
+use super::{HookId, Inner, Slot, SlotId, SlotState, ended};
 use crate::{
     App,
     alerts::{
@@ -30,29 +30,27 @@ struct Stored {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     at: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
-    firing: BTreeSet<String>,
+    firing: BTreeSet<Arc<str>>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    over: BTreeMap<String, Timestamp>,
+    over: BTreeMap<Arc<str>, Timestamp>,
     /// What it is owed of alerts that are over, and of all when it was out of order.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    owed: BTreeMap<String, Known>,
+    owed: BTreeMap<Arc<str>, Known>,
 }
 
 /// The name of a slot's row. Labels may be long, so they stand in it as their fingerprint.
-pub(super) fn name(id: &SlotId) -> String {
-    let (receiver, place) = &id.hook;
-    let group = blake3::hash(id.group.route.as_bytes()).to_hex();
-    format!("{receiver}/{place}/{}/{}", &group[..16], tenfold_alerting::fingerprint(&id.group.labels))
+pub(super) fn name((receiver, place): &HookId, group: &GroupId) -> String {
+    let route = blake3::hash(group.route.as_bytes()).to_hex();
+    format!("{receiver}/{place}/{}/{}", &route[..16], tenfold_alerting::fingerprint(&group.labels))
 }
 
 /// What is to be stored of a slot; nothing when its row is to go.
 pub(super) fn row(id: &SlotId, slot: &Slot) -> Result<Option<String>, Fault> {
     let ledger = &slot.ledger;
-    let text = |set: &BTreeSet<Arc<str>>| set.iter().map(ToString::to_string).collect();
     let heard = ledger.heard.as_ref();
     let lasting = ledger.lasting(slot.failed);
     let owed = ledger.owed.iter().flat_map(|o| &o.alerts).filter(|(f, _)| lasting.contains_key(*f));
-    let owed: BTreeMap<String, Known> = owed.map(|(f, a)| (f.to_string(), Known::clone(&a.known))).collect();
+    let owed: BTreeMap<Arc<str>, Known> = owed.map(|(f, a)| (f.clone(), Known::clone(&a.known))).collect();
     if heard.is_none() && owed.is_empty() {
         return Ok(None);
     }
@@ -62,8 +60,8 @@ pub(super) fn row(id: &SlotId, slot: &Slot) -> Result<Option<String>, Fault> {
         route: id.group.route.clone(),
         labels: id.group.labels.clone(),
         at: heard.map(|h| h.at),
-        firing: heard.map(|h| text(&h.firing)).unwrap_or_default(),
-        over: heard.map(|h| h.over.iter().map(|(f, at)| (f.to_string(), *at)).collect()).unwrap_or_default(),
+        firing: heard.map(|h| h.firing.clone()).unwrap_or_default(),
+        over: heard.map(|h| h.over.clone()).unwrap_or_default(),
         owed,
     };
     serde_json::to_string(&stored).map(Some).map_err(|e| Fault::internal(e.to_string()))
@@ -73,18 +71,14 @@ fn read(body: &str) -> Result<(SlotId, Slot), Fault> {
     let stored: Stored = serde_json::from_str(body)
         .map_err(|e| Fault::internal(format!("what a webhook was told cannot be read: {e}")))?;
     let group = GroupId { route: stored.route, labels: stored.labels };
-    let id = SlotId { hook: (stored.receiver, stored.webhook), group: Arc::new(group) };
+    let id = SlotId::new((stored.receiver, stored.webhook), Arc::new(group));
     let mut slot = Slot::default();
-    slot.ledger.heard = stored.at.map(|at| Heard {
-        at,
-        firing: stored.firing.into_iter().map(Into::into).collect(),
-        over: stored.over.into_iter().map(|(f, at)| (f.into(), at)).collect(),
-    });
+    slot.ledger.heard = stored.at.map(|at| Heard { at, firing: stored.firing, over: stored.over });
     slot.failed = stored.owed.values().any(|known| known.over().is_none());
     if !stored.owed.is_empty() {
         let owed = stored.owed.into_iter().map(|(f, known)| {
             let over = known.over();
-            (f.into(), OwedAlert { known: Arc::new(known), over })
+            (f, OwedAlert { known: Arc::new(known), over })
         });
         slot.ledger.owe_again(owed.collect());
     }
@@ -157,7 +151,7 @@ mod tests {
         assert!(!reads_again(&inner, false, false), "nobody else has a store of one file");
         assert!(reads_again(&inner, true, true), "all is stored");
         let group = Arc::new(GroupId { route: "root".to_owned(), labels: Labels::default() });
-        inner.dirty.insert(Arc::new(SlotId { hook: ("programs".to_owned(), 0), group }));
+        inner.dirty.insert(Arc::new(SlotId::new(("programs".to_owned(), 0), group)));
         assert!(!reads_again(&inner, true, true), "a step was refused, and the lease is still ours");
         assert!(reads_again(&inner, true, false));
     }

@@ -6,7 +6,7 @@ use super::{Reply, deploys_seen};
 use crate::chat::Command;
 use crate::chat::announce::span;
 use crate::chat::grammar::{DeployWord, LockHow, TrainAsk};
-use crate::deploys::views::{Deploy, DeployFilter, Lock, LockKind, NewDeploy, NewLock, TrainView};
+use crate::deploys::views::{Deploy, DeployApproval, DeployFilter, Lock, LockKind, NewDeploy, NewLock, TrainView};
 use crate::deploys::{Answer, RollForward};
 use crate::{App, Caller};
 
@@ -154,7 +154,8 @@ async fn next(
     lines.extend(next.train.iter().cloned());
     lines.extend(next.closed.iter().map(|closed| format!("closed: {}", closed.why)));
     lines.extend(next.irreversible.iter().map(|why| format!("does not go back by itself: {why}")));
-    lines.extend(next.approval.iter().map(|a| format!("waits for {} to approve before the first host", a.count)));
+    let waits = |a: &DeployApproval| format!("waits for {} to approve before the first host, of {}", a.count, a.who());
+    lines.extend(next.approval.iter().map(waits));
     if let Some(stage) = &next.stage {
         lines.extend(stage.refused.clone());
         let passed = stage.after.as_ref().zip(stage.passed);

@@ -40,7 +40,7 @@ pub(super) async fn show(app: &App, number: i64) -> Result<Reply, Fault> {
     let scored = deploy.expects.iter().flat_map(|expects| &expects.metrics);
     lines.extend(scored.map(|metric| format!("expected: {}", metric.line())));
     lines.extend(deploy.reverted_by.map(|by| format!("taken back by rollback {by}")));
-    lines.extend(deploy.approval.iter().map(|a| format!("{} of {} approvals", a.given.len(), a.count)));
+    lines.extend(deploy.approval.iter().map(|a| format!("{} of {} approvals, by {}", a.given.len(), a.count, a.who())));
     let mut hosts: Vec<_> = deploy.hosts.iter().collect();
     hosts.sort_by_key(|host| host.state == "healthy");
     for host in hosts.iter().take(HOSTS_SHOWN) {

@@ -6,7 +6,7 @@ use tenfold_types::{Fault, Timestamp};
 use super::Reply;
 use crate::chat::Command;
 use crate::chat::announce::span;
-use crate::incidents::{HandOver, IncidentView, NewIncident, Resolution};
+use crate::incidents::{EscalationView, HandOver, IncidentView, NewIncident, Resolution};
 use crate::oncall::OnCallView;
 use crate::{App, Caller};
 
@@ -23,11 +23,9 @@ pub(super) async fn execute(app: &App, who: &Caller, command: Command) -> Result
         }
         Command::Escalate { incident } => {
             let asked = app.incident_escalate(who, incident, None).await?;
-            Ok(Reply::line(format!(
-                "the next one is asked for incident {incident}{}: {}",
-                of_policy(&asked),
-                asked.title
-            )))
+            let words = asked.escalation.as_ref().and_then(EscalationView::asked_words);
+            let words = words.unwrap_or_else(|| format!("the next one is asked{}", of_policy(&asked)));
+            Ok(Reply::line(format!("incident {incident}, {}: {words}", asked.title)))
         }
         Command::HandOver { incident, person, text } => {
             let to = HandOver { person: person.clone(), text };

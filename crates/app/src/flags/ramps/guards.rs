@@ -99,6 +99,15 @@ impl crate::flags::State {
         live
     }
 
+    /// Live ramps as they are stored, what their guards ask among it; those that a kill holds off as well: they may go on.
+    pub(crate) fn ramps_written(&self) -> Vec<serde_json::Value> {
+        self.look(|table| {
+            let flags = table.flags.values().map(|e| &e.flag).filter(|f| !f.archived);
+            let ramps = flags.flat_map(|f| f.environments.values()).filter_map(|s| s.ramp.as_ref());
+            ramps.filter(|r| r.is_live()).filter_map(|ramp| serde_json::to_value(ramp).ok()).collect()
+        })
+    }
+
     /// Live ramps with a guard, without the one that is going to be replaced.
     pub(super) fn guarded_ramps(&self, key: &str, place: &str) -> usize {
         let other = |l: &&Live| l.key != key || l.place != place;

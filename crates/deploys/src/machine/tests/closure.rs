@@ -57,6 +57,7 @@ fn seen_from(mut run: Run, now: Timestamp) -> Run {
     }
     run.hold_until = run.hold_until.map(due);
     run.check_until = run.check_until.map(due);
+    run.rebuild_until = run.rebuild_until.map(due);
     if let Some(watch) = &mut run.watch {
         watch.since = watch.since.plus_ms(-back).max(NOW.plus_ms(-10 * GRID_MS));
         watch.ask_at = due(watch.ask_at);
@@ -99,6 +100,7 @@ fn seen_from(mut run: Run, now: Timestamp) -> Run {
         run.hosts = run.hosts.iter().map(|h| Host::new(h.name.clone(), None, NOW)).collect();
         run.hooks_ended.clear();
         run.approvals.clear();
+        run.rebuilds = 0;
     }
     run.error = run.error.and(Some(String::new()));
     run.judged = None;
@@ -121,6 +123,8 @@ fn key(run: &Run) -> Vec<u8> {
         judged: _,
         builds,
         building,
+        rebuilds,
+        rebuild_until,
         all_staged,
         steps_total: _,
         steps_passed,
@@ -141,8 +145,8 @@ fn key(run: &Run) -> Vec<u8> {
     let hosts: Vec<_> = hosts.iter().map(|h| host_key(h, wanted)).collect();
     // what of a plan changes: steps that are left, and hosts that may be out
     let plan = (plan.later.len(), plan.max_unavailable);
-    let times = (entered_at, hold_until, check_until, watch, hook);
-    let done = (builds, building, all_staged, steps_passed, passed, held_in, error.is_some());
+    let times = (entered_at, hold_until, check_until, watch, hook, rebuild_until);
+    let done = (builds, building, rebuilds, all_staged, steps_passed, passed, held_in, error.is_some());
     serde_json::to_vec(&(state, digest.is_some(), hosts, approvals, hooks_ended, plan, times, done)).unwrap()
 }
 
@@ -183,6 +187,7 @@ fn host_key(host: &Host, wanted: Digest) -> impl serde::Serialize + use<> {
 fn effect_word(effect: &Effect) -> &'static str {
     match effect {
         Effect::Build => "build",
+        Effect::BuildAgain { .. } => "build_again",
         Effect::StopBuild => "stop_build",
         Effect::Stage { .. } => "stage",
         Effect::Prepare { .. } => "prepare",
@@ -378,7 +383,7 @@ fn every_reachable_state_has_an_exit_and_the_guide_names_them_all() {
     }
     let all = [Effect::Build, Effect::StopBuild, Effect::RunCheck, Effect::StopHook];
     assert!(all.iter().all(|e| met.effects.contains(effect_word(e))), "{:?}", met.effects);
-    assert_eq!(met.effects.len(), 19, "{:?}", met.effects);
+    assert_eq!(met.effects.len(), 20, "{:?}", met.effects);
     let told = told_edges();
     assert_eq!(told.keys().cloned().collect::<BTreeSet<_>>(), State::ALL.map(|s| s.word().to_owned()).into());
     for state in State::ALL.map(State::word) {

@@ -30,6 +30,7 @@ enum Act {
     Reconnect(usize),
     Wake,
     Crash,
+    Forget,
     Sick(usize),
     Cancel,
     Promote,
@@ -50,6 +51,7 @@ fn acts() -> impl Strategy<Value = Act> {
         2 => (0..4usize).prop_map(Act::Reconnect),
         4 => Just(Act::Wake),
         1 => Just(Act::Crash),
+        1 => Just(Act::Forget),
         1 => (0..4usize).prop_map(Act::Sick),
         1 => Just(Act::Cancel),
         1 => Just(Act::Promote),
@@ -83,6 +85,8 @@ struct Sim {
     /// Orders on their way.
     wire: Vec<Effect>,
     build_fails: bool,
+    /// The server has not got the artifact.
+    missing: bool,
     promoted_by_person: bool,
     /// Somebody said that it shall end.
     sent_back: bool,
@@ -139,6 +143,12 @@ impl Sim {
         match self.wire.remove(first) {
             Effect::Build if self.build_fails => self.give(Input::BuildFailed { error: "exit 1".into() }),
             Effect::Build => self.give(Input::Built { digest: new() }),
+            Effect::BuildAgain { .. } => {
+                self.missing = self.build_fails;
+                let error = self.build_fails.then(|| "exit 1".to_owned());
+                self.give(Input::BuiltAgain { error });
+            }
+            Effect::Stage { host, digest } if self.missing => self.give(Input::Missing { host, digest }),
             Effect::Stage { host, digest } => self.answer(host, Some(digest), true),
             Effect::Prepare { host, digest } => self.prepare(host, digest),
             Effect::Flip { host, digest } => self.flip(host, digest),
@@ -245,6 +255,7 @@ impl Sim {
                 let hosts = self.hosts.iter().map(|(n, h)| (n.clone(), h.connected.then_some(h.running))).collect();
                 self.give(Input::Resumed { hosts, kept: false });
             }
+            Act::Forget => self.missing = true,
             Act::Sick(i) => {
                 let host = name(i);
                 let sim = self.hosts.get_mut(&host).unwrap();
@@ -344,7 +355,7 @@ proptest! {
         let plan = Plan { canary_hosts: canary, max_unavailable, judge, later, approve, hooks, irreversible, prepare: [Prepare::None, Prepare::Next, Prepare::All][prepare], keep_warm_ms: if warm { 60_000 } else { 0 }, ..base };
         let known = hosts.iter().map(|(n, h)| (n.clone(), Some(h.running))).collect();
         let run = if rollback { Run::rollback(Plan { canary_hosts: 0, judge: None, later: Vec::new(), approve: None, irreversible: None, hooks: Box::new(Hooks { on_rollback: plan.hooks.on_rollback.clone(), ..Hooks::default() }), ..plan }, new(), known, now) } else { Run::deploy(plan, known, now) };
-        let mut sim = Sim { run, now, hosts, wire: Vec::new(), build_fails, promoted_by_person: false, sent_back: false, locks: 0 };
+        let mut sim = Sim { run, now, hosts, wire: Vec::new(), build_fails, missing: false, promoted_by_person: false, sent_back: false, locks: 0 };
         sim.give(Input::Start);
         for act in acts {
             sim.act(act);

@@ -116,16 +116,19 @@ fn approvals(approve: &Approve, at: &[&str]) -> Checked {
     if !(1..=APPROVALS_MAX).contains(&approve.count) {
         return Err((below("count"), format!("must be between 1 and {APPROVALS_MAX}")));
     }
-    for (index, person) in approve.by.iter().enumerate() {
-        let nth = item(index);
-        let here = [at, &["by", &nth]].concat();
-        line(person, &here)?;
-        // one who is named twice agrees once
-        if approve.by[..index].contains(person) {
-            return Err((path(&here), format!("names `{person}` twice; everybody agrees once")));
+    for (key, names) in [("by", &approve.by), ("teams", &approve.teams)] {
+        for (index, named) in names.iter().enumerate() {
+            let nth = item(index);
+            let here = [at, &[key, &nth]].concat();
+            line(named, &here)?;
+            // one who is named twice agrees once
+            if names[..index].contains(named) {
+                return Err((path(&here), format!("names `{named}` twice; everybody agrees once")));
+            }
         }
     }
-    if !approve.by.is_empty() && approve.by.len() < approve.count as usize {
+    // how many are in a team only the server knows, and only when they approve
+    if approve.teams.is_empty() && !approve.by.is_empty() && approve.by.len() < approve.count as usize {
         return Err((below("by"), format!("names {} people, and {} have to agree", approve.by.len(), approve.count)));
     }
     seconds(approve.within_s, 1, &[at, &["within_s"]].concat())

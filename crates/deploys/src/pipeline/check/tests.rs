@@ -209,6 +209,20 @@ fn steps_approvals_windows_hooks_and_expectations_are_read() {
 }
 
 #[test]
+fn teams_stand_beside_people_who_approve() {
+    let approve = |said: &str| {
+        let text = format!("service: photos\nrun: {{command: [x]}}\ntargets: {{production: {{approve: {said}}}}}");
+        Pipeline::parse(&text).unwrap().target("production").unwrap().approve.clone().unwrap()
+    };
+    let photos = ["photos".to_owned()];
+    let both = approve("{count: 2, by: [mei], teams: [photos, web]}");
+    assert!(both.lets("mei", &[]) && both.lets("raj", &photos) && !both.lets("raj", &["pho".to_owned()]));
+    let team = approve("{teams: [photos]}");
+    assert!(team.lets("raj", &photos) && !team.lets("photos", &[]), "a team's name is no login");
+    assert!(approve("{count: 2}").lets("raj", &[]));
+}
+
+#[test]
 fn their_errors_name_the_line() {
     let cases: &[(&str, &str, usize, &str)] = &[
         ("        - {hosts: 1}", "        - {hosts: 0}", 10, "of step 1 is 0"),
@@ -218,6 +232,8 @@ fn their_errors_name_the_line() {
         ("      by: [mei, raj, ana]", "      by: [mei]", 16, "names 1 people, and 2"),
         ("      by: [mei, raj, ana]", "      by: [mei, mei]", 16, "approve.by` names `mei` twice"),
         ("      role: deployer", "      role: boss", 17, "boss"),
+        ("      role: deployer", "      teams: [photos, photos]", 17, "approve.teams` names `photos` twice"),
+        ("      role: deployer", "      teams: ['']", 17, "approve.teams` must have 1 to"),
         ("[\"Mon-Thu 08:00-17:00 Europe/Berlin\"]", "[\"Mon-Thu 08:00\"]", 18, "three words"),
         ("until: 2027-01-04", "until: 2026-12-19", 20, "freezes.until` must be after"),
         ("reason: stocktaking", "reason: \"\"", 20, "freezes.reason"),

@@ -4,6 +4,7 @@ import type { Dashboard } from "../../../api/types";
 import { useQuery } from "../../../api/useQuery";
 import { PanelChart } from "../../../charts/PanelChart";
 import { useMovingRange } from "../../../charts/range";
+import { asksRate, useScraped } from "../../../charts/scraped";
 import { useMarkers } from "../../../charts/useMarkers";
 import { filled, overview } from "../../../charts/variables";
 import { Link } from "../../../router/Link";
@@ -14,12 +15,13 @@ const PANELS_MAX = 6;
 const RANGE = "1h";
 
 function Panels({ dashboard, service }: { dashboard: Dashboard; service: string }): ReactElement {
-  const range = useMovingRange(RANGE);
+  const panels = dashboard.panels.filter(({ kind }) => kind !== "text").slice(0, PANELS_MAX);
+  const range = useScraped(useMovingRange(RANGE), asksRate(panels));
   const markers = useMarkers(range, service);
   return (
     <Section title="Graphs" end={<><span className="muted">{range.text}</span> <Link to={`/graphs/${encodeURIComponent(dashboard.name)}`}>All of them</Link></>}>
       <div className="grid-3">
-        {dashboard.panels.filter(({ kind }) => kind !== "text").slice(0, PANELS_MAX).map((panel, at) => <PanelChart key={`${panel.title} ${at}`} panel={filled(panel, overview(dashboard.variables), range)} range={range} markers={markers} sync="service" />)}
+        {panels.map((panel, at) => <PanelChart key={`${panel.title} ${at}`} panel={filled(panel, overview(dashboard.variables), range)} range={range} markers={markers} sync="service" explore />)}
       </div>
     </Section>
   );

@@ -1,9 +1,10 @@
-import type { ReactElement } from "react";
+import { useState, type FormEvent, type ReactElement } from "react";
 import { graphs } from "../../../api/endpoints";
 import type { CardinalityView, CountedLabel, CountedSeries } from "../../../api/types";
 import { useQuery } from "../../../api/useQuery";
-import { count, format } from "../../../lib/units";
+import { count, format, plural } from "../../../lib/units";
 import { Empty, Status } from "../../../ui/basics";
+import { Field } from "../../../ui/Field";
 import { Loaded, Section } from "../../../ui/Section";
 import { TableWrap } from "../../../ui/TableWrap";
 import { DeleteSeries } from "./DeleteSeries";
@@ -71,6 +72,39 @@ function Series({ view }: { view: CardinalityView }): ReactElement {
   );
 }
 
+/** Metrics by words of their names, and those that nothing here asks for: what may be left out. */
+function Find(): ReactElement {
+  const [text, setText] = useState("");
+  const [words, setWords] = useState("");
+  const [unnamed, setUnnamed] = useState(false);
+  const asked = words !== "" || unnamed;
+  const query = useQuery(asked ? `metric-names:${unnamed}:${words}` : null, () => graphs.metricNames(words, unnamed), { touches: ["metrics."] });
+  const submit = (event: FormEvent): void => {
+    event.preventDefault();
+    setWords(text.trim());
+  };
+  return (
+    <Section title="Find metrics">
+      <form className="form-row" onSubmit={submit}>
+        <Field label="Words of the name"><input type="search" value={text} onChange={(event) => setText(event.target.value)} /></Field>
+        <label className="inline"><input type="checkbox" checked={unnamed} onChange={(event) => setUnnamed(event.target.checked)} /> only those that nothing here asks for</label>
+        <button type="submit" className="button">Find</button>
+      </form>
+      {asked && (
+        <Loaded query={query}>
+          {({ found, series, items }) => (
+            <>
+              <p role="status">{plural(found, "metric")} with {count(series)} series{items.length < found && `; those with the most series are the ${items.length} below`}.</p>
+              {unnamed && <p className="muted">No dashboard, rule, permit, ramp or plan of ramps here names them. A query for nearly any name (<code>{'{__name__!~"go_.*"}'}</code>) counts as naming none. What pipelines of services and other programs ask is not known: look there before you delete.</p>}
+              {items.length > 0 && <SeriesTable what="Metric" items={items} selector={ofMetric} last="Active" />}
+            </>
+          )}
+        </Loaded>
+      )}
+    </Section>
+  );
+}
+
 /** What comes and goes: series of the last hour, and those that ended. */
 function Churn({ view }: { view: CardinalityView }): ReactElement {
   return (
@@ -94,6 +128,7 @@ export function Cardinality(): ReactElement {
       {(view) => (
         <>
           <Series view={view} />
+          <Find />
           <Churn view={view} />
           <Section title="Labels by values"><LabelTable items={view.labels_by_values} /></Section>
           <Section title="Labels by bytes"><LabelTable items={view.labels_by_bytes} /></Section>

@@ -2,10 +2,12 @@
 
 use super::*;
 
-pub(super) const KINDS: [&str; 23] = [
+pub(super) const KINDS: [&str; 25] = [
     "start",
     "built",
     "build_failed",
+    "missing",
+    "built_again",
     "staged",
     "prepared",
     "progress",
@@ -34,6 +36,8 @@ pub(super) fn kind(input: &Input) -> &'static str {
         Input::Start => "start",
         Input::Built { .. } => "built",
         Input::BuildFailed { .. } => "build_failed",
+        Input::Missing { .. } => "missing",
+        Input::BuiltAgain { .. } => "built_again",
         Input::Staged { .. } => "staged",
         Input::Prepared { .. } => "prepared",
         Input::Progress { .. } => "progress",
@@ -73,6 +77,8 @@ pub(super) struct Inputs {
     pub stray: bool,
     /// Hosts can start a release ahead of its flip; an older agent, or a host reached by ssh, cannot.
     pub prepares: bool,
+    /// The artifact may be missing on the server.
+    pub misses: bool,
 }
 
 impl Inputs {
@@ -86,7 +92,7 @@ impl Inputs {
             release(new(), true),
             release(new(), false),
         ];
-        Self { running, stray: true, prepares: true }
+        Self { running, stray: true, prepares: true, misses: false }
     }
 
     /// What a host may well say.
@@ -96,6 +102,7 @@ impl Inputs {
             running: vec![Running::Nothing, on_old(), release(new(), true), release(new(), false)],
             stray: false,
             prepares: true,
+            misses: false,
         }
     }
 
@@ -105,12 +112,13 @@ impl Inputs {
             running: vec![on_old(), Running::Release { digest: new(), healthy: true }],
             stray: false,
             prepares: true,
+            misses: false,
         }
     }
 
     /// For two hosts, whose states multiply: they answer orders, or do not.
     pub fn answers() -> Self {
-        Self { running: Vec::new(), stray: false, prepares: true }
+        Self { running: Vec::new(), stray: false, prepares: true, misses: false }
     }
 
     pub fn of(&self, run: &Run) -> Vec<Input> {
@@ -119,6 +127,7 @@ impl Inputs {
             self.of_host(&h.name, &mut all);
         }
         self.of_gates(run, &mut all);
+        self.of_missing(run, &mut all);
         all.push(Input::Tick);
         all.push(Input::Cancel { by: "mei".into() });
         all.push(Input::Promote { by: "mei".into() });
@@ -127,7 +136,7 @@ impl Inputs {
         all.push(Input::Supersede { by: "mei".into() });
         for running in [None].into_iter().chain(self.running.iter().map(|r| Some(*r))) {
             let hosts: Vec<_> = run.hosts.iter().map(|h| (h.name.clone(), running)).collect();
-            if run.building || run.hook.is_some() {
+            if run.building || run.hook.is_some() || run.rebuild_until.is_some() {
                 all.push(Input::Resumed { hosts: hosts.clone(), kept: true });
             }
             all.push(Input::Resumed { hosts, kept: false });
@@ -160,6 +169,16 @@ impl Inputs {
         let people = [("ana", true), ("mei", false), ("raj", false)];
         for (by, starter) in people.into_iter().take(wanted(3, plan.approve.is_some())) {
             all.push(Input::Approve { by: by.into(), name: by.into(), starter });
+        }
+    }
+
+    /// Where nothing is missing these are strays, of an artifact that no host is to take, and change nothing.
+    fn of_missing(&self, run: &Run, all: &mut Vec<Input>) {
+        let digest = if self.misses { new() } else { old() };
+        all.extend(run.hosts.iter().map(|h| Input::Missing { host: h.name.clone(), digest }));
+        all.push(Input::BuiltAgain { error: None });
+        if self.misses {
+            all.push(Input::BuiltAgain { error: Some("e".into()) });
         }
     }
 

@@ -1,6 +1,7 @@
 //! What holds for each single step.
 
 use super::*;
+use crate::machine::step::BUILDS_MAX;
 use crate::pipeline::HookAt;
 
 pub(super) fn by_person(input: &Input) -> bool {
@@ -34,6 +35,11 @@ pub(super) fn check_step(before: &Run, input: &Input, after: &Run, effects: &[Ef
             }
             Effect::Pause => after.state == State::Held && after.held_in.is_some() && after.plan.pauses,
             Effect::Build => after.state == State::Building && after.building,
+            // what ended it in the same step stops it as well
+            Effect::BuildAgain { digest } => {
+                let goes_on = after.rebuild_until.is_some() || effects.contains(&Effect::StopBuild);
+                matches!(input, Input::Missing { .. }) && after.digest == Some(*digest) && goes_on
+            }
             Effect::Refuse(_) => by_person(input) && before == after,
             _ => true,
         };
@@ -59,6 +65,9 @@ pub(super) fn check_step(before: &Run, input: &Input, after: &Run, effects: &[Ef
     } else if !after.state.waits_for_person() {
         assert!(after.next_wake().is_some(), "nothing would ever wake it: {}", told());
     }
+    if let Some(wrong) = wrong_rebuild(before, input, after, effects) {
+        panic!("{wrong}: {}", told());
+    }
     for h in &after.hosts {
         assert!(h.order.is_none() || h.deadline.is_some(), "an order without an end: {}", told());
     }
@@ -67,6 +76,23 @@ pub(super) fn check_step(before: &Run, input: &Input, after: &Run, effects: &[Ef
             panic!("{}: {wrong}: {}", is.name, told());
         }
     }
+}
+
+/// A build again is counted before it begins, has an end, and is waited for until then.
+fn wrong_rebuild(before: &Run, input: &Input, after: &Run, effects: &[Effect]) -> Option<&'static str> {
+    let begins = effects.iter().any(|e| matches!(e, Effect::BuildAgain { .. }));
+    if begins && before.rebuild_until.is_some() {
+        return Some("it was built again twice at a time");
+    }
+    if begins && before.rebuilds >= BUILDS_MAX {
+        return Some("it was built again though it took the server down each time");
+    }
+    if after.rebuild_until.is_some() && (after.rebuilds == 0 || after.state.is_final()) {
+        return Some("a build again that nobody counts or waits for");
+    }
+    let ended = matches!(input, Input::BuiltAgain { .. } | Input::Resumed { .. });
+    let stopped = before.rebuild_until.is_some() && after.rebuild_until.is_none() && !ended;
+    (stopped && !effects.contains(&Effect::StopBuild)).then_some("its build goes on though nobody waits for it")
 }
 
 /// A way back without a person's word locks, once; one that a person asked for does not.

@@ -95,6 +95,8 @@ pub(super) fn all() -> Vec<Scenario> {
     };
     let later = vec![PlannedStep { hosts: 2, hold_ms: GRID_MS, check: None, judge: None }];
     let two = |name, run| Scenario { name, run, inputs: Inputs::answers() };
+    let back = way_back.clone();
+    let missing = |name, run| Scenario { name, run, inputs: Inputs { misses: true, ..Inputs::fewer() } };
     let mut all = ahead();
     all.extend([
         with_everything(one("a canary", on_grid(1))),
@@ -144,6 +146,8 @@ pub(super) fn all() -> Vec<Scenario> {
         two("a rollback of two", Run::rollback(Plan { batch: 2, ..way_back }, new(), hosts(2, Some(on_old())), NOW)),
         two("two hosts", Run::deploy(Plan { batch: 1, ..on_grid(1) }, hosts(2, Some(on_old())), NOW)),
         one("two steps", Plan { later, ..on_grid(1) }),
+        missing("an artifact that is built again", Run::deploy_built(on_grid(0), new(), hosts(1, Some(on_old())), NOW)),
+        missing("a rollback to what is built again", Run::rollback(back, new(), hosts(1, Some(on_old())), NOW)),
     ]);
     all
 }

@@ -1,0 +1,123 @@
+import { act } from "react";
+import { beforeEach, expect, test, vi } from "vitest";
+import type { Family } from "../src/api/promql";
+import { PanelChart } from "../src/charts/PanelChart";
+import { sharesOf } from "../src/pages/graphs/Explain";
+import ExplorePage, { withQuery } from "../src/pages/graphs/ExplorePage";
+import { searched } from "../src/pages/graphs/MetricChooser";
+import { box, mountEach, render } from "./mount";
+
+vi.mock("../src/editor/PromqlEditor", () => ({
+  default: ({ label, value, onChange }: { label: string; value: string; onChange: (text: string) => void }) => <textarea aria-label={label} value={value} onChange={(event) => onChange(event.target.value)} />,
+}));
+
+// There is no canvas.
+vi.mock("../src/charts/Plot", () => ({ Plot: () => null }));
+
+const family = (help: string, type = "counter"): Family => ({ type, help, unit: "" });
+const KNOWN = new Map([["http_requests", family("Requests that were answered.")], ["latency_seconds", family("How long an answer takes.", "histogram")]]);
+const NAMES = ["http_requests_total", "latency_seconds_bucket", "up"];
+
+let answers: Record<string, [status: number, body: object]>;
+mountEach();
+beforeEach(() => {
+  history.replaceState(null, "", "/graphs/explore");
+  answers = {
+    "/api/v1/label/__name__/values": [200, { data: NAMES }],
+    "/api/v1/metadata": [200, { data: Object.fromEntries([...KNOWN].map(([name, one]) => [name, [one]])) }],
+    "/api/v1/format_query": [200, { data: "sum(\n  up\n)" }],
+  };
+  vi.stubGlobal("fetch", vi.fn(async (request: Request | string) => {
+    const { pathname } = new URL(typeof request === "string" ? request : request.url, "http://localhost");
+    const [status, body] = answers[pathname] ?? [404, {}];
+    return new Response(JSON.stringify(body), { status, headers: { "content-type": "application/json" } });
+  }));
+});
+
+const named = (text: string): HTMLElement | undefined => [...document.querySelectorAll<HTMLElement>("button")].find((one) => one.textContent === text);
+const press = (text: string): Promise<void> => act(async () => named(text)!.click());
+const settled = (check: () => void): Promise<void> => act(async () => vi.waitFor(check));
+const texts = (): string[] => [...box.querySelectorAll("textarea")].map(({ value }) => value);
+function write(element: HTMLInputElement | HTMLTextAreaElement, text: string): Promise<void> {
+  const proto = element instanceof HTMLTextAreaElement ? HTMLTextAreaElement : HTMLInputElement;
+  return act(async () => {
+    Object.getOwnPropertyDescriptor(proto.prototype, "value")!.set!.call(element, text);
+    element.dispatchEvent(new Event("input", { bubbles: true }));
+  });
+}
+
+test("metrics are found by words of their names, then of what is said of them", () => {
+  const found = (text: string): string[] => searched(NAMES, KNOWN, text).map(({ name }) => name);
+  expect(found("")).toEqual(NAMES);
+  expect(found("HTTP total")).toEqual(["http_requests_total"]);
+  expect(found("answer")).toEqual(["http_requests_total", "latency_seconds_bucket"]);
+  expect(found("seconds long")).toEqual(["latency_seconds_bucket"]);
+  expect(found("nothing")).toEqual([]);
+  expect(searched(NAMES, KNOWN, "bucket")[0]?.family?.type).toBe("histogram");
+});
+
+test("what is chosen never takes the place of what was typed", () => {
+  expect(withQuery([""], "up")).toEqual(["up"]);
+  expect(withQuery(["rate(a[5m])"], "up")).toEqual(["rate(a[5m])", "up"]);
+  expect(withQuery(["a", " "], "up")).toEqual(["a", "up"]);
+  const full = Array.from({ length: 10 }, (_, n) => `q${n}`);
+  expect(withQuery(full, "up")).toEqual([...full.slice(0, 9), "up"]);
+});
+
+test("a metric is searched with its description, and stands in the editor", async () => {
+  await render(<ExplorePage />);
+  await settled(() => expect(texts()).toEqual([""]));
+  await press("Find a metric");
+  await settled(() => expect(document.body.textContent).toContain("How long an answer takes."));
+  expect(document.querySelector("[role=status]")?.textContent).toBe("3 metrics");
+  await write(document.querySelector<HTMLInputElement>("input[type=search]")!, "long");
+  expect(document.querySelector("[role=status]")?.textContent).toBe("1 of 3 metrics");
+  await press("latency_seconds_bucket");
+  expect(texts()).toEqual(["latency_seconds_bucket"]);
+  expect(document.querySelector("input[type=search]")).toBeNull();
+});
+
+test("Enter takes the first that is found, and asks nothing yet", async () => {
+  await render(<ExplorePage />);
+  await settled(() => expect(texts()).toEqual([""]));
+  await write(box.querySelector("textarea")!, "max(");
+  await press("Find a metric");
+  await settled(() => expect(document.body.textContent).toContain("How long an answer takes."));
+  const input = document.querySelector<HTMLInputElement>("input[type=search]")!;
+  await write(input, "long");
+  await act(async () => input.form!.requestSubmit());
+  expect(texts()).toEqual(["max(", "latency_seconds_bucket"]);
+  expect(location.search).toBe("");
+});
+
+test("queries are written as Prometheus writes them; what is no query stays, with the reason", async () => {
+  history.replaceState(null, "", "/graphs/explore?expr=sum(up)");
+  await render(<ExplorePage />);
+  await settled(() => expect(texts()).toEqual(["sum(up)"]));
+  await press("Format");
+  await settled(() => expect(texts()).toEqual(["sum(\n  up\n)"]));
+  answers["/api/v1/format_query"] = [400, { status: "error", errorType: "bad_data", error: "1:5: unexpected end\n  sum(\n      ^" }];
+  await write(box.querySelector("textarea")!, "sum(");
+  await press("Format");
+  await settled(() => expect(box.textContent).toContain("It stays as it is: 1:5: unexpected end."));
+  expect(texts()).toEqual(["sum("]);
+});
+
+test("the node that took most stands out, with each node's share", () => {
+  const node = (ms: number): Parameters<typeof sharesOf>[0][number] => ({ depth: 0, operation: "x", expression: null, series: 0, chunks: 0, samples: 0, rows: 0, ms });
+  expect(sharesOf([node(1), node(3), node(0)]).map(({ share, worst }) => [share, worst])).toEqual([[0.25, false], [0.75, true], [0, false]]);
+  expect(sharesOf([node(0), node(0)]).map(({ share, worst }) => [share, worst])).toEqual([[0, false], [0, false]]);
+  expect(sharesOf([node(5)])[0]).toMatchObject({ share: 1, worst: false });
+  expect(sharesOf(Array.from({ length: 10 }, () => node(1))).some(({ worst }) => worst)).toBe(false);
+});
+
+test("a panel leads to Explore where it may, by a name of its own", async () => {
+  answers["/api/v1/query"] = [200, { data: { resultType: "vector", result: [] } }];
+  const panel = { title: "Busy", kind: "stat" as const, queries: [{ expr: "up" }] };
+  const range = { fromMs: 0, toMs: 900_000, name: null, text: "" };
+  await render(<PanelChart panel={panel} range={range} markers={[]} explore />);
+  const link = box.querySelector("a");
+  expect([link?.textContent, link?.getAttribute("aria-label"), link?.getAttribute("href")]).toEqual(["explore", "explore Busy", "/graphs/explore?expr=up&from=0&to=900000"]);
+  await render(<PanelChart panel={panel} range={range} markers={[]} />);
+  expect(box.querySelector("a")).toBeNull();
+});

@@ -63,7 +63,9 @@ impl Named {
         // Where an action ends is not looked for: its texts may hold braces as well.
         for action in source.split("{{").skip(1) {
             self.add(action);
-            strings(action, &TEMPLATE_QUOTES).iter().for_each(|text| self.add(text));
+            for text in &strings(action, &TEMPLATE_QUOTES) {
+                self.add(text);
+            }
         }
     }
 

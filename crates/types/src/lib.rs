@@ -24,4 +24,4 @@ pub use id::{EventId, Id, IdKind, PageId, SessionId, TokenId};
 pub use kahan::Kahan;
 pub use labels::{Labels, Matcher, MatcherOp, is_legacy_name};
 pub use point::{Exemplar, HistogramPoint, Point, STALE_NAN, STALE_NAN_BITS, is_stale};
-pub use time::{Clock, Entropy, Timestamp};
+pub use time::{Clock, Entropy, Timestamp, civil_date};

@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Instants that are written without the calendar of all times: from 1970 to the end of 9998.
 const PLAIN_MS: Range<i64> = 0..253_370_764_800_000;
-const DAY_MS: u64 = 86_400_000;
+const DAY_MS: i64 = 86_400_000;
 /// How they are written.
 const PLAIN: &[u8; 24] = b"0000-00-00T00:00:00.000Z";
 
@@ -45,9 +45,8 @@ impl Timestamp {
         if !PLAIN_MS.contains(&self.0) {
             return None;
         }
-        let ms = self.0.unsigned_abs();
-        let (year, month, day) = date(ms / DAY_MS);
-        let ms = ms % DAY_MS;
+        let (year, month, day) = civil_date(self.0 / DAY_MS);
+        let ms = self.0 % DAY_MS;
         out.copy_from_slice(PLAIN);
         for (place, number) in [
             (0_usize..4, year),
@@ -68,16 +67,17 @@ impl Timestamp {
     }
 }
 
-/// Year, month and day, so many days after 1970-01-01: Howard Hinnant's `civil_from_days`, in which years begin in March.
-fn date(days: u64) -> (u64, u64, u64) {
+/// Year, month 1..=12 and day 1..=31 of the proleptic Gregorian calendar, so many days after 1970-01-01: `civil_from_days` of Howard
+/// Hinnant's "chrono-compatible low-level date algorithms", in which years begin in March.
+pub fn civil_date(days: i64) -> (i64, i64, i64) {
     let days = days + 719_468;
-    let (era, of_era) = (days / 146_097, days % 146_097);
+    let (era, of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
     let years = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
     let of_year = of_era - (365 * years + years / 4 - years / 100);
     let months = (5 * of_year + 2) / 153;
     let day = of_year - (153 * months + 2) / 5 + 1;
     let month = if months < 10 { months + 3 } else { months - 9 };
-    (years + era * 400 + u64::from(month <= 2), month, day)
+    (years + era * 400 + i64::from(month <= 2), month, day)
 }
 
 impl std::fmt::Display for Timestamp {

@@ -85,7 +85,16 @@ impl Default for Settings {
 impl Settings {
     /// Link to a page, `path` starting with `/`.
     pub fn link(&self, path: &str) -> String {
-        format!("{}{path}", self.public_url.trim_end_matches('/'))
+        format!("{}{path}", self.base())
+    }
+
+    /// What follows in an address that begins with the link to `path`.
+    pub fn linked<'a>(&self, path: &str, address: &'a str) -> Option<&'a str> {
+        address.strip_prefix(self.base())?.strip_prefix(path)
+    }
+
+    fn base(&self) -> &str {
+        self.public_url.trim_end_matches('/')
     }
 }
 

@@ -126,10 +126,9 @@ impl End {
     }
 
     fn append(&mut self, tx: &mut dyn Tx, now: Timestamp, id: EventId, draft: EventDraft) -> Result<Event, StoreError> {
-        let written = draft.data.text().map(str::to_owned);
-        let reads_back = written.is_some() || is_plain(&draft.data, PLAIN_DEPTH_MAX);
-        let data = match written {
-            Some(text) => text,
+        let reads_back = draft.data.text().is_some() || is_plain(&draft.data, PLAIN_DEPTH_MAX);
+        let data = match draft.data.text() {
+            Some(text) => text.to_owned(),
             None => serde_json::to_string(&*draft.data).map_err(|e| StoreError::Corrupt(e.to_string()))?,
         };
         if data.len() > DATA_BYTES_MAX {
@@ -245,7 +244,8 @@ pub fn words_missing(tx: &mut dyn Tx) -> Result<bool, StoreError> {
 
 /// Puts the oldest events that the search does not have into it, some at a time. Answers whether more are missing.
 pub fn index_words(tx: &mut dyn Tx) -> Result<bool, StoreError> {
-    search::catch_up(tx, COUNTER)
+    let last = last_seq(tx)?;
+    search::catch_up(tx, last)
 }
 
 /// The number of the last event that was recorded before `at`; 0 when there is none. Where the clock was set back

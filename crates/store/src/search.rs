@@ -9,7 +9,7 @@
 use std::borrow::Cow;
 
 use crate::{
-    Row, StoreError, Value, counters, cursors, params,
+    Row, StoreError, Value, cursors, params,
     tx::{Dialect, Tx},
 };
 
@@ -41,9 +41,9 @@ pub(crate) fn is_behind(tx: &mut dyn Tx, last: i64) -> Result<bool, StoreError> 
     Ok(cursors::get(tx, MARK)?.unwrap_or(0) < last)
 }
 
-/// Puts the oldest events that are missing into the index. Answers whether more are. Writers come one after another, on all
-/// nodes, so that none sees the mark of another that is not done.
-pub(crate) fn catch_up(tx: &mut dyn Tx, counter: &str) -> Result<bool, StoreError> {
+/// Puts the oldest events that are missing into the index. Answers whether more are, up to `last`. Writers come one after
+/// another, on all nodes, so that none sees the mark of another that is not done.
+pub(crate) fn catch_up(tx: &mut dyn Tx, last: i64) -> Result<bool, StoreError> {
     let from = cursors::get(tx, MARK)?.unwrap_or(0);
     let found = tx.query(
         &format!(
@@ -57,10 +57,10 @@ pub(crate) fn catch_up(tx: &mut dyn Tx, counter: &str) -> Result<bool, StoreErro
         rows.push((row.int(0)?, indexed(&searchable(row)?)));
     }
     // Where the end of the record is cut off, nothing is left to be done.
-    let Some(last) = rows.last().map(|(seq, _)| *seq) else { return Ok(false) };
+    let Some(newest) = rows.last().map(|(seq, _)| *seq) else { return Ok(false) };
     index(tx, &rows)?;
-    cursors::set(tx, MARK, last)?;
-    Ok(last < counters::last(tx, counter)?)
+    cursors::set(tx, MARK, newest)?;
+    Ok(newest < last)
 }
 
 /// What the search looks at.

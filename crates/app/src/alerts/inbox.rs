@@ -33,6 +33,8 @@ const READS_MAX: usize = 64;
 const WAITING_MAX: store::Waiting = store::Waiting { requests: 10_000, bytes: 256 << 20 };
 /// How long a node that does not take alerts waits until what it was told is taken, when it is asked about it.
 const TAKEN_WITHIN: Duration = Duration::from_secs(3);
+/// Between two looks at that.
+const LOOK: Duration = Duration::from_millis(100);
 /// One that cannot be taken is tried so often, and then kept aside: after about half an hour.
 const TRIES_MAX: i64 = 12;
 /// Before the second try; doubled with each.
@@ -46,8 +48,6 @@ const TOLD_AGAIN_MS: i64 = 600_000;
 /// Of those kept aside, how many are listed.
 const LISTED_MAX: i64 = 100;
 const WHY_CHARS_MAX: usize = 500;
-/// Between two looks at that.
-const LOOK: Duration = Duration::from_millis(100);
 
 /// What somebody said who may say it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -243,11 +243,6 @@ impl App {
     }
 
     /// Whether what is said of an alert now has to wait behind what was said of it before.
-    pub(super) fn posted_waits(&self, one: &PostedAlert) -> bool {
-        self.labels_wait(&labels_of(one))
-    }
-
-    /// The same of an alert that was read.
     pub(super) fn labels_wait(&self, labels: &Labels) -> bool {
         self.alerts.waits.lock().have(&names_of(labels))
     }

@@ -217,7 +217,7 @@ mod tests {
             mutes.iter().map(|mute| mute.id.clone()).collect()
         }
 
-        /// Whether they are in memory, once they have been read and what was queued before is done.
+        /// Whether they are in memory, once they have been read.
         async fn keeps(&self) -> bool {
             self.open().await;
             self.app.alerts.open_mutes.kept(self.app.now()).is_some()

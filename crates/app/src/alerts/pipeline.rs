@@ -303,14 +303,14 @@ pub(super) async fn stage(
     let queued = if !batch.is_empty() || decided {
         let lease = lease.clone();
         let mut foreseen = Beginning::foreseen(&batch, &outcome)?;
-        let recorded_before = match transitions::suspected(&batch) {
-            Some(span) => Some(suspects::recorded_before(app, span.from).await?),
+        let suspected = match transitions::suspected(&batch) {
+            Some(span) => Some((span, suspects::recorded_before(app, span.from).await?)),
             None => None,
         };
         let writes = move |t: &mut Txn<'_>| {
             lease.check(t)?;
             // When it is run again, they are made again.
-            transitions::persist(t, &batch, std::mem::take(&mut foreseen), &outcome, recorded_before)
+            transitions::persist(t, &batch, std::mem::take(&mut foreseen), &outcome, suspected)
         };
         Some(app.transact_queued(writes).await?)
     } else {

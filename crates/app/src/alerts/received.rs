@@ -274,26 +274,21 @@ impl App {
             .advice("send them in several requests"));
         }
         let here = self.takes_alerts().await?;
-        let some_wait = here && self.alerts_wait();
         let now = self.now();
         let resolve_timeout_ms = self.alerts.routing()?.routing.resolve_timeout_ms;
-        let (mut said, mut kept, mut wrong) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut said, mut wrong) = (Vec::new(), Vec::new());
         for alert in posted {
             let label = |name: &str| alert.labels.get(name).map(String::as_str);
             who.require(Role::Responder, label("service"), label("environment"))?;
-            let keep = (!here || (some_wait && self.posted_waits(&alert))).then(|| alert.clone());
-            match (read(alert, now, resolve_timeout_ms), keep) {
-                (Ok(_), Some(keep)) => kept.push(keep),
-                (Ok(one), None) => said.push(one),
-                (Err(error), _) => wrong.push(error),
+            match read(alert, now, resolve_timeout_ms) {
+                Ok(one) => said.push(one),
+                Err(error) => wrong.push(error),
             }
-        }
-        // First: where this cannot be kept, nothing was heard and all of it is sent again.
-        if !kept.is_empty() {
-            self.alerts_hand_on(&Words::Posted(kept), here).await?;
         }
         if here {
             self.hear_in_turn(said, now).await?;
+        } else {
+            self.said_hand_on(said, false).await?;
         }
         if wrong.is_empty() { Ok(()) } else { Err(Fault::new(ErrorCode::BadRequest, wrong.join("; "))) }
     }
@@ -322,12 +317,18 @@ impl App {
         // Nothing of the inbox is tried meanwhile, and what was tried is known to be taken or to wait.
         let _one = self.alerts.keyed.lock().await;
         let (behind, said): (Vec<_>, Vec<_>) = said.into_iter().partition(|one| self.labels_wait(&one.alert.labels));
-        // First: where this cannot be kept, nothing was heard.
-        if !behind.is_empty() {
-            let behind = behind.into_iter().map(Said::posted).collect();
-            self.alerts_hand_on(&Words::Posted(behind), true).await?;
-        }
+        // First: where this cannot be kept, nothing was heard and all of it is sent again.
+        self.said_hand_on(behind, true).await?;
         self.hear(said, now).await
+    }
+
+    /// Keeps it for the node that takes alerts, as [`App::alerts_hand_on`] does.
+    async fn said_hand_on(&self, said: Vec<Said>, here: bool) -> Result<(), Fault> {
+        if said.is_empty() {
+            return Ok(());
+        }
+        let posted = said.into_iter().map(Said::posted).collect();
+        self.alerts_hand_on(&Words::Posted(posted), here).await
     }
 
     fn any_waits(&self, said: &[Said]) -> bool {

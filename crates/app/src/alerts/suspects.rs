@@ -40,7 +40,8 @@ pub(crate) fn suspects(
     window_ms: i64,
 ) -> Result<Vec<SuspectView>, Fault> {
     let span = Span { from: onset.plus_ms(-window_ms), to: onset.plus_ms(AFTER_MS) };
-    Ok(Changes::read(tx, span, None)?.suspects(service, environment, onset, window_ms))
+    let after = events::last_before(tx, span.from)?;
+    Ok(Changes::read(tx, span, after)?.suspects(service, environment, onset, window_ms))
 }
 
 /// Alerts whose onsets lie closer together than this look at the changes that were read once for all of them.
@@ -101,10 +102,8 @@ pub(super) struct Changes {
 }
 
 impl Changes {
-    /// `after` is the number of an event behind which all lie that were recorded since the span began, where one is known.
-    pub(super) fn read(tx: &mut dyn Tx, span: Span, after: Option<i64>) -> Result<Self, Fault> {
-        let Span { from, to } = span;
-        let after = after.map_or_else(|| events::last_before(tx, from), Ok)?;
+    /// `after` is the number of an event behind which all lie that were recorded since the span began.
+    pub(super) fn read(tx: &mut dyn Tx, Span { from, to }: Span, after: i64) -> Result<Self, Fault> {
         let query = EventQuery {
             kinds: DEPLOY_KINDS.iter().chain(&FLIP_KINDS).chain(&FOREIGN_KINDS).map(|k| (*k).to_owned()).collect(),
             // Nothing is recorded before it happens. With it each kind is a short walk from there, however many alerts
@@ -316,10 +315,11 @@ mod tests {
             let read = app.read(move |tx| {
                 let (known, walked) = {
                     let mut counted = Counted::new(tx);
-                    let known = Changes::read(&mut counted, span, Some(first))?;
+                    let known = Changes::read(&mut counted, span, first)?;
                     (known, counted.rows("recorded_at FROM events"))
                 };
-                let anew = Changes::read(tx, span, None)?;
+                let after = events::last_before(tx, span.from)?;
+                let anew = Changes::read(tx, span, after)?;
                 let numbers = |of: &Changes| of.events.iter().map(|event| event.seq).collect::<Vec<_>>();
                 Ok((numbers(&known), numbers(&anew), walked))
             });

@@ -75,8 +75,7 @@ impl Origin {
     }
     /// Finds the check that brings it, by the address of its page.
     pub(super) fn of_check(mut self, app: &App) -> Self {
-        let base = app.settings.public_url.trim_end_matches('/');
-        let name = self.generator_url.as_deref().and_then(|url| url.strip_prefix(base)?.strip_prefix(checks::PAGES));
+        let name = self.generator_url.as_deref().and_then(|url| app.settings.linked(checks::PAGES, url));
         self.check = name.filter(|name| check_name("check", name).is_ok()).map(str::to_owned);
         self
     }
@@ -156,12 +155,10 @@ pub(crate) fn summary(alert: &Alert) -> String {
 }
 
 /// Service and environment of an alert, by its labels.
-pub(super) fn place(labels: &Labels) -> (Option<String>, Option<String>) {
-    let label = |name: &str| labels.get(name).map(str::to_owned);
-    let service = label("service");
-    let environment = label("environment").or_else(|| label("env"));
-    let environment = environment.or_else(|| service.is_some().then(|| "production".to_owned()));
-    (service, environment)
+pub(super) fn place(labels: &Labels) -> (Option<&str>, Option<&str>) {
+    let service = labels.get("service");
+    let environment = labels.get("environment").or_else(|| labels.get("env"));
+    (service, environment.or_else(|| service.map(|_| "production")))
 }
 
 fn row(origin: &Origin, alert: &Alert, incident: Option<i64>, body: String) -> store::AlertRow {
@@ -173,8 +170,8 @@ fn row(origin: &Origin, alert: &Alert, incident: Option<i64>, body: String) -> s
         rule: origin.rule.clone(),
         state: alert.state.as_str().to_owned(),
         severity: severity(&alert.labels).to_owned(),
-        environment,
-        service,
+        environment: environment.map(str::to_owned),
+        service: service.map(str::to_owned),
         pages: would_page(&alert.labels),
         active_since: alert.active_since,
         ended_at: alert.resolved_at,
@@ -285,16 +282,17 @@ pub(super) fn suspected(batch: &[(Origin, Transition)]) -> Option<Span> {
 }
 
 /// Writes transitions with their events, in order, and then what the pipeline decided of other alerts in the same step.
-/// What is `foreseen` is of the transition at its place; for `recorded_before` see [`Changes::read`].
+/// What is `foreseen` is of the transition at its place. Changes in the span of [`suspected`] are read once for all of the
+/// batch; for the number beside it see [`Changes::read`].
 pub(super) fn persist(
     t: &mut Txn<'_>,
     batch: &[(Origin, Transition)],
     mut foreseen: Vec<Option<Beginning>>,
     outcome: &Outcome,
-    recorded_before: Option<i64>,
+    suspected: Option<(Span, i64)>,
 ) -> Result<(), Fault> {
     let firing = batch.iter().filter(|(_, t)| t.kind == TransitionKind::Firing);
-    let changes = suspected(batch).map(|span| Changes::read(t.tx(), span, recorded_before)).transpose()?;
+    let changes = suspected.map(|(span, after)| Changes::read(t.tx(), span, after)).transpose()?;
     let mut endings = incidents::Endings::default();
     for calmed in &outcome.calmed {
         flaps::calmed(t, calmed, &mut endings)?;
@@ -456,11 +454,7 @@ fn fired(
     outcome: &Outcome,
     changes: Option<&Changes>,
 ) -> Result<(), Fault> {
-    let there = match &foreseen {
-        Some(Beginning { row, .. }) => (row.service.clone(), row.environment.clone()),
-        None => place(&alert.labels),
-    };
-    let (service, environment) = (there.0.as_deref(), there.1.as_deref());
+    let (service, environment) = place(&alert.labels);
     let (onset, window_ms) = (alert.active_since, origin.suspect_window_ms);
     let found = match changes {
         Some(changes) => changes.suspects(service, environment, onset, window_ms),

@@ -309,8 +309,8 @@ impl App {
         let of = |at: Timestamp, has: Option<i64>, telling: Option<Telling>| {
             let (policy, grouped) = telling.map_or((None, None), |t| (t.policy, t.grouped));
             Told {
-                service: service.clone(),
-                environment: environment.clone(),
+                service: service.map(str::to_owned),
+                environment: environment.map(str::to_owned),
                 group: group.clone(),
                 rule: rule.clone(),
                 labels: labels.clone(),
@@ -330,7 +330,7 @@ impl App {
             return Ok(out);
         }
         for (at, telling) in told {
-            let policy = self.policy_apart(telling.policy.clone(), service.clone()).await?;
+            let policy = self.policy_apart(telling.policy.clone(), service.map(str::to_owned)).await?;
             if paged.iter().any(|known| known.policy == policy) {
                 continue;
             }

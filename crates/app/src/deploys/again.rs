@@ -14,7 +14,7 @@ use super::{
 };
 use crate::App;
 
-/// How far it is with that, as far as the run does not say it: how often it is begun, and who waits.
+/// How far it is with that. How often it was begun, and who waits, stands in the run.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) enum Again {
     /// There was no need.
@@ -76,8 +76,7 @@ impl Conductor {
         self.again = Again::Making;
         let text = "the files of the artifact are not on this server: it is built again, and used if it is the same";
         self.log.say(Stream::Tenfold, None, text);
-        // it ends with the deploy
-        let cancel = self.over.child_token();
+        let cancel = CancellationToken::new();
         self.build = Some(cancel.clone());
         let (app, stored, lines) = (self.app.clone(), self.stored.clone(), self.lines());
         let run = {

@@ -107,7 +107,7 @@ impl Conductor {
         self.stored.run.plan.keep_warm_ms > 0
     }
 
-    pub(super) fn stage(&mut self, host: &str, digest: Digest) {
+    fn stage(&mut self, host: &str, digest: Digest) {
         match self.manifest(digest) {
             Some(manifest) => {
                 self.order(host, ToAgent::Stage { order: self.order_ref(), digest: blob(digest), manifest });

@@ -9,7 +9,6 @@
 mod deliver;
 mod stored;
 
-use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 use std::sync::{Arc, LazyLock};
@@ -49,8 +48,9 @@ impl State {
 /// A webhook by its receiver's name and its place there.
 type HookId = (String, usize);
 
-/// A webhook and a group. Each message looks for it again and again, so that what takes long is reckoned once.
-#[derive(Debug, Clone)]
+/// A webhook and a group; the rest follows from them. Each message looks for it again and again, so that what takes long is
+/// reckoned once.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct SlotId {
     hook: HookId,
     group: Arc<GroupId>,
@@ -71,26 +71,6 @@ impl SlotId {
 impl Hash for SlotId {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.hash.hash(state);
-    }
-}
-
-impl PartialEq for SlotId {
-    fn eq(&self, other: &Self) -> bool {
-        self.hash == other.hash && self.hook == other.hook && self.group == other.group
-    }
-}
-
-impl Eq for SlotId {}
-
-impl Ord for SlotId {
-    fn cmp(&self, other: &Self) -> Ordering {
-        (&self.hook, &self.group).cmp(&(&other.hook, &other.group))
-    }
-}
-
-impl PartialOrd for SlotId {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
     }
 }
 

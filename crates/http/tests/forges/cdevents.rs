@@ -11,7 +11,7 @@ use tenfold_types::{Actor, EventDraft, Source};
 use tower::ServiceExt;
 
 use crate::schemas::{foreign, schema_of, verdicts};
-use crate::world::{FakeForge, SECRET, SHA, World, new_deploy};
+use crate::world::{FakeForge, SECRET, SHA, World, look, new_deploy};
 
 /// What the sink took: the CloudEvents, in their order.
 fn taken(forge: &FakeForge) -> Vec<Value> {
@@ -25,12 +25,6 @@ fn types(events: &[Value]) -> Vec<String> {
         text.trim_start_matches("dev.cdevents.").trim_end_matches(".0.3.0").to_owned()
     };
     events.iter().map(short).collect()
-}
-
-async fn look(world: &World, times: usize) {
-    for _ in 0..times {
-        tenfold_app::forges::look(&world.app).await.unwrap();
-    }
 }
 
 /// An event of a deploy as its conductor writes it.

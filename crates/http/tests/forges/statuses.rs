@@ -4,7 +4,7 @@ use serde_json::json;
 use tenfold_app::Caller;
 use tenfold_types::{Actor, EventDraft, Source};
 
-use crate::world::{FakeForge, SHA, World, hmac_hex, new_deploy, push};
+use crate::world::{FakeForge, SHA, World, hmac_hex, look, new_deploy, push};
 
 /// A push that has its turn at once.
 async fn pushed(world: &World) {
@@ -19,17 +19,11 @@ async fn push_of(world: &World, sha: &str) {
     assert_eq!(world.post("hub", &headers, body).await.1["result"], "recorded");
 }
 
-async fn look(world: &World) {
-    for _ in 0..4 {
-        tenfold_app::forges::look(&world.app).await.unwrap();
-    }
-}
-
 /// A deploy that has ended and is told of; of another service if that is wanted.
 async fn ended(world: &World, service: &str) -> i64 {
     let number = world.app.deploy_start(&Caller::system(), new_deploy()).await.unwrap().number;
     world.until_one("deploy.failed", |event| event.subject.deploy == Some(number)).await;
-    look(world).await;
+    look(world, 4).await;
     let sql = format!("UPDATE deploys SET service = '{service}' WHERE number = {number}");
     world.app.housekeeping(move |t| Ok(t.tx().execute(&sql, &[])?)).await.unwrap();
     number
@@ -49,7 +43,7 @@ async fn reached(world: &World, number: i64, reverts: Option<i64>) {
         })
         .await
         .unwrap();
-    look(world).await;
+    look(world, 4).await;
 }
 
 #[tokio::test]
@@ -134,13 +128,11 @@ async fn a_push_is_deployed_and_told() {
     let world = World::new(&forge.url, true).await;
     let _host = world.host().await;
     pushed(&world).await;
-    tenfold_app::forges::look(&world.app).await.unwrap();
+    look(&world, 1).await;
     world.until("deploy.failed").await;
     let queued = &world.events("deploy.queued").await[0];
     assert_eq!(queued.actor.to_string(), "hub");
-    for _ in 0..4 {
-        tenfold_app::forges::look(&world.app).await.unwrap();
-    }
+    look(&world, 4).await;
     assert_eq!(forge.told.made(), 1, "one deployment for one deploy");
     let words = forge.told.words();
     let of =
@@ -165,19 +157,17 @@ async fn a_forge_that_is_away_is_told_later_and_in_order() {
         (502, vec![], json!({})),
         (403, limit, json!({"message": "You have exceeded a secondary rate limit"})),
     ]);
-    tenfold_app::forges::look(&world.app).await.unwrap();
+    look(&world, 1).await;
     world.until("deploy.failed").await;
-    tenfold_app::forges::look(&world.app).await.unwrap();
+    look(&world, 1).await;
     assert!(forge.told.words().is_empty() && forge.told.next.lock().len() == 1, "not at once again");
     world.clock.advance_ms(1_000);
-    tenfold_app::forges::look(&world.app).await.unwrap();
+    look(&world, 1).await;
     world.clock.advance_ms(59_000);
-    tenfold_app::forges::look(&world.app).await.unwrap();
+    look(&world, 1).await;
     assert!(forge.told.words().is_empty() && forge.told.next.lock().is_empty(), "it wished for a minute");
     world.clock.advance_ms(1_000);
-    for _ in 0..4 {
-        tenfold_app::forges::look(&world.app).await.unwrap();
-    }
+    look(&world, 4).await;
     let states: Vec<String> =
         forge.told.words().into_iter().filter(|(p, _)| p.contains("/deployments/")).map(|(_, s)| s).collect();
     assert_eq!(states, ["queued", "in_progress", "failure"]);
@@ -191,15 +181,13 @@ async fn a_deployment_whose_number_was_lost_is_found_again() {
     let world = World::new(&forge.url, true).await;
     let _host = world.host().await;
     pushed(&world).await;
-    tenfold_app::forges::look(&world.app).await.unwrap();
+    look(&world, 1).await;
     world.until("deploy.failed").await;
-    tenfold_app::forges::look(&world.app).await.unwrap();
+    look(&world, 1).await;
     assert_eq!(forge.told.made(), 1);
     // killed before the number was kept
     world.app.housekeeping(|t| Ok(t.tx().execute("DELETE FROM forge_deployments", &[])?)).await.unwrap();
-    for _ in 0..4 {
-        tenfold_app::forges::look(&world.app).await.unwrap();
-    }
+    look(&world, 4).await;
     assert_eq!(forge.told.made(), 1, "found by what it carries");
     assert!(forge.told.words().iter().any(|(_, state)| state == "failure"));
 }
@@ -210,12 +198,10 @@ async fn a_refusal_for_good_is_said_once_and_does_not_hold_up() {
     let world = World::new(&forge.url, true).await;
     let _host = world.host().await;
     pushed(&world).await;
-    tenfold_app::forges::look(&world.app).await.unwrap();
+    look(&world, 1).await;
     world.until("deploy.failed").await;
     forge.told.next.lock().push((404, vec![], json!({"message": "Not Found"})));
-    for _ in 0..4 {
-        tenfold_app::forges::look(&world.app).await.unwrap();
-    }
+    look(&world, 4).await;
     let said = world.events("git.not_told").await;
     assert_eq!(said.len(), 1);
     assert!(said[0].text.contains("GitHub answered 404 Not Found: Not Found"), "{}", said[0].text);
@@ -234,9 +220,7 @@ async fn gitlab_and_gitea_are_told_in_their_own_words() {
         world.service(&format!("git@{host}.example:ana/photos.git")).await;
         world.app.deploy_start(&Caller::system(), new_deploy()).await.unwrap();
         world.until("deploy.failed").await;
-        for _ in 0..4 {
-            tenfold_app::forges::look(&world.app).await.unwrap();
-        }
+        look(&world, 4).await;
         let words: Vec<(String, String)> = states.iter().map(|s| (path.clone(), (*s).to_owned())).collect();
         assert_eq!(forge.told.words(), words);
     }

@@ -201,6 +201,13 @@ impl World {
     }
 }
 
+/// Tells what there is to tell, this many times.
+pub async fn look(world: &World, times: usize) {
+    for _ in 0..times {
+        tenfold_app::forges::look(&world.app).await.unwrap();
+    }
+}
+
 pub fn new_deploy() -> NewDeploy {
     NewDeploy {
         service: "photos".into(),

@@ -6,11 +6,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tenfold_app::deploys::views::{LockKind, NewDeploy, NewLock};
 use tenfold_app::people::PersonUpdate;
-use tenfold_app::record::EventQuery;
 use tenfold_app::{Caller, Grant, Role};
 use tenfold_types::{Actor, ErrorCode};
 
 use crate::judged::{HOSTS, SCRAPE, scrape};
+use crate::queue::said;
 use crate::world::{World, mei, new_deploy, ready};
 
 fn person(login: &str, role: Role) -> Caller {
@@ -40,11 +40,6 @@ fn file(world: &World, target: &str, beside: &str) {
     let path = world.repository().join(".tenfold/deploy.yaml");
     let text = std::fs::read_to_string(&path).unwrap();
     std::fs::write(path, format!("{text}{beside}\n")).unwrap();
-}
-
-async fn texts(world: &World, kind: &str) -> Vec<String> {
-    let query = EventQuery { kinds: vec![kind.into()], limit: 20, ..EventQuery::default() };
-    world.app().events(query).await.unwrap().into_iter().map(|e| e.text).collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -245,7 +240,7 @@ async fn windows_freezes_and_pins_refuse_with_their_reason_and_an_admin_passes()
     let passed = world.app().deploy_start(&admin, over()).await.unwrap();
     let passed = world.state(passed.number, &["succeeded"]).await;
     assert_eq!(passed.overridden.as_deref(), Some("the shop is down"));
-    assert_eq!(texts(&world, "deploy.overridden").await.len(), 1);
+    assert_eq!(said(world.app(), "deploy.overridden").await.len(), 1);
 
     world.write_pipeline("windows: [\"Mon 00:00-00:01 UTC\"]");
     world.commit("three");
@@ -300,7 +295,7 @@ async fn what_cannot_be_undone_stops_and_calls_people_and_what_was_expected_is_s
     let bad = world.state(bad.number, &["held"]).await;
     let why = bad.error.as_deref().unwrap();
     assert!(why.contains("does not go back by itself: columns are dropped"), "{why}");
-    let opened = texts(&world, "incident.opened").await;
+    let opened = said(world.app(), "incident.opened").await;
     assert!(opened.len() == 1 && opened[0].contains("needs a person"), "{opened:?}");
     world.app().deploy_abort(&mei(), bad.number).await.unwrap();
     world.state(bad.number, &["rolled_back"]).await;
@@ -331,7 +326,7 @@ async fn what_cannot_be_undone_stops_and_calls_people_and_what_was_expected_is_s
     let scored = tokio::time::timeout(crate::world::PATIENCE, scored).await.expect("it is scored");
     let outcomes: Vec<_> = scored.metrics.iter().map(|m| m.outcome.clone().unwrap()).collect();
     assert_eq!(outcomes, ["met", "missed", "unknown"]);
-    let told = texts(&world, "deploy.scored").await;
+    let told = said(world.app(), "deploy.scored").await;
     assert!(told.len() == 1 && told[0].contains("1 of 3 expectations came true; missed: "), "{told:?}");
     percent.store(1, Ordering::Relaxed);
     stop.cancel();

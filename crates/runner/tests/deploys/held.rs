@@ -2,14 +2,9 @@
 
 use tenfold_app::deploys::views::{LockKind, NewLock};
 use tenfold_app::deploys::{Answer, RollForward};
-use tenfold_app::record::EventQuery;
 
+use crate::queue::said;
 use crate::world::{PATIENCE, World, mei, ready};
-
-async fn texts(world: &World, kind: &str) -> Vec<String> {
-    let query = EventQuery { kinds: vec![kind.into()], limit: 20, ..EventQuery::default() };
-    world.app().events(query).await.unwrap().into_iter().map(|e| e.text).collect()
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_deploy_that_a_person_holds_flips_no_further_host_until_a_person_says_so() {
@@ -28,11 +23,11 @@ async fn a_deploy_that_a_person_holds_flips_no_further_host_until_a_person_says_
     assert_eq!((held.state.as_str(), held.error.as_deref()), ("held", Some("mei (the graphs look odd) holds it")));
     let twice = world.app().deploy_answer(&mei(), deploy.number, Answer::Hold, None).await.unwrap_err();
     assert!(twice.message.contains("it can be held while it is a canary or goes to the rest"), "{twice}");
-    assert!(texts(&world, "deploy.held").await[0].contains("is held: mei (the graphs look odd) holds it"));
+    assert!(said(world.app(), "deploy.held").await[0].contains("is held: mei (the graphs look odd) holds it"));
     let on = world.app().deploy_promote(&mei(), deploy.number).await.unwrap();
     assert_eq!(on.state, "canary", "it is watched for the whole time again");
     world.state(deploy.number, &["succeeded"]).await;
-    assert_eq!(texts(&world, "deploy.unheld").await.len(), 1);
+    assert_eq!(said(world.app(), "deploy.unheld").await.len(), 1);
     assert_eq!(world.versions().await, ["two"; 3]);
 
     world.commit("three");
@@ -84,7 +79,7 @@ async fn a_fix_goes_forward_over_what_went_back_by_itself_and_ends_its_lock() {
     world.state(next.number, &["succeeded"]).await;
     assert_eq!(world.versions().await, ["two"; 2]);
     let over = format!("mei goes forward over deploy {}, which unlocks photos on production", bad.number);
-    assert!(texts(&world, "lock.released").await.contains(&over));
+    assert!(said(world.app(), "lock.released").await.contains(&over));
     world.end().await;
 }
 
@@ -105,7 +100,8 @@ async fn forward_goes_the_fix_and_not_what_was_taken_back() {
     world.write_pipeline("batch: 2");
     let path = world.repository().join(".tenfold/deploy.yaml");
     let text = std::fs::read_to_string(&path).unwrap();
-    std::fs::write(path, format!("{text}expects:\n  metrics: [{{query: up, should: stay}}]\n")).unwrap();
+    let beside = "max_commits: 1\nexpects:\n  metrics: [{query: up, should: stay}]\n";
+    std::fs::write(path, format!("{text}{beside}")).unwrap();
     world.commit("two");
     let bad = world.deploy().await;
     world.state(bad.number, &["succeeded"]).await;
@@ -125,7 +121,7 @@ async fn forward_goes_the_fix_and_not_what_was_taken_back() {
     let scored = tokio::time::timeout(PATIENCE, scored).await.expect("it is said");
     assert_eq!(scored.replaced_by, Some(back.number));
     assert_eq!(scored.metrics[0].outcome.as_deref(), Some("replaced"));
-    assert!(texts(&world, "deploy.scored").await[0].contains("took its place"));
+    assert!(said(world.app(), "deploy.scored").await[0].contains("took its place"));
 
     let same = forward(false).await.unwrap_err();
     assert!(same.message.contains("which was taken back") && same.advice.contains("`again`"), "{same:?}");
@@ -134,8 +130,10 @@ async fn forward_goes_the_fix_and_not_what_was_taken_back() {
     assert_eq!(next.forward_of, Some(bad.number));
     world.state(next.number, &["succeeded"]).await;
     assert_eq!(world.versions().await, ["three"; 2]);
-    let queued = texts(&world, "deploy.queued").await;
-    assert!(queued[0].contains(&format!("forward over deploy {}, which was taken back", bad.number)), "{queued:?}");
+    let queued = said(world.app(), "deploy.queued").await.pop().unwrap();
+    assert!(queued.contains(&format!("forward over deploy {}, which was taken back", bad.number)), "{queued}");
+    let large = "it changes by 2 commits, and 1 are the most that one deploy should carry";
+    assert!(!bad.max_commits_exceeded && next.max_commits_exceeded && queued.contains(large), "{queued}");
     assert!(forward(true).await.is_err(), "something newer is out");
     world.end().await;
 }

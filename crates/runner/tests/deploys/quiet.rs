@@ -1,7 +1,6 @@
 //! `mute_alerts`: quiet while hosts flip, and not a moment longer.
 
-use tenfold_app::record::EventQuery;
-
+use crate::queue::said;
 use crate::world::{World, mei, ready};
 
 fn file(world: &World, target: &str) {
@@ -9,11 +8,6 @@ fn file(world: &World, target: &str) {
     let path = world.repository().join(".tenfold/deploy.yaml");
     let text = std::fs::read_to_string(&path).unwrap();
     std::fs::write(path, format!("{text}mute_alerts: {{names: [UploadErrors, SlowUploads], for_s: 300}}\n")).unwrap();
-}
-
-async fn texts(world: &World, kind: &str) -> Vec<String> {
-    let query = EventQuery { kinds: vec![kind.into()], limit: 20, ascending: true, ..EventQuery::default() };
-    world.app().events(query).await.unwrap().into_iter().map(|e| e.text).collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -27,7 +21,7 @@ async fn the_mute_of_a_deploy_ends_with_it_and_when_it_goes_back() {
     let first = world.deploy().await;
     world.state(first.number, &["succeeded"]).await;
     assert_eq!(world.app().mutes().await.unwrap(), []);
-    let ended = texts(&world, "mute.expired").await;
+    let ended = said(world.app(), "mute.expired").await;
     assert!(ended.len() == 1 && ended[0].ends_with(&format!("deploy {} is succeeded", first.number)), "{ended:?}");
 
     file(&world, "canary: {hosts: 1, hold_s: 600}");
@@ -53,7 +47,7 @@ async fn the_mute_of_a_deploy_ends_with_it_and_when_it_goes_back() {
     world.app().deploy_cancel(&mei(), second.number).await.unwrap();
     world.state(second.number, &["rolled_back"]).await;
     assert_eq!(world.app().mutes().await.unwrap(), []);
-    let ended = texts(&world, "mute.expired").await;
+    let ended = said(world.app(), "mute.expired").await;
     assert!(ended.len() == 2 && ended[1].ends_with("is rolling back"), "{ended:?}");
     world.end().await;
 }

@@ -1,20 +1,13 @@
 //! Two servers on one database: the one that conducts stands still for longer than its leases, the other goes on.
 
 use serde_json::Value;
-use tenfold_testkit::PgServer;
 
 use crate::everything;
-use crate::world::{BACK_WITHIN, PATIENCE, Pipeline, World, node_is_there, running_hooks, signal, until};
+use crate::world::{BACK_WITHIN, PATIENCE, Pipeline, World, running_hooks, signal, until};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_slept_past_its_lease_is_refused_and_stops_what_it_began() {
-    // Without PostgreSQL the testkit says so in one line.
-    let Some(database) = PgServer::start().await else { return };
-    if !node_is_there() {
-        return;
-    }
-    let url = database.create_database("deploys").await;
-    let mut world = World::with(2, 2, &url, |_| {}).await;
+    let Some((_database, mut world)) = World::two_servers(2).await else { return };
     let first = world.deploy("photos").await;
     world.wait(first, &["succeeded"]).await;
     world.service("mail", Pipeline { hook: Some(("before_activate", 250_123, false)), ..Pipeline::default() }).await;
@@ -79,12 +72,7 @@ async fn a_server_that_slept_past_its_lease_is_refused_and_stops_what_it_began()
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_is_killed_for_good_is_followed_by_the_other() {
-    let Some(database) = PgServer::start().await else { return };
-    if !node_is_there() {
-        return;
-    }
-    let url = database.create_database("deploys").await;
-    let mut world = World::with(2, 2, &url, |_| {}).await;
+    let Some((_database, mut world)) = World::two_servers(2).await else { return };
     let first = world.deploy("photos").await;
     world.wait(first, &["succeeded"]).await;
     let target = "canary: {hosts: 1, hold_s: 300}".to_owned();
@@ -112,12 +100,7 @@ async fn a_server_that_is_killed_for_good_is_followed_by_the_other() {
 /// The files of an artifact are on the disk of the server that built it, and that one is gone.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_another_server_built_is_built_again_and_is_the_same() {
-    let Some(database) = PgServer::start().await else { return };
-    if !node_is_there() {
-        return;
-    }
-    let url = database.create_database("deploys").await;
-    let mut world = World::with(2, 2, &url, |_| {}).await;
+    let Some((_database, mut world)) = World::two_servers(2).await else { return };
     let first = world.deploy("photos").await;
     world.wait(first, &["succeeded"]).await;
     let before = world.on_disk(1, "photos").unwrap();
@@ -148,12 +131,7 @@ async fn what_another_server_built_is_built_again_and_is_the_same() {
 /// Behind a balancer a click comes to either of them.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_asked_at_the_other_server_reaches_the_one_that_conducts() {
-    let Some(database) = PgServer::start().await else { return };
-    if !node_is_there() {
-        return;
-    }
-    let url = database.create_database("deploys").await;
-    let mut world = World::with(2, 2, &url, |_| {}).await;
+    let Some((_database, mut world)) = World::two_servers(2).await else { return };
     let first = world.deploy("photos").await;
     world.wait(first, &["succeeded"]).await;
     let target = "canary: {hosts: 1, hold_s: 300}\n    approve: {count: 1, four_eyes: false}".to_owned();
@@ -188,12 +166,7 @@ async fn count(world: &World, server: usize, number: i64, kind: &str) -> usize {
 /// forget it over a restart of its own.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_another_server_left_is_said_and_not_forgotten() {
-    let Some(database) = PgServer::start().await else { return };
-    if !node_is_there() {
-        return;
-    }
-    let url = database.create_database("deploys").await;
-    let mut world = World::with(1, 2, &url, |_| {}).await;
+    let Some((_database, mut world)) = World::two_servers(1).await else { return };
     world.pipeline("photos", &Pipeline { hook: Some(("before_activate", 252_123, true)), ..Pipeline::default() });
     let number = world.deploy("photos").await;
     until("the hook to begin", PATIENCE, async || (world.hooks_run(number).await > 0).then_some(())).await;
@@ -227,12 +200,7 @@ async fn what_another_server_left_is_said_and_not_forgotten() {
 /// The lease says then that it is its own, and the hook is still the other's.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_that_is_killed_as_it_takes_over_does_not_take_the_hook_for_its_own() {
-    let Some(database) = PgServer::start().await else { return };
-    if !node_is_there() {
-        return;
-    }
-    let url = database.create_database("deploys").await;
-    let mut world = World::with(1, 2, &url, |_| {}).await;
+    let Some((_database, mut world)) = World::two_servers(1).await else { return };
     world.pipeline("photos", &Pipeline { hook: Some(("before_activate", 253_123, true)), ..Pipeline::default() });
     let number = world.deploy("photos").await;
     until("the hook to begin", PATIENCE, async || (world.hooks_run(number).await > 0).then_some(())).await;
@@ -267,12 +235,7 @@ async fn what_ran_on_a_server_that_is_gone_runs_again_after_it_has_ended() {
     if !everything() {
         return println!("skipped: it takes more than a minute; DEPLOY_KILL=all runs it");
     }
-    let Some(database) = PgServer::start().await else { return };
-    if !node_is_there() {
-        return;
-    }
-    let url = database.create_database("deploys").await;
-    let mut world = World::with(1, 2, &url, |_| {}).await;
+    let Some((_database, mut world)) = World::two_servers(1).await else { return };
     world.pipeline("photos", &Pipeline { hook: Some(("before_activate", 251_123, true)), ..Pipeline::default() });
     let number = world.deploy("photos").await;
     until("the hook to begin", PATIENCE, async || (world.hooks_run(number).await > 0).then_some(())).await;

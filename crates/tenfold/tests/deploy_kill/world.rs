@@ -7,6 +7,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tenfold_testkit::PgServer;
 use tokio::time::Instant;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_tenfold");
@@ -145,6 +146,14 @@ impl Server {
 impl World {
     pub async fn new(hosts: usize) -> Self {
         Self::with(hosts, 1, "", |_| {}).await
+    }
+
+    /// Two servers on one database, which outlives them; none where PostgreSQL or node is missing, and the testkit says so.
+    pub async fn two_servers(hosts: usize) -> Option<(PgServer, Self)> {
+        let database = PgServer::start().await.filter(|_| node_is_there())?;
+        let url = database.create_database("deploys").await;
+        let world = Self::with(hosts, 2, &url, |_| {}).await;
+        Some((database, world))
     }
 
     /// `prepare` is called with the data folder before the server is started.

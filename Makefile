@@ -61,6 +61,7 @@ alerts-bench:
 	$(MAKE) --no-print-directory web
 	cargo build --release -p tenfold --bin tenfold
 	node e2e/alertmanager/storm.bench.mjs 10000 100 10000
+	GROUP_WAIT=0s node e2e/alertmanager/storm.bench.mjs 10000 10000
 	node e2e/alertmanager/outage.bench.mjs
 	node e2e/alertmanager/checks.bench.mjs
 	node e2e/alertmanager/breach.bench.mjs 15

@@ -1,6 +1,6 @@
 //! What is written: numbers that look like chance and are the same for every server, sent as remote write.
 
-use std::sync::Barrier;
+use std::ops::Range;
 
 use tenfold_protocols::remote_write::{Outgoing, compress, put_series};
 use tenfold_protocols::wire_out::Writer;
@@ -47,6 +47,15 @@ pub struct Set {
     pub end_ms: i64,
 }
 
+/// What one connection sends of a set: some of its series, at all instants.
+struct Share {
+    mine: Vec<usize>,
+    labels: Vec<[(&'static str, String); 4]>,
+    values: Vec<f64>,
+    noise: Noise,
+    link: Connection,
+}
+
 impl Set {
     pub fn total(&self) -> f64 {
         (self.series * self.samples) as f64
@@ -81,39 +90,44 @@ impl Set {
 
     /// Sends all of it; an answer other than success ends the run.
     pub fn send(&self, server: &Server) {
+        let mut shares: Vec<Share> = (0..CONNECTIONS).map(|c| self.share(server, c)).collect();
         // All wait for each other after each round of instants: Prometheus refuses what is an hour behind the newest.
-        let round = Barrier::new(CONNECTIONS);
-        std::thread::scope(|scope| {
-            let round = &round;
-            (0..CONNECTIONS).for_each(|c| drop(scope.spawn(move || self.send_share(server, c, round))));
-        });
+        for first in (0..self.samples).step_by(REQUEST_INSTANTS) {
+            let instants = first..(first + REQUEST_INSTANTS).min(self.samples);
+            std::thread::scope(|scope| {
+                for share in &mut shares {
+                    let instants = instants.clone();
+                    scope.spawn(move || self.send_round(server.name, share, &instants));
+                }
+            });
+        }
     }
 
-    /// The requests of one connection, in order: its share of the series, at all instants.
-    fn send_share(&self, server: &Server, connection: usize, round: &Barrier) {
+    fn share(&self, server: &Server, connection: usize) -> Share {
         let mut noise = Noise(0x9E37_79B9_7F4A_7C15 ^ (connection as u64 + 1));
         let mine: Vec<usize> = (connection..self.series).step_by(CONNECTIONS).collect();
         let start = |noise: &mut Noise| if self.kind == Kind::Buckets { 0.0 } else { noise.next(1_000_000) as f64 };
-        let mut values: Vec<f64> = mine.iter().map(|_| start(&mut noise)).collect();
-        let labels: Vec<_> = mine.iter().map(|n| self.labels(*n)).collect();
-        let mut link = Connection::open(server).unwrap();
+        let values = mine.iter().map(|_| start(&mut noise)).collect();
+        let labels = mine.iter().map(|n| self.labels(*n)).collect();
+        Share { mine, labels, values, noise, link: Connection::open(server).unwrap() }
+    }
+
+    /// The requests of one connection for some instants, in order.
+    fn send_round(&self, name: &str, share: &mut Share, instants: &Range<usize>) {
+        let Share { mine, labels, values, noise, link } = share;
         let first_ms = self.end_ms - (self.samples as i64 - 1) * self.pace_ms;
-        for first in (0..self.samples).step_by(REQUEST_INSTANTS) {
-            let instants = first..(first + REQUEST_INSTANTS).min(self.samples);
-            for part in (0..mine.len()).step_by(REQUEST_SERIES) {
-                let mut body = Writer::default();
-                for i in part..(part + REQUEST_SERIES).min(mine.len()) {
-                    let mut point = |n: usize| {
-                        self.step(mine[i], &mut values[i], &mut noise);
-                        Point::new(first_ms + n as i64 * self.pace_ms, values[i])
-                    };
-                    let points: Vec<Point> = instants.clone().map(&mut point).collect();
-                    let labels = labels[i].each_ref().map(|(name, value)| (*name, value.as_str()));
-                    put_series(&mut body, &Outgoing { labels: &labels, points: &points, ..Outgoing::default() });
-                }
-                post(&mut link, server.name, &body.into_bytes());
+        for part in (0..mine.len()).step_by(REQUEST_SERIES) {
+            let mut body = Writer::default();
+            for i in part..(part + REQUEST_SERIES).min(mine.len()) {
+                let mut point = |n: usize| {
+                    self.step(mine[i], &mut values[i], noise);
+                    Point::new(first_ms + n as i64 * self.pace_ms, values[i])
+                };
+                let points: Vec<Point> = instants.clone().map(&mut point).collect();
+                let labels = labels[i].each_ref().map(|(name, value)| (*name, value.as_str()));
+                put_series(&mut body, &Outgoing { labels: &labels, points: &points, ..Outgoing::default() });
             }
-            round.wait();
+            post(link, name, &body.into_bytes());
         }
     }
 }

@@ -108,7 +108,7 @@ pub fn run(scrapes: usize) {
         each(learnt)
     );
     let dir = tempfile::tempdir().unwrap();
-    let ours = server::tenfold(dir.path(), "[statsd]\nlisten = \"\"\n");
+    let ours = server::tenfold(dir.path(), server::SETTINGS);
     // Prometheus keeps its newest hours in the head; its bytes are of nothing that is comparable.
     let servers: Vec<Server> = [ours, server::victoria(dir.path())].into_iter().flatten().collect();
     for server in &servers {

@@ -9,6 +9,9 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+/// Of ours: StatsD's port is not taken.
+pub const SETTINGS: &str = "[statsd]\nlisten = \"\"\n";
+
 /// A server that does not answer for so long is given up.
 const PATIENCE: Duration = Duration::from_mins(5);
 
@@ -228,7 +231,10 @@ pub fn bytes_on_disk(dir: &Path, without: &[&str]) -> u64 {
 
 pub struct Connection {
     reader: BufReader<TcpStream>,
+    port: u16,
     token: String,
+    /// Whether it has answered: then the other side may have closed it since.
+    kept: bool,
 }
 
 /// Questions of [`wake_client`].
@@ -265,7 +271,7 @@ impl Connection {
     fn to(port: u16, token: String) -> std::io::Result<Self> {
         let stream = TcpStream::connect(("127.0.0.1", port))?;
         stream.set_nodelay(true)?;
-        Ok(Self { reader: BufReader::new(stream), token })
+        Ok(Self { reader: BufReader::new(stream), port, token, kept: false })
     }
 
     pub fn ask(&mut self, method: &str, path: &str, headers: &str, body: &[u8]) -> std::io::Result<(u16, Vec<u8>)> {
@@ -275,17 +281,13 @@ impl Connection {
             "{method} {path} HTTP/1.1\r\nHost: x\r\n{authorization}{headers}Content-Length: {}\r\n\r\n",
             body.len()
         );
-        let stream = self.reader.get_mut();
-        stream.write_all(head.as_bytes())?;
-        stream.write_all(body)?;
-        let (mut status, mut length, mut chunked) = (0, 0, false);
+        let first = self.begin(&head, body)?;
+        let status: u16 = first.split(' ').nth(1).and_then(|s| s.parse().ok()).ok_or(Error::other("no status"))?;
+        let (mut length, mut chunked) = (0, false);
         loop {
             let line = self.line()?.to_ascii_lowercase();
             if line.is_empty() {
                 break;
-            }
-            if status == 0 {
-                status = line.split(' ').nth(1).and_then(|s| s.parse().ok()).ok_or(Error::other("no status"))?;
             }
             if let Some(n) = line.strip_prefix("content-length:") {
                 length = n.trim().parse().unwrap();
@@ -307,6 +309,25 @@ impl Connection {
             }
             out.extend_from_slice(&part[..len]);
         }
+    }
+
+    /// Sends a request and gives the first line of its answer. Of a kept connection nothing may come, since the other side has
+    /// closed it (VictoriaMetrics' `-http.connTimeout`, two minutes): then the request goes out once more, on a new one.
+    fn begin(&mut self, head: &str, body: &[u8]) -> std::io::Result<String> {
+        let mut first = self.send(head, body);
+        if first.is_err() && self.kept {
+            *self = Self::to(self.port, std::mem::take(&mut self.token))?;
+            first = self.send(head, body);
+        }
+        self.kept = first.is_ok();
+        first
+    }
+
+    fn send(&mut self, head: &str, body: &[u8]) -> std::io::Result<String> {
+        let stream = self.reader.get_mut();
+        stream.write_all(head.as_bytes())?;
+        stream.write_all(body)?;
+        self.line()
     }
 
     fn line(&mut self) -> std::io::Result<String> {

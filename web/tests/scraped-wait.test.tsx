@@ -15,14 +15,16 @@ function Panel({ expr }: { expr: string }): ReactElement {
   return <PanelChart panel={filled(panel, {}, range)} range={range} markers={[]} />;
 }
 
+const addressOf = (asked: Request | string): string => (typeof asked === "string" ? asked : new URL(asked.url).pathname);
+
 /** What was asked, and what answers the question how often is scraped. */
 function server(): { asked: () => string[]; tell: (jobs: unknown[]) => void; fails: () => void } {
   let settle: (response: Response) => void = () => undefined;
-  const fetched = vi.fn((address: string, _how?: RequestInit) =>
-    address.startsWith("/api/metrics/intervals") ? new Promise<Response>((resolve) => (settle = resolve)) : Promise.resolve(answer({ status: "success", data: { resultType: "vector", result: [] } })));
+  const fetched = vi.fn((asked: Request | string, _how?: RequestInit) =>
+    addressOf(asked) === "/api/metrics/intervals" ? new Promise<Response>((resolve) => (settle = resolve)) : Promise.resolve(answer({ status: "success", data: { resultType: "vector", result: [] } })));
   vi.stubGlobal("fetch", fetched);
   return {
-    asked: () => fetched.mock.calls.map(([address]) => (address.startsWith("/api/metrics/intervals") ? "intervals" : (new URLSearchParams(address.split("?")[1]).get("query") ?? address))),
+    asked: () => fetched.mock.calls.map(([one]) => addressOf(one)).map((address) => (address === "/api/metrics/intervals" ? "intervals" : (new URLSearchParams(address.split("?")[1]).get("query") ?? address))),
     tell: (items) => settle(answer({ items, left_out: 0 })),
     fails: () => settle(new Response("{}", { status: 503 })),
   };

@@ -1,6 +1,6 @@
 /** Every call the pages make, by name. The pages use the public API and nothing else. */
 import { client, unwrap } from "./client";
-import { get, given } from "./http";
+import { given } from "./http";
 import type { paths } from "./schema";
 import type * as T from "./types";
 
@@ -104,7 +104,7 @@ export const graphs = {
   dashboards: () => unwrap(GET("/api/dashboards")),
   markers: (query: MarkerQuery) => unwrap(GET("/api/markers", { params: { query: given(query) } })),
   targets: () => unwrap(GET("/api/targets")),
-  intervals: () => get<{ items: T.JobInterval[]; left_out: number }>("/api/metrics/intervals"),
+  intervals: () => unwrap(GET("/api/metrics/intervals")),
   /** With a version, refused when the dashboard is at another one. */
   put: (body: T.Dashboard, version?: number) =>
     unwrap(PUT("/api/dashboards/{name}", { params: { path: { name: body.name }, header: version === undefined ? {} : { "if-match": `"${version}"` } }, body })),
@@ -167,7 +167,7 @@ export const alerts = {
   why: (fingerprint: string) => unwrap(GET("/api/alerts/{fingerprint}/why", { params: { path: { fingerprint } } })),
   /** `labels` as people write them: `alertname="Down", service="photos"`. */
   whyNot: (labels: string, person: string) => unwrap(POST("/api/alerts/why-not", { body: { labels: labels as unknown as Record<string, unknown>, for: person } })),
-  /** Requests that could not be taken, the newest 100 and how many there are; the other two act on all of them. */
+  /** Requests that could not be taken, the newest 100 and how many there are; of the other two the first acts on all of them, the second on those given up by then. */
   refused: () => unwrap(GET("/api/alerts/refused")),
   refusedAgain: () => unwrap(POST("/api/alerts/refused")),
   refusedForget: (until: string) => unwrap(DELETE("/api/alerts/refused", { params: { query: { until } } })),

@@ -206,16 +206,7 @@ export type ImportedDashboard = S["ImportedDashboard"];
 /** What the record marks, and what a query of a dashboard does. */
 export type Marker = Omit<S["Marker"], "kind"> & { kind: S["Marker"]["kind"] | "mark" };
 export type Target = S["Target"];
-
-/** How often the targets of a job are scraped: most of them, and by their names those that are not as most are. */
-export interface JobInterval {
-  job: string;
-  interval_ms: number;
-  /** How many have that. */
-  targets: number;
-  others: { instance: string; interval_ms: number }[];
-}
-
+export type JobInterval = S["JobInterval"];
 export type CountedSeries = S["CountedSeries"];
 export type CountedLabel = S["CountedLabel"];
 export type CardinalityView = S["CardinalityView"];

@@ -92,5 +92,6 @@ export function useScraped(range: Range, wanted: boolean): Range {
   }, [unknown]);
   // It is asked for again and again, mostly with the same answer: the queries stay as they are then.
   const words = useMemo(() => JSON.stringify(data?.items ?? []), [data]);
-  return useMemo(() => ({ ...range, scraped: JSON.parse(words) as JobInterval[], ...(unknown ? { waits: true } : {}) }), [range, words, unknown]);
+  const scraped = useMemo(() => JSON.parse(words) as JobInterval[], [words]);
+  return useMemo(() => ({ ...range, scraped, ...(unknown ? { waits: true } : {}) }), [range, scraped, unknown]);
 }

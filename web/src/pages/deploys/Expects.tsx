@@ -82,7 +82,7 @@ export function Score({ expects, out }: { expects: DeployExpects; out: boolean }
 /** Those whom the pipeline file names, in words; nobody where everybody with the role may. */
 export const approversOf = ({ by, teams }: Pick<DeployApproval, "by" | "teams">): string[] => [...by, ...teams.map((team) => `the team ${team}`)];
 
-/** The same where everybody with the role may. */
+/** Who may, in words, whether the pipeline file names somebody or not. */
 export const whoApproves = (approval: Pick<DeployApproval, "by" | "teams" | "role">): string => approversOf(approval).join(", ") || `anybody with the role ${approval.role}`;
 
 export function Approvals({ approval }: { approval: DeployApproval }): ReactElement {

@@ -1,5 +1,6 @@
 import { useState, type FormEvent, type ReactElement } from "react";
 import type { Dashboard } from "../../api/types";
+import { foundBy } from "../../lib/search";
 import { plural } from "../../lib/units";
 import { navigate, searchWith } from "../../router/router";
 import { Field } from "../../ui/Field";
@@ -10,12 +11,7 @@ export const TABS_MAX = 12;
 
 /** Those in whose title, name or service each word stands; behind them those that have the words with their panels' titles. */
 export function dashboardsWith(items: Dashboard[], text: string): Dashboard[] {
-  const words = text.toLowerCase().split(/\s+/).filter(Boolean);
-  const has = (where: (string | null | undefined)[]): boolean => words.every((word) => where.some((part) => part?.toLowerCase().includes(word)));
-  const own = ({ title, name, service }: Dashboard): (string | null | undefined)[] => [title, name, service];
-  const byOwn = items.filter((one) => has(own(one)));
-  const byPanels = items.filter((one) => !byOwn.includes(one) && has([...own(one), ...one.panels.map(({ title }) => title)]));
-  return [...byOwn, ...byPanels];
+  return foundBy(items, text, ({ title, name, service }) => [title, name, service].join("\n"), ({ panels }) => panels.map(({ title }) => title).join("\n"));
 }
 
 /** The ways to all dashboards and to Explore; of many those that are searched for, and always the one that is shown. */

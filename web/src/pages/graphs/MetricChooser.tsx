@@ -1,6 +1,7 @@
 import { useMemo, useState, type FormEvent, type ReactElement } from "react";
 import { families, metricNames, type Family } from "../../api/promql";
 import { useQuery } from "../../api/useQuery";
+import { foundBy } from "../../lib/search";
 import { count, plural } from "../../lib/units";
 import { Dialog } from "../../ui/Dialog";
 import { Field } from "../../ui/Field";
@@ -19,13 +20,8 @@ export interface Found {
 
 /** Metrics in whose name, or in what is said of them, each word stands; those with all of them in the name first. */
 export function searched(names: string[], known: Map<string, Family>, text: string): Found[] {
-  const words = text.toLowerCase().split(/\s+/).filter(Boolean);
-  const has = (where: string): boolean => words.every((word) => where.includes(word));
   const all = names.map((name): Found => ({ name, family: known.get(name) ?? known.get(name.replace(SUFFIX, "")) }));
-  const byName = all.filter(({ name }) => has(name.toLowerCase()));
-  const inName = new Set(byName);
-  const byHelp = all.filter((found) => !inName.has(found) && has(`${found.name} ${found.family?.help ?? ""}`.toLowerCase()));
-  return [...byName, ...byHelp];
+  return foundBy(all, text, ({ name }) => name, ({ family }) => family?.help ?? "");
 }
 
 const NONE = new Map<string, Family>();

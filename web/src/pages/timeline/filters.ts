@@ -1,6 +1,7 @@
 /** The timeline's filters as they stand in the address, as the server is asked, and as a live row is judged. */
 import type { Query } from "../../api/http";
 import type { RecordEvent } from "../../api/types";
+import { hasWords, searchWords } from "../../lib/search";
 import { DAY_MS, HOUR_MS } from "../../lib/time";
 import type { Params } from "../../router/router";
 
@@ -71,7 +72,5 @@ export function accepts(filters: Filters, event: RecordEvent): boolean {
   if (filters.service && event.subject.service !== filters.service) return false;
   if (filters.actor && event.actor.id !== filters.actor) return false;
   if (filters.correlation && event.correlation !== filters.correlation) return false;
-  const words = filters.q.toLowerCase().split(/\s+/).filter(Boolean);
-  const text = `${event.text} ${event.kind}`.toLowerCase();
-  return words.every((word) => text.includes(word));
+  return hasWords(`${event.text} ${event.kind}`, searchWords(filters.q));
 }

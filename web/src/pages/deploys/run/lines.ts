@@ -1,5 +1,6 @@
 /** Lines of a run log: who says one, and which of them are looked for. */
 import type { LogLine } from "../../../api/types";
+import { hasWords, searchWords } from "../../../lib/search";
 
 export const STREAMS: { name: string; text: string }[] = [
   { name: "out", text: "output" },
@@ -21,13 +22,12 @@ export const speakers = (lines: LogLine[]): string[] => [...new Set(lines.flatMa
 
 /** All words have to stand in the line, without regard to case. */
 export function filterLines(lines: LogLine[], { host, stream, text }: LogFilter): LogLine[] {
-  const words = text.toLowerCase().split(/\s+/).filter(Boolean);
+  const words = searchWords(text);
   if (!host && !stream && words.length === 0) return lines;
   return lines.filter((line) => {
     if (host && (host === SERVER ? line.host : line.host !== host)) return false;
     if (stream && line.stream !== stream) return false;
-    const said = line.text.toLowerCase();
-    return words.every((word) => said.includes(word));
+    return hasWords(line.text, words);
   });
 }
 

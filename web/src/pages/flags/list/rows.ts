@@ -1,5 +1,6 @@
 /** The list of flags: which rows, in which order. Pure, so that five thousand of them are filtered between two keystrokes. */
 import type { FlagRequest, FlagSummary, FlagSummaryEnvironment } from "../../../api/types";
+import { searchWords } from "../../../lib/search";
 import type { Look } from "../../../lib/status";
 
 export interface Filters {
@@ -77,7 +78,7 @@ const text = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 const reach = (state: FlagSummaryEnvironment | undefined): number => (!state?.enabled ? -1 : (state.rollout_percent ?? 50));
 
 export function rows(flags: FlagSummary[], { q, kind, project, owner, state, stale, sort }: Filters, now: number): FlagSummary[] {
-  const wanted = q.toLowerCase().split(/\s+/).filter(Boolean);
+  const wanted = searchWords(q);
   const shown = flags.filter(
     (flag) =>
       (!kind || flag.kind === kind) &&

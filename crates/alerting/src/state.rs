@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use tenfold_types::{Labels, Timestamp};
+use tenfold_types::{FlatMap, Labels, Timestamp};
 
 use crate::{
     fingerprint::fingerprint,
@@ -53,7 +53,7 @@ impl AlertState {
 }
 
 /// What an alert says besides its labels, by name. It is kept in several places, which share one copy.
-pub type Annotations = Arc<BTreeMap<String, String>>;
+pub type Annotations = Arc<FlatMap<String, String>>;
 
 /// One alert: one series of one rule.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -2,13 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that fails should panic where it fails")]
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tenfold_alerting::import_alertmanager;
 use tenfold_alerting::pipeline::{Flush, Flushed, GroupId, HowEnded, Known};
 use tenfold_alerting::webhook::{Ledger, OwedAlert, message};
-use tenfold_types::{Labels, Timestamp};
+use tenfold_types::{FlatMap, Labels, Timestamp};
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_millis(1_700_000_000_000 + second * 1_000)
@@ -17,7 +16,7 @@ fn at(second: i64) -> Timestamp {
 fn known(name: &str, ended: Option<i64>) -> Arc<Known> {
     Arc::new(Known {
         labels: Labels::from_pairs([("alertname", name), ("job", "api")]),
-        annotations: Arc::new(BTreeMap::from([("summary".to_owned(), "it broke".to_owned())])),
+        annotations: Arc::new(FlatMap::from([("summary".to_owned(), "it broke".to_owned())])),
         starts_at: at(0),
         ended: ended.map(|s| (at(s), HowEnded::Resolved)),
         lapsed: None,
@@ -139,7 +138,7 @@ fn a_message_that_was_replaced_while_it_was_under_way_leaves_the_newer_one_owed(
     assert!(!ledger.took(&sent, true, at(4)), "nothing of it is news");
 }
 
-fn names(alerts: &BTreeMap<Arc<str>, OwedAlert>) -> Vec<&str> {
+fn names(alerts: &FlatMap<Arc<str>, OwedAlert>) -> Vec<&str> {
     alerts.keys().map(|f| &**f).collect()
 }
 
@@ -151,12 +150,12 @@ fn an_end_that_is_told_after_a_restart_is_of_what_no_longer_fires() {
     ledger.took(&sent, true, at(0));
     for (name, left) in [("a", Some("b")), ("b", None)] {
         let over = OwedAlert { known: known(name, Some(5)), over: Some(at(5)) };
-        ledger.owe_again(BTreeMap::from([(name.into(), over)]));
+        ledger.owe_again(FlatMap::from([(name.into(), over)]));
         assert_eq!(ledger.lasting(false).len(), 1, "it is stored until it is taken");
         let sent = ledger.owed.clone().unwrap();
         assert!(!ledger.took(&sent, true, at(6)));
         assert!(ledger.lasting(false).is_empty());
-        let firing = ledger.heard.as_ref().and_then(|heard| heard.firing.first().cloned());
+        let firing = ledger.heard.as_ref().and_then(|heard| heard.firing.iter().next().cloned());
         assert_eq!(firing.as_deref(), left);
     }
     assert!(ledger.is_blank(), "nothing of it fires");

@@ -1,9 +1,8 @@
 //! Why somebody is told of an alert, or is not: the stages asked about labels at a time.
 
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
 use std::sync::Arc;
-use tenfold_types::{Labels, Timestamp};
+use tenfold_types::{FlatSet, Labels, Timestamp};
 
 use super::{
     Context, Decision, GroupId, PipelineState, Stage, Verdict, flap, flush,
@@ -75,7 +74,7 @@ fn at_route(
         if let Some(told) = told.as_mut().filter(|_| anew) {
             told.firing.remove(fingerprint);
         }
-        let firing = BTreeSet::from([Arc::from(fingerprint)]);
+        let firing = FlatSet::from_iter([Arc::from(fingerprint)]);
         let (stage, now_verdict, because) = match flush::news(told.as_ref(), &firing, &[], route, next_at) {
             None => (Stage::Notify, Verdict::Nothing, "it was told of, and it is not yet time to repeat it".to_owned()),
             Some((_, because)) if next_at <= at => (Stage::Notify, Verdict::Send, because),

@@ -1,9 +1,8 @@
 //! Looking at groups whose time has come: what may be told, and whether there is anything new to tell.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use tenfold_types::{Timestamp, format_duration_ms};
+use tenfold_types::{FlatSet, Timestamp, format_duration_ms};
 
 use super::{
     Context, Decision, Effect, Ended, Flush, Flushed, Group, GroupId, Known, Notification, PipelineState, Reason,
@@ -61,7 +60,7 @@ fn look(
     effects: &mut Vec<Effect>,
 ) {
     let told = group.told.as_ref().map(|t| &t.firing);
-    let mut firing = BTreeSet::new();
+    let mut firing = FlatSet::new();
     let mut ended = Vec::new();
     let webhooks = context.routing.receivers.get(&route.receiver).is_some_and(|r| !r.webhook_configs.is_empty());
     let mut flushed = Vec::new();
@@ -107,7 +106,7 @@ fn look(
         }));
     }
     let Some((reason, because)) = news(group.told.as_ref(), &firing, &ended, route, now) else { return };
-    let empty = BTreeSet::new();
+    let empty = FlatSet::new();
     let before = group.told.as_ref().map_or(&empty, |t| &t.firing);
     let new: Vec<String> = firing.difference(before).map(ToString::to_string).collect();
     let about: Vec<String> = if new.is_empty() {
@@ -126,7 +125,7 @@ fn look(
         })
     }));
     // A muted alert that was told stays told: its end is owed.
-    let mut remembered: BTreeSet<Arc<str>> = before.iter().filter(|f| group.alerts.contains(*f)).cloned().collect();
+    let mut remembered: FlatSet<Arc<str>> = before.iter().filter(|f| group.alerts.contains(*f)).cloned().collect();
     remembered.extend(firing.iter().cloned());
     group.told = Some(Told { at: now, firing: remembered });
     effects.push(Effect::Notify(Notification {
@@ -143,7 +142,7 @@ fn look(
 /// Whether there is anything to tell.
 pub(super) fn news(
     told: Option<&Told>,
-    firing: &BTreeSet<Arc<str>>,
+    firing: &FlatSet<Arc<str>>,
     ended: &[Ended],
     route: &Route,
     now: Timestamp,

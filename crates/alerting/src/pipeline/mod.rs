@@ -19,11 +19,10 @@ pub use shared::SharedMap;
 pub use simulate::{Planned, simulate};
 pub use state::{Ended, Group, GroupId, HowEnded, Incoming, Known, PipelineState, Told};
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use tenfold_types::Timestamp;
+use tenfold_types::{FlatSet, Timestamp};
 
 use crate::{Mute, Route, Routing, fingerprint};
 
@@ -318,7 +317,7 @@ pub fn restore<T>(
             let group = Arc::make_mut(group);
             group.alerts.insert(fingerprint.clone());
             if told(&heard, route) {
-                let told = group.told.get_or_insert_with(|| Told { at: now, firing: BTreeSet::new() });
+                let told = group.told.get_or_insert_with(|| Told { at: now, firing: FlatSet::new() });
                 told.firing.insert(fingerprint.clone());
                 group.flushed = true;
                 group.verdicts.insert(fingerprint.clone(), (Verdict::Pass, None));

@@ -116,7 +116,7 @@ impl<K: Ord + Clone, V: Clone> SharedMap<K, V> {
     /// Puts in an entry that is not there; the answer is where it stands.
     fn put(&mut self, (leaf, place): At, key: K, value: V) -> At {
         if self.leaves.is_empty() {
-            self.leaves.push(Arc::new(Vec::new()));
+            self.leaves = vec![Arc::default()];
         }
         self.len += 1;
         let entries = with_room(&mut self.leaves[leaf]);
@@ -189,7 +189,12 @@ fn with_room<T: Clone>(leaf: &mut Arc<Vec<T>>) -> &mut Vec<T> {
         copied.extend_from_slice(leaf);
         *leaf = Arc::new(copied);
     }
-    Arc::make_mut(leaf)
+    let entries = Arc::make_mut(leaf);
+    if entries.len() == entries.capacity() {
+        // No more room than a half in advance: most maps of a group hold one entry.
+        entries.reserve_exact((entries.len() / 2).max(1));
+    }
+    entries
 }
 
 /// The place of a key.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use tenfold_types::{Labels, Timestamp};
+use tenfold_types::{FlatSet, Labels, Timestamp};
 
 use super::{Flapping, SharedMap, Verdict};
 use crate::{Annotations, Routing};
@@ -83,13 +83,13 @@ pub struct Ended {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Told {
     pub at: Timestamp,
-    pub firing: BTreeSet<Arc<str>>,
+    pub firing: FlatSet<Arc<str>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Group {
     pub thread: u64,
-    pub alerts: BTreeSet<Arc<str>>,
+    pub alerts: FlatSet<Arc<str>>,
     /// When it is looked at next.
     pub next_at: Timestamp,
     /// It was looked at before.
@@ -101,7 +101,7 @@ pub struct Group {
 
 impl Group {
     pub(super) fn new(thread: u64, next_at: Timestamp) -> Self {
-        Self { thread, alerts: BTreeSet::new(), next_at, flushed: false, told: None, verdicts: SharedMap::default() }
+        Self { thread, alerts: FlatSet::new(), next_at, flushed: false, told: None, verdicts: SharedMap::default() }
     }
 
     /// Forgets that an alert was told of, and what was decided of it.
@@ -180,7 +180,7 @@ impl PipelineState {
         if self.alerts.values().all(|known| known.ended.is_none()) {
             return;
         }
-        let held: BTreeSet<&Arc<str>> = self.groups.values().flat_map(|g| &g.alerts).collect();
+        let held: BTreeSet<&Arc<str>> = self.groups.values().flat_map(|g| g.alerts.iter()).collect();
         self.alerts.retain(|f, known| known.ended.is_none() || held.contains(f));
     }
 }

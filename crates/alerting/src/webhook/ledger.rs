@@ -1,9 +1,8 @@
 //! What a webhook has taken of a group, and what it is owed.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use tenfold_types::Timestamp;
+use tenfold_types::{FlatMap, FlatSet, Timestamp};
 
 use crate::pipeline::{Flush, Known};
 
@@ -14,9 +13,9 @@ const LATE_MAX: usize = 1_000;
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Heard {
     pub at: Timestamp,
-    pub firing: BTreeSet<Arc<str>>,
+    pub firing: FlatSet<Arc<str>>,
     /// Alerts that are over, with when they ended: one that stays in its group is not told of again.
-    pub over: BTreeMap<Arc<str>, Timestamp>,
+    pub over: FlatMap<Arc<str>, Timestamp>,
 }
 
 /// An alert of a message, as it was when its group was looked at.
@@ -31,7 +30,7 @@ pub struct OwedAlert {
 pub struct Owed {
     /// Tells a message from the one that took its place while it was under way.
     pub version: u64,
-    pub alerts: BTreeMap<Arc<str>, OwedAlert>,
+    pub alerts: FlatMap<Arc<str>, OwedAlert>,
     pub repeat_interval_ms: i64,
     /// It does not hold all that fires: what it leaves out stays heard.
     pub partial: bool,
@@ -54,7 +53,7 @@ impl Ledger {
         let before = self.owed.take();
         let was_owed = |f: &Arc<str>| before.as_ref().is_some_and(|o| o.alerts.contains_key(f));
         let heard_firing = |f: &Arc<str>| self.heard.as_ref().is_some_and(|h| h.firing.contains(f));
-        let mut alerts = BTreeMap::new();
+        let mut alerts = FlatMap::new();
         for one in &flush.alerts {
             let over = one.known.over();
             // The end of what it was told, or was to be told, is told even while it is muted.
@@ -94,7 +93,7 @@ impl Ledger {
 
     fn wants(
         &self,
-        alerts: &BTreeMap<Arc<str>, OwedAlert>,
+        alerts: &FlatMap<Arc<str>, OwedAlert>,
         late: bool,
         send_resolved: bool,
         repeat_interval_ms: i64,
@@ -122,9 +121,9 @@ impl Ledger {
 
     /// It took the message. True when it is owed another one already.
     pub fn took(&mut self, taken: &Owed, send_resolved: bool, now: Timestamp) -> bool {
-        let firing: BTreeSet<_> =
+        let firing: FlatSet<_> =
             taken.alerts.iter().filter(|(_, a)| a.over.is_none()).map(|(f, _)| f.clone()).collect();
-        let over: BTreeMap<Arc<str>, Timestamp> =
+        let over: FlatMap<Arc<str>, Timestamp> =
             taken.alerts.iter().filter_map(|(f, a)| Some((f.clone(), a.over?))).collect();
         // With nothing that fires there is nothing to remember: what fires next is news in any case.
         self.heard = match self.heard.take() {
@@ -175,7 +174,7 @@ impl Ledger {
 
     /// What of it a restart must not lose, each with when it was over: what is over, which nothing else tells of; and all
     /// once a try has `failed`, since it may end before another one.
-    pub fn lasting(&self, failed: bool) -> BTreeMap<Arc<str>, Option<Timestamp>> {
+    pub fn lasting(&self, failed: bool) -> FlatMap<Arc<str>, Option<Timestamp>> {
         let owed = self.owed.iter().flat_map(|o| &o.alerts).filter(|(_, a)| failed || a.over.is_some());
         owed.map(|(f, a)| (f.clone(), a.over)).collect()
     }
@@ -211,7 +210,7 @@ impl Ledger {
     }
 
     /// Owed from before a restart: alerts that are over, and those that fired when it was out of order.
-    pub fn owe_again(&mut self, alerts: BTreeMap<Arc<str>, OwedAlert>) {
+    pub fn owe_again(&mut self, alerts: FlatMap<Arc<str>, OwedAlert>) {
         self.versions += 1;
         // The group's next look says what it repeats by.
         let repeat_interval_ms = i64::MAX;

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::Error;
 use std::collections::BTreeMap;
-use tenfold_types::{Labels, Timestamp};
+use tenfold_types::{FlatMap, Labels, Timestamp};
 
 use super::{OwedAlert, WebhookSpec};
 use crate::pipeline::{GroupId, HowEnded};
@@ -29,7 +29,7 @@ struct Message<'a> {
 struct Alert<'a> {
     status: &'static str,
     labels: &'a Labels,
-    annotations: &'a BTreeMap<String, String>,
+    annotations: &'a FlatMap<String, String>,
     starts_at: Timestamp,
     ends_at: Ends,
     #[serde(rename = "generatorURL")]

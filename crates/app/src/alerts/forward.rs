@@ -293,7 +293,7 @@ fn since(alert: &Alert) -> Timestamp {
 fn of_rule(app: &App, alert: &Alert) -> Outgoing {
     Outgoing {
         labels: with_external(app, &alert.labels),
-        annotations: BTreeMap::clone(&alert.annotations),
+        annotations: BTreeMap::from(&*alert.annotations),
         starts_at: since(alert),
         ends_at: since(alert),
         generator_url: app.settings.link(&format!("/alerts/{}", alert.fingerprint)),

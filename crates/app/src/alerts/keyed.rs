@@ -40,7 +40,7 @@ fn posted(one: KeyedAlert, before: Option<Alert>, sender: (&str, &str), now: Tim
     };
     let over = |before: &Alert, url| PostedAlert {
         labels: pairs(before),
-        annotations: Some(BTreeMap::clone(&before.annotations)),
+        annotations: Some(BTreeMap::from(&*before.annotations)),
         starts_at: None,
         ends_at: Some(now),
         generator_url: url,

@@ -350,7 +350,7 @@ impl App {
             for (fingerprint, view) in &mut by_fingerprint {
                 if let Some(known) = received.get(fingerprint) {
                     view.summary = summary(&known.alert);
-                    view.annotations = BTreeMap::clone(&known.alert.annotations);
+                    view.annotations = BTreeMap::from(&*known.alert.annotations);
                 }
             }
         }
@@ -361,7 +361,7 @@ impl App {
                 if let Some(view) = by_fingerprint.get_mut(&alert.fingerprint) {
                     view.value = alert.value.is_finite().then_some(alert.value);
                     view.summary = summary(alert);
-                    view.annotations = BTreeMap::clone(&alert.annotations);
+                    view.annotations = BTreeMap::from(&*alert.annotations);
                 }
             }
         }

@@ -129,7 +129,7 @@ impl Said {
         let pairs = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
         PostedAlert {
             labels: self.alert.labels.iter().map(pairs).collect(),
-            annotations: Some(BTreeMap::clone(&self.alert.annotations)),
+            annotations: Some(BTreeMap::from(&*self.alert.annotations)),
             starts_at: Some(self.alert.active_since),
             ends_at: self.explicit.then_some(self.ends_at),
             generator_url: Some(self.generator_url),
@@ -177,7 +177,7 @@ pub(super) fn read(posted: PostedAlert, now: Timestamp, resolve_timeout_ms: i64)
         fingerprint: fingerprint(&labels),
         series: labels.clone(),
         labels,
-        annotations: Arc::new(annotations),
+        annotations: Arc::new(annotations.into()),
         state: AlertState::Firing,
         value: 1.0,
         active_since: starts_at,

@@ -1,7 +1,6 @@
 //! Alerts as Alertmanager's API shows them: where each goes, and what keeps it quiet.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use tenfold_alerting::pipeline::{Explanation, Stage, Verdict, explain};
 use tenfold_store::alerts as store;
@@ -62,12 +61,12 @@ impl App {
             seen.muted_by = mutes.filter_map(|m| super::mutes::number(&m.id)).collect();
             seen.starts_at = alert.fired_at.unwrap_or(alert.active_since);
             (seen.updated_at, seen.ends_at) = (look.at, look.at.plus_ms(LEASE_MS));
-            (seen.labels, seen.annotations) = (alert.labels, Arc::unwrap_or_clone(alert.annotations));
+            (seen.labels, seen.annotations) = (alert.labels, BTreeMap::from(&*alert.annotations));
             seen.generator_url =
                 generator_url.unwrap_or_else(|| format!("{}/alerts/{}", self.settings.public_url, row.fingerprint));
             if let Some(lease) = received.get(&row.fingerprint) {
                 (seen.starts_at, seen.updated_at, seen.ends_at) = (lease.starts_at, lease.updated_at, lease.ends_at);
-                seen.annotations = BTreeMap::clone(&lease.alert.annotations);
+                seen.annotations = BTreeMap::from(&*lease.alert.annotations);
             }
             out.push(seen);
         }

@@ -1,7 +1,6 @@
 //! Storing and recording what the state machine decided, and opening or joining an incident for what pages.
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -545,6 +544,6 @@ pub(super) fn view(
         muted_by,
         flapping,
         labels: alert.labels,
-        annotations: Arc::unwrap_or_clone(alert.annotations),
+        annotations: BTreeMap::from(&*alert.annotations),
     })
 }

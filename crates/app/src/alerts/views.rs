@@ -286,7 +286,7 @@ fn active_view(alert: &Alert) -> ActiveAlertView {
         fingerprint: alert.fingerprint.clone(),
         state: alert.state.as_str().to_owned(),
         labels: alert.labels.clone(),
-        annotations: BTreeMap::clone(&alert.annotations),
+        annotations: BTreeMap::from(&*alert.annotations),
         value: tenfold_promql::format_float(alert.value),
         active_since: alert.active_since,
     }

@@ -246,7 +246,7 @@ impl<'g> Suite<'g> {
         for running in self.rules.iter().filter(|r| matches!(r.rule, Rule::Alert(a) if a.alert == case.alertname)) {
             for alert in running.state.active.values().filter(|a| a.state == AlertState::Firing) {
                 let labels = alert.labels.iter().map(|(n, v)| (n.to_owned(), v.to_owned())).collect();
-                got.push((labels, BTreeMap::clone(&alert.annotations)));
+                got.push((labels, BTreeMap::from(&*alert.annotations)));
             }
         }
         let mut expected: Vec<Pair> = Vec::new();

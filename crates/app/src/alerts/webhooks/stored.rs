@@ -1,13 +1,13 @@
 //! What is stored of the ledgers, and reading it again.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use tenfold_alerting::pipeline::{GroupId, Known};
 use tenfold_alerting::webhook::{Heard, OwedAlert};
 use tenfold_store::{Tx, alerts as store};
-use tenfold_types::{Fault, Labels, Timestamp};
+use tenfold_types::{Fault, FlatMap, FlatSet, Labels, Timestamp};
 
 use super::{HookId, Inner, Slot, SlotId, SlotState, ended};
 use crate::{
@@ -29,13 +29,13 @@ struct Stored {
     labels: Labels,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     at: Option<Timestamp>,
-    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
-    firing: BTreeSet<Arc<str>>,
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    over: BTreeMap<Arc<str>, Timestamp>,
+    #[serde(default, skip_serializing_if = "FlatSet::is_empty")]
+    firing: FlatSet<Arc<str>>,
+    #[serde(default, skip_serializing_if = "FlatMap::is_empty")]
+    over: FlatMap<Arc<str>, Timestamp>,
     /// What it is owed of alerts that are over, and of all when it was out of order.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    owed: BTreeMap<Arc<str>, Known>,
+    #[serde(default, skip_serializing_if = "FlatMap::is_empty")]
+    owed: FlatMap<Arc<str>, Known>,
 }
 
 /// The name of a slot's row. Labels may be long, so they stand in it as their fingerprint.
@@ -50,7 +50,7 @@ pub(super) fn row(id: &SlotId, slot: &Slot) -> Result<Option<String>, Fault> {
     let heard = ledger.heard.as_ref();
     let lasting = ledger.lasting(slot.failed);
     let owed = ledger.owed.iter().flat_map(|o| &o.alerts).filter(|(f, _)| lasting.contains_key(*f));
-    let owed: BTreeMap<Arc<str>, Known> = owed.map(|(f, a)| (f.clone(), Known::clone(&a.known))).collect();
+    let owed: FlatMap<Arc<str>, Known> = owed.map(|(f, a)| (f.clone(), Known::clone(&a.known))).collect();
     if heard.is_none() && owed.is_empty() {
         return Ok(None);
     }

@@ -83,6 +83,7 @@ crash:
 	cargo test -p tenfold --test handed_over
 	DEPLOY_KILL=all cargo test -p tenfold --test deploy_kill -- --nocapture
 	KILL_ROUNDS=1000 cargo test -p tenfold-app --test paging killed:: -- --nocapture
+	KILL_ROUNDS=200 cargo test -p tenfold-app --test paging handed:: -- --nocapture
 
 # Every test is built here and run in there (docs/adr/0050-version-2-in-a-machine-of-its-own.md).
 cgroup2: export TENFOLD_REQUIRE_CGROUP2 = 1

@@ -8,6 +8,7 @@ import * as d from "./data.ts";
 import * as shipped from "./deploys.ts";
 import { exemplars, instant, range } from "./metrics.ts";
 import * as store from "./store.ts";
+import { targetList } from "./targets.ts";
 
 const CSP = "default-src 'self'; style-src 'self'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'; form-action 'self'";
 
@@ -45,7 +46,6 @@ function events(query: URLSearchParams, empty: boolean): { items: unknown[] } {
 }
 
 const TOKENS = [{ id: "t1", name: "host-1", kind: "agent", environment: "production", created_at: d.ago(9e8), last_used_at: d.ago(2000) }, { id: "t2", name: "photos server", kind: "client", environment: "production", created_at: d.ago(8e8), last_used_at: d.ago(4000) }];
-const TARGETS = [1, 2, 3, 4, 5, 6].map((n) => ({ job: "photos", instance: `127.0.0.1:90${n}0`, host: `host-${n}`, url: `http://127.0.0.1:90${n}0/metrics`, health: n === 5 ? "down" : "up", last_scrape: d.ago(3000), duration_ms: 4 + n, error: n === 5 ? "connection refused" : null }));
 const SOURCES_OF_ALERTS = [
   { name: "grafana", spec: { kind: "grafana" }, address: "https://tenfold.example.org/hooks/alerts/grafana", last_at: d.ago(40_000), taken: 214, refused: 0, refusal: "" },
   { name: "nightly", spec: { kind: "webhook", service: "photos", environment: "production" }, address: "https://tenfold.example.org/hooks/alerts/nightly", last_at: null, taken: 0, refused: 3, refusal: "the signature does not fit" },
@@ -84,7 +84,7 @@ function handlers(empty: boolean): [string, RegExp, Handler][] {
     ["GET", /^\/api\/metrics\/sources$/, () => ({ ...list(store.SOURCES, empty), jobs: empty ? [] : store.JOBS })],
     ["GET", /^\/api\/metrics\/store$/, () => (empty ? { ...store.STORE, blocks: 0, block_bytes: 0, coarse_bytes: 0, oldest_at: null, newest_at: null, retention_bytes_max: null, quarantined: [], quarantined_count: 0, quarantine_advice: null } : store.STORE)],
     ["POST", /^\/api\/metrics\/delete$/, (_p, _q, body) => ({ ...store.DELETION, dry_run: Boolean(body.dry_run) })],
-    ["GET", /^\/api\/targets$/, () => list(TARGETS, empty)],
+    ["GET", /^\/api\/targets$/, (_p, query) => targetList(query, empty)],
     ["GET", /^\/api\/v1\/query_range$/, (_p, q) => range(q.get("query") ?? "", Number(q.get("start")), Number(q.get("end")), Number(q.get("step")))],
     ["GET", /^\/api\/v1\/query_exemplars$/, (_p, q) => exemplars(Number(q.get("start")), Number(q.get("end")))],
     ["GET", /^\/api\/v1\/query$/, (_p, q) => instant(q.get("query") ?? "")],
@@ -128,7 +128,7 @@ function handlers(empty: boolean): [string, RegExp, Handler][] {
     ["GET", /^\/api\/schedules$/, () => list(d.SCHEDULES, empty)],
     ["GET", /^\/api\/schedules\/[^/]+\/preview$/, () => d.PREVIEW],
     ["POST", /^\/api\/schedules\/[^/]+\/preview$/, () => d.PREVIEW],
-    ["GET", /^\/api\/schedules\/[^/]+\/digest$/, () => ({ schedule: "photos-primary", from: d.PREVIEW.from, to: d.PREVIEW.to, fired: ["HighErrorRate fires for photos"], muted: [], pages: 2, open: ["incident 4: p99 of photos is above 500 ms"], short_rests: [] })],
+    ["GET", /^\/api\/schedules\/[^/]+\/digest$/, () => ({ schedule: "photos-primary", from: d.PREVIEW.from, to: d.PREVIEW.to, fired: ["HighErrorRate fires for photos"], fired_count: 1, muted: [], pages: 2, open: ["incident 4: p99 of photos is above 500 ms"], open_count: 1, truncated: false, short_rests: [] })],
     ["GET", /^\/api\/schedules\/[^/]+\/fairness$/, () => d.SHARES],
     ["POST", /^\/api\/(?:schedules|people)\/[^/]+\/calendar$/, () => ({ url: "https://tenfold.example.org/calendar/photos-primary/5f2c91a04e7b3d6688c1f0a2d94be731/shifts.ics" })],
     ["GET", /^\/api\/swaps$/, () => list(d.SWAPS, empty)],

@@ -18,7 +18,7 @@ const PAGES = {
   explore: "/graphs/explore?expr=requests&unit=ops", flags: "/flags", flag: "/flags/new_uploader", segments: "/flags/-/segments", "flag-tripped": "/flags/no_thumbnails", changes: "/flags/-/changes", permits: "/flags/-/permits", alerts: "/alerts", rules: "/alerts/rules",
   checks: "/alerts/checks", check: "/alerts/checks/db1-disk", sources: "/alerts/sources", noise: "/alerts/noise", simulate: "/alerts/simulate", mutes: "/alerts/mutes", alert: "/alerts/a1b2c3d4e5f60718", "on-call": "/on-call", incidents: "/incidents", incident: "/incidents/3",
   console: "/console", me: "/settings/me", people: "/settings/people", teams: "/settings/teams", tokens: "/settings/tokens",
-  services: "/settings/services", targets: "/settings/targets", metrics: "/settings/metrics", chat: "/settings/chat", about: "/settings/about", "not-found": "/nowhere",
+  services: "/settings/services", targets: "/settings/targets", "targets-found": "/settings/targets?state=down&job=photos&q=9050", metrics: "/settings/metrics", chat: "/settings/chat", about: "/settings/about", "not-found": "/nowhere",
 };
 
 const { values } = parseArgs({

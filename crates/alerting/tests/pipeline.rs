@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use tenfold_alerting::pipeline::{
     Context, Effect, FlapRules, HowEnded, Incoming, Input, Notification, PipelineState, Planned, Reason, Stage,
-    Verdict, explain, reroute, simulate, step,
+    Verdict, explain, go_on, restore, simulate, step,
 };
 use tenfold_alerting::{
     Annotations, Mute, MuteKind, MuteSpec, Pages, RouteDefaults, Routing, RoutingSpec, import_alertmanager,
@@ -254,6 +254,24 @@ fn inhibition_as_alertmanager_has_it() {
 }
 
 #[test]
+fn an_alert_whose_sender_is_silent_inhibits_no_other() {
+    let mut house = House::new(INHIBITING);
+    let down = "alertname=Down severity=critical dc=a";
+    house.give(0, fires(down, 0));
+    house.give(1, fires("alertname=Slow severity=warning dc=a", 1));
+    let Input::Alerts(mut silent) = fires(down, 0) else { panic!("these are alerts") };
+    silent[0].lapsed = Some(at(3));
+    house.give(3, Input::Alerts(silent));
+    assert_eq!(house.told(), ["0 r First 1/0"], "its group is not looked at yet");
+    house.ticks([10, 11]);
+    assert_eq!(house.told()[1..], ["11 r First 1/0"]);
+    // Its sender is back.
+    house.give(12, fires(down, 0));
+    house.give(13, fires("alertname=Slower severity=warning dc=a", 13));
+    assert_eq!(house.told().len(), 2);
+}
+
+#[test]
 fn routes_are_quiet_by_time() {
     // 2025-11-24 is a Monday; second 0 is 16:00 UTC, which is 17:00 in Berlin.
     let mut house = House::new(
@@ -310,22 +328,68 @@ fn a_maintenance_comes_back() {
     }
 }
 
+/// The state made again from what is stored: what fires, of which those with these names were told of.
+fn restored(house: &House, told: &[&str], second: i64) -> PipelineState {
+    let context = Context { routing: &house.routing, mutes: &house.mutes, flapping: house.flapping };
+    let firing = house.state.alerts.values().filter(|known| known.ended.is_none());
+    let heard = |labels: &Labels| labels.get("alertname").is_some_and(|name| told.contains(&name));
+    let alerts = firing.map(|known| ((**known).clone(), heard(&known.labels))).collect();
+    restore(context, alerts, |told, _| *told, at(second))
+}
+
 #[test]
-fn a_new_configuration_routes_anew_and_forgets_nothing_told() {
+fn what_is_made_again_while_it_goes_on_is_looked_at_when_it_would_have_been() {
     let mut house = House::new(WAITING);
+    house.mute("alertname=B", 0, 10_000);
     house.give(0, fires("alertname=A service=web", -60));
-    house.give(1, ends("alertname=A service=web", 1));
-    house.give(1, fires("alertname=B service=web", -60));
-    let context = Context { routing: &house.routing, mutes: &[], flapping: house.flapping };
-    assert_eq!(reroute(context, &mut house.state, at(2)).iter().filter(|e| matches!(e, Effect::Notify(_))).count(), 0);
-    house.ticks([300]);
-    assert_eq!(house.told(), ["0 r First 1/0", "300 r Grown 1/1"]);
-    let other =
-        import_alertmanager("{route: {receiver: q, group_by: [service], group_wait: 0s}, receivers: [{name: q}]}");
-    house.routing = other.unwrap().routing;
-    let context = Context { routing: &house.routing, mutes: &[], flapping: house.flapping };
-    let effects = reroute(context, &mut house.state, at(400));
-    assert!(!effects.is_empty());
+    house.give(1, fires("alertname=B service=web", 1));
+    house.give(10, fires("alertname=C service=db", 10));
+    house.ticks([40, 300]);
+    house.give(310, fires("alertname=D service=mail", 310));
+    assert_eq!(house.told(), ["0 r First 1/0", "40 r First 1/0"]);
+    let quiet = |house: &House| house.because(Stage::Mute, Verdict::Suppress).len();
+    assert_eq!(quiet(&house), 1);
+    let before = house.state.clone();
+    for rerouted in [false, true] {
+        let mut state = restored(&house, &["A", "C"], 320);
+        let context = Context { routing: &house.routing, mutes: &house.mutes, flapping: house.flapping };
+        go_on(context, &mut state, &before, rerouted, at(320));
+        let next = |name: &str| {
+            let of = state.groups.iter().find(|(id, _)| id.labels.get("service") == Some(name));
+            of.expect(name).1.next_at.since_ms(at(0)) / 1_000
+        };
+        // Of another routing somebody may not have heard; what waits for the first time waits on.
+        let looked_at = if rerouted { [320, 320, 340] } else { [600, 340, 340] };
+        assert_eq!([next("web"), next("db"), next("mail")], looked_at, "rerouted: {rerouted}");
+        assert_eq!(state.next_due(), Some(at(if rerouted { 320 } else { 340 })));
+    }
+    // It goes on, and nothing that was decided before is decided again.
+    let mut state = restored(&house, &["A", "C"], 320);
+    let context = Context { routing: &house.routing, mutes: &house.mutes, flapping: house.flapping };
+    go_on(context, &mut state, &before, false, at(320));
+    house.state = state;
+    house.ticks([320, 340]);
+    assert_eq!(house.told()[2..], ["340 r First 1/0"]);
+    house.ticks([600]);
+    assert_eq!(quiet(&house), 1);
+    // Unlike what a start has to find out again.
+    house.state = restored(&house, &["A", "C"], 700);
+    house.ticks([700]);
+    assert_eq!(quiet(&house), 2);
+}
+
+#[test]
+fn what_is_made_again_waits_for_no_longer_than_its_route_says() {
+    let mut house = House::new(WAITING);
+    house.give(1_000, fires("alertname=A service=web", 900));
+    house.give(1_000, fires("alertname=B service=db", 1_000));
+    let before = house.state.clone();
+    // The clock was set back.
+    let mut state = restored(&house, &["A", "C"], 0);
+    let context = Context { routing: &house.routing, mutes: &house.mutes, flapping: house.flapping };
+    go_on(context, &mut state, &before, false, at(0));
+    let next: Vec<i64> = state.groups.values().map(|group| group.next_at.since_ms(at(0)) / 1_000).collect();
+    assert_eq!(next, [30, 300], "db, and web");
 }
 
 #[test]

@@ -120,9 +120,29 @@ fn what_fired_and_ended_while_nobody_could_be_told_is_told_once() {
         true,
         "0: a -> lost
          10: (a) -> -
+         20: a -> a",
+    );
+}
+
+#[test]
+fn what_fires_again_while_its_end_is_owed_is_told_since_the_end_was_perhaps_taken() {
+    check(
+        true,
+        "0: a -> a
+         10: a!5 -> lost
          20: a -> a
-         30: a!25 -> lost
-         40: a -> -",
+         30: a -> -
+         40: a!35 -> a!",
+    );
+    // While it is quiet its end stays owed.
+    check(
+        true,
+        "0: a b -> a b
+         10: a!5 b -> lost
+         20: (a) b -> lost
+         30: a b -> a b
+         40: a!35 b -> lost
+         50: (a) b -> a! b",
     );
 }
 

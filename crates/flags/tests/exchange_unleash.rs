@@ -14,10 +14,13 @@ const HERE: Options<'static> = Options { environment: Some("production"), allow_
 fn folder() -> Option<PathBuf> {
     let package = "node_modules/@unleash/client-specification/specifications";
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let given = std::env::var_os("CLIENT_SPECIFICATION").map(PathBuf::from);
+    if let Some(named) = std::env::var_os("CLIENT_SPECIFICATION").map(PathBuf::from) {
+        assert!(named.join("index.json").is_file(), "CLIENT_SPECIFICATION names {}, which has none", named.display());
+        return Some(named);
+    }
     let places =
         [root.join("e2e/clients").join(package), root.join("e2e").join(package), root.join("web").join(package)];
-    given.into_iter().chain(places).find(|p| p.join("index.json").is_file())
+    places.into_iter().find(|p| p.join("index.json").is_file())
 }
 
 fn read(path: &Path) -> Value {

@@ -12,10 +12,10 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use tenfold_alerting::{MatcherSet, read_matchers};
+use tenfold_alerting::{MatcherSet, MuteKind, read_matchers};
 use tenfold_app::alerts::{ALERTMANAGER_VERSION, FORWARDED_BY, Matchers, MuteView, NewMute, PostedAlert, SeenAlert};
 use tenfold_app::{App, Role};
-use tenfold_types::{ErrorCode, Fault, Labels, Matcher, MatcherOp, Timestamp};
+use tenfold_types::{ErrorCode, Fault, Labels, Matcher, MatcherOp, Timestamp, pattern::go_regex};
 use utoipa_axum::routes;
 
 use crate::auth::Who;
@@ -25,6 +25,8 @@ use crate::{Api, Policy, push};
 const ALERTS_BYTES_MAX: usize = 16 << 20;
 /// How long a sender may take to bring them.
 const ALERTS_TIMEOUT: Duration = Duration::from_secs(30);
+/// The annotation of a mute that says which kind it is, when it is no silence.
+const KIND: &str = "kind";
 
 pub fn api() -> Api {
     Api::new("alertmanager")
@@ -56,6 +58,7 @@ impl IntoResponse for Refusal {
             ErrorCode::Forbidden => StatusCode::FORBIDDEN,
             ErrorCode::Unauthenticated => StatusCode::UNAUTHORIZED,
             ErrorCode::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            ErrorCode::TooMany => StatusCode::TOO_MANY_REQUESTS,
             ErrorCode::Unavailable | ErrorCode::Timeout => StatusCode::SERVICE_UNAVAILABLE,
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };
@@ -93,10 +96,12 @@ impl Filter {
                 "filter" => filter.matchers.push(matchers(&value)?),
                 "receiver_matchers" => filter.any_receiver &= matchers(&value)?.matches(&Labels::new()),
                 "receiver" if !value.is_empty() => {
-                    let pattern = regex::RegexBuilder::new(&format!("^(?:{value})$"))
+                    let wrong = |e: String| bad(format!("failed to parse receiver param: {e}"));
+                    let text = go_regex(&value).map_err(wrong)?;
+                    let pattern = regex::RegexBuilder::new(&format!("^(?:{text})$"))
                         .size_limit(REGEX_BYTES_MAX)
                         .build()
-                        .map_err(|e| bad(format!("failed to parse receiver param: {e}")))?;
+                        .map_err(|e| wrong(e.to_string()))?;
                     filter.receiver = Some(pattern);
                 }
                 "active" | "silenced" | "inhibited" | "unprocessed" | "muted" | "expired" | "pending" => {
@@ -371,7 +376,7 @@ fn shape(mute: &MuteView) -> GettableSilence {
     let state = if mute.state == "active" && !mute.holds { "pending" } else { mute.state.as_str() };
     let mut annotations = mute.annotations.clone();
     if mute.kind != "silence" {
-        annotations.insert("kind".to_owned(), mute.kind.clone());
+        annotations.insert(KIND.to_owned(), mute.kind.clone());
     }
     GettableSilence {
         id: silence_id(mute.id),
@@ -404,6 +409,22 @@ async fn silences(State(app): State<App>, RawQuery(query): RawQuery) -> Answer<V
     Ok(axum::Json(list))
 }
 
+/// What a silence cannot say stays as it was: a maintenance that is changed by a client goes on to hold at its times alone.
+fn goes_on(new: &mut NewMute, was: MuteView) {
+    new.kind = match was.kind.as_str() {
+        "downtime" => MuteKind::Downtime,
+        "maintenance" => MuteKind::Maintenance,
+        // One of a deploy is changed by nobody, which is said where it is refused.
+        _ => MuteKind::Silence,
+    };
+    new.recurs = was.recurs;
+    if was.kind != "silence" {
+        // What `shape` has put there.
+        new.annotations.remove(KIND);
+        new.annotations.extend(was.annotations.get_key_value(KIND).map(|(name, own)| (name.clone(), own.clone())));
+    }
+}
+
 /// Makes a silence, or changes the one whose id is given.
 #[utoipa::path(post, path = "/api/v2/silences", request_body = PostableSilence, responses((status = 200, body = SilenceMade), (status = 400, body = String), (status = 404, body = String)))]
 async fn silences_post(State(app): State<App>, Who(who): Who, bytes: Bytes) -> Answer<SilenceMade> {
@@ -427,7 +448,9 @@ async fn silences_post(State(app): State<App>, Who(who): Who, bytes: Bytes) -> A
     let mute = if posted.id.is_empty() {
         app.mute_create(&who, new).await?
     } else {
-        app.mute_change(&who, mute_of(&posted.id)?, new).await?
+        let id = mute_of(&posted.id)?;
+        goes_on(&mut new, app.mute(id).await?);
+        app.mute_change(&who, id, new).await?
     };
     Ok(axum::Json(SilenceMade { silence_id: silence_id(mute.id) }))
 }

@@ -7,7 +7,7 @@ use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use tenfold_app::metrics::{
-    Dashboard, DashboardImport, ImportedDashboard, Marker, MarkerQuery, ScrapeIntervals, TargetStatus,
+    Dashboard, DashboardImport, ImportedDashboard, Marker, MarkerQuery, ScrapeIntervals, TargetAsk, TargetList,
 };
 use tenfold_app::{App, Role};
 use tenfold_types::{ErrorCode, Fault, Timestamp};
@@ -37,10 +37,6 @@ struct DashboardList {
 #[derive(Serialize, utoipa::ToSchema)]
 struct MarkerList {
     items: Vec<Marker>,
-}
-#[derive(Serialize, utoipa::ToSchema)]
-struct TargetList {
-    items: Vec<TargetStatus>,
 }
 #[derive(Serialize, utoipa::ToSchema)]
 struct Deleted {
@@ -144,10 +140,10 @@ async fn markers(State(app): State<App>, QueryOf(q): QueryOf<MarkersQuery>) -> R
     Ok(Json(MarkerList { items: app.markers(query).await? }))
 }
 
-/// Who is scraped, and how that went last.
-#[utoipa::path(get, path = "/api/targets", responses((status = 200, body = TargetList)))]
-async fn targets(State(app): State<App>) -> Json<TargetList> {
-    Json(TargetList { items: app.metrics.target_statuses() })
+/// Who is scraped and how that went last, what is down first, and how many there are of each health and job.
+#[utoipa::path(get, path = "/api/targets", params(TargetAsk), responses((status = 200, body = TargetList)))]
+async fn targets(State(app): State<App>, QueryOf(ask): QueryOf<TargetAsk>) -> Result<Json<TargetList>, ApiError> {
+    Ok(Json(app.metrics.targets_page(&ask)?))
 }
 
 /// How often each job is scraped, for queries whose windows have to hold some of its scrapes.

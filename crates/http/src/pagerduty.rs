@@ -120,12 +120,28 @@ fn refused(errors: &[String]) -> Response {
     (StatusCode::BAD_REQUEST, axum::Json(body)).into_response()
 }
 
+/// What clients are answered; none where the event itself is wrong. They send again after 429 and 5xx, and never after 400.
+fn again_status(code: ErrorCode) -> Option<StatusCode> {
+    match code {
+        ErrorCode::BadRequest
+        | ErrorCode::Invalid
+        | ErrorCode::Unauthenticated
+        | ErrorCode::Forbidden
+        | ErrorCode::NotFound
+        | ErrorCode::MethodNotAllowed
+        | ErrorCode::Gone
+        | ErrorCode::TooLarge
+        | ErrorCode::UnsupportedMedia => None,
+        ErrorCode::TooMany => Some(StatusCode::TOO_MANY_REQUESTS),
+        ErrorCode::Timeout | ErrorCode::Unavailable | ErrorCode::DiskFull => Some(StatusCode::SERVICE_UNAVAILABLE),
+        ErrorCode::Conflict | ErrorCode::Changed | ErrorCode::Locked | ErrorCode::Internal => {
+            Some(StatusCode::INTERNAL_SERVER_ERROR)
+        }
+    }
+}
+
 fn failed(fault: &Fault) -> Response {
-    let status = match fault.code {
-        ErrorCode::Unavailable | ErrorCode::Timeout => StatusCode::SERVICE_UNAVAILABLE,
-        ErrorCode::Internal => StatusCode::INTERNAL_SERVER_ERROR,
-        _ => return refused(std::slice::from_ref(&fault.message)),
-    };
+    let Some(status) = again_status(fault.code) else { return refused(std::slice::from_ref(&fault.message)) };
     (status, axum::Json(json!({"status": "error", "message": fault.message}))).into_response()
 }
 
@@ -302,11 +318,35 @@ async fn acknowledge(app: &App, token: &Token, key: &str) -> Result<(), Fault> {
     let Some(alert) = app.alert_keyed((INTEGRATION_LABEL, &token.name), key).await? else { return Ok(()) };
     let alert = app.alert_get(&alert.fingerprint).await?;
     let mut done = Ok(());
-    // One that was resolved by hand must not keep the others open.
     for incident in alert.incident.into_iter().chain(alert.further_incidents) {
-        if let Err(fault) = app.incident_acknowledge(&token.caller(), incident).await {
-            done = Err(fault);
+        match app.incident_acknowledge(&token.caller(), incident).await {
+            Ok(_) => {}
+            // Somebody has resolved it: there is nothing left to acknowledge.
+            Err(fault) if fault.code == ErrorCode::Conflict => {}
+            // It must not keep the others from it.
+            Err(fault) => done = Err(fault),
         }
     }
     done
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_be_taken_later_is_not_refused_for_good() {
+        let cases = [
+            (ErrorCode::Invalid, 400),
+            (ErrorCode::Forbidden, 400),
+            (ErrorCode::TooMany, 429),
+            (ErrorCode::DiskFull, 503),
+            (ErrorCode::Unavailable, 503),
+            (ErrorCode::Changed, 500),
+            (ErrorCode::Internal, 500),
+        ];
+        for (code, wanted) in cases {
+            assert_eq!(failed(&Fault::new(code, "it is so")).status().as_u16(), wanted, "{code:?}");
+        }
+    }
 }

@@ -5,6 +5,7 @@ use std::task::{Context, Poll};
 
 use axum::Router;
 use axum::extract::Request;
+use axum::middleware::from_fn;
 use axum::response::{IntoResponse, Response};
 use futures_util::future::Either;
 use tenfold_app::people::TokenKind;
@@ -110,6 +111,11 @@ impl Api {
     pub fn add(mut self, policy: Policy, routes: UtoipaMethodRouter<App>) -> Self {
         self.routes.push((policy, routes));
         self
+    }
+    /// The same of routes whose answers may be large: they go out in gzip to whoever takes that.
+    #[must_use]
+    pub fn add_packed(self, policy: Policy, (schemas, paths, methods): UtoipaMethodRouter<App>) -> Self {
+        self.add(policy, (schemas, paths, methods.layer(from_fn(tenfold_httpkit::packed::pack))))
     }
 }
 

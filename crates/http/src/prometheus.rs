@@ -37,37 +37,37 @@ pub(crate) use written::put_value;
 
 pub fn api() -> Api {
     Api::new("prometheus")
-        .add(Policy::Viewer, routes!(query, query_post))
-        .add(Policy::Viewer, routes!(query_range, query_range_post))
-        .add(Policy::Viewer, routes!(series, series_post))
-        .add(Policy::Viewer, routes!(labels, labels_post))
-        .add(Policy::Viewer, routes!(label_values))
-        .add(Policy::Viewer, routes!(metadata))
-        .add(Policy::Viewer, routes!(rules::prometheus_rules))
-        .add(Policy::Viewer, routes!(rules::prometheus_alerts))
-        .add(Policy::Viewer, routes!(targets::targets))
+        .add_packed(Policy::Viewer, routes!(query, query_post))
+        .add_packed(Policy::Viewer, routes!(query_range, query_range_post))
+        .add_packed(Policy::Viewer, routes!(series, series_post))
+        .add_packed(Policy::Viewer, routes!(labels, labels_post))
+        .add_packed(Policy::Viewer, routes!(label_values))
+        .add_packed(Policy::Viewer, routes!(metadata))
+        .add_packed(Policy::Viewer, routes!(rules::prometheus_rules))
+        .add_packed(Policy::Viewer, routes!(rules::prometheus_alerts))
+        .add_packed(Policy::Viewer, routes!(targets::targets))
         .add(Policy::Viewer, routes!(targets::scrape_pools))
-        .add(Policy::Viewer, routes!(targets::targets_metadata))
+        .add_packed(Policy::Viewer, routes!(targets::targets_metadata))
         .add(Policy::Viewer, routes!(targets::relabel_steps))
-        .add(Policy::Viewer, routes!(exemplars::query_exemplars, exemplars::query_exemplars_post))
+        .add_packed(Policy::Viewer, routes!(exemplars::query_exemplars, exemplars::query_exemplars_post))
         .add(Policy::Viewer, routes!(status::buildinfo))
         .add(Policy::Viewer, routes!(status::runtimeinfo))
         .add(Policy::Viewer, routes!(status::flags))
         .add(Policy::Viewer, routes!(status::config))
         .add(Policy::Viewer, routes!(status::format_query, status::format_query_post))
         .add(Policy::Viewer, routes!(status::parse_query, status::parse_query_post))
-        .add(Policy::Viewer, routes!(admin::tsdb))
+        .add_packed(Policy::Viewer, routes!(admin::tsdb))
         .add(Policy::Viewer, routes!(about::blocks))
         .add(Policy::Viewer, routes!(about::notifications))
         .add(Policy::Viewer, routes!(about::notifications_live))
-        .add(Policy::Viewer, routes!(self_metrics::self_metrics))
+        .add_packed(Policy::Viewer, routes!(self_metrics::self_metrics))
         .add(Policy::Viewer, routes!(about::features))
         .add(Policy::Role(Role::Admin), routes!(admin::delete_series, admin::delete_series_put))
         .add(Policy::Role(Role::Admin), routes!(admin::clean_tombstones, admin::clean_tombstones_put))
         .add(Policy::Role(Role::Admin), routes!(admin::snapshot, admin::snapshot_put))
         .add(Policy::Viewer, routes!(read::read))
-        .add(Policy::Viewer, routes!(federate::federate))
-        .add(Policy::Viewer, routes!(own))
+        .add_packed(Policy::Viewer, routes!(federate::federate))
+        .add_packed(Policy::Viewer, routes!(own))
         .add(Policy::Public, routes!(probes::healthy))
         .add(Policy::Public, routes!(probes::ready))
         .add(Policy::Viewer, routes!(probes::walreplay))
@@ -202,7 +202,7 @@ fn stats(told: &Told) -> Json {
         },
     });
     if !told.answer.per_step.is_empty() {
-        let steps = told.answer.per_step.iter().map(|(t_ms, samples)| json!([*t_ms as f64 / 1000.0, samples]));
+        let steps = told.answer.per_step.iter().map(|(t_ms, samples)| json!([written::seconds(*t_ms), samples]));
         out["samples"]["totalQueryableSamplesPerStep"] = steps.collect();
     }
     out

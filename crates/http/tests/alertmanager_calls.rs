@@ -195,6 +195,34 @@ async fn grafana_lists_and_silences() {
     assert_eq!(status, StatusCode::OK);
 }
 
+/// A silence has neither a kind nor times to come back at; whoever writes one back must not take them away.
+#[tokio::test]
+async fn a_maintenance_that_a_client_changes_stays_one() {
+    let reader = Reader::new().await;
+    let app = &reader.world.app;
+    let new = json!({"matchers": "service=disk", "reason": "vacuum", "kind": "maintenance", "recurs_text": "sun 02:00-04:00",
+        "expires_at": app.now().plus_ms(60 * 86_400_000), "annotations": {"ticket": "OPS-7"}});
+    let made = app.mute_create(&Caller::system(), serde_json::from_value(new).unwrap()).await.expect("a maintenance");
+    let mut shown = reader.get("/api/v2/silences").await[0].take();
+    assert_eq!(shown["annotations"], json!({"ticket": "OPS-7", "kind": "maintenance"}));
+    shown["comment"] = json!("vacuum, new ticket");
+    let (status, answer) = reader.send(Method::POST, "/api/v2/silences", Some(shown.clone())).await;
+    assert_eq!((status, &answer["silenceID"]), (StatusCode::OK, &shown["id"]), "{answer}");
+    let changed = app.mute(made.id).await.expect("it is there");
+    assert_eq!((changed.kind.as_str(), changed.reason.as_str()), ("maintenance", "vacuum, new ticket"));
+    assert_eq!((&changed.recurs, &changed.annotations), (&made.recurs, &made.annotations));
+    assert!(!changed.holds, "it waits for Sunday");
+    // Of other alerts it is another one, with the same times.
+    shown["matchers"] = json!([{"name": "service", "value": "web", "isRegex": false, "isEqual": true}]);
+    let (status, answer) = reader.send(Method::POST, "/api/v2/silences", Some(shown.clone())).await;
+    assert_eq!(status, StatusCode::OK, "{answer}");
+    assert_ne!(answer["silenceID"], shown["id"]);
+    let open = app.mutes().await.expect("mutes");
+    let kinds: Vec<_> = open.iter().map(|mute| (mute.kind.as_str(), mute.recurs == made.recurs, mute.holds)).collect();
+    assert_eq!(kinds, [("maintenance", true, false)]);
+    assert_eq!(reader.get("/api/v2/alerts?silenced=false").await.as_array().unwrap().len(), 2, "nothing is muted");
+}
+
 /// A viewer's token reads all of this and changes nothing.
 #[tokio::test]
 async fn who_only_reads_makes_no_silence() {

@@ -138,6 +138,11 @@ async fn save_and_test() {
     for field in ["version", "revision", "branch", "buildUser", "buildDate", "goVersion", "application"] {
         assert!(info["data"][field].is_string(), "{field}: {info}");
     }
+    // Its settings find their version in this, and 2.24 is the first whose values of labels it asks for by selector.
+    let version = info["data"]["version"].as_str().unwrap_or_default();
+    let parts: Vec<u32> = version.split('.').filter_map(|part| part.parse().ok()).collect();
+    assert!(parts.len() == 3 && parts.as_slice() >= &[2, 24, 0][..], "{version}");
+    assert_eq!(info["data"]["revision"], json!(env!("CARGO_PKG_VERSION")));
     let named = info["data"]["application"].as_str().unwrap_or_default();
     assert!(!named.contains("Mimir") && !named.contains("Cortex"), "{named}");
     // Its list of what is only asked by GET names paths with a slash in front, its own requests have none: so these are

@@ -8,8 +8,8 @@ use axum::body::{Body, to_bytes};
 use axum::http::{Method, Request, StatusCode, header};
 use common::World;
 use serde_json::{Value, json};
-use tenfold_app::Role;
 use tenfold_app::people::TokenKind;
+use tenfold_app::{Caller, Role};
 use tenfold_store::events::EventQuery;
 use tower::ServiceExt;
 
@@ -80,6 +80,26 @@ async fn lists_of_nothing_lose_no_page() {
     let change = json!({"routing_key": key, "payload": {"summary": "rebuilt", "custom_details": null}, "links": null});
     let (status, body) = post(&world, "/v2/change/enqueue", &change).await;
     assert_eq!(status, StatusCode::ACCEPTED, "{body}");
+}
+
+/// A client that is answered 400 takes its event for wrong.
+#[tokio::test]
+async fn an_acknowledgement_of_what_somebody_has_resolved_is_taken() {
+    let world = common::world().await;
+    let key = world.token(TokenKind::Robot, Some(Role::Responder)).await;
+    let (status, body) = post(&world, "/v2/enqueue", &trigger(&key, "disk", &json!({}))).await;
+    assert_eq!(status, StatusCode::ACCEPTED, "{body}");
+    for _ in 0..2 {
+        world.clock.advance_ms(1_000);
+        world.app.alerts_tick().await.expect("its group is looked at");
+    }
+    let open = world.app.incidents_list(None, None, None).await.expect("incidents");
+    assert_eq!(open.len(), 1);
+    let by_hand = serde_json::from_value(json!({"text": "it was a drill"})).unwrap();
+    world.app.incident_resolve(&Caller::system(), open[0].number, by_hand).await.expect("resolved");
+    let acknowledge = json!({"routing_key": key, "event_action": "acknowledge", "dedup_key": "disk"});
+    let (status, body) = post(&world, "/v2/enqueue", &acknowledge).await;
+    assert_eq!((status, &body["status"]), (StatusCode::ACCEPTED, &json!("success")), "{body}");
 }
 
 #[tokio::test]

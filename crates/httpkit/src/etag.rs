@@ -73,7 +73,7 @@ fn with_vary(mut response: Response) -> Response {
 }
 
 /// `gzip` or `*`, unless with a weight of zero.
-fn takes_gzip(request: &HeaderMap) -> bool {
+pub(crate) fn takes_gzip(request: &HeaderMap) -> bool {
     let values = request.get_all(header::ACCEPT_ENCODING).iter().filter_map(|v| v.to_str().ok());
     let mut offers = values.flat_map(|v| v.split(',')).map(|offer| {
         let mut parts = offer.split(';').map(str::trim);

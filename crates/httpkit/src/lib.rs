@@ -1,6 +1,6 @@
-//! What the edges that speak HTTP stand on: the listener with its limits, the form of errors, conditional answers,
-//! what pages of other origins may ask, bodies within a cap, streams of server-sent events for very many clients, and requests
-//! to others as an `http_config` says.
+//! What the edges that speak HTTP stand on: the listener with its limits, the form of errors, conditional answers, answers in
+//! gzip, what pages of other origins may ask, bodies within a cap, streams of server-sent events for very many clients, and
+//! requests to others as an `http_config` says.
 //!
 //! Knows no use case and no store; an edge puts its own routes on top.
 
@@ -10,6 +10,7 @@ pub mod error;
 pub mod etag;
 pub mod front;
 pub mod outgoing;
+pub mod packed;
 pub mod server;
 pub mod streams;
 

@@ -1,7 +1,5 @@
 //! The cluster that answers queries when `metrics.engine` is `remote`: anything that speaks Prometheus' HTTP API.
 
-use std::time::Duration;
-
 use async_trait::async_trait;
 use futures_util::StreamExt;
 use reqwest::header::HeaderMap;
@@ -9,19 +7,21 @@ use serde_json::Value as Json;
 use tenfold_app::metrics::{AnswerMemory, Cluster, ClusterAnswer};
 use tenfold_app::settings::Remote;
 use tenfold_httpkit::body::{BodyError, whole};
+use tenfold_httpkit::outgoing::{Client, plain};
 use tenfold_types::{ErrorCode, Fault};
 
-use crate::outgoing::headers;
+use crate::outgoing::{client, headers, leads_to, shown};
 
 /// Largest answer, in bytes.
 const ANSWER_BYTES_MAX: usize = 256 << 20;
 /// Memory that a byte of an answer takes: itself, and its part of the tree that is read of it.
 const PARSED_TIMES: u64 = 5;
-const CONNECT: Duration = Duration::from_secs(5);
 
 pub struct HttpCluster {
-    http: reqwest::Client,
+    client: Client,
     url: String,
+    /// The address as it is told.
+    shown: String,
     headers: HeaderMap,
     parameters: Vec<(String, String)>,
 }
@@ -30,18 +30,31 @@ impl HttpCluster {
     pub fn new(settings: &Remote) -> Result<Self, String> {
         let url = settings.url.trim_end_matches('/').to_owned();
         if !url.starts_with("http://") && !url.starts_with("https://") {
-            return Err(format!("metrics.remote.url: `{url}` is no address; write it like http://127.0.0.1:8428"));
+            let shown = shown(&url);
+            return Err(format!("metrics.remote.url: `{shown}` is no address; write it like http://127.0.0.1:8428"));
         }
-        let http = reqwest::Client::builder()
-            .connect_timeout(CONNECT)
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .user_agent(concat!("tenfold/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(|e| format!("the HTTP client could not be made: {e}"))?;
+        let client = client(&settings.http_config, &settings.token_file).map_err(|e| format!("metrics.remote: {e}"))?;
         let headers = headers(&settings.headers, &settings.token_file)?;
         let parameters = settings.parameters.iter().map(|(n, v)| (n.clone(), v.clone())).collect();
-        Ok(Self { http, url, headers, parameters })
+        Ok(Self { client, shown: shown(&url), url, headers, parameters })
+    }
+
+    /// The answer to a form, whatever its status.
+    async fn asked(&self, path: &str, form: String) -> Result<reqwest::Response, String> {
+        let http = self.client.http().await?;
+        let mut headers = self.headers.clone();
+        self.client.headers(&mut headers).await?;
+        // Values of labels and metadata are only given to those who ask by address.
+        let by_address = path.contains("/label/") || path.ends_with("/metadata");
+        let request = if by_address {
+            http.usual.get(format!("{}{path}?{form}", self.url))
+        } else {
+            let request = http.usual.post(format!("{}{path}", self.url));
+            request.header("content-type", "application/x-www-form-urlencoded").body(form)
+        };
+        let response = http.send(request.headers(headers)).await?;
+        self.client.answered(response.status()).await;
+        Ok(response)
     }
 }
 
@@ -53,33 +66,19 @@ impl Cluster for HttpCluster {
         parameters: &[(String, String)],
         mut memory: AnswerMemory,
     ) -> Result<ClusterAnswer, Fault> {
-        let away = |e: reqwest::Error| {
-            Fault::unavailable(format!(
-                "the cluster at {} does not answer: {}",
-                self.url,
-                tenfold_httpkit::outgoing::plain(&e)
-            ))
-        };
+        let away = |why: String| Fault::unavailable(format!("the cluster at {} does not answer: {why}", self.shown));
         let form = url::form_urlencoded::Serializer::new(String::new())
             .extend_pairs(parameters.iter().chain(&self.parameters))
             .finish();
-        // Values of labels and metadata are only given to those who ask by address.
-        let by_address = path.contains("/label/") || path.ends_with("/metadata");
-        let request = self.http.request(
-            if by_address { reqwest::Method::GET } else { reqwest::Method::POST },
-            if by_address { format!("{}{path}?{form}", self.url) } else { format!("{}{path}", self.url) },
-        );
-        let request = request.headers(self.headers.clone());
-        let request = if by_address {
-            request
-        } else {
-            request.header("content-type", "application/x-www-form-urlencoded").body(form)
-        };
-        let response = request.send().await.map_err(away)?;
+        let response = self.asked(path, form).await.map_err(away)?;
         let status = response.status();
+        if let Some(to) = leads_to(&response) {
+            return Err(Fault::unavailable(format!("the cluster at {} redirects to {to}", self.shown))
+                .advice("an operator sets that address as metrics.remote.url"));
+        }
         // Held before it is kept: what many long answers take together is bounded.
         let held = response.bytes_stream().map(|chunk| {
-            let chunk = chunk.map_err(away)?;
+            let chunk = chunk.map_err(|e: reqwest::Error| away(plain(&e)))?;
             memory.take(chunk.len() as u64 * PARSED_TIMES)?;
             Ok::<_, Fault>(chunk)
         });
@@ -97,7 +96,7 @@ impl Cluster for HttpCluster {
             return Ok(ClusterAnswer { json: answer, memory });
         }
         let message = answer["error"].as_str().map_or_else(
-            || format!("the cluster at {} answered {status} and no answer of Prometheus", self.url),
+            || format!("the cluster at {} answered {status} and no answer of Prometheus", self.shown),
             str::to_owned,
         );
         let code = match (answer["errorType"].as_str(), status.as_u16()) {

@@ -28,6 +28,10 @@ const TAKEN_V2: &str = "HTTP/1.1 204 No Content\r\nX-Prometheus-Remote-Write-Sam
 const PARTLY_V2: &str = "HTTP/1.1 400 Bad Request\r\nX-Prometheus-Remote-Write-Samples-Written: 1\r\n\
      X-Prometheus-Remote-Write-Histograms-Written: 0\r\nContent-Length: 7\r\nConnection: close\r\n\r\ntoo old";
 
+const NEVER: &str = "HTTP/1.1 400 Bad Request\r\nContent-Length: 12\r\nConnection: close\r\n\r\nout of order";
+const MOVED: &str = "HTTP/1.1 301 Moved Permanently\r\nLocation: https://u:s3cret@store.example.org/api/v1/write\r\n\
+     Content-Length: 0\r\nConnection: close\r\n\r\n";
+
 struct Heard {
     head: String,
     body: Vec<u8>,
@@ -38,15 +42,37 @@ impl Heard {
         let kind = self.head.lines().find_map(|l| l.strip_prefix("content-type: ")).expect("a content type");
         Version::of(kind).expect("a version")
     }
+
+    fn is_bad(&self, bad: &str) -> bool {
+        self.names().iter().any(|name| name.starts_with(bad))
+    }
+
+    fn names(&self) -> Vec<String> {
+        let read = decode(&self.body, self.version()).expect("it is read");
+        read.batch.series().map(|s| s.labels[0].1.to_owned()).collect()
+    }
 }
 
 /// Answers one request after the other, as told.
 async fn receiver(answers: Vec<&'static str>) -> (String, mpsc::UnboundedReceiver<Heard>) {
+    let mut answers = answers.into_iter();
+    hearing(move |_| answers.next()).await
+}
+
+/// Takes nothing of a request in which there is a series of such a name, as Prometheus does of one with a bad sample.
+async fn choosy(bad: &'static str) -> (String, mpsc::UnboundedReceiver<Heard>) {
+    hearing(move |heard| Some(if heard.is_bad(bad) { NEVER } else { TAKEN_V2 })).await
+}
+
+/// Answers as it is said, until nothing is.
+async fn hearing(
+    mut answer: impl FnMut(&Heard) -> Option<&'static str> + Send + 'static,
+) -> (String, mpsc::UnboundedReceiver<Heard>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let url = format!("http://{}/api/v1/write", listener.local_addr().expect("an address"));
     let (tell, told) = mpsc::unbounded_channel();
     tokio::spawn(async move {
-        for answer in answers {
+        loop {
             let (mut stream, _) = listener.accept().await.expect("a connection");
             let mut head = Vec::new();
             while !head.ends_with(b"\r\n\r\n") {
@@ -56,9 +82,10 @@ async fn receiver(answers: Vec<&'static str>) -> (String, mpsc::UnboundedReceive
             let length = head.lines().find_map(|l| l.strip_prefix("content-length: ")?.parse().ok());
             let mut body = vec![0; length.expect("a length")];
             stream.read_exact(&mut body).await.expect("the body");
+            let heard = Heard { head, body: decompress(&body).expect("snappy") };
+            let Some(answer) = answer(&heard) else { return };
             stream.write_all(answer.as_bytes()).await.expect("the answer is sent");
-            let body = decompress(&body).expect("snappy");
-            let _ = tell.send(Heard { head, body });
+            let _ = tell.send(heard);
         }
     });
     (url, told)
@@ -120,6 +147,18 @@ impl World {
         let pushed = self.app.metrics.push(&Source::new("test", "test"), &batch, self.app.now());
         let pushed = pushed.map_err(|e| e.fault).expect("it is taken");
         assert_eq!((pushed.samples, pushed.histograms, pushed.exemplars), (2, 1, 1));
+    }
+
+    /// A sample of each of these.
+    fn push_all(&self, names: &[String]) {
+        let mut batch = Batch::default();
+        for name in names {
+            batch.label("__name__", name).expect("room");
+            batch.point(Point::new(NOW - 1_000, 7.0)).expect("room");
+            batch.end().expect("room");
+        }
+        let pushed = self.app.metrics.push(&Source::new("test", "test"), &batch, self.app.now());
+        assert_eq!(pushed.map_err(|e| e.fault).expect("it is taken").samples, names.len());
     }
 
     /// How sending goes, once it is so.
@@ -238,6 +277,76 @@ async fn who_does_not_read_version_2_is_sent_version_1() {
         assert!(status.last_error.is_some_and(|e| e.contains("version 1.0 is sent from now on")));
         world.push();
         assert_eq!(next(&mut told).await.version(), Version::V1, "it is not asked again");
+    }
+}
+
+/// What else was in the request arrives, in both versions.
+#[tokio::test]
+async fn one_bad_sample_costs_its_own_series_alone() {
+    for version in [WriteVersion::V1, WriteVersion::V2] {
+        let (url, mut told) = choosy("go_").await;
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let world = world(&dir, url, |r| r.version = version).await;
+        world.push();
+        let status = world.status(|s| s.sent + s.refused == 3 && !s.waiting).await;
+        assert_eq!((status.sent, status.refused, status.retries), (2, 1, 0), "{status:?}");
+        assert!(status.last_error.is_some_and(|e| e.contains("400") && e.contains("out of order")));
+        let mut arrived = Vec::new();
+        while let Ok(heard) = told.try_recv() {
+            let names = heard.names();
+            arrived.extend(names.into_iter().filter(|_| !heard.is_bad("go_")));
+        }
+        arrived.dedup();
+        assert_eq!(arrived, ["work_total", "latency"]);
+    }
+}
+
+#[tokio::test]
+async fn many_bad_series_cost_no_good_one() {
+    let (url, _told) = choosy("bad_").await;
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let world = world(&dir, url, |_| {}).await;
+    let name = |n: usize| format!("{}_{n}", if n.is_multiple_of(20) { "bad" } else { "good" });
+    world.push_all(&(0..600).map(name).collect::<Vec<_>>());
+    let status = world.status(|s| s.sent + s.refused == 600 && !s.waiting).await;
+    assert_eq!((status.sent, status.refused, status.retries), (570, 30, 0));
+}
+
+/// Where nothing is taken, a request is not asked about series by series.
+#[tokio::test]
+async fn a_receiver_that_takes_nothing_is_not_asked_for_ever() {
+    let (url, mut told) = choosy("bad_").await;
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let world = world(&dir, url, |_| {}).await;
+    world.push_all(&(0..500).map(|n| format!("bad_{n}")).collect::<Vec<_>>());
+    let status = world.status(|s| s.refused == 500 && !s.waiting).await;
+    assert_eq!((status.sent, status.retries), (0, 0));
+    let asked = std::iter::from_fn(|| told.try_recv().ok()).count();
+    assert!((2..=201).contains(&asked), "{asked} requests");
+}
+
+#[tokio::test]
+async fn a_redirect_costs_no_sample_and_basic_auth_is_sent() {
+    let (url, mut told) = receiver(vec![MOVED, TAKEN]).await;
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let password_file = dir.path().join("password");
+    std::fs::write(&password_file, "s3cret\n").expect("written");
+    let with_user = url.replace("http://", "http://someone:else@");
+    let world = world(&dir, with_user, |r| {
+        let config = serde_json::json!({"basic_auth": {"username": "123", "password_file": password_file}});
+        r.http_config = serde_json::from_value(config).expect("a configuration");
+    })
+    .await;
+    world.push();
+    let status = world.status(|s| s.sent == 3 && !s.waiting).await;
+    assert_eq!((status.refused, status.retries, &status.url), (0, 1, &url));
+    let told_error = status.last_error.expect("the redirect is told");
+    assert!(told_error.contains("redirects to https://store.example.org/api/v1/write"), "{told_error}");
+    assert!(!told_error.contains("s3cret"), "{told_error}");
+    for _ in 0..2 {
+        // 123:s3cret, in base64.
+        let head = next(&mut told).await.head;
+        assert!(head.contains("authorization: Basic MTIzOnMzY3JldA=="), "{head}");
     }
 }
 

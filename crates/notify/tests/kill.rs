@@ -24,7 +24,7 @@ fn pager() -> Option<PathBuf> {
     if found.exists() {
         return Some(found);
     }
-    println!("skipped: the example page_until_killed is not built; run the tests of the whole crate");
+    tenfold_testkit::peer_is_missing("the example page_until_killed is not built; run the tests of the whole crate");
     None
 }
 

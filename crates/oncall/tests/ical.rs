@@ -95,6 +95,40 @@ fn months_by_their_days_and_their_weekdays() {
     assert_eq!(starts(berlin), ["2026-03-01T08:00", "2026-04-01T07:00"], "the clock is kept");
 }
 
+/// A holiday or a birthday in a calendar of shifts.
+#[test]
+fn years_by_their_months() {
+    let zone = TimeZone::UTC;
+    let yearly = |start: &str, rule: &str| -> Result<Vec<String>, String> {
+        let text = format!(
+            "BEGIN:VCALENDAR\r\nBEGIN:VEVENT\r\nUID:1\r\nDTSTART:{start}\r\nDURATION:PT1H\r\nRRULE:FREQ=YEARLY{rule}\r\n\
+             END:VEVENT\r\nEND:VCALENDAR\r\n"
+        );
+        let all = read_events(&text, &zone, at("2026-01-01T00:00:00Z"), at("2034-01-01T00:00:00Z"))?;
+        Ok(all.into_iter().map(|e| e.start.to_string()[..10].to_owned()).collect())
+    };
+    let days = |all: &[&str]| Ok::<_, String>(all.iter().map(|day| (*day).to_owned()).collect::<Vec<_>>());
+    let cases: [(&str, &str, &[&str]); 7] = [
+        ("19900101T000000Z", ";COUNT=38", &["2026-01-01", "2027-01-01"]),
+        ("20251225T090000Z", ";INTERVAL=3", &["2028-12-25", "2031-12-25"]),
+        ("20251225T090000Z", ";BYMONTHDAY=25;BYMONTH=12;UNTIL=20271231T000000Z", &["2026-12-25", "2027-12-25"]),
+        ("20240229T090000Z", "", &["2028-02-29", "2032-02-29"]),
+        ("20261126T090000Z", ";BYMONTH=11;BYDAY=4TH;COUNT=3", &["2026-11-26", "2027-11-25", "2028-11-23"]),
+        ("20260301T090000Z", ";BYMONTH=3,9;COUNT=3", &["2026-03-01", "2026-09-01", "2027-03-01"]),
+        ("20260331T090000Z", ";BYMONTH=3;BYDAY=MO,TU,WE,TH,FR;BYSETPOS=-1;COUNT=2", &["2026-03-31", "2027-03-31"]),
+    ];
+    for (start, rule, wanted) in cases {
+        assert_eq!(yearly(start, rule), days(wanted), "{start} {rule}");
+    }
+    // The first Monday of a year, the 25th of each month, every other year in two months, the year's last working day.
+    for rule in [";BYDAY=1MO", ";BYMONTHDAY=25", ";INTERVAL=2;BYMONTH=3,9", ";BYMONTH=3,9;BYDAY=MO;BYSETPOS=-1"] {
+        let why = yearly("20260105T090000Z", rule).expect_err(rule);
+        assert!(why.contains("is not understood"), "{why}");
+    }
+    let why = yearly("20260105T090000Z", ";BYMONTH=12").expect_err("in January");
+    assert!(why.contains("not on a day of its RRULE"), "{why}");
+}
+
 #[test]
 fn changed_occurrences_stand_for_those_of_the_rule() {
     let zone = TimeZone::get("Europe/Berlin").expect("a zone");
@@ -269,7 +303,7 @@ fn a_calendar_has_a_limit_and_says_so() {
 fn what_is_not_understood_is_refused_with_its_line() {
     let said = |body: &str| read(body).expect_err("refused");
     let rule = |rule: &str| said(&format!("DTSTART:20260701T090000Z\r\nDURATION:PT8H\r\nRRULE:{rule}"));
-    assert!(rule("FREQ=YEARLY").contains("line 6: RRULE `FREQ=YEARLY`"));
+    assert!(rule("FREQ=HOURLY").contains("line 6: RRULE `FREQ=HOURLY`"));
     assert!(rule("FREQ=WEEKLY;BYDAY=1WE").contains("is not understood"));
     assert!(rule("FREQ=DAILY;BYMONTHDAY=1").contains("is not understood"));
     assert!(rule("FREQ=MONTHLY;BYMONTHDAY=2").contains("not on a day of its RRULE"));
@@ -315,7 +349,7 @@ proptest! {
     }
 
     #[test]
-    fn nothing_panics(text in "(BEGIN:VCALENDAR\r\n|BEGIN:VEVENT\r\n|END:VEVENT\r\n|DTSTART:[0-9TZ]{0,16}\r\n|DURATION:-?P[0-9]{1,9}[DW]\r\n|RRULE:FREQ=(DAILY|WEEKLY|MONTHLY);INTERVAL=[0-9]{1,4}(;BYMONTHDAY=-?[0-9]{1,2}|;BYDAY=-?[0-9]?(MO|SU))?\r\n|RECURRENCE-ID:[0-9TZ]{0,16}\r\n|.{0,20}\r\n){0,12}") {
+    fn nothing_panics(text in "(BEGIN:VCALENDAR\r\n|BEGIN:VEVENT\r\n|END:VEVENT\r\n|DTSTART:[0-9TZ]{0,16}\r\n|DURATION:-?P[0-9]{1,9}[DW]\r\n|RRULE:FREQ=(DAILY|WEEKLY|MONTHLY|YEARLY);INTERVAL=[0-9]{1,4}(;BYMONTHDAY=-?[0-9]{1,2}|;BYDAY=-?[0-9]?(MO|SU))?\r\n|RECURRENCE-ID:[0-9TZ]{0,16}\r\n|.{0,20}\r\n){0,12}") {
         let _ = read_events(&text, &TimeZone::UTC, at("2026-01-01T00:00:00Z"), at("2028-01-01T00:00:00Z"));
     }
 }

@@ -1,5 +1,5 @@
 //! GoAlert's expectations of rotations over changes of clocks. Read from the shared conformance files, or from the path
-//! in `ROTATIONS`.
+//! in `ROTATIONS`, which has to be there.
 
 use std::{env, fs, path::PathBuf};
 
@@ -77,8 +77,10 @@ fn holds(row: &str) -> bool {
 #[test]
 fn rotations() {
     let default = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/conformance/rotations/goalert.tsv");
-    let path = env::var_os("ROTATIONS").map_or(default, PathBuf::from);
-    let Ok(text) = fs::read_to_string(&path) else {
+    let named = env::var_os("ROTATIONS").map(PathBuf::from);
+    let path = named.as_ref().unwrap_or(&default);
+    let Ok(text) = fs::read_to_string(path) else {
+        assert!(named.is_none(), "ROTATIONS names {}, which cannot be read", path.display());
         println!("skipped: no rotation vectors at {}; name the file in ROTATIONS", path.display());
         return;
     };

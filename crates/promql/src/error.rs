@@ -25,6 +25,9 @@ impl Span {
     }
 }
 
+/// Of a line that is longer this many characters are shown, around the place that is meant.
+const SHOWN_CHARS_MAX: usize = 400;
+
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum QueryError {
     /// The text is not a query.
@@ -60,7 +63,11 @@ impl QueryError {
         let width = text
             .get(span.start..span.end.min(text.len()))
             .map_or(1, |s| s.lines().next().unwrap_or_default().chars().count().max(1));
-        format!("{line}:{column}: {message}\n  {shown}\n  {}{}", " ".repeat(column - 1), "^".repeat(width))
+        let is_long = shown.chars().nth(SHOWN_CHARS_MAX).is_some();
+        let from = if is_long { (column - 1).saturating_sub(SHOWN_CHARS_MAX / 2) } else { 0 };
+        let shown: String = shown.chars().skip(from).take(SHOWN_CHARS_MAX).collect();
+        let marks = "^".repeat(width.min(SHOWN_CHARS_MAX));
+        format!("{line}:{column}: {message}\n  {shown}\n  {}{marks}", " ".repeat(column - 1 - from))
     }
 }
 

@@ -8,6 +8,7 @@
 mod error;
 mod eval;
 mod functions;
+mod pattern;
 pub mod series;
 mod source;
 mod syntax;
@@ -16,6 +17,8 @@ mod value;
 pub use error::{Annotation, Level, QueryError, Span};
 pub use eval::{Held, Interrupt, Limits, NanosClock, PlanNode, Pool, Query, StepCounts, Threads, instant, range};
 pub use functions::function_names;
-pub use source::{AggregateRow, Queryable, Reach, ReadRows, ReadSamples, RowsData, Run, Samples, SeriesData};
+pub use source::{
+    AggregateRow, Queryable, Reach, ReadRows, ReadSamples, Resolution, RowsData, Run, Samples, SeriesData,
+};
 pub use syntax::{Dialect, EXPRESSION_BYTES_MAX, ast, parse, parse_as, parse_matchers, string_at};
 pub use value::{Output, Sample, Series, Value, VectorSample, format_float, parse_duration_ms, put_float};

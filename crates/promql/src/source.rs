@@ -31,10 +31,18 @@ pub trait Queryable: Sync {
 /// How far rows of aggregates and samples go.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reach {
-    /// Milliseconds that one row covers, and the instant up to which there are such rows; the finest first.
-    pub resolutions: Vec<(i64, i64)>,
+    /// The finest first.
+    pub resolutions: Vec<Resolution>,
     /// Before this there are no samples any more.
     pub samples_from_ms: i64,
+}
+
+/// Rows that cover so many milliseconds each: there are such of `from_ms < t <= until_ms`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Resolution {
+    pub ms: i64,
+    pub from_ms: i64,
+    pub until_ms: i64,
 }
 
 /// The samples of one series within `(t_ms - resolution, t_ms]` in one row, staleness markers not counted.

@@ -57,8 +57,92 @@ fn deep_nesting_and_long_queries_are_refused() {
     assert!(parse(&chain).unwrap_err().to_string().contains("deeper than 128 levels"));
     let nested = "abs(".repeat(40) + &vec!["x"; 200].join(" or ") + &")".repeat(40);
     assert!(parse(&nested).unwrap_err().to_string().contains("deeper than 128 levels"));
-    let long = format!("x{{a=\"{}\"}}", "y".repeat(70_000));
-    assert!(matches!(parse(&long), Err(QueryError::Limit(m)) if m.contains("65536")));
+    let long = format!("x{{a=\"{}\"}}", "y".repeat(1_000_000));
+    assert!(matches!(parse(&long), Err(QueryError::Limit(m)) if m.contains("at most 1000000")));
+    let signs = format!("x{{{}}}", "a='',".repeat(20_000));
+    assert!(matches!(parse(&signs), Err(QueryError::Limit(m)) if m.contains("65536")));
+    let patterns = |count| parse(&format!("x{{{}}}", "a=~'b.*',".repeat(count)));
+    assert!(patterns(100).is_ok());
+    assert!(patterns(101).unwrap_err().to_string().contains("more than 100 regular expressions"));
+    // Short, and megabytes where it is compiled.
+    assert!(parse(r"x{a=~'\\pL{300}'}").unwrap_err().to_string().contains("size limit"));
+}
+
+/// Grafana writes every host of a variable's "All" into one matcher, with its dots escaped.
+#[test]
+fn a_matcher_lists_thousands_of_hosts() {
+    let host = |n: usize| format!("ip-10-12-{}-{}.eu-west-1.compute.internal:9100", n / 250, n % 250);
+    let hosts: Vec<String> = (0..5_000).map(|n| host(n).replace('.', r"\\.")).collect();
+    let all = hosts.join("|");
+    let mut table = Table::default();
+    for n in [7, 4_999, 5_000] {
+        table.add(Labels::from_pairs([("__name__", "up".to_owned()), ("instance", host(n))]), 0, 1.0);
+    }
+    for query in [
+        format!("up{{instance=~\"{all}\"}}"),
+        format!("up{{instance=~\"({all})\"}}"),
+        format!("{{instance=~\"{all}\"}}"),
+    ] {
+        assert!(query.len() > 64 * 1024 && parse(&query).is_ok(), "{} bytes", query.len());
+    }
+    // Some hundred with a pattern among them are compiled.
+    let some = hosts[..600].join("|");
+    let (limits, interrupt) = (Limits::default(), Interrupt::default());
+    let engine = Query::new(&table, &limits, &interrupt);
+    for (query, count) in [
+        (format!("up{{instance=~\"{some}|nothing.*\"}}"), 1),
+        (format!("up{{instance!~\"{some}|nothing.*\"}}"), 2),
+        (format!("label_replace(up, \"old\", \"$0\", \"instance\", \"{some}\") == 1"), 3),
+    ] {
+        let expr = parse(&query).map_err(|e| e.to_string()).unwrap();
+        let Value::Vector(found) = instant(&engine, &expr, 0).unwrap().value else { panic!("a vector") };
+        assert_eq!(found.len(), count);
+    }
+    // What is wrong in such a query is shown with what stands around it.
+    let wrong = format!("up{{instance=~\"{some}|(\"}}");
+    let shown = parse(&wrong).unwrap_err().pointing(&wrong);
+    assert!(shown.contains("unclosed group") && shown.len() < 2_000, "{} bytes", shown.len());
+    let wrong = format!("up{{instance=~\"{some}\"}} ? y");
+    let shown = parse(&wrong).unwrap_err().pointing(&wrong);
+    assert!(shown.ends_with('^') && shown.lines().nth(1).is_some_and(|line| line.ends_with("? y")), "{shown}");
+}
+
+/// As in Prometheus a pattern is one of Go's.
+#[test]
+fn patterns_are_those_of_go() {
+    let mut table = Table::default();
+    table.add(Labels::from_pairs([("__name__", "x"), ("city", "Zürich"), ("disk", "a[1]")]), 0, 1.0);
+    let (limits, interrupt) = (Limits::default(), Interrupt::default());
+    let engine = Query::new(&table, &limits, &interrupt);
+    let labels = |query: &str| {
+        let expr = parse(query).map_err(|e| e.pointing(query)).unwrap();
+        let Value::Vector(found) = instant(&engine, &expr, 0).unwrap().value else { panic!("a vector") };
+        found.iter().map(|s| s.labels.to_string()).collect::<Vec<_>>().join(" ")
+    };
+    for (pattern, matches) in [
+        (r"\\w+", false),
+        (r"Z.*", true),
+        (r"Z[^\\w]rich", true),
+        (r"(?i)\\QZÜ\\Erich", true),
+        (r"[^[]+", true),
+        (r"[A-Z&&a]+ürich", true),
+        (r"\\<Z.*", false),
+    ] {
+        assert_eq!(!labels(&format!("x{{city=~\"{pattern}\"}}")).is_empty(), matches, "{pattern}");
+    }
+    let replaced =
+        labels(r#"label_replace(label_replace(x, "d", "$1", "disk", "([^[]+).*"), "c", "$w", "city", "(?P<w>\\w).*")"#);
+    assert_eq!(replaced, r#"x{c="Z",city="Zürich",d="a",disk="a[1]"}"#);
+    for (pattern, message) in [
+        ("a)|(b", "unopened group"),
+        (r"\\C", "`\\C` is no escape of RE2"),
+        ("(?x)a", "neither a group nor flags"),
+        ("a**", "put it in a group"),
+    ] {
+        let query = format!("x{{city=~\"{pattern}\"}}");
+        let error = parse(&query).unwrap_err().to_string();
+        assert!(error.contains("this regular expression is not valid") && error.contains(message), "{error}");
+    }
 }
 
 fn table() -> Table {

@@ -11,16 +11,18 @@ use tenfold_promql::{Dialect, parse_as};
 
 /// The expressions of the scripts, each once.
 fn expressions() -> Vec<String> {
-    let dir = env::var_os("PROMQL_SCRIPTS").map_or_else(
-        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/conformance/promql"),
-        PathBuf::from,
-    );
+    let beside = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/conformance/promql");
+    let named = env::var_os("PROMQL_SCRIPTS").map(PathBuf::from);
+    let is_named = named.is_some();
+    let dir = named.unwrap_or(beside);
+    let shown = dir.display().to_string();
     let files = fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path());
     let texts = files.filter(|p| p.extension().is_some_and(|e| e == "test")).filter_map(|p| fs::read_to_string(p).ok());
     let mut found: Vec<String> =
         texts.flat_map(|text| text.lines().filter_map(expression).collect::<Vec<_>>()).collect();
     found.sort();
     found.dedup();
+    assert!(!is_named || !found.is_empty(), "PROMQL_SCRIPTS names {shown}, where there is no script");
     found
 }
 

@@ -1,5 +1,5 @@
 //! Prometheus' own PromQL test scripts. Where they lie: `PROMQL_SCRIPTS`, or `shared/conformance/promql` beside the
-//! repository. Every case must pass but those listed below with the reason. `PROMQL_VERBOSE=file.test` tells why cases fail.
+//! repository; a folder that is named has to be there. Every case must pass but those listed below with the reason. `PROMQL_VERBOSE=file.test` tells why cases fail.
 
 mod support;
 
@@ -10,11 +10,11 @@ const EXCEPTIONS: &[(&str, usize, &str)] = &[];
 
 #[test]
 fn scripts_pass() {
-    let dir = env::var_os("PROMQL_SCRIPTS").map_or_else(
-        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/conformance/promql"),
-        PathBuf::from,
-    );
-    let Ok(entries) = fs::read_dir(&dir) else {
+    let beside = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/conformance/promql");
+    let named = env::var_os("PROMQL_SCRIPTS").map(PathBuf::from);
+    let dir = named.as_ref().unwrap_or(&beside);
+    let Ok(entries) = fs::read_dir(dir) else {
+        assert!(named.is_none(), "PROMQL_SCRIPTS names {}, which is no folder that can be read", dir.display());
         println!("skipped: no PromQL scripts at {}", dir.display());
         return;
     };
@@ -43,6 +43,7 @@ fn scripts_pass() {
         total += cases.len();
         passed += good;
     }
+    assert!(total > 0, "there is no script with a case in {}", dir.display());
     println!("scripts: {total} cases, {passed} passed, {} failed", total - passed);
     assert!(wrong.is_empty(), "{wrong:#?}");
 }

@@ -9,8 +9,12 @@ use tenfold_types::{Histogram, Labels};
 
 use crate::{ganglia, nhcb, prom_proto, prom_text};
 
-/// Samples one page may hold.
+/// Samples a page may hold that is not large and has no limit of its own.
 pub const SAMPLES_MAX: usize = 200_000;
+/// Samples a page may hold whatever is set.
+pub const SAMPLES_MOST: usize = 2_000_000;
+/// A large page may have a sample for each so many bytes: few lines are shorter, and whoever allows the bytes has the memory.
+const BYTES_PER_SAMPLE: usize = 64;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Format {
@@ -127,15 +131,32 @@ impl ExpositionError {
     }
 }
 
+/// How many samples a page of so many bytes may hold. Of as many as `sample_limit` may be left of it, rules may have dropped
+/// as many again; 0 is no limit.
+fn samples_max(bytes: usize, sample_limit: u64) -> usize {
+    let set = usize::try_from(sample_limit.saturating_mul(2)).unwrap_or(usize::MAX);
+    SAMPLES_MAX.max(bytes / BYTES_PER_SAMPLE).max(set).min(SAMPLES_MOST)
+}
+
+/// What is said of a page that has more samples than it may.
+pub(crate) fn too_many_samples(max: usize) -> String {
+    if max < SAMPLES_MOST {
+        format!("more than {max} samples on one page; with a higher `sample_limit` it may have more")
+    } else {
+        format!("more than {max} samples on one page; have the target tell fewer, or split it")
+    }
+}
+
 /// Reads a whole page. One thing that cannot be read fails all of it, as in Prometheus: half a page would look like series
-/// that vanished.
-pub fn read(body: &[u8], format: Format, histograms: Histograms) -> Result<Page, ExpositionError> {
+/// that vanished. `sample_limit` is the job's, 0 for none.
+pub fn read(body: &[u8], format: Format, histograms: Histograms, sample_limit: u64) -> Result<Page, ExpositionError> {
+    let samples_max = samples_max(body.len(), sample_limit);
     let mut page = match format {
-        Format::Protobuf => prom_proto::parse(body, histograms)?,
+        Format::Protobuf => prom_proto::parse_within(body, histograms, samples_max)?,
         Format::Ganglia => return Ok(ganglia::parse_xml(body)?),
         Format::Prometheus | Format::OpenMetrics => {
             let text = std::str::from_utf8(body).map_err(|_| ExpositionError::Text)?;
-            prom_text::parse(text, format)?
+            prom_text::parse_within(text, format, samples_max)?
         }
     };
     if histograms.convert {
@@ -171,6 +192,30 @@ mod tests {
         ] {
             assert_eq!(Format::from_content_type(text), format, "{text}");
         }
+    }
+
+    #[test]
+    fn a_page_has_as_many_samples_as_its_job_allows() {
+        const SAMPLES: usize = SAMPLES_MAX + 1;
+        let lines: Vec<String> = (0..SAMPLES).map(|n| format!("a{{n=\"{n}\"}} 1")).collect();
+        let text = lines.join("\n");
+        let mut proto = Vec::new();
+        let mut family = prom_proto::Family::new("a", prom_proto::FamilyKind::Untyped);
+        for n in 0..SAMPLES {
+            family.put([("n", n.to_string().as_str())], 1, prom_proto::FamilyValue::Float(1.0));
+        }
+        family.end(&mut proto);
+        for (body, format) in [(text.as_bytes(), Format::Prometheus), (proto.as_slice(), Format::Protobuf)] {
+            let read = |sample_limit| read(body, format, Histograms::default(), sample_limit);
+            let refused = read(0).expect_err("it is not so large").to_string();
+            assert!(refused.contains("more than 200000 samples on one page"), "{refused}");
+            let whole = read(SAMPLES as u64 / 2 + 1).expect("rules may drop half of it");
+            assert_eq!(whole.samples.len(), SAMPLES);
+        }
+        let large = 64 << 20;
+        assert_eq!(samples_max(large, 0), large / BYTES_PER_SAMPLE, "a large page may have more");
+        assert_eq!([samples_max(1 << 30, 0), samples_max(0, u64::MAX)], [SAMPLES_MOST; 2]);
+        assert_eq!(samples_max(large, 1_000), samples_max(large, 0), "what is left of it is counted later");
     }
 
     #[test]

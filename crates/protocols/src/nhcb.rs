@@ -152,7 +152,7 @@ mod tests {
 
     fn shown(text: &str, format: Format, classic_too: bool) -> Vec<String> {
         let histograms = Histograms { convert: true, classic_too, ..Histograms::default() };
-        let page = read(text.as_bytes(), format, histograms).unwrap();
+        let page = read(text.as_bytes(), format, histograms, 0).unwrap();
         let value = |s: &PageSample| match &s.histogram {
             Some(h) => format!("count {} sum {} bounds {:?} {:?}", h.count, h.sum, h.bounds, {
                 h.positive.indexed().collect::<Vec<_>>()
@@ -178,7 +178,7 @@ mod tests {
         let text = "# TYPE h histogram\nh_bucket{le=\"1\"} 1 # {t=\"x\"} 0.5 7.5\nh_bucket{le=\"+Inf\"} 1 # {t=\"y\"} 9\n\
                     h_count 1\nh_sum 0.5\nh_created 8\n# EOF\n";
         let histograms = Histograms { convert: true, classic_too: false, native: false };
-        let page = read(text.as_bytes(), Format::OpenMetrics, histograms).unwrap();
+        let page = read(text.as_bytes(), Format::OpenMetrics, histograms, 0).unwrap();
         let [sample] = page.samples.as_slice() else { panic!("{:?}", page.samples) };
         assert_eq!((sample.created_ms, sample.exemplars.len()), (Some(8_000), 1));
         assert_eq!(sample.exemplars[0].t_ms, Some(7_500));

@@ -5,10 +5,12 @@
 //! checksums; nothing is reserved by what a file merely claims.
 
 pub(crate) mod histograms;
+mod tombstones;
 
 use tenfold_types::{HistogramPoint, Labels, Point};
 
 use crate::{crc32c::crc32c, xor_chunk};
+pub use tombstones::Tombstones;
 
 /// Largest index that is read, in bytes.
 pub const INDEX_BYTES_MAX: usize = 2 << 30;
@@ -22,6 +24,8 @@ const LABELS_MAX: u64 = 1_000;
 const INDEX_MAGIC: u32 = 0xBAAA_D700;
 const CHUNKS_MAGIC: u32 = 0x85BD_40DD;
 const TOC_BYTES: usize = 6 * 8 + 4;
+/// Each series begins at a multiple of this; how many of them come before is its reference.
+const SERIES_ALIGNED: u64 = 16;
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BlockError {
@@ -51,6 +55,8 @@ pub struct ChunkRef {
 /// A series of the index.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct BlockSeries {
+    /// By which tombstones name it.
+    pub reference: u64,
     pub labels: Labels,
     pub chunks: Vec<ChunkRef>,
 }
@@ -154,8 +160,7 @@ impl<'a> Index<'a> {
 
     /// The next series, in the order of their labels; `None` after the last.
     pub fn next_series(&mut self) -> Result<Option<BlockSeries>, BlockError> {
-        // Each begins at a multiple of 16.
-        let at = self.at.next_multiple_of(16);
+        let at = self.at.next_multiple_of(SERIES_ALIGNED as usize);
         if at >= self.end || self.read >= SERIES_MAX {
             return Ok(None);
         }
@@ -165,7 +170,7 @@ impl<'a> Index<'a> {
         let mut s = Cursor { rest: c.checked(len)?, what };
         self.at = self.end - c.rest.len();
         self.read += 1;
-        let mut out = BlockSeries::default();
+        let mut out = BlockSeries { reference: at as u64 / SERIES_ALIGNED, ..BlockSeries::default() };
         let count = s.uvarint()?;
         if count > LABELS_MAX {
             return Err(BlockError::Damaged(what));

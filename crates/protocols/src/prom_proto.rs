@@ -1,7 +1,7 @@
 //! Metrics pages in protobuf: `io.prometheus.client.MetricFamily` messages, each with its length before it.
 //!
 //! Source: `io/prometheus/client/metrics.proto` of client_model, and how Prometheus 3 makes series of it
-//! (`model/textparse/protobufparse.go`). Bounded by [`SAMPLES_MAX`] and [`LABEL_BYTES_MAX`].
+//! (`model/textparse/protobufparse.go`). Bounded in samples ([`SAMPLES_MAX`] mostly) and by [`LABEL_BYTES_MAX`].
 
 mod write;
 
@@ -10,13 +10,18 @@ use std::sync::Arc;
 use tenfold_types::{Histogram, Labels, ResetHint};
 pub use write::{CONTENT_TYPE, Family, FamilyKind, FamilyValue};
 
-use crate::exposition::{Histograms, Metadata, Page, PageExemplar, PageSample, SAMPLES_MAX, canonical_float};
+use crate::exposition::{
+    Histograms, Metadata, Page, PageExemplar, PageSample, SAMPLES_MAX, canonical_float, too_many_samples,
+};
 use crate::remote_write::HISTOGRAM_BUCKETS_MAX;
 use crate::remote_write::histogram::{Side, Wrong, side};
 use crate::wire::{Fields, Value, WireError, number};
 
-/// Labels of all samples of a page, in bytes: each bucket of a histogram repeats them.
+/// Labels of all samples of a page, in bytes: each bucket of a histogram repeats them. Of a large page it is
+/// [`LABEL_BYTES_PER_BYTE`] for each of its own, and [`LABEL_BYTES_MOST`] at most.
 pub const LABEL_BYTES_MAX: usize = 128 << 20;
+const LABEL_BYTES_PER_BYTE: usize = 8;
+const LABEL_BYTES_MOST: usize = 512 << 20;
 
 /// Labels of one metric, and of one exemplar.
 const LABELS_MAX: usize = 1_000;
@@ -37,8 +42,14 @@ const COUNTER: u64 = 0;
 const GAUGE_HISTOGRAM: u64 = 5;
 
 /// Reads a whole page.
-pub fn parse(mut body: &[u8], histograms: Histograms) -> Result<Page, ProtoError> {
-    let mut reader = Reader { page: Page::default(), histograms, label_bytes: 0 };
+pub fn parse(body: &[u8], histograms: Histograms) -> Result<Page, ProtoError> {
+    parse_within(body, histograms, SAMPLES_MAX)
+}
+
+/// The same of a page that may have so many samples.
+pub fn parse_within(mut body: &[u8], histograms: Histograms, samples_max: usize) -> Result<Page, ProtoError> {
+    let label_bytes_max = body.len().saturating_mul(LABEL_BYTES_PER_BYTE).clamp(LABEL_BYTES_MAX, LABEL_BYTES_MOST);
+    let mut reader = Reader { page: Page::default(), histograms, samples_max, label_bytes: 0, label_bytes_max };
     let mut family = 0;
     while !body.is_empty() {
         family += 1;
@@ -74,7 +85,9 @@ impl From<Wrong> for Fault {
 struct Reader {
     page: Page,
     histograms: Histograms,
+    samples_max: usize,
     label_bytes: usize,
+    label_bytes_max: usize,
 }
 
 /// What every sample of a metric shares.
@@ -265,13 +278,14 @@ impl Reader {
         bound: Option<(&str, f64)>,
         value: f64,
     ) -> Result<&mut PageSample, Fault> {
-        if self.page.samples.len() >= SAMPLES_MAX {
-            return Err(Fault(format!("more than {SAMPLES_MAX} samples on one page")));
+        if self.page.samples.len() >= self.samples_max {
+            return Err(Fault(too_many_samples(self.samples_max)));
         }
         let bytes: usize = metric.labels.iter().map(|(n, v)| n.len() + v.len()).sum();
         self.label_bytes += bytes + metric.name.len();
-        if self.label_bytes > LABEL_BYTES_MAX {
-            return Err(Fault(format!("the labels of all samples have more than {LABEL_BYTES_MAX} bytes")));
+        if self.label_bytes > self.label_bytes_max {
+            let max = self.label_bytes_max;
+            return Err(Fault(format!("the labels of all samples have more than {max} bytes")));
         }
         let mut labels = Labels::from_pairs(metric.labels.iter().copied());
         labels.set(Labels::NAME, format!("{}{suffix}", metric.name));

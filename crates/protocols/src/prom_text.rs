@@ -1,14 +1,14 @@
 //! Metrics pages: the Prometheus text format 0.0.4 and OpenMetrics 1.0, text in and samples out.
 //!
 //! A line that cannot be read fails the whole page with its number, as Prometheus does: half a page would look like
-//! series that vanished. Bounded by [`SAMPLES_MAX`] and [`LINE_BYTES_MAX`].
+//! series that vanished. Bounded in samples ([`SAMPLES_MAX`] mostly) and by [`LINE_BYTES_MAX`].
 
 use std::collections::BTreeMap;
 
 use tenfold_types::Labels;
 
 pub use crate::exposition::{Format, Metadata, Page, SAMPLES_MAX};
-use crate::exposition::{PageExemplar, PageSample, canonical_float};
+use crate::exposition::{PageExemplar, PageSample, canonical_float, too_many_samples};
 
 /// Longest line of a page, in bytes.
 pub const LINE_BYTES_MAX: usize = 64 * 1024;
@@ -25,7 +25,12 @@ pub struct PageError {
 
 /// Reads a whole page in one of the two text formats.
 pub fn parse(text: &str, format: Format) -> Result<Page, PageError> {
-    let mut reader = Reader { page: Page::default(), format, starts: BTreeMap::new(), family: Family::default() };
+    parse_within(text, format, SAMPLES_MAX)
+}
+
+/// The same of a page that may have so many samples.
+pub fn parse_within(text: &str, format: Format, samples_max: usize) -> Result<Page, PageError> {
+    let mut reader = Reader::new(format, samples_max);
     for (index, line) in text.split('\n').enumerate() {
         let line = line.strip_suffix('\r').unwrap_or(line);
         match reader.line(line) {
@@ -52,7 +57,7 @@ pub const FAMILIES_MAX: usize = 50_000;
 
 impl Lines {
     pub fn new(format: Format) -> Self {
-        Self(Reader { page: Page::default(), format, starts: BTreeMap::new(), family: Family::default() })
+        Self(Reader::new(format, SAMPLES_MAX))
     }
 
     /// The sample of a line; nothing for a line without one. The error says what is wrong with it.
@@ -122,12 +127,17 @@ impl Kind {
 struct Reader {
     page: Page,
     format: Format,
+    samples_max: usize,
     /// When metrics began, by the labels of the family without bounds.
     starts: BTreeMap<Labels, i64>,
     family: Family,
 }
 
 impl Reader {
+    fn new(format: Format, samples_max: usize) -> Self {
+        Self { page: Page::default(), format, samples_max, starts: BTreeMap::new(), family: Family::default() }
+    }
+
     /// Whether the page ends here.
     fn line(&mut self, line: &str) -> Result<bool, String> {
         if line.len() > LINE_BYTES_MAX {
@@ -144,8 +154,8 @@ impl Reader {
             self.describe(comment);
             return Ok(false);
         }
-        if self.page.samples.len() >= SAMPLES_MAX {
-            return Err(format!("more than {SAMPLES_MAX} samples on one page"));
+        if self.page.samples.len() >= self.samples_max {
+            return Err(too_many_samples(self.samples_max));
         }
         let mut sample = sample(trimmed, self.format)?;
         if self.take_start(&sample) {

@@ -8,9 +8,8 @@ use md5::{Digest, Md5};
 use regex::{Regex, RegexBuilder};
 use serde::{Deserialize, Serialize};
 use tenfold_types::Labels;
+use tenfold_types::pattern::{go_regex, regex_bytes_max};
 
-/// Largest compiled regular expression, in bytes.
-const REGEX_BYTES_MAX: usize = 1 << 20;
 /// Longest name or value that a rule may make; `$1$1$1` over a few rules would otherwise grow without end.
 const MADE_BYTES_MAX: usize = 64 * 1024;
 
@@ -137,26 +136,33 @@ impl RuleSpec {
 
 /// An expression that must match the whole value; equal to another one of the same text.
 #[derive(Debug, Clone)]
-struct Whole(Regex);
+struct Whole {
+    /// As it was written.
+    text: String,
+    regex: Regex,
+}
 
 impl PartialEq for Whole {
     fn eq(&self, other: &Self) -> bool {
-        self.0.as_str() == other.0.as_str()
+        self.text == other.text
     }
 }
 
 impl Eq for Whole {}
 
 fn anchored(text: &str) -> Result<Whole, String> {
-    // Alone first, so that an error points into what was written.
-    let build = |text: &str| RegexBuilder::new(text).size_limit(REGEX_BYTES_MAX).build();
     let told = |e: regex::Error| {
         let text = e.to_string();
         let last = text.lines().last().unwrap_or_default();
         last.strip_prefix("error: ").unwrap_or(last).to_owned()
     };
-    build(text).map_err(|e| format!("`regex`: `{text}`: {}", told(e)))?;
-    build(&format!(r"\A(?s:{text})\z")).map(Whole).map_err(|e| format!("`regex`: `{text}`: {}", told(e)))
+    go_regex(text)
+        .and_then(|whole| {
+            let whole = format!(r"\A(?s:{whole})\z");
+            RegexBuilder::new(&whole).size_limit(regex_bytes_max(text)).build().map_err(told)
+        })
+        .map(|regex| Whole { text: text.to_owned(), regex })
+        .map_err(|e| format!("`regex`: `{text}`: {e}"))
 }
 
 /// Applies rules in their order. `None` when one of them drops the label set.
@@ -214,10 +220,7 @@ pub fn steps(rules: &[Rule], labels: &Labels) -> Vec<Step> {
 impl Rule {
     /// The rule as it would be written, with its defaults.
     pub fn shown(&self) -> RuleShown {
-        let written = |whole: &Whole| {
-            let text = whole.0.as_str();
-            text.strip_prefix(r"\A(?s:").and_then(|t| t.strip_suffix(r")\z")).unwrap_or(text).to_owned()
-        };
+        let written = |whole: &Whole| whole.text.clone();
         RuleShown {
             source_labels: self.sources.clone(),
             separator: self.separator.clone(),
@@ -230,13 +233,13 @@ impl Rule {
     }
 
     fn matches(&self, text: &str) -> bool {
-        self.regex.as_ref().is_none_or(|r| r.0.is_match(text))
+        self.regex.as_ref().is_none_or(|r| r.regex.is_match(text))
     }
 
     /// What a template makes of a match; `None` without a match.
     fn expand(&self, template: &str, text: &str) -> Option<String> {
         let mut out = String::new();
-        let Some(regex) = &self.regex else {
+        let Some(Whole { regex, .. }) = &self.regex else {
             if !template.contains('$') {
                 template.clone_into(&mut out);
             } else if template == "$1" {
@@ -246,7 +249,7 @@ impl Rule {
             }
             return Some(out);
         };
-        regex.0.captures(text)?.expand(template, &mut out);
+        regex.captures(text)?.expand(template, &mut out);
         Some(out)
     }
 
@@ -406,6 +409,13 @@ mod tests {
             "[{source_labels: [a], target_label: u, action: uppercase}, {source_labels: [a], target_label: l, action: lowercase}]",
             Some(&[("a", "bAr123Foo"), ("u", "BAR123FOO"), ("l", "bar123foo")]),
         );
+        // As Go reads them: a bracket within a class, classes of ASCII alone, texts in quotes.
+        check(
+            &[("a", "disk[07]"), ("b", "Zürich")],
+            "[{source_labels: [a], regex: '([^[]+)\\[(\\d+)]', target_label: c, replacement: '$2$1'}, \
+             {source_labels: [b], regex: '(\\w+).*', target_label: d}, {source_labels: [a], regex: '\\Qdisk[07]\\E', action: keep}]",
+            Some(&[("a", "disk[07]"), ("b", "Zürich"), ("c", "07disk"), ("d", "Z")]),
+        );
         let port = [("__tmp_port", "1234"), ("__port1", "1234"), ("__port2", "5678")];
         check(&port, "[{source_labels: [__tmp_port], target_label: __port1, action: keepequal}]", Some(&port));
         check(&port, "[{source_labels: [__tmp_port], target_label: __port2, action: keepequal}]", None);
@@ -429,6 +439,8 @@ mod tests {
             ),
             ("[{action: labelmap, replacement: ''}]", "the action labelmap needs a `replacement` that makes a name"),
             ("[{target_label: a, regex: '('}]", "`regex`: `(`: unclosed group"),
+            ("[{target_label: a, regex: 'a)|(b'}]", "`regex`: `a)|(b`: unopened group"),
+            ("[{target_label: a, regex: '\\C'}]", "`regex`: `\\C`: `\\C` is no escape of RE2"),
         ] {
             assert_eq!(rules(yaml).unwrap_err(), message, "{yaml}");
         }

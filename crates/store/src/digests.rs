@@ -65,6 +65,11 @@ pub fn due(tx: &mut dyn Tx, now: Timestamp, epoch: i64, limit: i64) -> Result<Ve
     tx.query(&sql, params![now, epoch, limit])?.iter().map(digest).collect()
 }
 
+/// Moves every digest that waits by so much.
+pub fn move_due(tx: &mut dyn Tx, by_ms: i64) -> Result<u64, StoreError> {
+    tx.execute("UPDATE digests SET next_at = next_at + $1 WHERE state = 'due'", params![by_ms])
+}
+
 /// Forgets those made before `before` that nobody is owed any more.
 pub fn forget(tx: &mut dyn Tx, before: Timestamp) -> Result<u64, StoreError> {
     tx.execute("DELETE FROM digests WHERE made_at < $1 AND state <> 'due' AND state <> 'sending'", params![before])

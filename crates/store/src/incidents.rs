@@ -345,6 +345,21 @@ pub fn paged_between(
     rows.iter().map(|row| Ok((row.string(0)?, row.time(1)?))).collect()
 }
 
+/// How often people were paged for an incident from an instant and before another, the newest incidents first: those with a
+/// number, without the pages of this body.
+pub fn paged_counts(
+    tx: &mut dyn Tx,
+    (from, to): (Timestamp, Timestamp),
+    without_body: &str,
+    limit: i64,
+) -> Result<Vec<(i64, String, i64)>, StoreError> {
+    let sql = "SELECT incident, person, count(*) FROM pages
+               WHERE due_at >= $1 AND due_at < $2 AND incident > 0 AND body <> $3
+               GROUP BY incident, person ORDER BY incident DESC, person LIMIT $4";
+    let rows = tx.query(sql, params![from, to, without_body, limit])?;
+    rows.iter().map(|row| Ok((row.int(0)?, row.string(1)?, row.int(2)?))).collect()
+}
+
 pub fn page_state(tx: &mut dyn Tx, id: &str, state: &str, delivered_at: Option<Timestamp>) -> Result<(), StoreError> {
     tx.execute(
         "UPDATE pages SET state = $2, delivered_at = coalesce(delivered_at, $3) WHERE id = $1",
@@ -424,8 +439,8 @@ pub fn delivery_get(tx: &mut dyn Tx, page: &str, channel: &str) -> Result<Option
     row.map(|row| delivery(sealer, &row)).transpose()
 }
 
-/// Deliveries to one address that are looked at together.
-const DUE_OF_TARGET: i64 = 128;
+/// Messages to one address that are looked at together.
+pub(crate) const DUE_OF_TARGET: i64 = 128;
 
 /// Deliveries to be sent now: those that are due, and those in `sending` under this epoch or an earlier one. The caller
 /// knows which of the latter it is sending itself. The first of each address come first, so that many that wait for one of

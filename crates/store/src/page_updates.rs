@@ -5,7 +5,7 @@
 
 use tenfold_types::Timestamp;
 
-use crate::{Row, StoreError, Tx, many, params};
+use crate::{Row, StoreError, Tx, incidents::DUE_OF_TARGET, many, params};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UpdateRow {
@@ -73,13 +73,22 @@ pub fn put(tx: &mut dyn Tx, row: &UpdateRow) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Moves every update that waits by so much.
+pub fn move_due(tx: &mut dyn Tx, by_ms: i64) -> Result<u64, StoreError> {
+    tx.execute("UPDATE page_updates SET next_at = next_at + $1 WHERE state = 'due'", params![by_ms])
+}
+
 /// Updates to be sent now: those that are due, and those in `sending` under this epoch or an earlier one. The caller knows
-/// which of the latter it is sending itself.
+/// which of the latter it is sending itself. The first of each address come first, as with
+/// [`crate::incidents::deliveries_due`].
 pub fn due(tx: &mut dyn Tx, now: Timestamp, epoch: i64, limit: i64) -> Result<Vec<UpdateRow>, StoreError> {
     let sql = format!(
-        "SELECT {COLUMNS} FROM page_updates
-         WHERE (state = 'due' AND next_at <= $1) OR (state = 'sending' AND epoch <= $2)
-         ORDER BY next_at, page, channel LIMIT $3"
+        "SELECT {COLUMNS} FROM
+           (SELECT u.*, row_number() OVER
+              (PARTITION BY u.state, u.channel, d.address ORDER BY u.next_at, u.page) AS nth
+            FROM page_updates u LEFT JOIN page_deliveries d ON d.page = u.page AND d.channel = u.channel
+            WHERE (u.state = 'due' AND u.next_at <= $1) OR (u.state = 'sending' AND u.epoch <= $2)) AS ranked
+         WHERE nth <= $4 ORDER BY nth, next_at, page, channel LIMIT $3"
     );
-    tx.query(&sql, params![now, epoch, limit])?.iter().map(update).collect()
+    tx.query(&sql, params![now, epoch, limit, DUE_OF_TARGET])?.iter().map(update).collect()
 }

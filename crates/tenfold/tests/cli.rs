@@ -4,10 +4,14 @@
 
 mod bench;
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use bench::{Bench, PASSWORD, code, err, text};
+
+const PATIENCE: Duration = Duration::from_secs(30);
 
 #[test]
 fn a_script_tells_done_from_failed_from_refused() {
@@ -261,4 +265,66 @@ fn schedules_are_put_shown_and_deleted() {
     assert_eq!(code(&b.run(&["schedules", "delete", "web"])), 0);
     let none = b.run(&["schedules", "list"]);
     assert!(text(&none).trim().is_empty() && err(&none).contains("nobody is on call"), "{}", err(&none));
+}
+
+/// A metrics page that is there for as long as the test runs.
+fn metrics_page() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            // All of the head, so that it is not broken off.
+            let lines = BufReader::new(&stream).lines();
+            if lines.map_while(Result::ok).take_while(|line| !line.is_empty()).count() == 0 {
+                continue;
+            }
+            let (head, body) = ("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nConnection: close", "x 1\n");
+            let _ = write!(stream, "{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+        }
+    });
+    address
+}
+
+#[test]
+fn targets_are_listed_with_what_is_down_first() {
+    let there = metrics_page();
+    // Nobody listens on the port that was free.
+    let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let of = |job: &str, address: &str| {
+        let url = format!("http://{address}/metrics");
+        format!("[[metrics.static_targets]]\njob = \"{job}\"\nurl = \"{url}\"\nlabels = {{zone = \"eu\"}}\n")
+    };
+    let settings = format!("[metrics]\nscrape_interval_ms = 200\n{}{}", of("a", &there), of("b", &gone));
+    let b = Bench::start_with(&settings);
+    b.set_up();
+    let json = |args: &[&str]| -> serde_json::Value {
+        let out = b.run(&[&["metrics", "targets", "--json"][..], args].concat());
+        assert_eq!(code(&out), 0, "{}", err(&out));
+        serde_json::from_slice(&out.stdout).unwrap()
+    };
+    let end = Instant::now() + PATIENCE;
+    let scraped = loop {
+        let list = json(&[]);
+        if list["counts"]["unknown"] == 0 {
+            break list;
+        }
+        assert!(Instant::now() < end, "both are scraped: {list}");
+    };
+    let jobs: Vec<&str> = scraped["items"].as_array().unwrap().iter().filter_map(|one| one["job"].as_str()).collect();
+    assert_eq!(jobs, ["b", "a"], "{scraped}");
+    let lines = b.run(&["metrics", "targets", "ZONE=eu"]);
+    let told = text(&lines);
+    let told: Vec<&str> = told.lines().collect();
+    assert!(told.len() == 2 && told[0].starts_with("▲ down  b  ") && told[1].starts_with("● up  a  "), "{told:?}");
+    assert!(err(&lines).contains("1 down, 0 not scraped yet, 1 up, in 2 job(s); listed: 2"), "{}", err(&lines));
+    let one = json(&["--health", "up", "--job", "a", "--limit", "1"]);
+    let items = one["items"].as_array().unwrap();
+    assert!(items.len() == 1 && items[0]["job"] == "a", "{one}");
+    let first = json(&["--limit", "1"]);
+    assert!(first["items"][0]["job"] == "b" && first["next"].is_string(), "{first}");
+    let none = b.run(&["metrics", "targets", "nowhere"]);
+    assert!(text(&none).is_empty() && err(&none).contains("no target is like this"), "{}", err(&none));
+    let wrong = b.run(&["metrics", "targets", "--health", "bad"]);
+    assert_eq!(code(&wrong), 2, "{}", err(&wrong));
+    assert!(err(&wrong).contains("`bad` is not a health of a target"), "{}", err(&wrong));
 }

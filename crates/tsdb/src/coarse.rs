@@ -80,12 +80,9 @@ impl CoarseSeries {
         for reader in self.readers.iter() {
             let begin = out.len();
             reader.rows(self.id, self.span, out)?;
-            // A row cannot be taken apart: one that holds anything deleted goes as a whole. One that was made since does not.
-            let number = reader.block.meta.number;
-            let holds = |d: &Tombstone, r: &Row| d.start <= r.t_ms && d.end > r.t_ms - self.resolution_ms;
-            drop_from(out, begin, |r| self.deleted.iter().any(|d| number < d.block && holds(d, r)));
+            drop_deleted(out, begin, reader, self.resolution_ms, &self.deleted);
         }
-        settle(out, from, from, |r| r.t_ms, &[]);
+        settle(out, from, from, |r| r.t_ms);
         Ok(())
     }
 
@@ -93,6 +90,29 @@ impl CoarseSeries {
     pub fn chunks(&self) -> usize {
         self.readers.iter().filter(|r| r.block.ids().contains(self.id)).count()
     }
+}
+
+/// Drops rows of a block that stand from a place on. A row cannot be taken apart: one that holds anything deleted goes as a
+/// whole. One that was made since does not.
+fn drop_deleted(rows: &mut Vec<Row>, from: usize, of: &BlockReader, resolution_ms: i64, deleted: &[Tombstone]) {
+    let holds = |d: &Tombstone, r: &Row| d.start <= r.t_ms && d.end > r.t_ms - resolution_ms;
+    let number = of.block.meta.number;
+    drop_from(rows, from, |r| deleted.iter().any(|d| number < d.block && holds(d, r)));
+}
+
+impl Tombstone {
+    /// Whether a block of rows may hold something that this deleted: a row is of the time before its instant.
+    pub(crate) fn applies_to_rows(&self, block: &Block, resolution_ms: i64) -> bool {
+        block.meta.number < self.block && block.overlaps(self.start, self.end.saturating_add(resolution_ms - 1))
+    }
+}
+
+/// How far the rows of one resolution go: they are of `from_ms < t <= until_ms`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CoarseReach {
+    pub resolution_ms: i64,
+    pub from_ms: i64,
+    pub until_ms: i64,
 }
 
 /// The answer of [`Tsdb::select_coarse`].
@@ -224,16 +244,20 @@ impl Tsdb {
         Ok(Some(Coarse { resolution_ms, until_ms, series }))
     }
 
-    /// The resolutions that have rows, the finest first, each with the instant up to which it has them; and the oldest
-    /// instant of which there are samples ([`i64::MAX`] without any; [`i64::MIN`] where no resolution has rows).
-    pub fn coarse_reach(&self) -> (Vec<(i64, i64)>, i64) {
+    /// The resolutions that have rows, the finest first; and the oldest instant of which there are samples ([`i64::MAX`]
+    /// without any; [`i64::MIN`] where no resolution has rows).
+    pub fn coarse_reach(&self) -> (Vec<CoarseReach>, i64) {
         let state = self.state.read();
         if state.coarse.iter().all(Vec::is_empty) {
             return (Vec::new(), i64::MIN);
         }
         let whole = state.coarse_again.first().copied().unwrap_or(i64::MAX);
         let reach = RESOLUTIONS.iter().zip(&state.coarse).filter_map(|((resolution, _), blocks)| {
-            Some((*resolution, blocks.iter().map(|b| b.meta.end_t).max()?.min(whole)))
+            Some(CoarseReach {
+                resolution_ms: *resolution,
+                from_ms: blocks.iter().map(|b| b.meta.start_t).min()?,
+                until_ms: blocks.iter().map(|b| b.meta.end_t).max()?.min(whole),
+            })
         });
         // What is in memory is newer than blocks; without blocks it is walked, which every query need not do.
         let in_memory = || state.head.iter().filter_map(crate::head::HeadSeries::oldest_t).min();
@@ -243,14 +267,13 @@ impl Tsdb {
 
     /// Writes rows for every closed day that is old enough and has none; how many blocks that were.
     pub(crate) fn write_coarse(&self, now_ms: i64) -> Result<usize, TsdbError> {
-        if self.options.coarse_retention_ms.is_none() {
-            return Ok(0);
-        }
+        let Some(kept_ms) = self.options.coarse_retention_ms else { return Ok(0) };
         let mut written = 0;
         loop {
             let again = self.state.read().coarse_again.first().copied();
             let Some(day) = again.or_else(|| self.next_coarse_day(now_ms)) else { return Ok(written) };
-            match self.write_day(day) {
+            // Rows that would be dropped at once are not made: a day alone would hide that those after it are gone.
+            match self.write_day(day, kept_ms.map(|kept| day + DAY_MS >= now_ms.saturating_sub(kept))) {
                 Ok(count) => written += count,
                 // Marked; the next maintenance sets the block aside, and the day is tried again.
                 Err(TsdbError::Damaged { .. }) => return Ok(written),
@@ -265,6 +288,22 @@ impl Tsdb {
             } else {
                 state.coarse_until = day + DAY_MS;
             }
+        }
+    }
+
+    /// Makes the rows of a day again of which something was deleted, so that they say what is left; at most one day each time,
+    /// the newest first, of which there may be samples. How many blocks of rows that replaced.
+    pub(crate) fn rewrite_deleted_rows(&self) -> Result<usize, TsdbError> {
+        // Without the setting the rows there are stay as they are.
+        if self.options.coarse_retention_ms.is_none() {
+            return Ok(0);
+        }
+        let found = self.state.read().newest_deleted_day();
+        let Some((day, wanted)) = found else { return Ok(0) };
+        match self.write_day(day, wanted) {
+            // Marked; the next maintenance sets the block aside.
+            Err(TsdbError::Damaged { .. }) => Ok(0),
+            done => done.map(|_| wanted.iter().filter(|replaced| **replaced).count()),
         }
     }
 
@@ -300,7 +339,8 @@ impl Tsdb {
         (day + DAY_MS < closed).then_some(day)
     }
 
-    fn write_day(&self, day: i64) -> Result<usize, TsdbError> {
+    /// Writes the wanted resolutions of a day, each in place of what there is of it; how many blocks that were.
+    fn write_day(&self, day: i64, wanted: [bool; 2]) -> Result<usize, TsdbError> {
         let longest = RESOLUTIONS[RESOLUTIONS.len() - 1].0;
         // Rows are open at the left end; and the sample before the first is wanted for the increase.
         let (start, end) = (day + 1, day + DAY_MS);
@@ -318,21 +358,23 @@ impl Tsdb {
             (readers, olds, order, state.tombstones.clone())
         };
         let mut written = 0;
-        for (i, (resolution, dir)) in RESOLUTIONS.iter().enumerate() {
+        for (i, (resolution, dir)) in RESOLUTIONS.iter().enumerate().filter(|(i, _)| wanted[*i]) {
             let dir = self.dir.join(dir);
             let mut writer = BlockWriter::create(&*self.fs, &dir, (day, end), numbers[i], 8)?;
             for part in order.chunks(LOCKED_SERIES_MAX) {
                 for (_, id) in part {
                     let (mut points, mut histograms, mut settle) = (Vec::new(), Vec::new(), Settle::default());
+                    let deleted = deleted.get(id).map_or(&[][..], Vec::as_slice);
                     for reader in &readers {
                         let read = reader.samples(*id, (day - longest, end), &mut points, &mut histograms);
                         if let Err(e) = read {
                             writer.abandon()?;
                             return Err(e);
                         }
-                        settle.source(&mut points, &mut histograms);
+                        let deleted = deleted.iter().filter(|d| d.applies_to(&reader.block));
+                        settle.source(&mut points, &mut histograms, deleted);
                     }
-                    settle.end(&mut points, &mut histograms, deleted.get(id).map_or(&[][..], Vec::as_slice));
+                    settle.end(&mut points, &mut histograms);
                     let first = points.partition_point(|p| p.t_ms < start);
                     let before = points[..first].iter().rev().find(|p| !is_stale(p.value)).copied();
                     let mut made = rows(before, &points[first..], *resolution);
@@ -344,10 +386,7 @@ impl Tsdb {
                             return Err(e);
                         }
                         // What was deleted must not come back under the number of a block written after it.
-                        let number = reader.block.meta.number;
-                        let holds = |d: &Tombstone, r: &Row| d.start <= r.t_ms && d.end > r.t_ms - resolution;
-                        let list = deleted.get(id).map_or(&[][..], Vec::as_slice);
-                        drop_from(&mut old, begin, |r| list.iter().any(|d| number < d.block && holds(d, r)));
+                        drop_deleted(&mut old, begin, reader, *resolution, deleted);
                     }
                     if !old.is_empty() {
                         // Of two the one that saw more samples stands: they may be gone by now.
@@ -364,14 +403,14 @@ impl Tsdb {
             }
             self.put_labels(&mut writer);
             let sources: Vec<u64> = olds[i].iter().map(|r| r.block.meta.number).collect();
-            if let Some(block) = writer.finish(&sources)? {
-                let mut state = self.state.write();
-                state.coarse[i].retain(|b| !sources.contains(&b.meta.number));
-                state.coarse[i].push(Arc::new(block));
-                drop(state);
-                self.remove_blocks(olds[i].iter().map(|old| &old.block))?;
-                written += 1;
-            }
+            // Without a block all that the day had was deleted, and what was there goes all the same.
+            let block = writer.finish(&sources)?;
+            written += usize::from(block.is_some());
+            let mut state = self.state.write();
+            state.coarse[i].retain(|b| !sources.contains(&b.meta.number));
+            state.coarse[i].extend(block.map(Arc::new));
+            drop(state);
+            self.remove_blocks(olds[i].iter().map(|old| &old.block))?;
         }
         Ok(written)
     }
@@ -407,6 +446,38 @@ impl State {
     /// All blocks, of samples and of rows.
     pub(crate) fn all_blocks(&self) -> impl Iterator<Item = &Arc<Block>> {
         self.blocks.iter().chain(self.coarse.iter().flatten())
+    }
+
+    /// Every block of rows, with its resolution.
+    fn row_blocks(&self) -> impl Iterator<Item = (&Arc<Block>, i64)> {
+        let lists = RESOLUTIONS.iter().zip(&self.coarse);
+        lists.flat_map(|((resolution_ms, _), list)| list.iter().map(move |b| (b, *resolution_ms)))
+    }
+
+    /// Blocks of rows that say something of the time: a row is of the time before its instant.
+    pub(crate) fn rows_within(&self, start: i64, end: i64) -> impl Iterator<Item = &Arc<Block>> {
+        let within = move |b: &Block, resolution_ms: i64| b.overlaps(start, end.saturating_add(resolution_ms - 1));
+        self.row_blocks().filter_map(move |(b, resolution_ms)| within(b, resolution_ms).then_some(b))
+    }
+
+    /// Whether any block of rows may hold something of the series that this deleted.
+    pub(crate) fn has_rows_of(&self, id: SeriesId, deleted: &Tombstone) -> bool {
+        self.row_blocks().any(|(b, resolution_ms)| deleted.applies_to_rows(b, resolution_ms) && b.ids().contains(id))
+    }
+
+    /// The newest day whose rows hold something that was deleted, and of which resolutions it has rows.
+    fn newest_deleted_day(&self) -> Option<(i64, [bool; 2])> {
+        if self.tombstones.is_empty() {
+            return None;
+        }
+        let mut blocks: Vec<_> = self.row_blocks().filter(|(b, _)| !b.is_damaged()).collect();
+        blocks.sort_unstable_by_key(|(b, _)| std::cmp::Reverse(b.meta.start_t));
+        let affected = |(b, resolution_ms): &&(&Arc<Block>, i64)| {
+            let applies = |t: &Tombstone| t.applies_to_rows(b, *resolution_ms);
+            self.tombstones.iter().any(|(id, list)| list.iter().any(applies) && b.ids().contains(*id))
+        };
+        let day = blocks.iter().find(affected)?.0.meta.start_t;
+        Some((day, [0, 1].map(|i| self.coarse[i].iter().any(|b| b.meta.start_t == day))))
     }
 }
 

@@ -123,12 +123,13 @@ impl Tsdb {
                 floats.clear();
                 histograms.clear();
                 let mut settle = Settle::default();
+                let deleted = deleted.get(id).map_or(&[][..], Vec::as_slice);
                 for reader in &readers {
                     read_or_skip(reader, *id, &mut floats, &mut histograms, salvage)?;
-                    settle.source(&mut floats, &mut histograms);
+                    let deleted = deleted.iter().filter(|d| d.applies_to(&reader.block));
+                    settle.source(&mut floats, &mut histograms, deleted);
                 }
-                let deleted = deleted.get(id).map_or(&[][..], Vec::as_slice);
-                settle.end(&mut floats, &mut histograms, deleted);
+                settle.end(&mut floats, &mut histograms);
                 writer.add(*id, &floats, &histograms)?;
             }
         }

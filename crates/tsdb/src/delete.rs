@@ -14,9 +14,9 @@ use crate::{
 
 impl Tsdb {
     /// Deletes the samples of matching series with `start_ms <= t <= end_ms`, up to the newest sample there is now: those
-    /// that come later are kept. Returns how many series that concerns. Survives a power cut when this returns. Samples
-    /// that come late for the deleted time are not seen until the deletion has been carried out in the blocks. Exemplars
-    /// stay until the retention drops them.
+    /// that come later are kept. Returns how many series that concerns. Survives a power cut when this returns. What is
+    /// imported afterwards for time that is closed is kept. Samples that come late for deleted time while it is in memory are
+    /// gone with it, and an import refuses them. Exemplars stay until the retention drops them.
     pub fn delete(&self, matchers: &[Matcher], start_ms: i64, end_ms: i64) -> Result<usize, TsdbError> {
         if self.fenced.load(Ordering::Acquire) {
             return Err(TsdbError::Fenced);
@@ -58,8 +58,12 @@ impl Tsdb {
 
     fn clean_blocks(&self) -> Result<usize, TsdbError> {
         let mut count = 0;
-        while self.rewrite_deleted()? > 0 {
-            count += 1;
+        loop {
+            let rewritten = self.rewrite_deleted()? + self.rewrite_deleted_rows()?;
+            if rewritten == 0 {
+                break;
+            }
+            count += rewritten;
         }
         if count > 0 {
             let mut base = self.base.lock();

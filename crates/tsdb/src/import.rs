@@ -1,6 +1,7 @@
 //! Backfill: samples of old time, in any order, put into blocks of their own beside those there are.
 //!
-//! Blocks may overlap; the next maintenance merges them. Of two samples at one instant the one that was there first stays.
+//! Blocks may overlap; the next maintenance merges them. Of two samples at one instant the one that was there first stays,
+//! unless it was deleted since: so wrong samples are corrected.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -143,8 +144,13 @@ impl Tsdb {
                         continue;
                     }
                 };
+                // In memory nothing tells a sample from what was deleted at its instant: it would never be seen.
+                let deleted = state.tombstones.get(&id).map_or(&[][..], Vec::as_slice);
+                let gone = |t: i64| t >= closed && deleted.iter().any(|d| (d.start..=d.end).contains(&t));
                 for p in series.points {
-                    if let Some(part) = places.of(id, p.t_ms, report) {
+                    if gone(p.t_ms) {
+                        report.reject(Reason::Deleted, 1, || explain(Reason::Deleted, series.labels, p.t_ms, o));
+                    } else if let Some(part) = places.of(id, p.t_ms, report) {
                         part.floats.push(*p);
                     }
                 }
@@ -152,6 +158,8 @@ impl Tsdb {
                     let reason = Reason::BadHistogram;
                     if !h.histogram.is_stale() && h.histogram.validate().is_err() {
                         report.reject(reason, 1, || explain(reason, series.labels, h.t_ms, o));
+                    } else if gone(h.t_ms) {
+                        report.reject(Reason::Deleted, 1, || explain(Reason::Deleted, series.labels, h.t_ms, o));
                     } else if let Some(part) = places.of(id, h.t_ms, report) {
                         part.histograms.push(h.clone());
                     }

@@ -47,7 +47,7 @@ mod wal;
 mod write;
 
 pub use cardinality::{Cardinality, MetricsFound, SeriesCount, ValueCount};
-pub use coarse::{Coarse, CoarseSeries, Row};
+pub use coarse::{Coarse, CoarseReach, CoarseSeries, Row};
 pub use db::{BlockStatus, OpenReport, Stats, Tsdb};
 pub use error::TsdbError;
 pub use fs::{Fs, FsFile, OsFs};

@@ -98,6 +98,7 @@ impl Tsdb {
         report.blocks_merged += self.merge_blocks()?;
         report.blocks_merged += self.rewrite_deleted()?;
         report.blocks_written += self.write_coarse(now_ms)?;
+        report.blocks_merged += self.rewrite_deleted_rows()?;
         Ok(())
     }
 
@@ -212,11 +213,11 @@ impl Tsdb {
             if order {
                 let damaged = slice.read_in_order((start, end), &mut floats, &mut histograms);
                 self.damaged_runs.fetch_add(damaged as u64, Ordering::Relaxed);
-                settle.source(&mut floats, &mut histograms);
+                settle.source(&mut floats, &mut histograms, deleted.iter());
             }
             slice.read_late(&mut floats, &mut histograms);
-            settle.source(&mut floats, &mut histograms);
-            settle.end(&mut floats, &mut histograms, &deleted);
+            settle.source(&mut floats, &mut histograms, deleted.iter());
+            settle.end(&mut floats, &mut histograms);
             writer.add(id, &floats, &histograms)?;
             for e in &exemplars {
                 writer.add_exemplar(id, e);
@@ -317,24 +318,25 @@ impl State {
 
     /// Forgets deletions that nothing older than them is left for.
     fn forget_tombstones(&mut self) {
-        let blocks: Vec<Arc<Block>> = self.all_blocks().cloned().collect();
-        let head = &self.head;
         if self.tombstones.is_empty() {
             return;
         }
-        let head_min = head.iter().filter_map(crate::head::HeadSeries::oldest_t).min().unwrap_or(i64::MAX);
+        let mut tombstones = std::mem::take(&mut self.tombstones);
+        let head_min = self.head.iter().filter_map(crate::head::HeadSeries::oldest_t).min().unwrap_or(i64::MAX);
         let needed = |id: SeriesId, t: &Tombstone| {
-            head_min <= t.end || blocks.iter().any(|b| t.applies_to(b) && b.ids().contains(id))
+            let samples = || self.blocks.iter().any(|b| t.applies_to(b) && b.ids().contains(id));
+            head_min <= t.end || samples() || self.has_rows_of(id, t)
         };
-        self.tombstones.retain(|id, list| {
+        tombstones.retain(|id, list| {
             list.retain(|t| needed(*id, t));
             !list.is_empty()
         });
+        self.tombstones = tombstones;
     }
 }
 
 impl Tombstone {
-    /// Whether the block may still hold samples that this deleted.
+    /// Whether the block may still hold samples that this deleted. Those that were imported since are not of them.
     pub(crate) fn applies_to(&self, block: &Block) -> bool {
         block.meta.number < self.block && block.overlaps(self.start, self.end)
     }

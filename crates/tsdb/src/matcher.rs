@@ -1,12 +1,10 @@
 //! Matchers made ready for many label values: regular expressions compiled once, the common shapes without one.
 
 use regex::Regex;
+use tenfold_types::pattern::{go_regex, listed, literal, regex_bytes_max};
 use tenfold_types::{Labels, Matcher, MatcherOp};
 
 use crate::error::TsdbError;
-
-/// A compiled regular expression may take this much memory.
-const REGEX_BYTES_MAX: usize = 1 << 20;
 
 enum Test {
     /// One of these strings (sorted).
@@ -25,28 +23,6 @@ pub struct CompiledMatcher {
     text: String,
     test: Test,
     negated: bool,
-}
-
-/// The text a piece of a pattern stands for, when that is one only.
-fn literal(pattern: &str) -> Option<String> {
-    let mut out = String::with_capacity(pattern.len());
-    let mut chars = pattern.chars();
-    while let Some(c) = chars.next() {
-        out.push(match c {
-            // `\<` and `\>` are the ends of words.
-            '\\' => chars.next().filter(|c| c.is_ascii_punctuation() && !matches!(c, '<' | '>'))?,
-            '.' | '+' | '*' | '?' | '(' | ')' | '|' | '[' | ']' | '{' | '}' | '^' | '$' => return None,
-            _ => c,
-        });
-    }
-    Some(out)
-}
-
-/// The texts a pattern lists, `a|b` or `(a|b)` as pages of graphs write it.
-fn listed(pattern: &str) -> Option<Vec<String>> {
-    let within = pattern.strip_prefix("(?:").or_else(|| pattern.strip_prefix('(')).and_then(|p| p.strip_suffix(')'));
-    let all = |list: &str| list.split('|').map(literal).collect::<Option<Vec<_>>>();
-    all(pattern).or_else(|| all(within?))
 }
 
 /// Whether the pieces stand in the value one after the other. Each is taken where it stands first: that leaves the most for
@@ -80,12 +56,13 @@ fn regex_test(label: &str, pattern: &str) -> Result<Test, TsdbError> {
     if let Some(pieces) = pattern.split(".*").map(literal).collect::<Option<Vec<_>>>() {
         return Ok(Test::Pieces(pieces));
     }
-    let anchored = format!("^(?s:{pattern})$");
-    regex::RegexBuilder::new(&anchored)
-        .size_limit(REGEX_BYTES_MAX)
-        .build()
-        .map(|r| Test::Regex(Box::new(r)))
-        .map_err(|e| TsdbError::Regex { label: label.into(), pattern: pattern.into(), reason: short(&e) })
+    go_regex(pattern)
+        .and_then(|text| {
+            let whole = format!("^(?s:{text})$");
+            regex::RegexBuilder::new(&whole).size_limit(regex_bytes_max(pattern)).build().map_err(|e| short(&e))
+        })
+        .map(|regex| Test::Regex(Box::new(regex)))
+        .map_err(|reason| TsdbError::Regex { label: label.into(), pattern: pattern.into(), reason })
 }
 
 /// The last line of the regex crate's several-line message says what is wrong.
@@ -169,7 +146,8 @@ mod tests {
             pattern in r"(\(|\(\?:)?([abé]|\.\*|\.|\||\\\.|\*|\?){0,7}\)?",
             value in "[abé.]{0,6}",
         ) {
-            let Ok(whole) = Regex::new(&format!("^(?s:{pattern})$")) else { return Ok(()) };
+            let whole = go_regex(&pattern).map(|text| Regex::new(&format!("^(?s:{text})$")));
+            let Ok(Ok(whole)) = whole else { return Ok(()) };
             let Ok(test) = CompiledMatcher::new(&Matcher::new("l", MatcherOp::Regex, pattern.as_str())) else {
                 return Ok(());
             };
@@ -213,6 +191,12 @@ mod tests {
             (Regex, ".*é.*x.*", "aéxb", true),
             (Regex, "a.*b.*bb", "abbb", true),
             (Regex, "a.*b.*bb", "abb", false),
+            (Regex, r"a\<.*", "a<b", true),
+            (Regex, r"a\d", "a٣", false),
+            (Regex, "[^[]+", "a]", true),
+            (Regex, r"\Qa.b\E|c", "a.b", true),
+            (Regex, r"\Qa.b\E|c", "axb", false),
+            (Regex, "a{x}", "a{x}", true),
             (NotRegex, ".*7.*3", "37", true),
             (NotRegex, "4..", "404", false),
             (NotRegex, "4..", "200", true),
@@ -221,7 +205,11 @@ mod tests {
             let m = CompiledMatcher::new(&Matcher::new("l", op, pattern)).unwrap();
             assert_eq!(m.matches(value), expected, "{op:?} {pattern:?} on {value:?}");
         }
-        let error = CompiledMatcher::new(&Matcher::new("l", Regex, "(a")).err().unwrap();
-        assert!(error.to_string().contains("unclosed group"), "{error}");
+        for (pattern, message) in
+            [("(a", "unclosed group"), ("a)|(b", "unopened group"), (r"a\C+", r"`\C` is no escape")]
+        {
+            let error = CompiledMatcher::new(&Matcher::new("l", Regex, pattern)).err().unwrap();
+            assert!(error.to_string().contains(message), "{error}");
+        }
     }
 }

@@ -27,9 +27,10 @@ pub struct Options {
     pub coarse_retention_ms: Option<[i64; 2]>,
     /// A day gets its rows when it ended this long ago. Samples that come late after that are not in them.
     pub coarse_after_ms: i64,
-    /// Exemplars in memory; further ones are refused until the next block is cut.
+    /// Exemplars in memory: where more come the oldest are dropped. Those that are there when a block is cut go into it.
     pub exemplars_max: usize,
-    /// Series (distinct label sets) known at one time, in memory and blocks together.
+    /// Active series (distinct label sets with something in memory: what came since the last block was cut). One more is
+    /// refused, be it new or one that ended. Known, in memory and blocks together, are ten times as many at most.
     pub series_max: usize,
     pub labels_per_series_max: usize,
     pub label_name_bytes_max: usize,
@@ -55,6 +56,15 @@ impl Default for Options {
             label_name_bytes_max: 256,
             label_value_bytes_max: 2048,
         }
+    }
+}
+
+/// Series that may be known for each that may be active. Those that ended cost no more than their labels.
+const KNOWN_PER_ACTIVE: usize = 10;
+
+impl Options {
+    pub(crate) fn known_series_max(&self) -> usize {
+        self.series_max.saturating_mul(KNOWN_PER_ACTIVE)
     }
 }
 
@@ -114,12 +124,16 @@ pub enum Reason {
     TooManyLabels,
     LabelNameTooLong,
     LabelValueTooLong,
+    /// Too many have samples in memory.
     TooManySeries,
+    /// Too many are known, most of which ended.
+    TooManyKnownSeries,
     /// Labels not sorted by name, a name twice, or an empty value.
     LabelOrder,
     /// The native histogram contradicts itself.
     BadHistogram,
-    TooManyExemplars,
+    /// An imported one of time that was deleted and is in memory still.
+    Deleted,
     /// Its labels are longer than any trace needs.
     ExemplarTooLong,
 }
@@ -137,9 +151,10 @@ impl Reason {
             Self::LabelNameTooLong => "label_name_too_long",
             Self::LabelValueTooLong => "label_value_too_long",
             Self::TooManySeries => "too_many_series",
+            Self::TooManyKnownSeries => "too_many_known_series",
             Self::LabelOrder => "label_order",
             Self::BadHistogram => "bad_histogram",
-            Self::TooManyExemplars => "too_many_exemplars",
+            Self::Deleted => "deleted",
             Self::ExemplarTooLong => "exemplar_too_long",
         }
     }

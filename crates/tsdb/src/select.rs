@@ -62,7 +62,8 @@ impl SeriesChunks {
             let from = floats.len();
             ordered &= block.samples(self.id, span, floats, histograms)?;
             ordered &= settle.follows(floats, from);
-            settle.source(floats, histograms);
+            let deleted = self.deleted.iter().filter(|d| d.applies_to(&block.block));
+            settle.source(floats, histograms, deleted);
         }
         if ordered {
             settle.ordered_so_far(floats);
@@ -71,10 +72,10 @@ impl SeriesChunks {
             self.suspect.store(true, Ordering::Relaxed);
             return Err(TsdbError::DamagedRun);
         }
-        settle.source(floats, histograms);
+        settle.source(floats, histograms, self.deleted.iter());
         self.head.read_late(floats, histograms);
-        settle.source(floats, histograms);
-        settle.end(floats, histograms, &self.deleted);
+        settle.source(floats, histograms, self.deleted.iter());
+        settle.end(floats, histograms);
         Ok(())
     }
     /// How many encoded runs reading decodes.
@@ -88,14 +89,8 @@ const ORDERED_AT_ONCE: usize = 64;
 /// Fewer series are found sooner than another thread has begun.
 const WORTH_THREADS: u64 = 4_096;
 
-/// Puts what was appended after `from` in order, each instant once, without what was deleted. Up to `sorted_to` it is in order.
-pub(crate) fn settle<T: Clone>(
-    list: &mut Vec<T>,
-    from: usize,
-    sorted_to: usize,
-    t: impl Fn(&T) -> i64,
-    deleted: &[Tombstone],
-) {
+/// Puts what was appended after `from` in order, each instant once. Up to `sorted_to` it is in order.
+pub(crate) fn settle<T: Clone>(list: &mut Vec<T>, from: usize, sorted_to: usize, t: impl Fn(&T) -> i64) {
     let new = &list[from.max(sorted_to.saturating_sub(1)).min(list.len())..];
     // Many at a time without a branch in between: most are in order.
     let ordered = |part: &[T]| part.iter().zip(&part[1..]).fold(true, |all, (a, b)| all & (t(a) < t(b)));
@@ -105,9 +100,6 @@ pub(crate) fn settle<T: Clone>(
         tail.sort_by_key(&t);
         tail.dedup_by_key(|p| t(p));
         list.append(&mut tail);
-    }
-    if !deleted.is_empty() {
-        drop_from(list, from, |p| deleted.iter().any(|d| (d.start..=d.end).contains(&t(p))));
     }
 }
 
@@ -121,12 +113,14 @@ pub(crate) struct Settle {
     at: (usize, usize),
     /// The floats before this are in order, each instant once.
     ordered: usize,
+    /// The last histogram that was read was deleted.
+    after_deleted: bool,
 }
 
 impl Settle {
     pub fn new(floats: &[Point], histograms: &[HistogramPoint]) -> Self {
         let start = (floats.len(), histograms.len());
-        Self { start, at: start, ordered: 0 }
+        Self { start, at: start, ordered: 0, after_deleted: false }
     }
 
     /// Whether the first float from a place on is later than the one before it.
@@ -139,8 +133,17 @@ impl Settle {
         self.ordered = floats.len();
     }
 
-    /// A source was read to its end.
-    pub fn source(&mut self, floats: &mut Vec<Point>, histograms: &mut Vec<HistogramPoint>) {
+    /// A source was read to its end. What was `deleted` of it goes: another source may have the same instant anew.
+    pub fn source<'d>(
+        &mut self,
+        floats: &mut Vec<Point>,
+        histograms: &mut Vec<HistogramPoint>,
+        deleted: impl Iterator<Item = &'d Tombstone>,
+    ) {
+        let deleted: Vec<(i64, i64)> = deleted.map(|d| (d.start, d.end)).collect();
+        if !deleted.is_empty() || self.after_deleted {
+            self.drop_deleted(floats, histograms, &deleted);
+        }
         // Hardly a series has both kinds.
         if floats.len() > self.start.0 && histograms.len() > self.start.1 {
             let taken: HashSet<i64> = histograms[self.start.1..self.at.1].iter().map(|h| h.t_ms).collect();
@@ -151,9 +154,22 @@ impl Settle {
         self.at = (floats.len(), histograms.len());
     }
 
+    /// Histograms that follow a deleted one say no more what happened since: the one before is another now.
+    fn drop_deleted(&mut self, floats: &mut Vec<Point>, histograms: &mut Vec<HistogramPoint>, deleted: &[(i64, i64)]) {
+        let gone = |t: i64| deleted.iter().any(|(start, end)| (*start..=*end).contains(&t));
+        drop_from(floats, self.at.0, |p| gone(p.t_ms));
+        for h in &mut histograms[self.at.1..] {
+            if self.after_deleted {
+                forget_hint(h);
+            }
+            self.after_deleted = gone(h.t_ms);
+        }
+        drop_from(histograms, self.at.1, |h| gone(h.t_ms));
+    }
+
     /// All sources were read.
-    pub fn end(self, floats: &mut Vec<Point>, histograms: &mut Vec<HistogramPoint>, deleted: &[Tombstone]) {
-        settle(floats, self.start.0, self.ordered, |p| p.t_ms, deleted);
+    pub fn end(self, floats: &mut Vec<Point>, histograms: &mut Vec<HistogramPoint>) {
+        settle(floats, self.start.0, self.ordered, |p| p.t_ms);
         let from = self.start.1;
         if !histograms[from..].is_sorted_by(|a, b| a.t_ms < b.t_ms) {
             let mut tail: Vec<_> = histograms.split_off(from).into_iter().enumerate().collect();
@@ -167,22 +183,7 @@ impl Settle {
                 h
             }));
         }
-        if !deleted.is_empty() {
-            forget_hints_after(histograms, from, deleted);
-        }
-        settle(histograms, from, from, |h| h.t_ms, deleted);
-    }
-}
-
-/// Histograms in order that follow a deleted one say no more what happened since: the one before is another now.
-fn forget_hints_after(histograms: &mut [HistogramPoint], from: usize, deleted: &[Tombstone]) {
-    let gone = |h: &HistogramPoint| deleted.iter().any(|d| (d.start..=d.end).contains(&h.t_ms));
-    let mut after_gone = false;
-    for h in &mut histograms[from..] {
-        if after_gone {
-            forget_hint(h);
-        }
-        after_gone = gone(h);
+        settle(histograms, from, from, |h| h.t_ms);
     }
 }
 
@@ -487,7 +488,7 @@ impl State {
             .iter()
             .filter(|id| self.index.slot(*id).is_some_and(|slot| self.head.get(slot).overlaps(start, end)))
             .collect();
-        for block in self.blocks_within(start, end) {
+        for block in self.blocks_within(start, end).chain(self.rows_within(start, end)) {
             active |= block.ids() & &ids;
         }
         active

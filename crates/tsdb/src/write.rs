@@ -16,6 +16,8 @@ use crate::{
 
 /// Samples that go into one log frame: a few hundred kilobytes of them at most.
 const FRAME_SAMPLES_MAX: usize = 16_384;
+/// Where exemplars are too many this part of all that may be there is dropped, since all of them are looked at for it.
+const EXEMPLARS_DROPPED_PART: usize = 4;
 
 /// Accepted by the batch at hand and not yet in memory, by place in the head. Kept between batches for its memory.
 #[derive(Default)]
@@ -114,6 +116,7 @@ impl Tsdb {
         let logged = log(state, &staged, self.options.segment_bytes_max);
         if logged.is_ok() {
             apply(state, &mut staged);
+            drop_oldest_exemplars(state, options.exemplars_max);
         }
         staged.clear();
         state.staged = staged;
@@ -156,12 +159,23 @@ pub(crate) fn id_of(
     report: &mut AppendReport,
 ) -> Result<SeriesId, Reason> {
     let hash = state.index.hash(labels.iter().copied());
-    if let Some(id) = state.index.find(hash, labels) {
-        return Ok(id);
+    match state.index.find(hash, labels) {
+        Some(id) => Ok(id),
+        None => learn(state, o, (hash, labels), report),
     }
+}
+
+fn learn(
+    state: &mut State,
+    o: &Options,
+    (hash, labels): (u64, &[(&str, &str)]),
+    report: &mut AppendReport,
+) -> Result<SeriesId, Reason> {
+    check_labels(o, labels)?;
     // Numbers are never given twice: where there are no more of them, there is no room for a series either.
-    let known = if state.index.id_end() < ID_END_MAX { state.index.len() } else { usize::MAX };
-    check_new(known, o, labels)?;
+    if state.index.len() >= o.known_series_max() || state.index.id_end() >= ID_END_MAX {
+        return Err(Reason::TooManyKnownSeries);
+    }
     report.new_series += 1;
     let id = state.index.insert(hash, labels);
     state.unlogged.push(id);
@@ -170,15 +184,25 @@ pub(crate) fn id_of(
 
 /// Its place in the head.
 fn slot_of(state: &mut State, o: &Options, labels: &[(&str, &str)], report: &mut AppendReport) -> Result<u32, Reason> {
-    let id = id_of(state, o, labels, report)?;
-    Ok(state.index.slot(id).unwrap_or_else(|| {
-        let slot = state.head.add(id);
-        state.index.set_slot(id, slot);
-        slot
-    }))
+    let hash = state.index.hash(labels.iter().copied());
+    let known = state.index.find(hash, labels);
+    if let Some(slot) = known.and_then(|id| state.index.slot(id)) {
+        return Ok(slot);
+    }
+    let has_room = state.head.used() < o.series_max;
+    let id = match known {
+        Some(id) if has_room => id,
+        None if has_room => learn(state, o, (hash, labels), report)?,
+        // What is wrong with its labels is the better thing to tell.
+        None => return Err(check_labels(o, labels).err().unwrap_or(Reason::TooManySeries)),
+        Some(_) => return Err(Reason::TooManySeries),
+    };
+    let slot = state.head.add(id);
+    state.index.set_slot(id, slot);
+    Ok(slot)
 }
 
-fn check_new(known: usize, o: &Options, labels: &[(&str, &str)]) -> Result<(), Reason> {
+fn check_labels(o: &Options, labels: &[(&str, &str)]) -> Result<(), Reason> {
     if labels.is_empty() || labels.iter().any(|(n, _)| n.is_empty()) {
         return Err(Reason::NoLabels);
     }
@@ -194,7 +218,7 @@ fn check_new(known: usize, o: &Options, labels: &[(&str, &str)]) -> Result<(), R
     if !labels.is_sorted_by(|a, b| a.0 < b.0) || labels.iter().any(|(_, v)| v.is_empty()) {
         return Err(Reason::LabelOrder);
     }
-    if known >= o.series_max { Err(Reason::TooManySeries) } else { Ok(()) }
+    Ok(())
 }
 
 fn stage(
@@ -284,8 +308,6 @@ fn stage(
             Reason::TooOld
         } else if !exemplar_fits(exemplar) {
             Reason::ExemplarTooLong
-        } else if state.exemplars + staged.exemplars.len() >= o.exemplars_max {
-            Reason::TooManyExemplars
         } else {
             report.appended += 1;
             if !again {
@@ -366,6 +388,32 @@ fn apply(state: &mut State, staged: &mut Staged) {
     }
 }
 
+/// Makes room where there are more exemplars than may be: people ask for the newest. What goes is not in a block afterwards.
+fn drop_oldest_exemplars(state: &mut State, exemplars_max: usize) {
+    if state.exemplars <= exemplars_max {
+        return;
+    }
+    let all = state.head.iter().filter_map(|series| series.extra.as_ref()).flat_map(|extra| &extra.exemplars);
+    let mut times: Vec<i64> = all.map(|exemplar| exemplar.t_ms).collect();
+    let kept = times.len().min(exemplars_max - exemplars_max / EXEMPLARS_DROPPED_PART);
+    let dropped = times.len() - kept;
+    state.exemplars = kept;
+    if dropped == 0 {
+        return;
+    }
+    let (older, newest, _) = times.select_nth_unstable(dropped - 1);
+    let newest = *newest;
+    // A page brings many at one instant: of those no more than is needed.
+    let mut at_newest = dropped - older.iter().filter(|t| **t < newest).count();
+    for extra in state.head.all_mut().iter_mut().filter_map(|series| series.extra.as_mut()) {
+        extra.exemplars.retain(|exemplar| {
+            let is_last = exemplar.t_ms == newest && at_newest > 0;
+            at_newest -= usize::from(is_last);
+            exemplar.t_ms >= newest && !is_last
+        });
+    }
+}
+
 /// A series as PromQL writes it.
 fn shown(labels: &[(&str, &str)]) -> String {
     tenfold_types::Labels::from_pairs(labels.iter().copied()).to_string()
@@ -392,17 +440,25 @@ pub(crate) fn explain(reason: Reason, labels: &[(&str, &str)], t: i64, o: &Optio
             let name = labels.iter().find(|(n, _)| *n == tenfold_types::Labels::NAME).map_or("a series", |(_, v)| v);
             format!("a label value of {name} is longer than {} bytes", o.label_value_bytes_max)
         }
-        Reason::TooManySeries => {
-            format!("{} would be a new series, and the limit of {} series is reached", shown(labels), o.series_max)
-        }
+        Reason::TooManySeries => format!(
+            "{} would be one more active series, and the limit of {} with samples in memory is reached",
+            shown(labels),
+            o.series_max
+        ),
+        Reason::TooManyKnownSeries => format!(
+            "{} would be a new series, and the limit of {} that are kept, ended ones too, is reached",
+            shown(labels),
+            o.known_series_max()
+        ),
         Reason::LabelOrder => format!(
             "the labels of {} are not sorted by name, or one stands twice, or one is empty; the sender must sort them",
             shown(labels)
         ),
         Reason::BadHistogram => format!("the native histogram of {} at {t} ms contradicts itself", shown(labels)),
-        Reason::TooManyExemplars => format!(
-            "{} exemplars are in memory, which is the limit; further ones are taken when the next block is cut",
-            o.exemplars_max
+        Reason::Deleted => format!(
+            "{} at {t} ms lies in deleted time that is in memory still; import it when that is in a block, {} minutes later",
+            shown(labels),
+            (o.block_ms + o.block_ms / 2) / 60_000
         ),
         Reason::ExemplarTooLong => format!(
             "the labels of an exemplar of {} are longer than {EXEMPLAR_BYTES_MAX} bytes; send the trace's id alone",

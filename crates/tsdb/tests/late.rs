@@ -76,6 +76,28 @@ fn a_histogram_after_a_deleted_one_says_nothing_of_what_happened_since() {
 }
 
 #[test]
+fn a_histogram_after_a_deleted_one_of_another_block_says_nothing_either() {
+    let dir = tempfile::tempdir().unwrap();
+    let db = Tsdb::open(dir.path(), strict()).unwrap().0;
+    let (labels, half) = ([("__name__", "latency")], HOUR / 2);
+    for i in 0..10 {
+        let mut point = histogram(i * half, i as f64);
+        std::sync::Arc::make_mut(&mut point.histogram).reset_hint = ResetHint::NotReset;
+        db.write(&[SeriesWrite { labels: &labels, histograms: &[point], ..SeriesWrite::default() }]).unwrap();
+    }
+    // Two blocks, and the newest hour in memory.
+    assert_eq!(db.maintain(5 * HOUR).unwrap().blocks_written, 2);
+    db.delete(&[Matcher::equal("__name__", "latency")], 3 * half, 3 * half).unwrap();
+    db.delete(&[Matcher::equal("__name__", "latency")], 7 * half, 7 * half).unwrap();
+    let mut found = Vec::new();
+    for series in db.select(&[], i64::MIN, i64::MAX).unwrap() {
+        series.chunks.read_histograms(&mut found).unwrap();
+    }
+    let unknown = found.iter().filter(|h| h.histogram.reset_hint == ResetHint::Unknown).map(|h| h.t_ms / half);
+    assert_eq!((found.len(), unknown.collect::<Vec<_>>()), (8, vec![4, 8]));
+}
+
+#[test]
 fn late_histograms_are_merged_as_late_floats_are() {
     let dir = tempfile::tempdir().unwrap();
     let options = Options { out_of_order_ms: 3 * HOUR, ..Options::default() };

@@ -43,6 +43,12 @@ enum Step {
         histogram: bool,
         between: bool,
     },
+    /// A float of closed time, that many milliseconds before the newest, at an instant that nothing else has. Unlike a
+    /// late one it is kept where something was deleted before.
+    Import {
+        series: u8,
+        back: i64,
+    },
     Maintain,
     Checkpoint,
     /// Writes down what came since the checkpoint, when that is much.
@@ -65,6 +71,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         12 => (1u8..60, 0u8..5).prop_map(|(rounds, shape)| Step::Write { rounds, shape }),
         9 => (0u8..5, 1i64..WINDOW_MS + 100, any::<bool>(), any::<bool>())
             .prop_map(|(series, back, histogram, between)| Step::Late { series, back, histogram, between }),
+        3 => (0u8..5, 0i64..6000).prop_map(|(series, back)| Step::Import { series, back }),
         3 => Just(Step::Maintain),
         1 => Just(Step::Checkpoint),
         3 => Just(Step::Shorten),
@@ -200,6 +207,22 @@ impl Model {
         }
     }
 
+    fn import(&mut self, db: &Tsdb, series: usize, back: i64) {
+        let t = self.now - back / STEP_MS * STEP_MS - 6;
+        let closed = (self.now - BLOCK_MS / 2).div_euclid(BLOCK_MS) * BLOCK_MS;
+        if t <= 0 || t >= closed {
+            return;
+        }
+        self.counter += 1.0;
+        let (text, point) = (name(series), [Point::new(t, self.counter + 0.25)]);
+        let labels = [("__name__", "m"), ("series", text.as_str())];
+        let write = SeriesWrite { labels: &labels, points: &point, ..SeriesWrite::default() };
+        let report = db.import(&[write], self.now).unwrap();
+        assert_eq!(report.appended, 1, "{t} of {}: {report:?}", self.now);
+        // The first that was imported there stands, unless it was deleted since.
+        self.samples.entry(series).or_default().entry(t).or_insert(Kept::Float(point[0].value.to_bits()));
+    }
+
     fn check(&self, db: &Tsdb, from: i64, to: i64) {
         let found = db.select(&[Matcher::new("series", MatcherOp::Regex, "s.*")], from, to).unwrap();
         let mut seen: BTreeMap<usize, Vec<(i64, Kept)>> = BTreeMap::new();
@@ -246,6 +269,7 @@ fn run(steps: Vec<Step>) {
             Step::Late { series, back, histogram, between } => {
                 model.late(&db, series as usize, back, histogram, between);
             }
+            Step::Import { series, back } => model.import(&db, series as usize, back),
             Step::Maintain => drop(db.maintain(model.now).unwrap()),
             Step::Checkpoint => db.checkpoint().unwrap(),
             Step::Shorten => {

@@ -60,11 +60,52 @@ fn old_days_get_rows_and_the_step_chooses_them() {
     assert_eq!(rows_of(&left).len(), 49);
     assert!(db.select(&counter, 0, day).unwrap().is_empty());
     db.delete(&counter, 90 * 60_000, 100 * 60_000).unwrap();
-    let left = db.select_coarse(&counter, 0, day, HOUR).unwrap().unwrap();
-    assert_eq!(rows_of(&left).iter().map(|r| r.t_ms / HOUR).take(3).collect::<Vec<_>>(), [0, 1, 3]);
+    let hours = |db: &Tsdb| {
+        let left = db.select_coarse(&counter, 0, day, HOUR).unwrap().unwrap();
+        rows_of(&left).iter().map(|r| r.t_ms / HOUR).take(3).collect::<Vec<_>>()
+    };
+    assert_eq!(hours(&db), [0, 1, 3]);
     db.maintain(40 * day).unwrap();
     assert!(db.select_coarse(&counter, 0, day, 300_000).unwrap().is_none());
-    assert!(db.select_coarse(&counter, 0, day, HOUR).unwrap().is_some());
+    assert_eq!((hours(&db), db.stats().tombstones), (vec![0, 1, 3], 0), "the row is gone from the disk");
+    // The row of the first hour stands at its end, later than what is deleted of it.
+    db.delete(&counter, 10 * 60_000, 20 * 60_000).unwrap();
+    assert_eq!(hours(&db), [0, 3, 4]);
+    db.maintain(40 * day).unwrap();
+    assert_eq!((hours(&db), db.stats().tombstones), (vec![0, 3, 4], 0));
+    drop(db);
+    assert_eq!(hours(&Tsdb::open(dir.path(), options).unwrap().0), [0, 3, 4]);
+}
+
+#[test]
+fn labels_of_time_that_has_rows_alone_are_found() {
+    let dir = tempfile::tempdir().unwrap();
+    let day = 24 * HOUR;
+    let options = Options {
+        coarse_retention_ms: Some([10 * day, 100 * day]),
+        coarse_after_ms: day,
+        retention_ms: 5 * day,
+        ..Options::default()
+    };
+    let db = Tsdb::open(dir.path(), options).unwrap().0;
+    for t in (30_000..=4 * day).step_by(5 * 60_000) {
+        let instance = if t < day { "a" } else { "b" };
+        db.append(&[sample(instance, t, 1.0)]).unwrap();
+    }
+    db.maintain(4 * day).unwrap();
+    for now in [9 * day, 40 * day] {
+        db.maintain(now).unwrap();
+        assert!(db.select(&[], i64::MIN, i64::MAX).unwrap().is_empty());
+        let values = |start, end| db.label_values("instance", &[], start, end).unwrap();
+        // Also within the first hour, of which the row stands at its end.
+        assert_eq!(values(10 * 60_000, 20 * 60_000), ["a"]);
+        assert_eq!(values(day + 2 * HOUR, day + 3 * HOUR), ["b"]);
+        assert_eq!(values(HOUR, 2 * day), ["a", "b"]);
+        assert!(values(3 * day, 4 * day).is_empty(), "that day has no rows");
+        assert_eq!(db.label_names(&[], HOUR, 2 * HOUR).unwrap(), ["__name__", "instance"]);
+        let found = db.series(&[Matcher::equal("__name__", "m")], HOUR, 2 * HOUR).unwrap();
+        assert_eq!(found.iter().map(ToString::to_string).collect::<Vec<_>>(), ["m{instance=\"a\"}"]);
+    }
 }
 
 #[test]
@@ -99,6 +140,82 @@ fn rows_that_are_made_after_a_deletion_say_what_is_left() {
     // What is deleted afterwards is in them.
     db.delete(&all, 210 * minute, 220 * minute).unwrap();
     assert_eq!(counts(&db), [(1, 6.0), (2, 2.0), (3, 3.0)]);
+    // Until the day is made again: then they say what is left, and the deletion is done with.
+    db.maintain(3 * day).unwrap();
+    assert_eq!((counts(&db), db.stats().tombstones), (vec![(1, 6.0), (2, 2.0), (3, 3.0), (4, 4.0)], 0));
+    // So when it is asked for.
+    db.delete(&all, 10 * minute, 20 * minute).unwrap();
+    assert_eq!(counts(&db)[0], (2, 2.0));
+    assert_eq!(db.clean_tombstones().unwrap(), 3, "a block of samples and two of rows");
+    assert_eq!((counts(&db)[0], db.stats().tombstones), ((1, 4.0), 0));
+}
+
+/// Wrong samples are corrected so.
+#[test]
+fn what_is_imported_after_a_deletion_stays() {
+    let (day, minute) = (24 * HOUR, 60_000);
+    for coarse_retention_ms in [None, Some([100 * day; 2])] {
+        let dir = tempfile::tempdir().unwrap();
+        let open = || {
+            let options = Options {
+                coarse_retention_ms,
+                coarse_after_ms: day,
+                retention_ms: 30 * day,
+                block_ms_max: 8 * HOUR,
+                ..Options::default()
+            };
+            Tsdb::open(dir.path(), options).unwrap().0
+        };
+        let db = open();
+        let now = 2 * day + 6 * HOUR;
+        for t in (0..now).step_by(minute as usize) {
+            db.append(&[sample("a", t, 1.0)]).unwrap();
+        }
+        db.maintain(now).unwrap();
+        let matchers = [Matcher::equal("instance", "a")];
+        // How many there are of the first three hours, and how many of them were imported.
+        let counts = |db: &Tsdb| {
+            let points = common::read(db, &matchers, 0, 3 * HOUR - 1).remove(0).1;
+            assert!(points.is_sorted_by(|a, b| a.t_ms < b.t_ms));
+            (points.len(), points.iter().filter(|p| p.value == 2.0).count())
+        };
+        assert_eq!(db.delete(&matchers, HOUR, 2 * HOUR - 1).unwrap(), 1);
+        assert_eq!(counts(&db), (120, 0));
+        let labels = [("__name__", "m"), ("instance", "a")];
+        let points: Vec<_> = (60..120).map(|i| Point::new(i * minute, 2.0)).collect();
+        let batch = [SeriesWrite { labels: &labels, points: &points, ..SeriesWrite::default() }];
+        assert_eq!(db.import(&batch, now).unwrap().appended, 60);
+        assert_eq!(counts(&db), (180, 60));
+        drop(db);
+        let db = open();
+        assert_eq!(counts(&db), (180, 60));
+        for _ in 0..3 {
+            db.maintain(now).unwrap();
+            assert_eq!(counts(&db), (180, 60));
+        }
+        db.clean_tombstones().unwrap();
+        assert_eq!((counts(&db), db.stats().tombstones), ((180, 60), 0));
+        if coarse_retention_ms.is_some() {
+            let found = db.select_coarse(&matchers, 2 * HOUR, 2 * HOUR, HOUR).unwrap().unwrap();
+            let row = rows_of(&found)[0];
+            assert_eq!((row.count, row.sum), (60.0, 59.0 * 2.0 + 1.0), "the last was not deleted");
+        }
+        // Of the newest time, which is in no block yet, an import says that it cannot.
+        let (last, other) = (now - minute, now - 2 * minute);
+        assert_eq!(db.delete(&matchers, last, last).unwrap(), 1);
+        let points = [Point::new(other, 2.0), Point::new(last, 2.0)];
+        let batch = [SeriesWrite { labels: &labels, points: &points, ..SeriesWrite::default() }];
+        let report = db.import(&batch, now).unwrap();
+        assert_eq!((report.appended, report.rejected[0].reason), (1, Reason::Deleted), "{report:?}");
+        assert!(report.rejected[0].example.contains("180 minutes later"), "{report:?}");
+        // The next deletion takes what was imported as well.
+        db.delete(&matchers, HOUR + 30 * minute, HOUR + 40 * minute - 1).unwrap();
+        assert_eq!(counts(&db), (170, 50));
+        db.maintain(now).unwrap();
+        assert_eq!(counts(&db), (170, 50));
+        drop(db);
+        assert_eq!(counts(&open()), (170, 50));
+    }
 }
 
 #[test]

@@ -64,7 +64,7 @@ fn limits_say_their_number() {
     assert_eq!(text.len(), 4);
     assert!(text.iter().any(|(r, e)| *r == "too_many_labels" && e.contains("at most 3")), "{text:?}");
     assert!(text.iter().any(|(r, e)| *r == "label_value_too_long" && e.contains("10 bytes")), "{text:?}");
-    assert!(text.iter().any(|(r, e)| *r == "too_many_series" && e.contains("limit of 2 series")), "{text:?}");
+    assert!(text.iter().any(|(r, e)| *r == "too_many_series" && e.contains("limit of 2 with")), "{text:?}");
     assert!(text.iter().any(|(r, _)| *r == "no_labels"), "{text:?}");
 }
 

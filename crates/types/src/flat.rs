@@ -349,6 +349,7 @@ mod tests {
         let mut flat = FlatMap::new();
         flat.insert("a", 1);
         assert_eq!(flat.0.capacity(), 1);
-        assert_eq!(FlatSet::from_iter(["a", "b"].into_iter().filter(|_| true)).0.0.capacity(), 2);
+        let set: FlatSet<_> = ["a", "b"].into_iter().filter(|_| true).collect();
+        assert_eq!(set.0.0.capacity(), 2);
     }
 }

@@ -12,6 +12,7 @@ pub mod histogram;
 mod id;
 mod kahan;
 mod labels;
+pub mod pattern;
 mod point;
 mod time;
 

@@ -11,6 +11,7 @@ export type EventQuery = QueryOf<"/api/events">;
 export type DeployQuery = QueryOf<"/api/deploys">;
 export type AlertQuery = QueryOf<"/api/alerts">;
 export type MarkerQuery = QueryOf<"/api/markers">;
+export type TargetQuery = QueryOf<"/api/targets">;
 
 export type RampMove = "pause" | "resume" | "skip" | "back" | "extend" | "stop";
 
@@ -103,7 +104,7 @@ export const deploys = {
 export const graphs = {
   dashboards: () => unwrap(GET("/api/dashboards")),
   markers: (query: MarkerQuery) => unwrap(GET("/api/markers", { params: { query: given(query) } })),
-  targets: () => unwrap(GET("/api/targets")),
+  targets: (query: TargetQuery) => unwrap(GET("/api/targets", { params: { query } })),
   intervals: () => unwrap(GET("/api/metrics/intervals")),
   /** With a version, refused when the dashboard is at another one. */
   put: (body: T.Dashboard, version?: number) =>

@@ -8198,10 +8198,24 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Who is scraped, and how that went last. */
+        /** Who is scraped and how that went last, what is down first, and how many there are of each health and job. */
         get: {
             parameters: {
-                query?: never;
+                query?: {
+                    /** @description `down`, `unknown` for those that were not scraped yet, or `up`. */
+                    health?: string;
+                    /** @description Only targets of this job. */
+                    job?: string;
+                    /**
+                     * @description Only those that have each of these words, whatever its case, in their job, address, host, error or in a label, which
+                     *     reads `zone=eu`.
+                     */
+                    q?: string;
+                    /** @description Targets in the answer, 1 to 10,000; 1,000 when absent. */
+                    limit?: number;
+                    /** @description `next` of the answer before: goes on behind it. */
+                    after?: string;
+                };
                 header?: never;
                 path?: never;
                 cookie?: never;
@@ -12143,10 +12157,14 @@ export interface components {
         };
         /** @description Where the series are; each list has the greatest first. */
         CardinalityView: {
+            /** @description Known, ended ones too: ten times `series_max` at most. */
             series: number;
-            /** @description The limit on series. */
+            /** @description The limit on active series. */
             series_max: number;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description Series with samples in memory.
+             */
             active_series: number;
             /**
              * Format: int64
@@ -12718,14 +12736,20 @@ export interface components {
             schedule: string;
             from: string;
             to: string;
-            /** @description Alerts that fired, as the record says it, by the policy of their incident or service. */
+            /** @description Alerts that fired, as the record says it, by the policy of their incident or service: the last 100. */
             fired: string[];
-            /** @description Mutes that were made, of such services or of no service in particular. */
+            /** @description How many did, of the last 10,000 that fired at all. */
+            fired_count: number;
+            /** @description Mutes that were made, of such services or of no service in particular: the last 100. */
             muted: string[];
             /** @description Pages to the schedule's people. */
             pages: number;
-            /** @description Incidents that are not over. */
+            /** @description Incidents that are not over: 100 of them. */
             open: string[];
+            /** @description How many are not. */
+            open_count: number;
+            /** @description There was more than is listed or counted here. */
+            truncated: boolean;
             /** @description People who were paged at night and begin again before they have rested. */
             short_rests: string[];
         };
@@ -16611,8 +16635,31 @@ export interface components {
             samples: number;
             error?: string | null;
         };
+        /** @description How many targets there are, listed or not. */
+        TargetCounts: {
+            up: number;
+            down: number;
+            /** @description They were not scraped yet. */
+            unknown: number;
+        };
+        /** @description How many targets a job has, listed or not. */
+        TargetJob: {
+            job: string;
+            counts: components["schemas"]["TargetCounts"];
+        };
+        /** @description A page of targets: those that are down, those that were not scraped yet, those that are up; each by job and instance. */
         TargetList: {
             items: components["schemas"]["Target"][];
+            /** @description Of those that were asked for, whatever their health. */
+            counts: components["schemas"]["TargetCounts"];
+            /** @description The same by job: those in which the most are down first, 1,000 at most. */
+            jobs: components["schemas"]["TargetJob"][];
+            /** @description Jobs that are not told since there are too many. */
+            jobs_left_out: number;
+            /** @description Why the configuration files of scraping as they are now are not obeyed. */
+            config_trouble?: string | null;
+            /** @description There are more: send it as `after`. */
+            next?: string | null;
         };
         /** @description Connects; may send a text and wait for one. */
         Tcp: {

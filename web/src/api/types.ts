@@ -206,6 +206,8 @@ export type ImportedDashboard = S["ImportedDashboard"];
 /** What the record marks, and what a query of a dashboard does. */
 export type Marker = Omit<S["Marker"], "kind"> & { kind: S["Marker"]["kind"] | "mark" };
 export type Target = S["Target"];
+export type TargetCounts = S["TargetCounts"];
+export type TargetList = S["TargetList"];
 export type JobInterval = S["JobInterval"];
 export type CountedSeries = S["CountedSeries"];
 export type CountedLabel = S["CountedLabel"];

@@ -4,7 +4,8 @@ mod written;
 
 pub use written::read_matchers;
 
-use regex::Regex;
+use regex::{Regex, RegexBuilder};
+use tenfold_types::pattern::go_regex;
 use tenfold_types::{Labels, Matcher, MatcherOp};
 
 pub const MATCHERS_MAX: usize = 20;
@@ -52,10 +53,7 @@ impl MatcherSet {
             let regex = match matcher.op {
                 MatcherOp::Equal | MatcherOp::NotEqual => None,
                 MatcherOp::Regex | MatcherOp::NotRegex => Some(
-                    regex::RegexBuilder::new(&format!("^(?:{})$", matcher.value))
-                        .size_limit(REGEX_BYTES_MAX)
-                        .dot_matches_new_line(true)
-                        .build()
+                    whole(&matcher.value)
                         .map_err(|e| format!("the pattern of {matcher} is not a regular expression: {e}"))?,
                 ),
             };
@@ -98,6 +96,12 @@ impl std::fmt::Display for MatcherSet {
         let words: Vec<String> = self.0.iter().map(|(matcher, _)| matcher.to_string()).collect();
         write!(f, "{{{}}}", words.join(","))
     }
+}
+
+/// A pattern that a whole value has to match.
+fn whole(pattern: &str) -> Result<Regex, String> {
+    let whole = format!("^(?s:{})$", go_regex(pattern)?);
+    RegexBuilder::new(&whole).size_limit(REGEX_BYTES_MAX).build().map_err(|e| e.to_string())
 }
 
 fn holds(matcher: &Matcher, regex: Option<&Regex>, labels: &Labels) -> bool {
@@ -182,6 +186,10 @@ mod tests {
             ("service=~photo", false),
             ("service=photos host!~.+", true),
             ("service=photos,host=\"\"", true),
+            // As Alertmanager reads them, whose regular expressions are Go's.
+            ("service=~\"[^[]+\"", true),
+            ("service=~\"\\\\Qphotos\\\\E\"", true),
+            ("service=~\"[a-z&&p]+\"", true),
         ];
         for (text, expected) in cases {
             let set = MatcherSet::new(&parse_matchers(text).unwrap()).unwrap();

@@ -269,35 +269,8 @@ fn route(
     }
 }
 
-/// After the configuration changed: routes every alert anew. What was told of a group whose route is still there stays
-/// told; a group without a route is gone.
-pub fn reroute(context: Context<'_>, state: &mut PipelineState, now: Timestamp) -> Vec<Effect> {
-    let mut effects = Vec::new();
-    let tree = &context.routing.tree;
-    for group in state.groups.values_mut() {
-        let group = Arc::make_mut(group);
-        let told = group.told.clone();
-        // What has ended stays, so that those who were told it fires are told that it does not.
-        group.alerts.retain(|f| {
-            told.as_ref().is_some_and(|t| t.firing.contains(f))
-                && state.alerts.get(f).is_some_and(|known| known.ended.is_some())
-        });
-    }
-    state.groups.retain(|id, _| tree.by_key(&id.route).is_some());
-    let firing = state.alerts.iter().filter(|(_, k)| k.ended.is_none());
-    let firing: Vec<(Arc<str>, Arc<Known>)> = firing.map(|(f, k)| (f.clone(), k.clone())).collect();
-    for (fingerprint, known) in firing {
-        route(context, state, &fingerprint, &known, now, &mut effects);
-    }
-    state.groups.retain(|_, group| !group.alerts.is_empty());
-    state.forget_unheld();
-    state.look_ahead();
-    flush::due(context, state, now, &mut effects);
-    effects
-}
-
 /// The state after a start, from the alerts that fire, and from what is known of who was told of each: `told` says whether a
-/// route's receiver was. Groups are looked at at once.
+/// route's receiver was. Groups are looked at at once, unless [`go_on`] knows better.
 pub fn restore<T>(
     context: Context<'_>,
     alerts: Vec<(Known, T)>,
@@ -327,4 +300,29 @@ pub fn restore<T>(
     }
     state.look_ahead();
     state
+}
+
+/// Takes over from the state that was in memory until now what a restored one cannot know of its groups: when they are looked
+/// at next, and what was decided in them, which is no news. Where the routing is another one now, a group that was looked at
+/// before is looked at at once: its receiver may be one that has heard nothing yet.
+pub fn go_on(context: Context<'_>, state: &mut PipelineState, before: &PipelineState, rerouted: bool, now: Timestamp) {
+    for (id, old) in before.groups.iter() {
+        let Some(route) = context.routing.tree.by_key(&id.route) else { continue };
+        let Some(group) = state.groups.get_mut(id) else { continue };
+        let group = Arc::make_mut(group);
+        let Group { alerts, verdicts, .. } = group;
+        for (fingerprint, verdict) in old.verdicts.iter().filter(|(fingerprint, _)| alerts.contains(*fingerprint)) {
+            verdicts.insert(fingerprint.clone(), verdict.clone());
+        }
+        if let (Some(told), Some(old)) = (&mut group.told, &old.told) {
+            told.at = old.at;
+        }
+        if !(rerouted && old.flushed) {
+            let wait_ms = if old.flushed { route.group_interval_ms } else { route.group_wait_ms };
+            // A clock that was set back, or a shorter time of the route, makes nobody wait for longer than that.
+            group.next_at = old.next_at.min(now.plus_ms(wait_ms));
+        }
+        group.flushed |= old.flushed;
+    }
+    state.look_ahead();
 }

@@ -21,7 +21,8 @@ impl<'a> Sources<'a> {
     pub(super) fn of(context: Context<'a>, alerts: &'a SharedMap<Arc<str>, Arc<Known>>) -> Self {
         let by_rule = |rule: &'a InhibitRule| {
             let mut by_equal: HashMap<_, Vec<Source<'a>>> = HashMap::new();
-            let firing = alerts.iter().filter(|(_, known)| known.ended.is_none());
+            // One whose sender is silent may be over, and keeps nobody from hearing of what fires.
+            let firing = alerts.iter().filter(|(_, known)| known.over().is_none());
             for (fingerprint, known) in firing.filter(|(_, known)| rule.source.matches(&known.labels)) {
                 by_equal.entry(rule.equal_of(&known.labels)).or_default().push((fingerprint, &known.labels));
             }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use tenfold_types::{Labels, Timestamp};
+use tenfold_types::{Labels, Timestamp, pattern::go_regex};
 
 use super::{
     TemplateError, compare, format, humanize,
@@ -281,10 +281,9 @@ fn sorted(label: &str, list: &Value) -> Result<Value, TemplateError> {
 }
 
 fn pattern(text: &str) -> Result<regex::Regex, TemplateError> {
-    regex::RegexBuilder::new(text)
-        .size_limit(1 << 20)
-        .build()
-        .map_err(|e| TemplateError(format!("`{text}` is not a pattern: {e}")))
+    let wrong = |e: String| TemplateError(format!("`{text}` is not a pattern: {e}"));
+    let read = go_regex(text).map_err(wrong)?;
+    regex::RegexBuilder::new(&read).size_limit(1 << 20).build().map_err(|e| wrong(e.to_string()))
 }
 
 /// Numbers also out of texts and instants, as Prometheus' functions take them.

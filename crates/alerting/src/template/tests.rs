@@ -107,6 +107,7 @@ fn expands_everything_go_has() {
             "db:80 10.1.2.3:9 ::1",
         ),
         ("{{ reReplaceAll \"(.*)\\\\.(.*)\" \"$2-$1\" \"a.b\" }} {{ match \"^a\" \"abc\" }}", "b-a true"),
+        ("{{ match \"^[^[]+$\" \"a]\" }} {{ match \"^\\\\w+$\" \"Zürich\" }}", "true false"),
         ("{{ graphLink \"up{a=\\\"b\\\"}\" }}", "/graph?g0.expr=up%7Ba%3D%22b%22%7D&g0.tab=0"),
         ("{{ with args 1 \"x\" }}{{ .arg0 }}{{ .arg1 }}{{ end }}", "1x"),
         ("<{{ tmpl \"console\" (args 1) }}>", "<>"),

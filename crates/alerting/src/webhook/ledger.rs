@@ -14,7 +14,8 @@ const LATE_MAX: usize = 1_000;
 pub struct Heard {
     pub at: Timestamp,
     pub firing: FlatSet<Arc<str>>,
-    /// Alerts that are over, with when they ended: one that stays in its group is not told of again.
+    /// Alerts that are over, with when they ended: one that stays in its group is not told of again. One that is among `firing`
+    /// as well was perhaps heard to be over, since that was owed when it fired again.
     pub over: FlatMap<Arc<str>, Timestamp>,
 }
 
@@ -38,8 +39,9 @@ pub struct Owed {
 
 /// One webhook's view of one group.
 ///
-/// The rules are Alertmanager's, with one more: what was owed and has ended before anybody took it is still told. There, a
-/// receiver that is out of order for as long as an alert fires never hears of it.
+/// The rules are Alertmanager's, with two more. What was owed and has ended before anybody took it is still told: there, a
+/// receiver that is out of order for as long as an alert fires never hears of it. And what fires again while its end is owed is
+/// told: its receiver may have taken that end, and the answer was lost.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Ledger {
     pub heard: Option<Heard>,
@@ -51,6 +53,7 @@ impl Ledger {
     /// Its group was looked at. True when something is owed now.
     pub fn flush(&mut self, flush: &Flush, send_resolved: bool, now: Timestamp) -> bool {
         let before = self.owed.take();
+        self.fires_again(flush, before.as_deref());
         let was_owed = |f: &Arc<str>| before.as_ref().is_some_and(|o| o.alerts.contains_key(f));
         let heard_firing = |f: &Arc<str>| self.heard.as_ref().is_some_and(|h| h.firing.contains(f));
         let mut alerts = FlatMap::new();
@@ -91,6 +94,17 @@ impl Ledger {
         self.owed.is_some()
     }
 
+    /// Notes that it perhaps heard the end of what fires again, which was owed. While that is quiet the end stays owed.
+    fn fires_again(&mut self, flush: &Flush, before: Option<&Owed>) {
+        let (Some(heard), Some(before)) = (&mut self.heard, before) else { return };
+        for one in flush.alerts.iter().filter(|one| !one.quiet && one.known.over().is_none()) {
+            let over = before.alerts.get(&one.fingerprint).and_then(|alert| alert.over);
+            if let Some(at) = over.filter(|_| heard.firing.contains(&one.fingerprint)) {
+                heard.over.insert(one.fingerprint.clone(), at);
+            }
+        }
+    }
+
     fn wants(
         &self,
         alerts: &FlatMap<Arc<str>, OwedAlert>,
@@ -102,7 +116,7 @@ impl Ledger {
         let mut firing = alerts.iter().filter(|(_, a)| a.over.is_none()).map(|(f, _)| f).peekable();
         let fires = firing.peek().is_some();
         let Some(heard) = &self.heard else { return fires || (late && send_resolved) };
-        if firing.any(|f| !heard.firing.contains(f)) {
+        if firing.any(|f| !heard.firing.contains(f) || heard.over.contains_key(f)) {
             return true;
         }
         let untold = |(f, a): (&Arc<str>, &OwedAlert)| a.over.is_some_and(|at| heard.over.get(f) != Some(&at));
@@ -172,10 +186,10 @@ impl Ledger {
         Arc::new(Owed { version: owed.version, alerts, repeat_interval_ms, partial: true })
     }
 
-    /// What of it a restart must not lose, each with when it was over: what is over, which nothing else tells of; and all
-    /// once a try has `failed`, since it may end before another one.
-    pub fn lasting(&self, failed: bool) -> FlatMap<Arc<str>, Option<Timestamp>> {
-        let owed = self.owed.iter().flat_map(|o| &o.alerts).filter(|(_, a)| failed || a.over.is_some());
+    /// What of it a restart must not lose, each with when it was over: what is over, which nothing else tells of; and `all`
+    /// once a try has failed, since it may end before another one, or has ended before one.
+    pub fn lasting(&self, all: bool) -> FlatMap<Arc<str>, Option<Timestamp>> {
+        let owed = self.owed.iter().flat_map(|o| &o.alerts).filter(|(_, a)| all || a.over.is_some());
         owed.map(|(f, a)| (f.clone(), a.over)).collect()
     }
 
@@ -215,6 +229,18 @@ impl Ledger {
         // The group's next look says what it repeats by.
         let repeat_interval_ms = i64::MAX;
         self.owed = Some(Arc::new(Owed { version: self.versions, alerts, repeat_interval_ms, partial: true }));
+    }
+
+    /// Whether it heard last that an alert fires, or is owed something of it.
+    pub fn knows_of(&self, fingerprint: &str) -> bool {
+        let heard = self.heard.as_ref().is_some_and(|heard| heard.firing.contains(fingerprint));
+        heard || self.owed.as_ref().is_some_and(|owed| owed.alerts.contains_key(fingerprint))
+    }
+
+    /// Whether it is owed that an alert fires.
+    pub fn owes_firing(&self, fingerprint: &str) -> bool {
+        let alert = self.owed.as_ref().and_then(|owed| owed.alerts.get(fingerprint));
+        alert.is_some_and(|alert| alert.over.is_none())
     }
 
     /// Nothing was heard and nothing is owed.

@@ -71,35 +71,38 @@ pub(super) async fn recall(app: &App, state: &mut PipelineState, active: &[store
     Ok(())
 }
 
-/// Alerts that flap and fire again, and whose incidents people have resolved meanwhile: they are to be told anew.
+/// Alerts that flap and begin to fire, and whose incidents people have resolved meanwhile: they are to be told anew.
 pub(super) async fn put_aside(
     app: &App,
     state: &PipelineState,
     batch: &[(Origin, Transition)],
 ) -> Result<Vec<String>, Fault> {
-    let held = |fingerprint: &str| state.flapping(fingerprint).is_some_and(|flapping| flapping.over_since.is_some());
     let firing = batch.iter().filter(|(_, t)| t.kind == TransitionKind::Firing).map(|(_, t)| &t.alert.fingerprint);
-    let again: Vec<String> = firing.filter(|key| held(key)).cloned().collect();
+    let again: Vec<String> = firing.filter(|key| state.flapping(key).is_some()).cloned().collect();
     if again.is_empty() {
         return Ok(again);
     }
     app.read(move |tx: &mut dyn Tx| {
         let mut out = Vec::new();
         for key in &again {
-            let Some(row) = store::get(tx, key)? else { continue };
-            // Nobody was told of one without an incident, so that nobody put it aside.
-            let numbers = incidents_of(&row)?;
-            let mut aside = !numbers.is_empty();
-            for number in numbers {
-                aside = aside && incidents::is_over(tx, number)?;
-            }
-            if aside {
+            if aside_since(tx, key)?.is_some() {
                 out.push(key.clone());
             }
         }
         Ok(out)
     })
     .await
+}
+
+/// Since when people have put aside an alert that goes on: they were told of it, and have resolved all of its incidents.
+pub(super) fn aside_since(tx: &mut dyn Tx, fingerprint: &str) -> Result<Option<Timestamp>, Fault> {
+    let Some(row) = store::get(tx, fingerprint)?.filter(|row| row.ended_at.is_none()) else { return Ok(None) };
+    let mut last: Option<Timestamp> = None;
+    for number in incidents_of(&row)? {
+        let Some(since) = incidents::over_since(tx, number)? else { return Ok(None) };
+        last = last.max(Some(since));
+    }
+    Ok(last)
 }
 
 /// What is written of a transition of an alert that flaps, in place of what is written else. False when it is as any other.

@@ -9,11 +9,13 @@ use tenfold_types::{ErrorCode, Fault, Labels, Timestamp};
 
 use super::{
     PostedAlert,
+    ahead::Mark,
+    flaps::aside_since,
     inbox::Words,
     received::{GROUP, Received, Said, read},
     transitions::{body, place, severity, would_page},
 };
-use crate::{App, Caller, Role};
+use crate::{App, Caller, Role, sources::SENDER};
 
 /// The label that holds the key.
 pub const KEY_LABEL: &str = "dedup_key";
@@ -28,8 +30,15 @@ const GIVEN_UP_MAX: i64 = 2_000;
 /// has under that key.
 ///
 /// What fires goes on as it is, whatever else is said of it, unless it gets worse: then it is another alert, which people are
-/// told of, and the one that it was is over. It begins before that one ends, so that the incident of both stays open.
-fn posted(one: KeyedAlert, before: Option<Alert>, sender: (&str, &str), now: Timestamp) -> Vec<PostedAlert> {
+/// told of, and the one that it was is over. It begins before that one ends, so that the incident of both stays open. Where
+/// people have put that one `aside` it begins anew: nobody would hear of it else.
+fn posted(
+    one: KeyedAlert,
+    before: Option<Alert>,
+    aside: bool,
+    sender: (&str, &str),
+    now: Timestamp,
+) -> Vec<PostedAlert> {
     let fires = |labels, annotations, starts_at: Option<Timestamp>, url| PostedAlert {
         labels,
         annotations: Some(annotations),
@@ -49,6 +58,10 @@ fn posted(one: KeyedAlert, before: Option<Alert>, sender: (&str, &str), now: Tim
     match (before, one.state == SaidState::Firing) {
         (Some(before), true) => {
             let labels: BTreeMap<_, _> = anew(one.labels, &before).into_iter().chain(own).collect();
+            if aside {
+                let ends = over(&before, one.url.clone());
+                return vec![ends, fires(labels, one.annotations, one.starts_at, one.url)];
+            }
             if is_worse(&labels, &before) {
                 let url = one.url.clone();
                 return vec![fires(labels, one.annotations, Some(now), url), over(&before, one.url)];
@@ -94,12 +107,35 @@ fn may(who: &Caller, one: &KeyedAlert) -> Result<(), Fault> {
     who.require(Role::Responder, label("service"), label("environment"))
 }
 
+/// Whether a sender says that an alert which it has is still the one that it was: one that says since when has not begun anew.
+/// The time of a PagerDuty event is its own.
+fn is_same(sender: (&str, &str), one: &KeyedAlert, before: &Alert) -> bool {
+    sender.0 == SENDER && one.starts_at.is_some_and(|at| at <= before.active_since)
+}
+
 impl App {
     /// Takes what a sender says. `sender` is the label that every alert of it has. Of a key that is there twice, the last
-    /// word counts. On a node that does not take alerts it is kept for the one that does, and on that one while what was said
-    /// of the key before waits.
-    pub async fn alerts_keyed(&self, who: &Caller, sender: (&str, &str), said: Vec<KeyedAlert>) -> Result<(), Fault> {
-        said.iter().try_for_each(|one| may(who, one))?;
+    /// word counts. What it may say counts even when it may not say all of it. On a node that does not take alerts it is kept
+    /// for the one that does, and on that one while what was said of the key before waits.
+    pub async fn alerts_keyed(
+        &self,
+        who: &Caller,
+        sender: (&str, &str),
+        mut said: Vec<KeyedAlert>,
+    ) -> Result<(), Fault> {
+        let mut forbidden = None;
+        said.retain(|one| match may(who, one) {
+            Ok(()) => true,
+            Err(fault) => {
+                forbidden.get_or_insert(fault);
+                false
+            }
+        });
+        self.keyed_in_turn(sender, said).await?;
+        forbidden.map_or(Ok(()), Err)
+    }
+
+    async fn keyed_in_turn(&self, sender: (&str, &str), said: Vec<KeyedAlert>) -> Result<(), Fault> {
         if !self.takes_alerts().await? {
             return self.keyed_hand_on(sender, said, false).await;
         }
@@ -122,7 +158,7 @@ impl App {
         let resolve_timeout_ms = self.alerts.routing()?.routing.resolve_timeout_ms;
         let mut wrong = Vec::new();
         said.retain(|one| {
-            let mut as_alerts = posted(one.clone(), None, sender, now).into_iter();
+            let mut as_alerts = posted(one.clone(), None, false, sender, now).into_iter();
             let error = as_alerts.find_map(|alert| read(alert, now, resolve_timeout_ms).err());
             let right = error.is_none();
             wrong.extend(error);
@@ -142,10 +178,12 @@ impl App {
         said: Vec<KeyedAlert>,
         now: Timestamp,
     ) -> Result<(), Fault> {
+        let mark = self.alerts.ahead.mark();
         // Another node may have the alerts that a key is of.
         self.alerts_taking().await?;
         let said: BTreeMap<String, KeyedAlert> = said.into_iter().map(|one| (one.key.clone(), one)).collect();
         let mut known = self.keyed_known(sender, &said);
+        let aside = self.keyed_aside(sender, (&said, &known), mark, now).await?;
         let over = said.values().filter(|one| one.state == SaidState::Resolved && !known.contains_key(&one.key));
         let over: BTreeSet<String> = over.map(|one| one.key.clone()).collect();
         known.extend(self.keyed_given_up(sender, over).await?);
@@ -153,14 +191,17 @@ impl App {
         let (mut words, mut wrong) = (Vec::new(), Vec::new());
         for one in said.into_values() {
             let (before, silent) = (known.remove(&one.key), one.state == SaidState::Silent);
-            let heard: Result<Vec<Said>, String> =
-                posted(one, before, sender, now).into_iter().map(|one| read(one, now, resolve_timeout_ms)).collect();
+            let aside = aside.contains(&one.key);
+            let heard: Result<Vec<Said>, String> = posted(one, before, aside, sender, now)
+                .into_iter()
+                .map(|one| read(one, now, resolve_timeout_ms))
+                .collect();
             match heard {
                 Ok(said) => {
-                    // The one that it was comes behind it.
-                    let worse = said.len() > 1;
+                    // The one that it was comes with it: it is worse than that one, or people have done with that one.
+                    let at_once = said.len() > 1;
                     words.extend(said.into_iter().map(|mut word| {
-                        (word.silent, word.at_once) = (silent, worse);
+                        (word.silent, word.at_once) = (silent, at_once);
                         word
                     }));
                 }
@@ -171,6 +212,47 @@ impl App {
             self.hear(words, now).await?;
         }
         if wrong.is_empty() { Ok(()) } else { Err(Fault::new(ErrorCode::BadRequest, wrong.join("; "))) }
+    }
+
+    /// Keys of which something is said to fire that people had put aside by `at`, when it was said, unless it is said to be the
+    /// same that it was.
+    async fn keyed_aside(
+        &self,
+        sender: (&str, &str),
+        (said, known): (&BTreeMap<String, KeyedAlert>, &BTreeMap<String, Alert>),
+        mark: Mark,
+        at: Timestamp,
+    ) -> Result<BTreeSet<String>, Fault> {
+        let firing = said.values().filter(|one| one.state == SaidState::Firing);
+        let firing = firing.filter_map(|one| Some((one, known.get(&one.key)?)));
+        let asked: Vec<(String, String)> = firing
+            .filter(|(one, before)| !is_same(sender, one, before))
+            .map(|(one, before)| (one.key.clone(), before.fingerprint.clone()))
+            .collect();
+        if asked.is_empty() {
+            return Ok(BTreeSet::new());
+        }
+        // What has begun anew and is being written would be asked for as it was before.
+        self.alerts.ahead.stored(mark).await?;
+        let now = self.now();
+        self.read(move |tx| {
+            let mut aside = BTreeSet::new();
+            for (key, fingerprint) in &asked {
+                let since = aside_since(tx, fingerprint)?;
+                // A word that came before people did so is none of what came of it.
+                if since.is_some_and(|since| since <= at || since > now) {
+                    aside.insert(key.clone());
+                }
+            }
+            Ok(aside)
+        })
+        .await
+    }
+
+    /// Whether people have put the alert aside that goes on under a key.
+    pub(crate) async fn alert_is_aside(&self, alert: &Alert) -> Result<bool, Fault> {
+        let fingerprint = alert.fingerprint.clone();
+        self.read(move |tx| Ok(aside_since(tx, &fingerprint)?.is_some())).await
     }
 
     fn keyed_known(&self, sender: (&str, &str), said: &BTreeMap<String, KeyedAlert>) -> BTreeMap<String, Alert> {
@@ -240,7 +322,7 @@ fn pairs(alert: &Alert) -> BTreeMap<String, String> {
 mod tests {
     use super::*;
 
-    const SENDER: (&str, &str) = ("alert_source", "nightly");
+    const NIGHTLY: (&str, &str) = (SENDER, "nightly");
     const NOW: Timestamp = Timestamp(1_700_000_000_000);
 
     fn said(state: SaidState) -> KeyedAlert {
@@ -265,13 +347,13 @@ mod tests {
 
     #[test]
     fn an_end_is_of_what_the_key_was_of() {
-        let fires = one(posted(said(SaidState::Firing), None, SENDER, NOW));
+        let fires = one(posted(said(SaidState::Firing), None, false, NIGHTLY, NOW));
         assert_eq!(fires.labels["dedup_key"], "db1");
         assert_eq!((fires.starts_at, fires.ends_at), (Some(NOW), Some(NOW.plus_ms(BELIEVED_MS))));
         let before = alert(fires.clone());
         for state in [SaidState::Resolved, SaidState::Silent] {
-            assert!(posted(said(state), None, SENDER, NOW).is_empty(), "nothing there");
-            let over = one(posted(said(state), Some(before.clone()), SENDER, NOW));
+            assert!(posted(said(state), None, false, NIGHTLY, NOW).is_empty(), "nothing there");
+            let over = one(posted(said(state), Some(before.clone()), false, NIGHTLY, NOW));
             assert_eq!((over.labels, over.ends_at), (fires.labels.clone(), Some(NOW)));
         }
     }
@@ -284,9 +366,9 @@ mod tests {
 
     #[test]
     fn what_gets_worse_is_another_alert_and_what_falls_stays() {
-        let before = alert(one(posted(of_severity("warning"), None, SENDER, NOW)));
+        let before = alert(one(posted(of_severity("warning"), None, false, NIGHTLY, NOW)));
         for (severity, worse) in [("info", false), ("warning", false), ("critical", true), ("error", true)] {
-            let anew = posted(of_severity(severity), Some(before.clone()), SENDER, NOW);
+            let anew = posted(of_severity(severity), Some(before.clone()), false, NIGHTLY, NOW);
             assert_eq!(anew.len(), if worse { 2 } else { 1 }, "{severity}");
             let begins = &anew[0];
             assert_eq!(begins.labels["severity"], if worse { severity } else { "warning" });
@@ -301,12 +383,34 @@ mod tests {
 
     #[test]
     fn another_service_has_to_hear_of_it_and_no_word_of_the_service_is_no_other_one() {
-        let before = alert(one(posted(of_severity("critical"), None, SENDER, NOW)));
+        let before = alert(one(posted(of_severity("critical"), None, false, NIGHTLY, NOW)));
         let mut nothing = of_severity("critical");
         nothing.labels.remove("service");
-        assert_eq!(one(posted(nothing, Some(before.clone()), SENDER, NOW)).labels, pairs(&before));
+        assert_eq!(one(posted(nothing, Some(before.clone()), false, NIGHTLY, NOW)).labels, pairs(&before));
         let mut moved = of_severity("critical");
         moved.labels.insert("service".to_owned(), "photos".to_owned());
-        assert_eq!(posted(moved, Some(before), SENDER, NOW).len(), 2);
+        assert_eq!(posted(moved, Some(before), false, NIGHTLY, NOW).len(), 2);
+    }
+
+    #[test]
+    fn what_was_put_aside_is_over_and_begins_anew_as_it_is_now() {
+        let before = alert(one(posted(of_severity("critical"), None, false, NIGHTLY, NOW)));
+        let later = NOW.plus_ms(60_000);
+        let anew = posted(of_severity("warning"), Some(before.clone()), true, NIGHTLY, later);
+        let [over, begins] = <[PostedAlert; 2]>::try_from(anew).expect("two alerts");
+        assert_eq!((&over.labels, over.ends_at), (&pairs(&before), Some(later)), "the end comes first");
+        assert_eq!((begins.labels["severity"].as_str(), begins.starts_at), ("warning", Some(later)));
+        let over = one(posted(said(SaidState::Resolved), Some(before), true, NIGHTLY, later));
+        assert_eq!(over.ends_at, Some(later));
+    }
+
+    #[test]
+    fn who_says_since_when_says_whether_it_is_the_same() {
+        let before = alert(one(posted(said(SaidState::Firing), None, false, NIGHTLY, NOW)));
+        let since = |starts_at| is_same(NIGHTLY, &KeyedAlert { starts_at, ..said(SaidState::Firing) }, &before);
+        assert!(since(Some(NOW)) && since(Some(NOW.plus_ms(-1))));
+        assert!(!since(Some(NOW.plus_ms(1))) && !since(None));
+        let event = KeyedAlert { starts_at: Some(NOW), ..said(SaidState::Firing) };
+        assert!(!is_same((INTEGRATION_LABEL, "nightly"), &event, &before), "it is the time of the event");
     }
 }

@@ -3,7 +3,7 @@
 use tenfold_store::leases;
 use tenfold_types::{ErrorCode, Fault, Timestamp};
 
-use super::groups;
+use super::{groups, pipeline};
 use crate::{App, Txn, checks};
 
 const NAME: &str = "alerting";
@@ -188,16 +188,36 @@ impl App {
             groups::reload(self).await?;
             drop(hearing);
             checks::caught_up(self).await;
-            let mut held = self.alerts.lease.lock();
-            // One that was refused meanwhile may have been made on what was read.
-            if held.epoch == Some(lease.epoch) && held.refused == refused {
-                held.behind = false;
+            let hearing = self.alerts.hearing.lock().await;
+            let taken_over = {
+                let mut held = self.alerts.lease.lock();
+                let taken_over = held.taken_over;
+                // One that was refused meanwhile may have been made on what was read.
+                if held.epoch == Some(lease.epoch) && held.refused == refused {
+                    held.behind = false;
+                }
+                if held.epoch == Some(lease.epoch) {
+                    held.taken_over = false;
+                }
+                taken_over
+            };
+            // Nothing is heard before groups were looked at: of an alert that fires a webhook may have taken what nobody has
+            // stored, and it is told of the end of that alone which it was told of, or is owed.
+            if taken_over
+                && self.tells_webhooks()?
+                && let Err(fault) = pipeline::advance(self, lease, Vec::new()).await
+            {
+                tracing::warn!(%fault, "groups of alerts could not be looked at after a start; trying again");
             }
-            if held.epoch == Some(lease.epoch) {
-                held.taken_over = false;
-            }
+            drop(hearing);
         }
         Ok(true)
+    }
+
+    /// Whether the routing has a receiver with webhooks.
+    fn tells_webhooks(&self) -> Result<bool, Fault> {
+        let held = self.alerts.routing()?;
+        Ok(held.routing.receivers.values().any(|receiver| !receiver.webhook_configs.is_empty()))
     }
 }
 

@@ -3,21 +3,21 @@
 //!
 //! The pipeline's state lives in memory. It is stepped on a copy, which counts once its transaction has its place in the
 //! queue ([`super::ahead`]); after a start, and when one was refused, it is made again from the alerts: those with an
-//! incident were told of.
+//! incident were told of. When rules or the routing change it is made again as well, and its groups go on as they were.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use tenfold_alerting::pipeline::{
     Context, Decision, Effect, Flap, FlapRules, Flush, HowEnded, Incoming, Input, Known, PipelineState, Stage, Turn,
-    Turned, Verdict, restore, step,
+    Turned, Verdict, go_on, restore, step,
 };
 use tenfold_alerting::{
     Alert, AlertState, KeptSecrets, Mute, Note, Pages, Route, RouteDefaults, Routing, RoutingSpec, Transition,
     TransitionKind, fingerprint, seal,
 };
 use tenfold_store::{Tx, alerts as store};
-use tenfold_types::{Fault, Timestamp};
+use tenfold_types::{Fault, Labels, Timestamp};
 use tokio::task::JoinHandle;
 
 use super::{
@@ -112,6 +112,15 @@ impl Outcome {
         self.decisions = decisions;
     }
 
+    /// The alerts that are stored as over with this step, or as silent.
+    fn ending(&self, before: &PipelineState, batch: &[(Origin, Transition)]) -> Vec<Labels> {
+        let over = |t: &Transition| t.alert.resolved_at.is_some() || t.kind == TransitionKind::Unknown;
+        let ended = batch.iter().filter(|(_, t)| over(t)).map(|(_, t)| t.alert.labels.clone());
+        let calmed = self.calmed.iter().filter(|calmed| calmed.over.is_some());
+        let calmed = calmed.filter_map(|calmed| Some(before.alerts.get(calmed.fingerprint.as_str())?.labels.clone()));
+        ended.chain(calmed).collect()
+    }
+
     /// Who pages for this alert now.
     pub(super) fn pages(&self, fingerprint: &str) -> &[Telling] {
         self.told.get(fingerprint).map_or(&[], Vec::as_slice)
@@ -170,9 +179,9 @@ pub(super) async fn reload(app: &App) -> Result<(), Fault> {
     };
     let mut alerts = Vec::new();
     for row in rows.iter().filter(|r| r.state == "firing" || r.state == "unknown") {
-        let Body { alert, paged, .. } = body(row)?;
+        let Body { alert, paged, generator_url, .. } = body(row)?;
         let heard = Heard(row.incident.map(|_| paged));
-        let mut known = known(&alert);
+        let mut known = Known { generator_url, ..known(&alert) };
         known.lapsed = alert.no_data_since.filter(|_| row.rule_group == received::GROUP);
         alerts.push((known, heard));
     }
@@ -182,7 +191,13 @@ pub(super) async fn reload(app: &App) -> Result<(), Fault> {
     let flapping = FlapRules::from(app.settings.alerts.flapping);
     let context = Context { routing: &held.routing, mutes: &mutes, flapping };
     let told = |heard: &Heard, route: &Route| heard.by(held.routing.receivers.get(&route.receiver));
-    *memory = restore(context, alerts, told, now);
+    let mut state = restore(context, alerts, told, now);
+    // Else nobody knows what was decided since, on this node or another.
+    if app.alerts.lease.lock().in_step() {
+        let rerouted = app.alerts.routing.read().as_ref().is_none_or(|before| before.yaml != held.yaml);
+        go_on(context, &mut state, &memory, rerouted, now);
+    }
+    *memory = state;
     flaps::recall(app, &mut memory, &rows).await?;
     webhooks::forget_gone(app, &memory);
     received::reload(app, &rows)?;
@@ -300,6 +315,8 @@ pub(super) async fn stage(
     let flushes = std::mem::take(&mut outcome.flushes);
     let decided = !outcome.told.is_empty() || !outcome.decisions.is_empty() || !outcome.calmed.is_empty();
     let for_people = !only_fires || !outcome.told.is_empty() || !outcome.calmed.is_empty();
+    let ending = outcome.ending(&memory, &batch);
+    webhooks::store_before_end(app, lease, &held.routing, &ending).await?;
     let queued = if !batch.is_empty() || decided {
         let lease = lease.clone();
         let mut foreseen = Beginning::foreseen(&batch, &outcome)?;

@@ -118,7 +118,7 @@ pub(super) struct Said {
     explicit: bool,
     /// It says nothing of it any more, which is no end.
     pub silent: bool,
-    /// It is worse than what was said of its key before.
+    /// It is worse than what was said of its key before, or people have done with that.
     pub at_once: bool,
     generator_url: String,
 }
@@ -263,8 +263,9 @@ impl App {
         Err(Fault::new(ErrorCode::BadRequest, text).advice("give the label another name"))
     }
 
-    /// Takes alerts from a sender. Those that are right count even when others in the same request are wrong. On a node that
-    /// does not take alerts they are kept for the one that does, and on that one while what was said of them before waits.
+    /// Takes alerts from a sender. Those that are right count even when others in the same request are wrong, or are none that
+    /// it may send. On a node that does not take alerts they are kept for the one that does, and on that one while what was
+    /// said of them before waits.
     pub async fn alerts_receive(&self, who: &Caller, posted: Vec<PostedAlert>) -> Result<(), Fault> {
         if posted.len() > BATCH_MAX {
             return Err(Fault::invalid(format!(
@@ -276,10 +277,13 @@ impl App {
         let here = self.takes_alerts().await?;
         let now = self.now();
         let resolve_timeout_ms = self.alerts.routing()?.routing.resolve_timeout_ms;
-        let (mut said, mut wrong) = (Vec::new(), Vec::new());
+        let (mut said, mut wrong, mut forbidden) = (Vec::new(), Vec::new(), Ok(()));
         for alert in posted {
             let label = |name: &str| alert.labels.get(name).map(String::as_str);
-            who.require(Role::Responder, label("service"), label("environment"))?;
+            if let Err(fault) = who.require(Role::Responder, label("service"), label("environment")) {
+                forbidden = forbidden.and(Err(fault));
+                continue;
+            }
             match read(alert, now, resolve_timeout_ms) {
                 Ok(one) => said.push(one),
                 Err(error) => wrong.push(error),
@@ -290,6 +294,7 @@ impl App {
         } else {
             self.said_hand_on(said, false).await?;
         }
+        forbidden?;
         if wrong.is_empty() { Ok(()) } else { Err(Fault::new(ErrorCode::BadRequest, wrong.join("; "))) }
     }
 
@@ -412,7 +417,8 @@ impl App {
             changes.insert(fingerprint, change);
         }
         if self.too_many(&changes) {
-            return Err(Fault::invalid(format!("at most {RECEIVED_MAX} alerts of senders are followed")));
+            let message = format!("at most {RECEIVED_MAX} alerts of senders are followed");
+            return Err(Fault::new(ErrorCode::TooMany, message).advice("send it again when some of them are over"));
         }
         batch.extend(self.over_after_all(over, now).await?);
         let staged = if batch.is_empty() && again.is_empty() {

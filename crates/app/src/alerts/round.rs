@@ -307,7 +307,7 @@ impl Pass {
     /// Templates may ask queries while a rule is stepped, for no longer than one query may take.
     fn within_world<T>(&self, work: impl FnOnce(RuleWorld<'_>) -> T) -> T {
         let (app, at) = (&self.round.app, self.round.now);
-        let templates = Templates::new(app, at, self.watch.begin());
+        let templates = Templates::new(app, at, self.watch.begin(), self.runtime.clone());
         let ask = |expr: &str| templates.ask(expr);
         let external = app.settings.alerts.external_labels.iter();
         let external_labels = Labels::from_pairs(external.map(|(n, v)| (n.clone(), v.clone())));

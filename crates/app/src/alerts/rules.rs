@@ -13,6 +13,7 @@ use super::{
     pipeline::Outcome,
     several, transitions,
     views::{RuleGroupView, group_view},
+    webhooks,
 };
 use crate::{App, Caller, Role, people::check_name};
 
@@ -150,6 +151,7 @@ impl App {
         let _one = self.alerts.hearing.lock().await;
         // A node that does not evaluate may have missed what the other one did since.
         groups::reload(self).await?;
+        webhooks::store_before_change(self, name).await?;
         let kept: BTreeSet<_> = file
             .groups
             .iter()

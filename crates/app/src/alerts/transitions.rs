@@ -32,7 +32,7 @@ pub(super) struct Origin {
     /// The check here that brings it.
     check: Option<String>,
     ends_at: Option<Timestamp>,
-    /// It is worse than what people were told: its group is looked at at once.
+    /// It is worse than what people were told, or they have done with that: its group is looked at at once.
     pub(super) at_once: bool,
     suspect_window_ms: i64,
 }

@@ -128,6 +128,8 @@ impl Waits {
 
 #[cfg(test)]
 mod tests {
+    use tenfold_testkit::TestEntropy;
+
     use super::*;
 
     const NOW: Timestamp = Timestamp(1_700_000_000_000);
@@ -224,5 +226,142 @@ mod tests {
         assert!(waits.any() && waits.have(&names(&["a"])) && !waits.stand(3, None, NOW));
         waits.looked(NOW, false);
         assert!(!waits.any() && waits.stand(3, None, NOW));
+    }
+
+    /// A request as it is stored.
+    struct Request {
+        id: i64,
+        of: Names,
+        next_at: Timestamp,
+    }
+
+    /// A node that takes what is stored, as the one with the lease does.
+    struct Taker {
+        waits: Waits,
+        epoch: i64,
+        stored: Vec<Request>,
+        /// Which requests were heard, with their names. One that died before it forgot a request hears it again.
+        heard: Vec<(i64, Names)>,
+        dice: TestEntropy,
+        /// Everything can be taken, and nobody dies.
+        calm: bool,
+    }
+
+    impl Taker {
+        fn dies(&mut self) {
+            self.waits = Waits { names_max: self.waits.names_max, ..Waits::default() };
+            self.epoch += 1;
+        }
+
+        fn read(&mut self, now: Timestamp) {
+            if self.waits.are_read(self.epoch) {
+                return;
+            }
+            let mut waits = Waits { names_max: self.waits.names_max, ..Waits::began(self.epoch) };
+            for later in self.stored.iter().filter(|one| one.next_at > now) {
+                waits.put_off(later.id, &later.of, later.next_at);
+            }
+            self.waits = waits;
+        }
+
+        fn set(&mut self, id: i64, next_at: Timestamp) {
+            if let Some(one) = self.stored.iter_mut().find(|one| one.id == id) {
+                one.next_at = next_at;
+            }
+        }
+
+        /// One look; false where it did not come to its end.
+        fn look(&mut self, now: Timestamp) -> bool {
+            let next = self.stored.iter().map(|one| one.next_at).min();
+            if self.waits.stand(self.epoch, next, now) {
+                assert!(next.is_none_or(|at| at > now), "something is due, and nobody looks");
+                return true;
+            }
+            self.read(now);
+            let due = self.stored.iter().filter(|one| one.next_at <= now);
+            let due: Vec<(i64, Names)> = due.map(|one| (one.id, one.of.clone())).collect();
+            for some in due.chunks(3) {
+                let mut behind = Vec::new();
+                for (id, of) in some {
+                    if let Some(until) = self.waits.behind(*id, of, now) {
+                        self.waits.put_off(*id, of, until);
+                        behind.push((*id, until));
+                        continue;
+                    }
+                    self.waits.put_off(*id, of, now);
+                    let luck = if self.calm { u64::MAX } else { self.dice.below(12) };
+                    match luck {
+                        0 => {
+                            self.dies();
+                            return false;
+                        }
+                        1 => {
+                            self.heard.push((*id, of.clone()));
+                            self.dies();
+                            return false;
+                        }
+                        // The store does not answer.
+                        2 => return false,
+                        3..=5 => {
+                            let until = now.plus_ms(1_000_i64 << self.dice.below(4));
+                            self.waits.put_off(*id, of, until);
+                            self.set(*id, until);
+                        }
+                        _ => {
+                            self.heard.push((*id, of.clone()));
+                            self.stored.retain(|one| one.id != *id);
+                            self.waits.done(*id, of);
+                        }
+                    }
+                }
+                for (id, until) in behind {
+                    self.set(id, until);
+                }
+            }
+            self.waits.looked(now, false);
+            true
+        }
+    }
+
+    #[test]
+    fn whatever_fails_and_whoever_dies_words_on_an_alert_are_heard_in_their_order() {
+        const ALERTS: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
+        for seed in 0..300 {
+            let dice = TestEntropy::seeded(seed);
+            let names_max = [2, 6, 500][dice.below(3) as usize];
+            let waits = Waits { names_max, ..Waits::default() };
+            let mut taker =
+                Taker { waits, epoch: 1, stored: Vec::new(), heard: Vec::new(), dice: dice.clone(), calm: false };
+            let (mut now, mut id) = (NOW, 0);
+            for step in 0..160 {
+                now = now.plus_ms(dice.below(2_500) as i64);
+                taker.calm = step >= 80;
+                if taker.calm {
+                    now = now.plus_ms(1_000);
+                } else {
+                    for _ in 0..dice.below(4) {
+                        id += 1;
+                        let of = (0..=dice.below(3)).map(|_| name(ALERTS[dice.below(6) as usize])).collect();
+                        taker.stored.push(Request { id, of, next_at: Timestamp(0) });
+                    }
+                    // Another node had the lease for a moment.
+                    taker.epoch += i64::from(dice.below(9) == 0);
+                }
+                if taker.look(now) {
+                    for text in ALERTS {
+                        let stored = taker.stored.iter().any(|one| one.of.contains(&name(text)));
+                        assert!(!stored || taker.waits.have(&names(&[text])), "seed {seed}: {text} waits unseen");
+                    }
+                }
+                assert!(taker.waits.naming.len() <= names_max, "seed {seed}");
+            }
+            assert!(taker.stored.is_empty() && !taker.waits.any(), "seed {seed}: {} wait still", taker.stored.len());
+            for text in ALERTS {
+                let heard = taker.heard.iter().filter(|(_, of)| of.contains(&name(text))).map(|(id, _)| *id);
+                assert!(heard.is_sorted(), "seed {seed}: words on {text} are out of order");
+            }
+            let all: BTreeSet<i64> = taker.heard.iter().map(|(id, _)| *id).collect();
+            assert_eq!(all.len() as i64, id, "seed {seed}: each was heard");
+        }
     }
 }

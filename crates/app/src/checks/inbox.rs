@@ -26,6 +26,11 @@ pub(super) enum Came {
     Now,
 }
 
+/// What will not be right at another time; an alert that is one too many is told again with its check.
+const fn dropped(code: ErrorCode) -> bool {
+    matches!(code, ErrorCode::NotFound | ErrorCode::BadRequest | ErrorCode::Invalid | ErrorCode::TooMany)
+}
+
 impl App {
     /// Whether this node is the one that looks. With what is stored in memory then.
     pub(super) async fn looks_at_checks(&self) -> Result<bool, Fault> {
@@ -51,9 +56,15 @@ impl App {
         .await
     }
 
-    /// Takes what came to other nodes.
+    /// Takes what came to other nodes. Never while `changing` is held.
     pub(super) async fn checks_inbox(&self, now: Timestamp) -> Result<(), Fault> {
         if self.settings.database_url.is_empty() {
+            return Ok(());
+        }
+        let waiting = !self.read(|tx| Ok(store::inbox(tx, 1)?)).await?.is_empty();
+        // Whoever takes the last of it is done with it then.
+        let _one = self.checks.taking.lock().await;
+        if !waiting {
             return Ok(());
         }
         let rows = self.read(|tx| Ok(store::inbox(tx, ROWS_MAX)?)).await?;
@@ -67,9 +78,7 @@ impl App {
             match self.check_came(row, now).await {
                 Ok(()) => {}
                 // It was deleted since, or its alert is refused. It must not keep the others, nor count again with each tick.
-                Err(fault)
-                    if matches!(fault.code, ErrorCode::NotFound | ErrorCode::BadRequest | ErrorCode::Invalid) =>
-                {
+                Err(fault) if dropped(fault.code) => {
                     tracing::warn!(%fault, check = name, "what came for a check was dropped, or its alert not taken");
                 }
                 Err(fault) => return Err(fault),

@@ -198,6 +198,8 @@ impl App {
             return Err(Fault::invalid(format!("the output of a check has at most {RESULT_BYTES_MAX} bytes")));
         }
         if self.looks_at_checks().await? {
+            // What was answered before this counts before it, whichever node it came to.
+            self.checks_inbox(self.now()).await?;
             let ran = Ran { status, output: result.output.into_bytes() };
             self.check_result(name, ran, None, self.now()).await?;
             self.checks_keep();

@@ -98,6 +98,8 @@ pub struct State {
     samples: Mutex<Vec<Sample>>,
     /// Checks were deleted since it was asked last whose alerts are over; which ones is stored.
     gone: AtomicBool,
+    /// One takes what came to other nodes at a time, so that each of it counts once.
+    taking: tokio::sync::Mutex<()>,
     /// The newest event about checks that is known here.
     followed: Mutex<i64>,
 }
@@ -152,13 +154,10 @@ impl Stand {
 
 /// When a check was heard last, after a start of the server, as far as its freshness goes. A start is no news of a check that is
 /// looked at: silence counts from now on. What is sent from outside may have had nowhere to be sent to for a while, and is
-/// late as ever beyond that.
+/// late as ever beyond that. Nothing was heard later than now: the clock may have been set back meanwhile.
 fn heard_last(spec: &CheckSpec, freshness_ms: Option<i64>, stored: Option<Timestamp>, now: Timestamp) -> Timestamp {
-    match (&spec.run, freshness_ms, stored) {
-        (Run::Passive(_), Some(fresh), Some(at)) => at.max(now.plus_ms(fresh.min(START_GRACE_MS) - fresh)),
-        (_, _, Some(at)) => at.max(now),
-        (_, _, None) => now,
-    }
+    let (Run::Passive(_), Some(fresh), Some(at)) = (&spec.run, freshness_ms, stored) else { return now };
+    at.max(now.plus_ms(fresh.min(START_GRACE_MS) - fresh)).min(now)
 }
 
 fn read(row: &store::CheckRow, now: Timestamp) -> Result<Check, Fault> {
@@ -270,6 +269,9 @@ mod tests {
         assert_eq!(now.since_ms(late), 26 * hour - START_GRACE_MS, "five minutes are left");
         assert_eq!(last(&passive, 60_000, hour), now, "no more than its own time");
         assert_eq!(last(&plugin, 26 * hour, 30 * hour), now);
+        for spec in [&passive, &plugin] {
+            assert_eq!(last(spec, 26 * hour, -hour), now, "the clock was set back");
+        }
         assert_eq!(heard_last(&passive, Some(hour), None, now), now, "it was never heard");
     }
 }

@@ -95,6 +95,11 @@ impl App {
         let change = self.check_act((name, row), &act, at).await?;
         self.check_series(name, &output, ran.status, took_ms, at);
         self.check_tell(name, now).await?;
+        self.check_others(name, change, now).await
+    }
+
+    /// What a change of one check means for those that stand before and behind it.
+    async fn check_others(&self, name: &str, change: CheckChange, now: Timestamp) -> Result<(), Fault> {
         if change.look_at_parents {
             self.look_at_parents(name, now);
         }
@@ -116,8 +121,9 @@ impl App {
             let act = |stand: &mut Stand, spec: &CheckSpec, down: bool, now: Timestamp| {
                 go_stale(spec.rules(), &mut stand.state, down, now)
             };
-            self.check_act((name.as_str(), None), &act, now).await?;
+            let change = self.check_act((name.as_str(), None), &act, now).await?;
             self.check_tell(&name, now).await?;
+            self.check_others(&name, change, now).await?;
         }
         let untold = |c: &Check| {
             let fires = c.stand.raised.is_some() || !c.stand.owed.is_empty();

@@ -16,7 +16,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::{Check, CheckSpec, Run, State, ports::Ran};
-use crate::App;
+use crate::{App, alerts::BACK_MS_MIN};
 
 /// How often the queue is looked at.
 const TICK: Duration = Duration::from_millis(10);
@@ -75,6 +75,8 @@ pub(super) struct Looks {
     done: Mutex<u64>,
     fresh_at: Mutex<Timestamp>,
     kept_at: Mutex<Timestamp>,
+    /// The last tick.
+    ticked_at: Mutex<Timestamp>,
 }
 
 impl Default for Looks {
@@ -86,6 +88,7 @@ impl Default for Looks {
             done: Mutex::default(),
             fresh_at: Mutex::default(),
             kept_at: Mutex::default(),
+            ticked_at: Mutex::default(),
         }
     }
 }
@@ -171,10 +174,34 @@ pub(super) fn ask(app: &App, name: &str, now: Timestamp) {
     }
 }
 
-/// The next instant of a check's own grid.
+/// The next instant of a check's own grid. A look that was due later than now began before the clock was set back, and the grid
+/// begins anew.
 fn after(at: Timestamp, now: Timestamp, step_ms: i64) -> Timestamp {
-    let behind = now.since_ms(at).max(0);
+    let at = at.min(now);
+    let behind = now.since_ms(at);
     at.plus_ms((behind / step_ms + 1) * step_ms)
+}
+
+/// The server's clock may be set back. What was planned then lies as much farther ahead: checks would not be looked at for an
+/// hour, or a day, and none of them would be silent for too long. Plans are moved by what the clock was moved; silence counts
+/// from now on at the latest. Also on a node that does not look: it may take over.
+fn follow_clock(checks: &State, now: Timestamp) {
+    let before = std::mem::replace(&mut *checks.looks.ticked_at.lock(), now);
+    let back_ms = before.since_ms(now);
+    if back_ms < BACK_MS_MIN {
+        return;
+    }
+    tracing::warn!(back_ms, "the clock was set back; looks of checks are moved with it");
+    let mut table = checks.table.lock();
+    // Every check that is planned is put anew.
+    checks.queue.lock().clear();
+    for (name, check) in &mut *table {
+        check.told_at = check.told_at.plus_ms(-back_ms);
+        check.stored_at = check.stored_at.plus_ms(-back_ms);
+        check.stand.state.last_at = check.stand.state.last_at.min(now);
+        let at = check.next_at.plus_ms(-back_ms);
+        put(checks, check, name, at);
+    }
 }
 
 /// The table, of which the check is, stays locked meanwhile.
@@ -190,6 +217,7 @@ fn put(checks: &State, check: &mut Check, name: &str, at: Timestamp) {
 impl App {
     /// Starts what is due now. The loop calls it; tests do after moving the clock.
     pub async fn checks_tick(&self) -> Result<(), Fault> {
+        follow_clock(&self.checks, self.now());
         if passed(&self.checks.looks.kept_at, KEEP_MS, self.now()) {
             self.checks_keep();
         }
@@ -262,10 +290,10 @@ impl App {
         // Nobody closes them.
         let Ok(_place) = places.acquire_owned().await else { return };
         let began = self.now();
-        looks.note(began.since_ms(due.at));
+        looks.note(began.since_ms(due.at).max(0));
         let ran = runner.run(&due.spec.run, Duration::from_millis(due.timeout_ms.unsigned_abs())).await;
         let came = self.now();
-        let took_ms = came.since_ms(began);
+        let took_ms = came.since_ms(began).max(0);
         if let Err(fault) = self.check_result(&due.name, ran, Some(took_ms), came).await {
             tracing::warn!(%fault, check = due.name, "a result could not be stored; the next one tries again");
         }
@@ -296,5 +324,12 @@ mod tests {
     fn what_takes_nearly_all_its_time_hangs() {
         assert!(hung(10_000, 10_000) && hung(9_000, 10_000) && hung(12_000, 10_000));
         assert!(!hung(8_999, 10_000) && !hung(0, 10_000));
+    }
+
+    #[test]
+    fn the_next_look_is_on_the_grid_and_never_farther_than_a_step() {
+        let next = |at: i64, now: i64| after(Timestamp(at), Timestamp(now), 10_000).millis();
+        assert_eq!((next(100_000, 100_004), next(100_000, 125_000)), (110_000, 130_000));
+        assert_eq!(next(100_000, 40_000), 50_000, "the clock was set back during the look");
     }
 }

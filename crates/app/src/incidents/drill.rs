@@ -78,7 +78,7 @@ pub(super) fn of(tx: &mut dyn Tx, incident: &Incident) -> Result<Option<DrillSco
         // That our own page shows it is no way that reached anybody.
         let tried = store::attempts(tx, &page.id)?.into_iter().filter(|a| a.channel != Channel::Web.as_str());
         let tries = tried.map(|a| DrillTry {
-            taken_at: a.finished_at.filter(|_| a.state == word::ACCEPTED),
+            taken_at: a.finished_at.filter(|_| matches!(a.state.as_str(), word::ACCEPTED | word::DELIVERED)),
             failed: a.state == word::FAILED,
             channel: a.channel,
         });

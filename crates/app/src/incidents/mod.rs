@@ -57,8 +57,8 @@ pub(crate) use endings::Endings;
 pub(crate) use foretell::{Told, played};
 pub(crate) use keys::{About, FALLBACK_POLICY, other_policy, policy_for, policy_of};
 pub(crate) use open::{GuardIncident, Joining, join, number_for, open_by_guard};
-pub(crate) use paged::{paged_between, paged_since};
-pub(crate) use stored::{CameBy, acknowledged_by, is_over, person};
+pub(crate) use paged::{paged_between, paged_counts, paged_since};
+pub(crate) use stored::{CameBy, acknowledged_by, over_since, person};
 pub(crate) use test_page::{Reach, last_test};
 
 /// How often escalations and deliveries are looked at when nothing wakes the loop.

@@ -115,7 +115,8 @@ fn owe_one(
 
 fn grown_at(now: Timestamp, told_at: Option<Timestamp>, interval_ms: i64) -> Timestamp {
     let soon = now.plus_ms(GROWN_WAIT_MS);
-    told_at.map_or(soon, |at| at.plus_ms(interval_ms).max(soon))
+    // It is later than now when the clock was set back.
+    told_at.map_or(soon, |at| at.min(now).plus_ms(interval_ms).max(soon))
 }
 
 /// Whether this message tells of a growth. What waits to be told tells of it anyway. After an acknowledgement only
@@ -144,5 +145,6 @@ mod tests {
         assert_eq!(grown_at(now, None, 300_000), Timestamp(1_030_000));
         assert_eq!(grown_at(now, Some(Timestamp(990_000)), 300_000), Timestamp(1_290_000));
         assert_eq!(grown_at(now, Some(Timestamp(100_000)), 300_000), Timestamp(1_030_000));
+        assert_eq!(grown_at(now, Some(Timestamp(9_000_000)), 300_000), Timestamp(1_300_000), "the clock was set back");
     }
 }

@@ -47,6 +47,20 @@ pub(crate) fn paged_between(
     Ok(paged)
 }
 
+/// Incidents and people that are counted of a stretch.
+const COUNTS_MAX: i64 = 20_000;
+
+/// How often people were paged for an incident from an instant and before another, the newest incidents first; copies to those
+/// who learn and tests are none.
+pub(crate) fn paged_counts(
+    tx: &mut dyn Tx,
+    from: Timestamp,
+    to: Timestamp,
+) -> Result<Vec<(i64, String, usize)>, Fault> {
+    let counts = store::paged_counts(tx, (from, to), COPY, COUNTS_MAX)?;
+    Ok(counts.into_iter().map(|(number, person, n)| (number, person, usize::try_from(n).unwrap_or(0))).collect())
+}
+
 /// Those that opened at or after an instant, the newest first, without drills.
 pub(crate) fn paged_since(tx: &mut dyn Tx, from: Timestamp) -> Result<Vec<PagedIncident>, Fault> {
     let (mut found, mut before, mut left) = (Vec::new(), None, INCIDENTS_MAX);

@@ -186,10 +186,11 @@ pub(crate) fn acknowledged_by(tx: &mut dyn Tx, numbers: &BTreeSet<i64>) -> Resul
     Ok(out)
 }
 
-/// Whether an incident is over.
-pub(crate) fn is_over(tx: &mut dyn Tx, number: i64) -> Result<bool, Fault> {
-    let Some(row) = store::get(tx, number)? else { return Ok(true) };
-    Ok(Incident::read(&row)?.state == State::Resolved)
+/// Since when an incident is over; nothing of one that goes on. One that is not there any more ended at some time.
+pub(crate) fn over_since(tx: &mut dyn Tx, number: i64) -> Result<Option<Timestamp>, Fault> {
+    let Some(row) = store::get(tx, number)? else { return Ok(Some(Timestamp::default())) };
+    let incident = Incident::read(&row)?;
+    Ok((incident.state == State::Resolved).then(|| incident.body.resolved_at.unwrap_or_default()))
 }
 
 /// A person who can be paged; `None` when there is no such account or it is disabled.

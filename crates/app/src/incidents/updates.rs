@@ -22,8 +22,10 @@ use crate::{
     alerts::{Channel, Lease, NotifyError, Push, Update, UpdateKind},
 };
 
-/// After so many tries, an hour and more, it is no news any more.
+/// After so many tries, an hour and more, it is no news any more, but for what stays open elsewhere: people hear of that.
 const TRIES_MAX: i64 = 20;
+/// What stays open elsewhere rings on there. It is tried for a week.
+const TRIES_MAX_OF_OPEN: i64 = 2_020;
 
 /// News that is looked at in one round.
 const BATCH: i64 = 256;
@@ -158,13 +160,14 @@ async fn finish(app: &App, lease: &Lease, claimed: Claimed, answer: Result<(), N
         if row.state != word::SENDING || row.epoch != lease.epoch {
             return Ok(());
         }
+        let tries_max = if claimed.channel.closes() { TRIES_MAX_OF_OPEN } else { TRIES_MAX };
         let ended = match &answer {
             Ok(()) => {
                 word::ACCEPTED.clone_into(&mut row.state);
                 (row.told_at, row.told) = (Some(now), Some(row.kind.clone()));
                 true
             }
-            Err(error) if error.permanent || row.tries >= TRIES_MAX => {
+            Err(error) if error.permanent || row.tries >= tries_max => {
                 word::FAILED.clone_into(&mut row.state);
                 true
             }
@@ -175,25 +178,32 @@ async fn finish(app: &App, lease: &Lease, claimed: Claimed, answer: Result<(), N
             }
         };
         updates::put(t.tx(), &row)?;
-        if ended { told(t, &claimed, answer.as_ref().err()) } else { Ok(()) }
+        if ended || row.tries == TRIES_MAX { told(t, &claimed, answer.as_ref().err(), !ended) } else { Ok(()) }
     })
     .await
 }
 
-fn told(t: &mut Txn<'_>, claimed: &Claimed, error: Option<&NotifyError>) -> Result<(), Fault> {
+fn told(t: &mut Txn<'_>, claimed: &Claimed, error: Option<&NotifyError>, goes_on: bool) -> Result<(), Fault> {
     let incident = Incident::get(t.tx(), claimed.incident)?;
     let name = person(t.tx(), &claimed.login)?.map_or_else(|| claimed.login.clone(), |p| p.name);
     let (channel, number) = (claimed.channel.as_str(), claimed.incident);
     let text = match error {
         None => format!("Told {name} by {channel} of incident {number}: {}", claimed.update.news),
         Some(e) => {
-            format!("{name} was not told by {channel} of incident {number} ({}): {}", e.message, claimed.update.news)
+            let open = match (claimed.channel.closes(), goes_on) {
+                (true, true) => "; there it stays as it is, and is tried again",
+                (true, false) => "; there it stays as it is",
+                (false, _) => "",
+            };
+            let news = &claimed.update.news;
+            format!("{name} was not told by {channel} of incident {number} ({}): {news}{open}", e.message)
         }
     };
+    let severity = if error.is_some() && claimed.channel.closes() { Severity::Warning } else { Severity::Debug };
     let data = json!({
         "page": claimed.row.page, "person": claimed.login, "channel": channel, "kind": claimed.update.kind,
         "error": error.map(|e| &e.message),
     });
-    t.record(by_system(&incident, "page.updated", text, Severity::Debug).data(data))?;
+    t.record(by_system(&incident, "page.updated", text, severity).data(data))?;
     Ok(())
 }

@@ -39,9 +39,11 @@ pub struct CountedLabel {
 /// Where the series are; each list has the greatest first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct CardinalityView {
+    /// Known, ended ones too: ten times `series_max` at most.
     pub series: usize,
-    /// The limit on series.
+    /// The limit on active series.
     pub series_max: usize,
+    /// Series with samples in memory.
     pub active_series: u64,
     /// Series that came within the last hour.
     pub created_last_hour: u64,

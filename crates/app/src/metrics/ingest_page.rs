@@ -132,6 +132,7 @@ fn left_out() -> Vec<Panel> {
             &[
                 ("sum by (protocol, reason) ($rate(tenfold_push_refused_total))", "{{protocol}} {{reason}}"),
                 ("sum by (reason) ($rate(tenfold_samples_rejected_total))", "the store: {{reason}}"),
+                ("sum by (reason) ($rate(tenfold_exemplars_rejected_total))", "exemplars: {{reason}}"),
                 ("sum($rate(tenfold_statsd_refused_total))", "StatsD"),
                 ("sum($rate(tenfold_own_series_refused_total))", "the server's own"),
             ],
@@ -181,7 +182,15 @@ fn sent_on() -> Vec<Panel> {
                 ("sum by (receiver) ($rate(tenfold_remote_write_retries_total))", "{{receiver}} tried again"),
             ],
         ),
-        own("Series", "short", &[("$now(tenfold_tsdb_series)", "series"), ("$now(tenfold_tsdb_series_max)", "limit")]),
+        own(
+            "Series",
+            "short",
+            &[
+                ("$now(tenfold_tsdb_series)", "known"),
+                ("$now(tenfold_tsdb_active_series)", "active"),
+                ("$now(tenfold_tsdb_series_max)", "limit of active"),
+            ],
+        ),
     ]
 }
 

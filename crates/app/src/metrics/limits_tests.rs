@@ -123,6 +123,17 @@ fn a_query_takes_no_more_than_the_settings_say() {
 }
 
 #[test]
+fn as_many_series_are_active_as_the_settings_say() {
+    const MOST: usize = 10_000;
+    let dir = tempfile::tempdir().unwrap();
+    let state = opened(dir.path(), |s| s.metrics.series_max = MOST).unwrap();
+    let sample = |n: usize| Sample::new(Labels::from_pairs([(Labels::NAME, "m")]).with("n", n.to_string()), NOW, 1.0);
+    let report = state.append(&(0..=MOST).map(sample).collect::<Vec<_>>()).unwrap();
+    assert_eq!((report.appended, report.rejected[0].reason.name()), (MOST, "too_many_series"));
+    assert!(report.rejected[0].example.contains("limit of 10000 with samples in memory"), "{report:?}");
+}
+
+#[test]
 fn a_store_is_not_opened_with_limits_that_cannot_be_meant() {
     let dir = tempfile::tempdir().unwrap();
     let wrong = opened(dir.path(), |s| s.metrics.query.concurrency_max = 0).err().expect("no query could run");

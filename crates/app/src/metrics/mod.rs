@@ -47,6 +47,7 @@ mod statsd;
 mod statsd_events;
 mod store_view;
 mod targets;
+mod targets_listed;
 mod write;
 
 use std::sync::Arc;
@@ -89,6 +90,7 @@ pub use scrape::{NoPage, Scraped, TargetFamily};
 pub use statsd::Aggregator;
 pub use store_view::StoreView;
 pub use targets::{GANGLIA, Health, Plan, Target, TargetStatus};
+pub use targets_listed::{TargetAsk, TargetCounts, TargetJob, TargetList};
 
 /// Samples survive a power cut after at most this long; a killed process loses none.
 const SYNC: Duration = Duration::from_secs(1);
@@ -104,7 +106,7 @@ fn days(n: u32) -> i64 {
 
 pub struct State {
     pub(crate) tsdb: Arc<Tsdb>,
-    /// The limit on series.
+    /// The limit on active series.
     series_max: usize,
     /// The server's own counters and gauges.
     pub own: Own,
@@ -163,6 +165,7 @@ impl State {
             retention_ms: settings.metrics.retention_ms(),
             retention_bytes_max: settings.metrics.retention_bytes_max(),
             out_of_order_ms: settings.metrics.out_of_order_time_window.0,
+            series_max: settings.metrics.series_max,
             coarse_retention_ms: settings.metrics.downsample.kept_days().map(|kept| kept.map(days)),
             ..Options::default()
         };

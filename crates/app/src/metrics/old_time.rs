@@ -1,7 +1,7 @@
 //! Old time answered from rows of aggregates says what the samples say, within the bounds that `promql` states.
 
 use tenfold_promql::{Interrupt, Series, Value};
-use tenfold_tsdb::{Point, SeriesWrite};
+use tenfold_tsdb::{CoarseReach, Point, SeriesWrite};
 
 use super::query::Means;
 use super::*;
@@ -21,8 +21,8 @@ fn noise(seed: i64) -> f64 {
     (x >> 40) as f64 / f64::from(1 << 24)
 }
 
-/// A gauge, an even counter, an uneven one that is reset, and a gauge that is away for hours each day and ends with a
-/// staleness marker each time.
+/// A gauge, an even counter, an uneven one that is reset, an even one that nobody looks at for hours each day, and a gauge
+/// that is away for hours each day and ends with a staleness marker each time.
 fn points(kind: &str) -> Vec<Point> {
     let mut counter = 0.0;
     let mut out = Vec::new();
@@ -34,6 +34,8 @@ fn points(kind: &str) -> Vec<Point> {
                 counter = if t % (7 * HOUR) == 0 { 0.0 } else { counter + (noise(t) * 20.0).floor() };
                 counter
             }
+            "unseen_total" if t % DAY > 6 * HOUR && t % DAY < 9 * HOUR + 10 * MINUTE => continue,
+            "unseen_total" => (t / PACE) as f64 * 2.0,
             _ if t % DAY == 6 * HOUR + PACE => tenfold_tsdb::STALE_NAN,
             _ if t % DAY > 6 * HOUR && t % DAY < 9 * HOUR => continue,
             _ => noise(t),
@@ -44,15 +46,24 @@ fn points(kind: &str) -> Vec<Point> {
 }
 
 fn store(dir: &std::path::Path, retention_days: u32) -> State {
+    store_with(dir, retention_days, 1000)
+}
+
+fn store_with(dir: &std::path::Path, retention_days: u32, five_minutes_days: u32) -> State {
     let mut settings = Settings { data_dir: dir.to_owned(), ..Settings::default() };
     settings.metrics.retention_days = retention_days;
-    settings.metrics.downsample = crate::settings::Downsample { five_minutes_days: 1000, one_hour_days: 1000 };
+    settings.metrics.downsample = crate::settings::Downsample { five_minutes_days, one_hour_days: 1000 };
     State::open(&settings).expect("the store opens")
+}
+
+/// Of both resolutions.
+fn reach(from_ms: i64, until_ms: i64) -> [CoarseReach; 2] {
+    [5 * MINUTE, HOUR].map(|resolution_ms| CoarseReach { resolution_ms, from_ms, until_ms })
 }
 
 fn filled(dir: &std::path::Path) -> State {
     let state = store(dir, 100);
-    let all = ["gauge", "even_total", "uneven_total", "away"].map(|name| (name, points(name)));
+    let all = ["gauge", "even_total", "uneven_total", "unseen_total", "away"].map(|name| (name, points(name)));
     // By hours, as they would have come.
     for hour in 0..DAYS * 24 {
         let span = hour * HOUR..(hour + 1) * HOUR;
@@ -64,7 +75,7 @@ fn filled(dir: &std::path::Path) -> State {
         }
     }
     state.tsdb.maintain(DAYS * DAY + HOUR).expect("rows are made");
-    assert_eq!(state.tsdb.coarse_reach().0, [(5 * MINUTE, 3 * DAY), (HOUR, 3 * DAY)]);
+    assert_eq!(state.tsdb.coarse_reach().0, reach(0, 3 * DAY));
     state
 }
 
@@ -102,6 +113,8 @@ fn rows_say_what_samples_say_within_the_stated_bounds() {
         (HOUR, 4 * DAY, 10 * MINUTE),
         (2 * DAY, 3 * DAY + 2 * HOUR, 5 * MINUTE),
         (DAY, DAY + 6 * HOUR, 3 * HOUR),
+        // Beginning just after nobody looked.
+        (DAY + 10 * HOUR, DAY + 14 * HOUR, HOUR),
     ];
     for span in spans {
         for range in ["1h", "2h", "30m"] {
@@ -122,6 +135,7 @@ fn rows_say_what_samples_say_within_the_stated_bounds() {
                 ("increase(even_total[R])", 6.0),
                 ("rate(even_total[R])", 6.0 / 1800.0),
                 ("increase(uneven_total[R])", 40.0),
+                ("increase(unseen_total[R])", 4.0),
                 ("max_over_time(gauge[R] offset 1h)", 0.0),
             ] {
                 let expr = expr.replace('R', range);
@@ -174,6 +188,31 @@ fn when_the_samples_are_gone_rows_answer_at_any_instant() {
 }
 
 #[test]
+fn samples_answer_where_rows_are_kept_shorter() {
+    let dir = tempfile::tempdir().expect("a directory");
+    drop(filled(dir.path()));
+    let state = store_with(dir.path(), 100, 3);
+    state.tsdb.maintain(DAYS * DAY + HOUR).expect("old rows go");
+    let [fine, hours] = reach(0, 3 * DAY);
+    assert_eq!(state.tsdb.coarse_reach().0, [CoarseReach { from_ms: 2 * DAY, ..fine }, hours]);
+    let expr = "max_over_time(gauge[1h])";
+    let reads = |span| {
+        let (by_rows, read) = ask(&state, expr, i64::MAX, span);
+        let (by_samples, all) = ask(&state, expr, 0, span);
+        assert_eq!(apart(expr, &by_rows, &by_samples), 0.0, "{span:?}");
+        (read, all)
+    };
+    for first in [HOUR, 2 * DAY] {
+        let (read, all) = reads((first, 4 * DAY, 10 * MINUTE));
+        assert_eq!(read, all, "from {first} there are no rows as fine as the step");
+    }
+    for span in [(2 * DAY + HOUR, 4 * DAY, 10 * MINUTE), (2 * HOUR, 4 * DAY, HOUR)] {
+        let (read, all) = reads(span);
+        assert!(read < all, "{read} of {all} samples were read over {span:?}");
+    }
+}
+
+#[test]
 fn imported_time_has_rows_of_what_was_there_and_what_came() {
     let dir = tempfile::tempdir().expect("a directory");
     let state = filled(dir.path());
@@ -198,7 +237,7 @@ fn imported_time_has_rows_of_what_was_there_and_what_came() {
     let state = store(dir.path(), 100);
     check(&state);
     state.tsdb.maintain(DAYS * DAY + HOUR).expect("rows are made again");
-    assert_eq!(state.tsdb.coarse_reach().0, [(5 * MINUTE, 3 * DAY), (HOUR, 3 * DAY)]);
+    assert_eq!(state.tsdb.coarse_reach().0, reach(0, 3 * DAY));
     check(&state);
     assert_eq!(ask(&state, expr, i64::MAX, span).1, ask(&state, expr, HOUR, span).1);
     drop(state);

@@ -72,6 +72,7 @@ impl App {
         let stats = self.metrics.tsdb.stats();
         let own = &self.metrics.own;
         own.set("tenfold_tsdb_series", &[], stats.series as f64);
+        own.set("tenfold_tsdb_active_series", &[], stats.head_series as f64);
         own.set("tenfold_tsdb_series_max", &[], self.metrics.series_max as f64);
         own.set("tenfold_tsdb_head_samples", &[], stats.head_samples as f64);
         own.set("tenfold_tsdb_block_bytes", &[], stats.block_bytes as f64);

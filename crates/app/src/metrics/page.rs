@@ -17,7 +17,7 @@ use super::AHEAD_MS_MAX;
 const EXEMPLAR_CHARS_MAX: usize = 128;
 /// A start that lies farther back is not written: the increase since then is in nobody's window, and the store would have
 /// to make room for that time.
-const START_AGE_MS_MAX: i64 = 3_600_000;
+pub(super) const START_AGE_MS_MAX: i64 = 3_600_000;
 
 /// What is known of a series of a page.
 #[derive(Debug, Clone)]

@@ -22,7 +22,7 @@ impl World {
     /// One scrape of an OpenMetrics page; the series that ended come last.
     fn scrape(&mut self, page: &str) -> (Taken, Result<(), String>, Vec<String>) {
         let format = if page.ends_with("# EOF") { Format::OpenMetrics } else { Format::Prometheus };
-        let page = read(page.as_bytes(), format, Histograms::default()).unwrap();
+        let page = read(page.as_bytes(), format, Histograms::default(), 0).unwrap();
         let target = Labels::from_pairs([("job", "photos"), ("instance", "h:1")]);
         let mut taken = Taken::default();
         let done = self.memory.take(page, &target, &self.job, self.at_ms, self.started_after, &mut taken);

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tenfold_promql::{
-    AggregateRow, Interrupt, Limits, Output, Query, QueryError, Queryable, Reach, ReadRows, ReadSamples, RowsData, Run,
-    SeriesData, StepCounts, Threads,
+    AggregateRow, Interrupt, Limits, Output, Query, QueryError, Queryable, Reach, ReadRows, ReadSamples, Resolution,
+    RowsData, Run, SeriesData, StepCounts, Threads,
 };
-use tenfold_tsdb::{CoarseSeries, SelectedSeries, SeriesChunks, Tsdb, TsdbError};
+use tenfold_tsdb::{CoarseReach, CoarseSeries, SelectedSeries, SeriesChunks, Tsdb, TsdbError};
 use tenfold_types::{ErrorCode, Fault, HistogramPoint, Labels, Matcher, Point, Timestamp};
 
 use super::small::{Extent, Place, TEXT_BYTES_MAX, place_of};
@@ -153,8 +153,9 @@ impl ReadRows for Rows {
 
 impl Queryable for Source {
     fn reach(&self) -> Reach {
-        let (resolutions, samples_from_ms) = self.tsdb.coarse_reach();
-        Reach { resolutions, samples_from_ms }
+        let (reach, samples_from_ms) = self.tsdb.coarse_reach();
+        let resolution = |r: &CoarseReach| Resolution { ms: r.resolution_ms, from_ms: r.from_ms, until_ms: r.until_ms };
+        Reach { resolutions: reach.iter().map(resolution).collect(), samples_from_ms }
     }
 
     fn select_rows(

@@ -299,26 +299,42 @@ mod tests {
         }
     }
 
+    /// What a server that has just started sends on of one sample of a counter, so long after it began.
+    fn sent_on(settings: &crate::Settings, began_ms: i64, after_ms: i64) -> Vec<String> {
+        let state = State::open(settings).expect("the store opens");
+        let heard = Arc::new(Heard::default());
+        state.set_forwarder(heard.clone());
+        let mut batch = tenfold_protocols::batch::Batch::default();
+        batch.label(Labels::NAME, "work_total").expect("room");
+        batch.created(began_ms);
+        batch.point(Point::new(began_ms + after_ms, 1.0)).expect("room");
+        batch.end().expect("room");
+        let source = crate::metrics::Source::new("test", "test");
+        let pushed = state.push(&source, &batch, Timestamp(began_ms + after_ms));
+        assert_eq!(pushed.map_err(|e| e.fault).expect("it is taken").samples, 1);
+        std::mem::take(&mut *heard.0.lock())
+    }
+
     #[test]
     fn starts_that_are_in_the_store_are_not_sent_on_again() {
-        let dir = tempfile::tempdir().expect("a temporary directory");
-        let settings = crate::Settings { data_dir: dir.path().to_owned(), ..crate::Settings::default() };
-        let began_ms = 1_795_424_000_000;
-        // The zero and the sample, and after a start of the server the sample alone.
-        for (after_ms, wanted) in [(3 * 3_600_000, 2), (3 * 3_600_000 + 15_000, 1)] {
-            let state = State::open(&settings).expect("the store opens");
-            let heard = Arc::new(Heard::default());
-            state.set_forwarder(heard.clone());
-            let mut batch = tenfold_protocols::batch::Batch::default();
-            batch.label(Labels::NAME, "work_total").expect("room");
-            batch.created(began_ms);
-            batch.point(Point::new(began_ms + after_ms, 1.0)).expect("room");
-            batch.end().expect("room");
-            let source = crate::metrics::Source::new("test", "test");
-            let pushed = state.push(&source, &batch, Timestamp(began_ms + after_ms));
-            assert_eq!(pushed.map_err(|e| e.fault).expect("it is taken").samples, 1);
-            assert_eq!(*heard.0.lock(), vec!["work_total"; wanted]);
+        // Long ago, and within the time in which the store takes late samples.
+        for after_ms in [3 * 3_600_000, 600_000] {
+            let dir = tempfile::tempdir().expect("a temporary directory");
+            let settings = crate::Settings { data_dir: dir.path().to_owned(), ..crate::Settings::default() };
+            let began_ms = 1_795_424_000_000;
+            // The zero and the sample, and after a start of the server the sample alone.
+            assert_eq!(sent_on(&settings, began_ms, after_ms), ["work_total"; 2], "{after_ms}");
+            assert_eq!(sent_on(&settings, began_ms, after_ms + 15_000), ["work_total"; 1], "{after_ms}");
         }
+    }
+
+    #[test]
+    fn starts_that_are_long_past_are_not_handed_over() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let mut settings = crate::Settings { data_dir: dir.path().to_owned(), ..crate::Settings::default() };
+        settings.metrics.engine = crate::settings::Engine::Remote;
+        assert_eq!(sent_on(&settings, 1_795_424_000_000, 3_600_000), ["work_total"; 2]);
+        assert_eq!(sent_on(&settings, 1_795_424_000_000, 3_600_001), ["work_total"; 1]);
     }
 
     #[test]

@@ -92,7 +92,7 @@ impl State {
         let mut taken = Taken::default();
         // Of a page that cannot be read, what stood before is only counted.
         let (mut page, mut error) = match scraped.page {
-            Ok((body, format)) => match exposition::read(&body, format, histograms) {
+            Ok((body, format)) => match exposition::read(&body, format, histograms, job.limits.samples_max) {
                 Ok(page) => (page, None),
                 Err(error) => {
                     let reason = error.to_string();
@@ -158,9 +158,12 @@ impl State {
     }
 
     fn count_left_out(&self, taken: &Taken) {
-        for (reason, count) in [("too_far_ahead", taken.ahead), ("exemplar_too_long", taken.long_exemplars)] {
+        for (name, reason, count) in [
+            ("tenfold_samples_rejected_total", "too_far_ahead", taken.ahead),
+            ("tenfold_exemplars_rejected_total", "exemplar_too_long", taken.long_exemplars),
+        ] {
             if count > 0 {
-                self.own.add("tenfold_samples_rejected_total", &[("reason", reason)], count as f64);
+                self.own.add(name, &[("reason", reason)], count as f64);
             }
         }
     }

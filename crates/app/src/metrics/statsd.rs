@@ -3,9 +3,13 @@
 //! Service checks are a gauge of their status. Quantiles are exact over one flush interval. What was silent for an hour is no
 //! longer written.
 //!
+//! What sums up begins at zero, a moment before it is first counted: a rate sees nothing of a counter that begins with what it
+//! counts first.
+//!
 //! A counter or gauge that comes with a time (DogStatsD's `|T`) was put together by its client: it is written at that time, and
 //! not again at the end of the interval.
 
+use std::collections::btree_map::Entry as Place;
 use std::collections::{BTreeMap, HashSet};
 
 use tenfold_protocols::exposition::Metadata;
@@ -60,6 +64,8 @@ pub struct Aggregator {
     turn: Labels,
     /// Values with a time of their own.
     timed: Vec<Sample>,
+    /// Zeros with which counters, sums and counts began: at most two of each series.
+    starts: Vec<Sample>,
 }
 
 impl Aggregator {
@@ -76,6 +82,8 @@ impl Aggregator {
         }
         let name = metric_name(&metric.name);
         let (name, fresh) = match &metric.observation {
+            // Not a number is no more a count than what is to fall.
+            Observation::Count(by) if by.is_nan() || *by < 0.0 => return false,
             Observation::Count(_) => {
                 let bare = name.strip_suffix("_total").unwrap_or(&name);
                 (format!("{bare}_total"), Value::Counter(0.0))
@@ -91,17 +99,17 @@ impl Aggregator {
             return false;
         }
         let of_series = metric.t_ms.map(|_| labels.clone());
-        let entry = self.series.entry(labels).or_insert(Entry {
-            value: fresh,
-            touched: now,
-            changed: false,
-            timed: true,
-            newest_ms: i64::MIN,
-        });
+        let entry = match self.series.entry(labels) {
+            Place::Occupied(known) => known.into_mut(),
+            Place::Vacant(place) => {
+                begin(&mut self.starts, place.key(), &fresh, metric.t_ms.unwrap_or(now.millis()).saturating_sub(1));
+                place.insert(Entry { value: fresh, touched: now, changed: false, timed: true, newest_ms: i64::MIN })
+            }
+        };
         entry.touched = now;
         let late = metric.t_ms.filter(|t| *t <= entry.newest_ms);
         match (&mut entry.value, &metric.observation) {
-            (Value::Counter(total), Observation::Count(by)) if *by >= 0.0 => *total += by,
+            (Value::Counter(total), Observation::Count(by)) => *total += by,
             (Value::Gauge(_), Observation::GaugeSet(to)) if late.is_some() => {
                 // How it was then says nothing of how it is now.
                 let sample = of_series.zip(late).map(|(labels, t_ms)| Sample::new(labels, t_ms, *to));
@@ -134,7 +142,7 @@ impl Aggregator {
         true
     }
 
-    /// Counters and gauges that changed since they were written, as they are now, after what has times of its own.
+    /// Counters and gauges that changed since they were written, as they are now, after starts and what has times of its own.
     pub fn changed(&mut self, now: Timestamp) -> Vec<Sample> {
         use std::ops::Bound::{Excluded, Included, Unbounded};
         let mut out = Vec::new();
@@ -155,21 +163,26 @@ impl Aggregator {
         if let Some(last) = out.last() {
             self.turn.clone_from(&last.labels);
         }
-        let mut all = std::mem::take(&mut self.timed);
+        let mut all = self.waiting();
         all.extend(out);
         all
     }
 
+    /// What is older than all that is made now: starts, then what has times of its own.
+    fn waiting(&mut self) -> Vec<Sample> {
+        let mut out = std::mem::take(&mut self.starts);
+        out.append(&mut self.timed);
+        out
+    }
+
     /// The samples of this interval; forgets what was silent too long, with a mark that ends its series.
     pub fn flush(&mut self, now: Timestamp) -> Vec<Sample> {
-        let mut out = std::mem::take(&mut self.timed);
+        let mut out = self.waiting();
         let at = now.millis();
         for (labels, entry) in &mut self.series {
             let ended = now.since_ms(entry.touched) > IDLE_MS_MAX;
             let changed = std::mem::take(&mut entry.changed);
-            // What was refused from the first on was never written.
-            let unknown = entry.newest_ms == i64::MIN && !changed;
-            if unknown || (entry.timed && !changed && !ended) {
+            if entry.timed && !changed && !ended {
                 continue;
             }
             entry.newest_ms = entry.newest_ms.max(at);
@@ -186,9 +199,9 @@ impl Aggregator {
                         put(labels.clone().with("quantile", text), value.unwrap_or(STALE_NAN));
                     }
                     values.clear();
-                    let name = labels.metric_name().unwrap_or_default();
-                    put(labels.clone().with(Labels::NAME, format!("{name}_sum")), *sum);
-                    put(labels.clone().with(Labels::NAME, format!("{name}_count")), *count);
+                    let [of_sum, of_count] = summed(labels);
+                    put(of_sum, *sum);
+                    put(of_count, *count);
                 }
             }
         }
@@ -259,6 +272,21 @@ impl Value {
     }
 }
 
+/// The zeros with which a new series begins.
+fn begin(starts: &mut Vec<Sample>, labels: &Labels, value: &Value, t_ms: i64) {
+    match value {
+        Value::Counter(_) => starts.push(Sample::new(labels.clone(), t_ms, 0.0)),
+        Value::Summary { .. } => starts.extend(summed(labels).map(|labels| Sample::new(labels, t_ms, 0.0))),
+        Value::Gauge(_) | Value::Set(_) => {}
+    }
+}
+
+/// The series of a summary that sum up: its sum and its count.
+fn summed(labels: &Labels) -> [Labels; 2] {
+    let name = labels.metric_name().unwrap_or_default();
+    ["_sum", "_count"].map(|end| labels.clone().with(Labels::NAME, format!("{name}{end}")))
+}
+
 fn add(values: &mut Vec<(f64, f64)>, sum: &mut f64, count: &mut f64, value: f64, weight: f64) {
     *sum += value * weight;
     *count += weight;
@@ -314,6 +342,9 @@ mod tests {
         assert_eq!(
             flushed(&mut a, 10),
             [
+                "photos_uploads_total{host=\"h1\"} 0",
+                "resize_seconds_sum 0",
+                "resize_seconds_count 0",
                 "photos_queue 5",
                 "photos_uploads_total{host=\"h1\"} 4",
                 "resize_seconds{quantile=\"0.5\"} 0.05",
@@ -351,9 +382,59 @@ mod tests {
         let mut a = Aggregator::default();
         observe(&mut a, "x:1|c", 0);
         let samples = a.flush(Timestamp(IDLE_MS_MAX + 1));
-        assert_eq!(samples.len(), 1);
-        assert!(tenfold_types::is_stale(samples[0].value));
+        assert_eq!(samples.len(), 2, "its start and its end");
+        assert!(tenfold_types::is_stale(samples[1].value));
         assert!(a.flush(Timestamp(IDLE_MS_MAX + 2)).is_empty());
+    }
+
+    #[test]
+    fn what_is_counted_first_is_an_increase() {
+        let mut a = Aggregator::default();
+        // How much a rate sees: what each value has more than the one before it, also after an end.
+        let mut seen: BTreeMap<String, (Option<f64>, f64)> = BTreeMap::new();
+        let mut newest_ms = i64::MIN;
+        let mut grown = |a: &mut Aggregator, at: i64| {
+            for s in a.flush(Timestamp(at)) {
+                let (before, grown) = seen.entry(s.labels.to_string()).or_default();
+                if !s.value.is_nan() && !s.labels.iter().any(|(name, _)| name == "quantile") {
+                    *grown += before.map_or(0.0, |b| if s.value < b { s.value } else { s.value - b });
+                    *before = Some(s.value);
+                }
+                assert!(s.t_ms >= newest_ms || s.value == 0.0, "{} at {}", s.labels, s.t_ms);
+                newest_ms = newest_ms.max(s.t_ms);
+            }
+            let of = |name: &str| seen.get(name).map(|(_, grown)| *grown);
+            [of("errors_total"), of("took_seconds_count"), of("took_seconds_sum")].map(Option::unwrap_or_default)
+        };
+        let rare = "errors:3|c\ntook:500|ms|@0.5";
+        assert_eq!(observe(&mut a, rare, 1_000), 0);
+        assert_eq!(grown(&mut a, 10_000), [3.0, 2.0, 1.0]);
+        let end = 10_000 + IDLE_MS_MAX + 1;
+        assert_eq!(grown(&mut a, end), [3.0, 2.0, 1.0]);
+        assert_eq!(observe(&mut a, rare, end + 10), 0);
+        let again = a.waiting();
+        assert_eq!(again.iter().map(|s| (s.t_ms, s.value)).collect::<Vec<_>>(), [(end + 9, 0.0); 3], "after its end");
+        a.starts = again;
+        assert_eq!(grown(&mut a, end + 10_000), [6.0, 4.0, 2.0]);
+    }
+
+    #[test]
+    fn a_query_sees_what_was_counted_first() {
+        const NOW: i64 = 1_795_424_400_000;
+        let dir = tempfile::tempdir().unwrap();
+        let settings = crate::Settings { data_dir: dir.path().to_owned(), ..crate::Settings::default() };
+        let state = crate::metrics::State::open(&settings).unwrap();
+        let mut a = Aggregator::default();
+        observe(&mut a, "errors:3|c", NOW);
+        let report = state.append(&a.flush(Timestamp(NOW + 10_000))).unwrap();
+        assert_eq!((report.appended, report.rejected.len()), (2, 0));
+        let at = Timestamp(NOW + 20_000);
+        let tenfold_promql::Value::Vector(rows) =
+            state.query_instant("increase(errors_total[5m] anchored)", at).unwrap()
+        else {
+            panic!("a vector is answered")
+        };
+        assert_eq!(rows.iter().map(|row| row.value.float()).collect::<Vec<_>>(), [Some(3.0)]);
     }
 
     #[test]
@@ -370,7 +451,9 @@ mod tests {
             samples.iter().map(|s| format!("{} {} {}", s.labels, s.value, s.t_ms)).collect::<Vec<_>>()
         };
         observe(&mut a, "hits:2|c\nload:7|g\ntook:5|ms\nwho:ana|s", 0);
-        assert_eq!(changed(&mut a, 500), ["hits_total 2 500", "load 7 500"], "quantiles are of a whole interval");
+        let early =
+            ["hits_total 0 -1", "took_seconds_sum 0 -1", "took_seconds_count 0 -1", "hits_total 2 500", "load 7 500"];
+        assert_eq!(changed(&mut a, 500), early, "quantiles are of a whole interval");
         assert!(changed(&mut a, 1_000).is_empty());
         observe(&mut a, "hits:1|c", 1_100);
         assert_eq!(changed(&mut a, 1_500), ["hits_total 3 1500"]);
@@ -388,7 +471,8 @@ mod tests {
         };
         let now = 100_000;
         assert_eq!(observe(&mut a, "c:2|c|T90\nc:3|c|T95\ng:7|g|T90\ng:5|g|T80", now), 0);
-        assert_eq!(all(a.changed(Timestamp(now))), ["c_total 2 90000", "c_total 5 95000", "g 7 90000", "g 5 80000"]);
+        let told = ["c_total 0 89999", "c_total 2 90000", "c_total 5 95000", "g 7 90000", "g 5 80000"];
+        assert_eq!(all(a.changed(Timestamp(now))), told);
         assert!(a.flush(Timestamp(now + 10)).is_empty());
         // One that is late is counted from now on.
         observe(&mut a, "c:1|c|T94", now + 20);
@@ -406,17 +490,17 @@ mod tests {
         let full = vec![Sample::new(Labels::default(), 0, 0.0); TIMED_MAX];
         let mut a = Aggregator { timed: full, ..Aggregator::default() };
         assert_eq!(observe(&mut a, "g:1|g|T90\nc:1|c", 100_000), 1);
-        assert_eq!(a.changed(Timestamp(100_000)).len(), TIMED_MAX + 1);
+        assert_eq!(a.changed(Timestamp(100_000)).len(), TIMED_MAX + 2, "with the counter's start");
     }
 
     #[test]
     fn a_counter_does_not_fall() {
         let mut a = Aggregator::default();
         assert_eq!(observe(&mut a, "c:2|c\nc:-1|c", 0), 1);
-        assert_eq!(flushed(&mut a, 10), ["c_total 2"]);
+        assert_eq!(flushed(&mut a, 10), ["c_total 0", "c_total 2"]);
         let mut a = Aggregator::default();
         assert_eq!(observe(&mut a, "c:-1|c", 0), 1);
-        assert!(a.flush(Timestamp(IDLE_MS_MAX + 1)).is_empty(), "there is nothing to end");
+        assert!(a.flush(Timestamp(IDLE_MS_MAX + 1)).is_empty(), "there is nothing to begin or to end");
     }
 
     #[test]
@@ -441,7 +525,8 @@ mod tests {
         touch(&mut a, 0);
         let mut seen = HashSet::new();
         for round in 0..3 {
-            let samples = a.changed(Timestamp(round * 500));
+            let mut samples = a.changed(Timestamp(round * 500));
+            samples.retain(|s| s.value > 0.0);
             assert!(samples.len() <= FRESH_SERIES_MAX);
             seen.extend(samples.into_iter().map(|s| s.labels));
             touch(&mut a, round * 500 + 1);

@@ -1,6 +1,7 @@
 //! Who is scraped: what the settings name, and what the agents report to run.
 
 use std::collections::{BTreeMap, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use parking_lot::RwLock;
@@ -67,6 +68,21 @@ pub enum Health {
     Unknown,
 }
 
+impl Health {
+    const ALL: [Self; 3] = [Self::Up, Self::Down, Self::Unknown];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Up => "up",
+            Self::Down => "down",
+            Self::Unknown => "unknown",
+        }
+    }
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|health| health.as_str() == word)
+    }
+}
+
 /// A target as the pages show it.
 #[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
 #[schema(as = Target)]
@@ -105,6 +121,24 @@ pub(super) struct Last {
     /// Whether its last scrape brought series of its limits.
     pub limit_series: bool,
     pub memory: Memory,
+}
+
+impl Last {
+    fn health(&self) -> Health {
+        match (&self.at, &self.error) {
+            (None, _) => Health::Unknown,
+            (Some(_), None) => Health::Up,
+            (Some(_), Some(_)) => Health::Down,
+        }
+    }
+}
+
+/// How a target stands, in few words.
+pub(super) struct Stand {
+    pub health: Health,
+    pub error: Option<String>,
+    /// Made of what tells it from all other targets; the same in every process of one build.
+    pub number: u64,
 }
 
 #[derive(Default)]
@@ -161,6 +195,24 @@ impl Registry {
     pub fn last<T>(&self, target: &Target, f: impl FnOnce(&mut Last) -> T) -> T {
         f(self.last.write().entry(identity(target)).or_default())
     }
+
+    /// How each of them stands.
+    pub fn stands(&self, targets: &[Target]) -> Vec<Stand> {
+        // Made before, so that scrapes wait for no texts.
+        let identities: Vec<String> = targets.iter().map(identity).collect();
+        let last = self.last.read();
+        let stand = |identity: &String| {
+            let mut hasher = DefaultHasher::new();
+            identity.hash(&mut hasher);
+            let last = last.get(identity);
+            Stand {
+                health: last.map_or(Health::Unknown, Last::health),
+                error: last.and_then(|last| last.error.clone()),
+                number: hasher.finish(),
+            }
+        };
+        identities.iter().map(stand).collect()
+    }
 }
 
 impl super::State {
@@ -191,12 +243,17 @@ impl super::State {
         gone.into_iter().filter_map(|key| last.remove(&key)).collect()
     }
 
-    pub fn target_statuses(&self) -> Vec<TargetStatus> {
+    /// Those that are asked and those that tell by themselves.
+    pub(super) fn listed_targets(&self) -> Vec<Target> {
         let pushed = self.targets.pushed().into_iter().map(|(target, _)| target);
-        self.targets().into_iter().chain(pushed).map(|target| self.status(target)).collect()
+        self.targets().into_iter().chain(pushed).collect()
     }
 
-    fn status(&self, target: Target) -> TargetStatus {
+    pub fn target_statuses(&self) -> Vec<TargetStatus> {
+        self.listed_targets().into_iter().map(|target| self.status(target)).collect()
+    }
+
+    pub(super) fn status(&self, target: Target) -> TargetStatus {
         let (interval_ms, timeout_ms, discovered) = match &target.plan {
             Some(plan) => (plan.interval_ms, plan.timeout_ms, plan.discovered.clone()),
             None => (self.usual_job.interval_ms, self.usual_job.timeout_ms, Labels::new()),
@@ -211,11 +268,7 @@ impl super::State {
             discovered,
             interval_ms,
             timeout_ms,
-            health: match (&last.at, &last.error) {
-                (None, _) => Health::Unknown,
-                (Some(_), None) => Health::Up,
-                (Some(_), Some(_)) => Health::Down,
-            },
+            health: last.health(),
             last_scrape: last.at,
             duration_ms: last.at.map(|_| last.duration_ms),
             samples: last.samples,

@@ -4,11 +4,12 @@ use std::borrow::Cow;
 
 use tenfold_protocols::batch::{Batch, Refused, Series, refuse};
 use tenfold_tsdb::{SeriesWrite, Tsdb, TsdbError};
-use tenfold_types::{Exemplar, Fault, Histogram, HistogramPoint, Labels, Point};
+use tenfold_types::{Exemplar, Fault, Histogram, HistogramPoint, Labels, Matcher, Point};
 
-use super::State;
 use super::admin::{ImportRefused, Imported};
+use super::page::START_AGE_MS_MAX;
 use super::push::Pushed;
+use super::{AHEAD_MS_MAX, State};
 
 /// Starts that are written, and sent on, together.
 const STARTS_TOGETHER: usize = 256;
@@ -60,13 +61,19 @@ impl State {
         if writes.is_empty() {
             return Ok(0);
         }
-        // Exemplars are no samples.
+        // Exemplars are no samples: a source whose samples were all taken is not told of a failure, as in Prometheus.
         let exemplars = writes.iter().all(|w| w.points.is_empty() && w.histograms.is_empty());
         let report = self.tsdb.write(writes);
-        let report = if exemplars { self.in_store(report)? } else { self.counted(report)? };
-        if !exemplars {
-            self.arrived.note(super::arrived::names(writes));
+        if exemplars {
+            let report = self.in_store(report)?;
+            for rejected in &report.rejected {
+                let labels = [("reason", rejected.reason.name())];
+                self.own.add("tenfold_exemplars_rejected_total", &labels, rejected.count as f64);
+            }
+            return Ok(report.appended);
         }
+        let report = self.counted(report)?;
+        self.arrived.note(super::arrived::names(writes));
         for rejected in report.rejected {
             refuse(refused, rejected.reason.name(), rejected.count, || rejected.example);
         }
@@ -89,16 +96,36 @@ impl State {
             return Ok(());
         }
         if self.is_remote {
-            return self.hand_over(&writes);
+            // Nobody here knows what the cluster has: after a start of the server all starts come once more, and a cluster
+            // may refuse whole requests for what is long past.
+            let oldest_ms = latest_ms - AHEAD_MS_MAX - START_AGE_MS_MAX;
+            let young: Vec<_> = writes.into_iter().filter(|w| start_ms(w).is_some_and(|t| t >= oldest_ms)).collect();
+            return if young.is_empty() { Ok(()) } else { self.hand_over(&young) };
         }
         for some in writes.chunks(STARTS_TOGETHER) {
-            let report = self.in_store(self.tsdb.write(some))?;
             // After a start of the server they come once more, and receivers have them as well.
-            if report.appended > 0 {
-                self.forward(some);
+            let is_asked = self.forwarder.get().is_some();
+            let news: Vec<_> = some.iter().filter(|w| is_asked && !self.has_start(w)).copied().collect();
+            self.in_store(self.tsdb.write(some))?;
+            // What lies too far back was refused.
+            let taken: Vec<_> = news.into_iter().filter(|w| self.has_start(w)).collect();
+            if !taken.is_empty() {
+                self.forward(&taken);
             }
         }
         Ok(())
+    }
+
+    /// Whether the store has the sample of a start.
+    fn has_start(&self, write: &SeriesWrite<'_>) -> bool {
+        let Some(t_ms) = start_ms(write) else { return false };
+        let matchers: Vec<_> = write.labels.iter().map(|(name, value)| Matcher::equal(*name, *value)).collect();
+        // Series with more labels match as well.
+        let found = self.tsdb.select(&matchers, t_ms, t_ms).unwrap_or_default();
+        found.iter().filter(|series| series.labels.iter().eq(write.labels.iter().copied())).any(|series| {
+            let (mut floats, mut histograms) = (Vec::new(), Vec::new());
+            series.chunks.read_all(&mut floats, &mut histograms).is_ok() && floats.len() + histograms.len() > 0
+        })
     }
 }
 
@@ -156,6 +183,11 @@ fn start(series: &Series<'_, '_>, latest_ms: i64) -> Option<(Option<Point>, Opti
         HistogramPoint { t_ms, histogram: empty.into() }
     });
     (point.is_some() || histogram.is_some()).then_some((point, histogram))
+}
+
+/// When it was, of the write of a start.
+fn start_ms(write: &SeriesWrite<'_>) -> Option<i64> {
+    write.points.first().map(|p| p.t_ms).or_else(|| write.histograms.first().map(|h| h.t_ms))
 }
 
 /// Samples that do not lie ahead of the clock; mostly all of them, as they are.

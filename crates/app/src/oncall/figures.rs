@@ -6,20 +6,21 @@ use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 use tenfold_oncall::{Load, Profile, Schedule, load};
 use tenfold_store::{Tx, events, events::EventQuery, people as person_store};
-use tenfold_types::{Event, Fault, Timestamp};
+use tenfold_types::{Fault, Timestamp};
 use utoipa::ToSchema;
 
 use super::{concerns::Concerns, no_schedule, rest::busy, schedule, schedules::profiles, views::OnCallPerson};
 use crate::{
     App, Caller,
-    incidents::{IncidentView, paged_between},
+    incidents::{IncidentView, paged_between, paged_counts},
     people::Person,
 };
 
 const DAY_MS: i64 = 86_400_000;
 const WINDOW_DAYS_DEFAULT: i64 = 84;
 const WINDOW_DAYS_MAX: i64 = 366;
-const EVENTS_MAX: usize = 10_000;
+/// Events of a kind that a digest looks at, the newest.
+const LOOKED_AT_MAX: usize = 10_000;
 /// Lines of each part of a digest.
 const DIGEST_LINES_MAX: usize = 100;
 
@@ -81,14 +82,20 @@ pub struct DigestView {
     pub from: Timestamp,
     #[schema(value_type = String)]
     pub to: Timestamp,
-    /// Alerts that fired, as the record says it, by the policy of their incident or service.
+    /// Alerts that fired, as the record says it, by the policy of their incident or service: the last 100.
     pub fired: Vec<String>,
-    /// Mutes that were made, of such services or of no service in particular.
+    /// How many did, of the last 10,000 that fired at all.
+    pub fired_count: usize,
+    /// Mutes that were made, of such services or of no service in particular: the last 100.
     pub muted: Vec<String>,
     /// Pages to the schedule's people.
     pub pages: usize,
-    /// Incidents that are not over.
+    /// Incidents that are not over: 100 of them.
     pub open: Vec<String>,
+    /// How many are not.
+    pub open_count: usize,
+    /// There was more than is listed or counted here.
+    pub truncated: bool,
     /// People who were paged at night and begin again before they have rested.
     pub short_rests: Vec<String>,
 }
@@ -214,7 +221,8 @@ impl App {
     }
 }
 
-/// What happened in a stretch of a schedule, for whoever comes next: only what reaches its people.
+/// What happened in a stretch of a schedule, for whoever comes next: only what reaches its people. What there are many of in a
+/// storm keeps nothing else from being found.
 pub(super) fn digest(
     tx: &mut dyn Tx,
     of: &Schedule,
@@ -222,61 +230,94 @@ pub(super) fn digest(
     to: Timestamp,
     open: &[IncidentView],
 ) -> Result<DigestView, Fault> {
-    let query = EventQuery {
-        kinds: ["alert.fired", "mute.created", "page.queued"].map(Into::into).to_vec(),
-        from: Some(from),
-        to: Some(to),
-        limit: EVENTS_MAX,
-        include_admin: true,
-        ..EventQuery::default()
-    };
     let mut concerns = Concerns::of(of, from, to);
-    let (mut found, mut paged) = (Vec::new(), 0);
-    let listed = events::list(tx, &query)?;
-    // Rest goes by every page that somebody had, whatever it was for.
-    let short_rests = after_night_pages(tx, of, &listed, to)?;
-    for event in listed.into_iter().rev() {
-        if !concerns.event(tx, &event)? {
-            continue;
-        }
-        let person = event.data["person"].as_str().unwrap_or_default();
-        if event.kind == "page.queued" && event.data["copy"] != true && concerns.people.contains(person) {
-            paged += 1;
-        }
-        found.push(event);
-    }
-    let lines = |kind: &str| {
-        let of_kind = found.iter().filter(|e| e.kind == kind);
-        of_kind.map(|e| e.text.clone()).take(DIGEST_LINES_MAX).collect::<Vec<_>>()
-    };
-    let mut still_open = Vec::new();
+    let fired = said(tx, "alert.fired", (from, to), &mut concerns)?;
+    let muted = said(tx, "mute.created", (from, to), &mut concerns)?;
+    let (mut still_open, mut open_count) = (Vec::new(), 0);
     for incident in open {
-        if still_open.len() < DIGEST_LINES_MAX && concerns.incident(tx, incident.number, incident.service.as_deref())? {
-            still_open.push(format!("incident {}: {}", incident.number, incident.title));
+        if concerns.incident(tx, incident.number, incident.service.as_deref())? {
+            open_count += 1;
+            if still_open.len() < DIGEST_LINES_MAX {
+                still_open.push(format!("incident {}: {}", incident.number, incident.title));
+            }
+        }
+    }
+    let mut pages = 0;
+    for (incident, person, count) in paged_counts(tx, from, to)? {
+        if concerns.people.contains(&person) && concerns.incident(tx, incident, None)? {
+            pages += count;
         }
     }
     Ok(DigestView {
         schedule: of.name.clone(),
         from,
         to,
-        fired: lines("alert.fired"),
-        muted: lines("mute.created"),
-        pages: paged,
+        truncated: fired.truncated || muted.truncated || open_count > still_open.len(),
+        fired: fired.lines,
+        fired_count: fired.count,
+        muted: muted.lines,
+        pages,
         open: still_open,
-        short_rests,
+        open_count,
+        short_rests: after_night_pages(tx, of, from, to)?,
     })
 }
 
-/// Those who were paged at night by their own clock and begin a shift before the rest that the plan wants.
-fn after_night_pages(tx: &mut dyn Tx, of: &Schedule, found: &[Event], now: Timestamp) -> Result<Vec<String>, Fault> {
+/// What the record says of one kind.
+struct Said {
+    /// The last of them, the oldest first.
+    lines: Vec<String>,
+    count: usize,
+    truncated: bool,
+}
+
+fn said(
+    tx: &mut dyn Tx,
+    kind: &str,
+    (from, to): (Timestamp, Timestamp),
+    concerns: &mut Concerns,
+) -> Result<Said, Fault> {
+    let (mut lines, mut count, mut looked_at, mut before) = (Vec::new(), 0, 0, None);
+    loop {
+        let query = EventQuery {
+            kinds: vec![kind.to_owned()],
+            from: Some(from),
+            to: Some(to),
+            before,
+            limit: events::EVENTS_MAX,
+            include_admin: true,
+            ..EventQuery::default()
+        };
+        let some = events::list(tx, &query)?;
+        let all = some.len() < events::EVENTS_MAX;
+        looked_at += some.len();
+        before = some.last().map(|event| event.seq);
+        for event in some {
+            if concerns.event(tx, &event)? {
+                count += 1;
+                if lines.len() < DIGEST_LINES_MAX {
+                    lines.push(event.text);
+                }
+            }
+        }
+        if all || looked_at >= LOOKED_AT_MAX {
+            lines.reverse();
+            return Ok(Said { truncated: !all || count > lines.len(), lines, count });
+        }
+    }
+}
+
+/// Those who were paged at night by their own clock and begin a shift before the rest that the plan wants. Rest goes by every
+/// page that somebody had in the stretch, whatever it was for.
+fn after_night_pages(tx: &mut dyn Tx, of: &Schedule, from: Timestamp, now: Timestamp) -> Result<Vec<String>, Fault> {
     let Some(hours) = of.newest().and_then(|v| v.plan.min_rest_hours) else { return Ok(Vec::new()) };
     let rest_ms = i64::from(hours) * 3_600_000;
     let loads = shares(tx, of, now.plus_ms(-DAY_MS), now)?;
+    let paged = paged_between(tx, from, now)?;
     let coming = of.spans(now, now.plus_ms(rest_ms));
     let mut out = Vec::new();
     for (login, _) in loads.into_iter().filter(|(_, (l, _))| l.night_pages > 0) {
-        let mine = found.iter().filter(|e| e.kind == "page.queued" && e.data["person"] == login.as_str());
-        let Some(last) = mine.map(|e| e.occurred_at).max() else { continue };
+        let Some(last) = paged.get(&login).and_then(|pages| pages.last().copied()) else { continue };
         let next = coming.iter().find(|s| s.since >= last && s.people.contains(&login));
         if let Some(next) = next.filter(|s| s.since.since_ms(last) < rest_ms) {
             let hours_left = next.since.since_ms(last) / 3_600_000;

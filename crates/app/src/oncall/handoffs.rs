@@ -25,6 +25,8 @@ const HOUR_MS: i64 = 3_600_000;
 const DAY_MS: i64 = 24 * HOUR_MS;
 /// A handover that is older, after a standstill, is told of no more.
 const LATE_MS_MAX: i64 = 12 * HOUR_MS;
+/// What is said where not all of it is.
+const MORE: &str = "There was more than is listed here.";
 /// How far back a shift is summed up.
 const BACK_MS_MAX: i64 = 35 * DAY_MS;
 /// Changes of the reason for which the same people are on call, within [`LATE_MS_MAX`].
@@ -151,12 +153,12 @@ impl Tells {
     /// "3 alerts fired, 2 pages, 1 incident open".
     fn sum(&self) -> String {
         let count = |n: usize, one: &str, many: &str| format!("{n} {}", if n == 1 { one } else { many });
-        let DigestView { fired, pages, open, .. } = &self.digest;
+        let DigestView { fired_count, pages, open_count, .. } = &self.digest;
         format!(
             "{} fired, {}, {} open",
-            count(fired.len(), "alert", "alerts"),
+            count(*fired_count, "alert", "alerts"),
             count(*pages, "page", "pages"),
-            count(open.len(), "incident", "incidents")
+            count(*open_count, "incident", "incidents")
         )
     }
 
@@ -178,6 +180,9 @@ impl Tells {
                 lines.push(format!("{head}:"));
                 lines.extend(list.iter().map(|line| format!("- {line}")));
             }
+        }
+        if self.digest.truncated {
+            lines.extend([String::new(), MORE.to_owned()]);
         }
         lines.join("\n")
     }
@@ -220,7 +225,7 @@ fn tell(t: &mut Txn<'_>, handover: &Handover) -> Result<(), Fault> {
         .data(json!({
             "schedule": schedule, "at": at, "from": of.from, "coming": logins(&tells.coming),
             "leaving": logins(&tells.leaving), "told": digests.iter().map(|d| &d.login).collect::<Vec<_>>(),
-            "fired": of.fired.len(), "muted": of.muted.len(), "pages": of.pages, "open": of.open.len(),
+            "fired": of.fired_count, "muted": of.muted.len(), "pages": of.pages, "open": of.open_count,
         }));
     draft.occurred_at = Some(*at);
     t.record(draft)?;

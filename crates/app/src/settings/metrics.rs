@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 use tenfold_protocols::otlp::{Naming, Promoted};
+use tenfold_scrape::HttpClient;
 use tenfold_types::Fault;
 
 use super::{QueryLimits, Size, SourceLimits, Span};
@@ -18,6 +19,8 @@ pub struct Metrics {
     pub retention_size: Size,
     /// A sample older than the newest of its series is taken when it is older by at most this; 0 takes none.
     pub out_of_order_time_window: Span,
+    /// Series with samples in memory, those of the last few hours; ten times as many are known at most, ended ones too.
+    pub series_max: usize,
     pub downsample: Downsample,
     pub query: QueryLimits,
     /// Whether queries may use what Prometheus has behind flags (experimental functions and modifiers).
@@ -49,6 +52,34 @@ pub enum Engine {
     Remote,
 }
 
+/// An `http_config` of Prometheus: `basic_auth`, `authorization`, `oauth2`, `tls_config`, `proxy_url` and so on. It is read
+/// where it is used: what is wrong with the settings as a whole is told with the lines around it, and a secret is not.
+#[derive(Clone, Default, PartialEq, Deserialize)]
+#[serde(transparent)]
+pub struct HttpConfig(serde_json::Value);
+
+impl HttpConfig {
+    /// What it says, as Prometheus' programs read it; their defaults where nothing is set.
+    ///
+    /// # Errors
+    /// The first thing that is wrong. A secret is not repeated.
+    pub fn client(&self) -> Result<HttpClient, String> {
+        if self.0.is_null() {
+            return Ok(HttpClient::default());
+        }
+        // JSON is YAML as well; where in it something stands helps nobody.
+        tenfold_scrape::parse_http_config(&self.0.to_string())
+            .map_err(|e| format!("http_config: {}", e.message.split(" at line ").next().unwrap_or_default()))
+    }
+}
+
+/// It may hold a secret.
+impl std::fmt::Debug for HttpConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("HttpConfig(..)")
+    }
+}
+
 /// The cluster that answers.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -59,6 +90,8 @@ pub struct Remote {
     pub headers: std::collections::BTreeMap<String, String>,
     /// A file with a bearer token.
     pub token_file: PathBuf,
+    /// How else requests are made.
+    pub http_config: HttpConfig,
     /// Put to every question.
     pub parameters: std::collections::BTreeMap<String, String>,
 }
@@ -72,6 +105,8 @@ pub struct Receiver {
     pub headers: std::collections::BTreeMap<String, String>,
     /// A file with a bearer token.
     pub token_file: PathBuf,
+    /// How else requests are made.
+    pub http_config: HttpConfig,
     /// Requests under way at one time; each shard has its own series.
     pub shards: usize,
     /// Samples that wait on disk for the receiver.
@@ -105,6 +140,7 @@ impl Default for Receiver {
             url: String::new(),
             headers: std::collections::BTreeMap::new(),
             token_file: PathBuf::new(),
+            http_config: HttpConfig::default(),
             shards: 2,
             queue_bytes_max: 1 << 30,
             version: WriteVersion::default(),
@@ -129,6 +165,7 @@ impl Default for Metrics {
             retention_days: 15,
             retention_size: Size::default(),
             out_of_order_time_window: Span(30 * 60_000),
+            series_max: tenfold_tsdb::Options::default().series_max,
             downsample: Downsample::default(),
             query: QueryLimits::default(),
             experimental_promql: true,
@@ -220,7 +257,7 @@ pub struct Otlp {
 impl Metrics {
     /// How targets are asked that no configuration file names.
     pub fn usual_job(&self) -> tenfold_scrape::Job {
-        use tenfold_scrape::{HttpClient, Job, Limits, Protocol};
+        use tenfold_scrape::{Job, Limits, Protocol};
         let scrape = &self.scrape;
         let mut job = Job::new("", self.scrape_interval_ms.max(100), self.scrape_timeout_ms.max(1));
         job.native_histograms = scrape.native_histograms;
@@ -401,6 +438,29 @@ mod tests {
 
     fn otlp(json: serde_json::Value) -> Otlp {
         serde_json::from_value(json).expect("settings")
+    }
+
+    #[test]
+    fn an_http_config_is_read_and_its_secrets_are_not_told() {
+        let set = |json: serde_json::Value| -> Receiver { serde_json::from_value(json).expect("settings") };
+        assert_eq!(set(serde_json::json!({})).http_config.client(), Ok(HttpClient::default()));
+        let basic = set(serde_json::json!({"http_config": {
+            "basic_auth": {"username": "123", "password": "s3cret"}, "tls_config": {"ca_file": "/etc/ca.pem"},
+            "proxy_url": "http://u:s3cret@proxy.example.org:3128", "follow_redirects": false,
+        }}));
+        let client = basic.http_config.client().expect("it is right");
+        assert!(matches!(client.auth, Some(tenfold_scrape::Auth::Basic { .. })) && !client.follow_redirects);
+        assert_eq!(client.tls.ca_file.as_deref(), Some("/etc/ca.pem"));
+        assert!(!format!("{basic:?}{client:?}").contains("s3cret"));
+        for (wrong, said) in [
+            (serde_json::json!({"basic_auht": {"password": "s3cret"}}), "basic_auht"),
+            (serde_json::json!({"basic_auth": {"password": ["s3cret"]}}), "not of its kind"),
+            (serde_json::json!("s3cret"), "not of its kind"),
+            (serde_json::json!({"proxy_url": "s3cret"}), "proxy_url"),
+        ] {
+            let told = set(serde_json::json!({"http_config": wrong})).http_config.client().expect_err("it is wrong");
+            assert!(told.starts_with("http_config: ") && told.contains(said) && !told.contains("s3cret"), "{told}");
+        }
     }
 
     #[test]

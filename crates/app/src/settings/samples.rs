@@ -11,6 +11,9 @@ use super::{Metrics, Push};
 const DAY_MS: i64 = 24 * 3_600_000;
 /// Less than this is a slip of the pen: one block of a handful of series is larger.
 const RETENTION_BYTES_MIN: u64 = 1 << 20;
+/// With fewer active series the server's own would leave little room.
+const SERIES_MIN: usize = 10_000;
+const SERIES_MOST: usize = 100_000_000;
 /// The protocol of scraped jobs among the sources.
 pub const SCRAPE: &str = "scrape";
 /// Sources that may have limits of their own.
@@ -181,6 +184,13 @@ impl Metrics {
             ))
             .advice("older samples are taken by `tenfold metrics import`"));
         }
+        if !(SERIES_MIN..=SERIES_MOST).contains(&self.series_max) {
+            let given = self.series_max;
+            return Err(Fault::invalid(format!(
+                "metrics.series_max is {given}; it may be {SERIES_MIN} to {SERIES_MOST}"
+            ))
+            .advice("an active series takes about a kilobyte of memory"));
+        }
         self.query.check()?;
         self.otlp.check()?;
         if self.sources.len() > SOURCES_MAX {
@@ -245,9 +255,11 @@ mod tests {
             metrics.check().map_err(|fault| fault.message)
         };
         assert_eq!(refused(|_| {}), Ok(()));
-        let cases: [(Change, &str); 7] = [
+        let cases: [(Change, &str); 9] = [
             (|m| m.retention_size = Size(1000), "retention_size is 1000B; it may be 1MiB or more"),
             (|m| m.out_of_order_time_window = Span(16 * DAY_MS), "window is 16d; it may be at most the 15d"),
+            (|m| m.series_max = 0, "metrics.series_max is 0; it may be 10000 to 100000000"),
+            (|m| m.series_max = 200_000_000, "series_max is 200000000; it may be"),
             (|m| m.query.timeout_ms = 0, "metrics.query.timeout_ms is 0; it may be 100 to 600000"),
             (|m| m.query.concurrency_max = 5_000, "concurrency_max is 5000; it may be 1 to 1000"),
             (|m| m.query.samples_max = 1, "samples_max is 1; it may be 1000 to"),

@@ -95,7 +95,12 @@ impl App {
                 return Ok(true);
             }
         }
-        let goes_on = self.alert_keyed((SENDER, name), &said.alert.key).await?.is_some();
+        let raises = said.alert.state == SaidState::Firing;
+        let goes_on = match self.alert_keyed((SENDER, name), &said.alert.key).await? {
+            // What people have put aside would ring anew.
+            Some(alert) => !(raises && self.alert_is_aside(&alert).await?),
+            None => false,
+        };
         // An answer between people raises nothing that is over, and a machine's answer never does.
         let idle = said.mail.automatic || (said.answer && said.mail.marked_answer && !goes_on);
         let key = said.alert.key.clone();

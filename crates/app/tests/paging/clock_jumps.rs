@@ -1,10 +1,17 @@
 //! The server's clock is set, by an hour or a day, back or ahead: a page is not sent twice, the next step and what a receiver
-//! put off come in their time, and a downtime that has not ended by the clock goes on.
+//! put off come in their time, checks are looked at, and a downtime that has not ended by the clock goes on.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
+use async_trait::async_trait;
+use parking_lot::Mutex;
 use serde_json::json;
-use tenfold_app::alerts::{NewMute, NotifyError};
+use tenfold_alerting::checks::CheckStatus;
+use tenfold_app::alerts::{NewMute, NotifyError, WebhookPoster, WebhookSpec};
+use tenfold_app::checks::{CheckRunner, Ran, Run};
 use tenfold_app::{Caller, Role};
 use tenfold_testkit::TestEntropy;
 
@@ -19,10 +26,12 @@ fn jump(w: &World, by_ms: i64) {
     w.clock.set(w.clock_now().plus_ms(by_ms));
 }
 
+fn later() -> NotifyError {
+    NotifyError { too_large: false, permanent: false, retry_after_ms: None, message: "450 later".to_owned() }
+}
+
 fn refuse(w: &World) {
-    let message = "450 later".to_owned();
-    let refusal = NotifyError { too_large: false, permanent: false, retry_after_ms: None, message };
-    w.receivers.answers.lock().push_back(Answer::Refuse(refusal));
+    w.receivers.answers.lock().push_back(Answer::Refuse(later()));
 }
 
 #[tokio::test]
@@ -55,6 +64,122 @@ async fn what_a_receiver_put_off_comes_though_the_clock_is_set() {
         w.tick().await;
         w.pass(15).await;
         assert_eq!(w.receivers.subjects_to(ANA).len(), 1, "{by_ms}");
+    }
+}
+
+#[tokio::test]
+async fn news_that_was_put_off_comes_though_the_clock_is_set() {
+    for by_ms in JUMPS_MS {
+        let w = World::new(8_110).await;
+        w.tick().await;
+        w.errors(9.0);
+        w.pass(15).await;
+        w.receivers.update_refusals.lock().push_back(later());
+        w.errors(1.0);
+        w.pass(5).await;
+        assert!(w.receivers.update_refusals.lock().is_empty(), "{by_ms}: it was tried");
+        assert!(w.receivers.updates.lock().is_empty(), "{by_ms}: it is put off");
+        jump(&w, by_ms);
+        w.tick().await;
+        w.pass(15).await;
+        assert_eq!(w.receivers.updates.lock().len(), 1, "{by_ms}: that it is over");
+    }
+}
+
+/// Takes what it is told, or answers that it is out of order.
+#[derive(Default)]
+struct Hook {
+    down: AtomicBool,
+    asked: AtomicUsize,
+    taken: AtomicUsize,
+}
+
+#[async_trait]
+impl WebhookPoster for Hook {
+    async fn post(&self, _: &WebhookSpec, _: String, _: &str) -> Result<(), NotifyError> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        if self.down.load(Ordering::Relaxed) {
+            return Err(later());
+        }
+        self.taken.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+const ROUTING: &str = "
+route: {receiver: programs, group_by: [service], group_wait: 0s, group_interval: 1m, repeat_interval: 4h}
+receivers: [{name: programs, quiet: true, webhook_configs: [{url: 'http://hook.example/'}]}]
+";
+
+#[tokio::test]
+async fn what_a_webhook_did_not_take_comes_though_the_clock_is_set() {
+    for by_ms in [-24 * HOUR_MS, -HOUR_MS, -HOUR_MS / 12, HOUR_MS] {
+        let w = World::new(8_120).await;
+        let hook = Arc::new(Hook::default());
+        w.app.set_webhook_poster(hook.clone());
+        w.app.routing_put(&caller("raj", Role::Admin), ROUTING, false).await.expect("it is taken");
+        hook.down.store(true, Ordering::Relaxed);
+        let ends = w.clock_now().plus_ms(48 * HOUR_MS);
+        let alert = from(json!({"labels": {"alertname": "Late", "service": "photos"}, "endsAt": ends}));
+        w.app.alerts_receive(&Caller::system(), vec![alert]).await.expect("it is taken");
+        w.pass(5).await;
+        w.app.webhooks_tick().await.expect("it is told");
+        let count = |of: &AtomicUsize| of.load(Ordering::Relaxed);
+        assert!(count(&hook.asked) > 0 && count(&hook.taken) == 0, "{by_ms}: it is put off");
+        jump(&w, by_ms);
+        hook.down.store(false, Ordering::Relaxed);
+        for _ in 0..4 {
+            w.pass(30).await;
+            w.app.webhooks_tick().await.expect("it is told");
+        }
+        assert_eq!(count(&hook.taken), 1, "{by_ms}: within two minutes, and once");
+    }
+}
+
+/// Finds what it is told to find.
+struct Finds(Mutex<CheckStatus>);
+
+#[async_trait]
+impl CheckRunner for Finds {
+    async fn run(&self, _: &Run, _: Duration) -> Ran {
+        Ran { status: *self.0.lock(), output: b"found".to_vec() }
+    }
+}
+
+/// Time goes on, and checks that are due are looked at.
+async fn looks(w: &World, seconds: i64) {
+    for _ in 0..seconds / 5 {
+        w.clock.advance_ms(5_000);
+        w.tick().await;
+        w.app.checks_tick().await.expect("checks are looked at");
+        w.app.checks_settle().await;
+    }
+}
+
+#[tokio::test]
+async fn checks_are_looked_at_and_their_silence_is_counted_though_the_clock_is_set() {
+    for by_ms in JUMPS_MS {
+        let w = World::new(8_130).await;
+        let finds = Arc::new(Finds(Mutex::new(CheckStatus::Ok)));
+        w.app.set_check_runner(finds.clone());
+        let disk = json!({"run": {"plugin": ["disk"]}, "interval": "10s", "attempts": 1});
+        let backup = json!({"run": {"passive": {}}, "freshness": "5m", "attempts": 1});
+        for (name, spec) in [("disk", disk), ("backup", backup)] {
+            w.app.check_put(&Caller::system(), name, from(spec)).await.expect("a check is put");
+        }
+        looks(&w, 30).await;
+        let status = |name: &str| w.app.check(name).expect("it is there").status;
+        assert_eq!(status("disk"), "ok", "{by_ms}");
+        jump(&w, by_ms);
+        *finds.0.lock() = CheckStatus::Critical;
+        looks(&w, 30).await;
+        assert_eq!(status("disk"), "critical", "{by_ms}: it is looked at");
+        *finds.0.lock() = CheckStatus::Ok;
+        looks(&w, 30).await;
+        let firing = w.app.alerts_list(Some("firing")).await.expect("alerts");
+        assert!(firing.iter().all(|alert| alert.rule != "disk"), "{by_ms}: it is over");
+        looks(&w, 310).await;
+        assert_eq!(status("backup"), "unknown", "{by_ms}: nobody has heard of it");
     }
 }
 

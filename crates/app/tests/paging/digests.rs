@@ -1,11 +1,12 @@
 //! Digests come by themselves: at each handover to whoever comes on call, once, by ways that do not ring.
 
 use serde_json::json;
-use tenfold_app::alerts::NotifyError;
+use tenfold_app::alerts::{NewMute, NotifyError};
 use tenfold_app::people::{PersonKind, PersonUpdate};
 use tenfold_app::{Caller, Role};
+use tenfold_types::{Actor, EventDraft, Source};
 
-use crate::world::{Answer, World, from};
+use crate::world::{Answer, World, caller, from};
 
 const HOUR_MS: i64 = 3_600_000;
 
@@ -103,6 +104,22 @@ async fn what_is_refused_is_tried_again_and_lost_in_no_crash() {
 }
 
 #[tokio::test]
+async fn what_was_refused_comes_though_the_clock_is_set_back() {
+    let w = desk(329, json!({})).await;
+    let later =
+        NotifyError { too_large: false, permanent: false, retry_after_ms: None, message: "450 later".to_owned() };
+    w.clock.advance_ms(HOUR_MS);
+    w.tick().await;
+    w.receivers.answers.lock().push_back(Answer::Refuse(later));
+    told(&w).await;
+    assert!(desks(&w).is_empty() && w.receivers.answers.lock().is_empty(), "it is put off");
+    w.clock.set(w.clock_now().plus_ms(-24 * HOUR_MS));
+    w.pass(15).await;
+    told(&w).await;
+    assert_eq!(desks(&w).len(), 1);
+}
+
+#[tokio::test]
 async fn who_has_no_quiet_way_is_named_in_the_record() {
     let w = desk(323, json!({})).await;
     for login in ["ana", "raj"] {
@@ -162,6 +179,40 @@ async fn a_digest_tells_of_what_reaches_its_schedule_alone() {
     assert!(digest.fired[0].contains("music"), "{digest:?}");
     let digest = w.app.handoff_digest(&system, "photos-primary").await.expect("a digest");
     assert_eq!((digest.fired.len(), digest.pages, digest.open.len()), (2, 1, 1), "{digest:?}");
+}
+
+#[tokio::test]
+async fn in_a_storm_a_digest_has_its_pages_its_mutes_and_whose_rest_is_short() {
+    const STORM: usize = 1_200;
+    let w = World::new(327).await;
+    let system = Caller::system();
+    // It is one at night there.
+    let update = PersonUpdate { timezone: Some("America/Los_Angeles".to_owned()), ..PersonUpdate::default() };
+    w.app.person_put(&system, "ana", update).await.expect("ana says where she is");
+    let plan = json!({"timezone": "UTC", "min_rest_hours": 11,
+        "rotation": {"people": ["ana", "raj"], "start": "2026-11-23T08:00:00", "shift_length": "1h"}});
+    w.app.schedule_put(&system, "desk", from(plan)).await.expect("a schedule is made");
+    w.tick().await;
+    w.errors(12.5);
+    w.pass(20).await;
+    let expires_at = w.clock_now().plus_ms(HOUR_MS);
+    let mute = NewMute::from_text("service=photos", "a storm", expires_at);
+    w.app.mute_create(&caller("raj", Role::Responder), mute).await.expect("it is muted");
+    let storm = w.app.transact(|t| {
+        for n in 1..=STORM {
+            let text = format!("Late fires on host {n}");
+            let draft = EventDraft::new(Actor::system(), Source::System, "alert.fired", text).service("photos");
+            t.record(draft)?;
+        }
+        Ok(())
+    });
+    storm.await.expect("they are in the record");
+    w.clock.advance_ms(60_000);
+    let digest = w.app.handoff_digest(&caller("ana", Role::Viewer), "desk").await.expect("a digest");
+    assert_eq!((digest.pages, digest.muted.len(), digest.short_rests.len()), (1, 1, 1), "{digest:?}");
+    assert!(digest.short_rests[0].starts_with("ana was paged at night"), "{digest:?}");
+    assert_eq!((digest.fired_count, digest.fired.len(), digest.truncated), (STORM + 1, 100, true));
+    assert_eq!(digest.fired[99], format!("Late fires on host {STORM}"), "the last ones are listed");
 }
 
 #[tokio::test]

@@ -239,6 +239,12 @@ async fn a_drill_is_scored_without_a_name() {
     assert!(so_far.first_delivery_ms.is_some_and(|ms| (1_000..=10_000).contains(&ms)), "{so_far:?}");
     let mail = &so_far.channels[0];
     assert_eq!((mail.channel.as_str(), mail.tried, mail.reached, mail.trouble), ("mail", 2, 1, 1));
+    // That a telephone has it, which its provider says later, is no less than that the provider took it.
+    let page = w.app.pages(Some(number)).await.expect("pages").into_iter().find(|page| page.person == "raj");
+    let key = format!("{}.mail", page.expect("a page of his").id);
+    w.app.phone_status(&key, "delivered", None).await.expect("it is known");
+    let score = w.app.drill_score(number).await.expect("a score");
+    assert_eq!((score.delivered, score.channels[0].reached), (1, 1), "{score:?}");
     assert_eq!(w.count("drill.scored").await, 0, "it goes on");
     w.app.incident_resolve(&raj, number, from(json!({}))).await.expect("resolved");
     let scored = w.events().await.into_iter().find(|e| e.kind == "drill.scored").expect("an event");

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use tenfold_app::alerts::Settle;
+use tenfold_app::incidents::Resolution;
 use tenfold_app::{App, Caller, Role};
 use tenfold_protocols::alert_hook::{KeyedAlert, SaidState};
 use tenfold_store::{Db, alert_inbox};
@@ -288,4 +289,24 @@ async fn what_waits_behind_one_that_is_tried_again_keeps_nobody_else() {
     pair.clock.advance_ms(30_000);
     pair.rounds(&[0, 1]).await;
     assert_eq!((pair.waiting().await, pair.alerts(0).await), (0, vec![is("firing", "Late"), is("firing", "Other")]));
+}
+
+#[tokio::test]
+async fn a_word_that_came_before_a_person_resolved_its_incident_pages_nobody_again() {
+    // Without PostgreSQL the testkit says so in one line.
+    let Some(server) = PgServer::start().await else { return };
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let pair = Pair::start(&server, "before", dir.path()).await;
+    pair.key(1, SaidState::Firing).await;
+    pair.rounds(&[0, 1]).await;
+    // It came to the other node, and nobody has taken it yet.
+    pair.key(1, SaidState::Firing).await;
+    pair.clock.advance_ms(100);
+    let ana = caller("ana", Role::Responder);
+    pair.nodes[0].incident_resolve(&ana, 1, Resolution::default()).await.expect("it is resolved");
+    pair.rounds(&[0, 1]).await;
+    assert_eq!((pair.waiting().await, pair.kinds("incident.opened").await.len()), (0, 1));
+    pair.key(1, SaidState::Firing).await;
+    pair.rounds(&[0, 1]).await;
+    assert_eq!(pair.kinds("incident.opened").await.len(), 2);
 }

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 use tenfold_app::alerts::{Channel, NotifyError, UpdateKind};
 use tenfold_app::people::PersonUpdate;
 use tenfold_app::{Caller, Role};
+use tenfold_types::{Event, Severity};
 
 use crate::world::{Told, World, caller, from};
 
@@ -242,6 +243,33 @@ async fn what_was_perhaps_opened_elsewhere_again_is_closed_again() {
     w.errors(1.0);
     w.pass(5).await;
     assert_eq!(kinds(&w), [Over, Over]);
+}
+
+#[tokio::test]
+async fn what_is_open_elsewhere_is_closed_after_a_long_outage_and_people_hear_of_it_meanwhile() {
+    const REFUSALS: usize = 25;
+    let w = paged_by(241, "pagerduty", "KEY").await;
+    let message = "503 Service Unavailable".to_owned();
+    let down = NotifyError { too_large: false, permanent: false, retry_after_ms: None, message };
+    w.receivers.update_refusals.lock().extend(std::iter::repeat_n(down, REFUSALS));
+    w.errors(1.0);
+    w.pass(5).await;
+    for _ in 1..REFUSALS {
+        w.clock.advance_ms(300_000);
+        w.tick().await;
+    }
+    assert_eq!((w.receivers.update_refusals.lock().len(), kinds(&w)), (0, vec![]));
+    let said = |events: Vec<Event>| {
+        let updated = events.into_iter().filter(|e| e.kind == "page.updated");
+        updated.map(|e| (e.severity, e.text)).collect::<Vec<_>>()
+    };
+    let told = said(w.events().await);
+    let [(Severity::Warning, text)] = &told[..] else { panic!("it is said once: {told:?}") };
+    assert!(text.contains("stays as it is, and is tried again"), "{text}");
+    w.clock.advance_ms(300_000);
+    w.tick().await;
+    assert_eq!(kinds(&w), [UpdateKind::Over]);
+    assert_eq!(said(w.events().await)[1].0, Severity::Debug);
 }
 
 #[tokio::test]

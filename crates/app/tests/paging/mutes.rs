@@ -6,6 +6,7 @@ use tenfold_app::chat::grammar::parse;
 use tenfold_app::{Caller, Grant, Role};
 use tenfold_types::ErrorCode;
 
+use crate::receivers::routes;
 use crate::world::{World, caller, from};
 
 const DAY_MS: i64 = 86_400_000;
@@ -126,4 +127,51 @@ async fn who_may_make_a_mute_may_end_it_and_nobody_elses() {
     let everything = NewMute::from_text("alertname=Down", "vacuum", expires_at);
     let made = w.app.mute_create(&caller("raj", Role::Responder), everything).await.expect("a mute");
     assert!(w.app.mute_delete(&scoped("photos"), made.id).await.is_err(), "it is about everything");
+}
+
+/// Whether somebody is told of an alert of this service, which begins now.
+async fn is_told(w: &World, service: &str) -> bool {
+    let labels = json!({"alertname": "Late", "service": service, "severity": "critical"});
+    let now = w.clock_now();
+    let alert = from(json!({"labels": labels, "startsAt": now, "endsAt": now.plus_ms(DAY_MS)}));
+    w.app.alerts_receive(&Caller::system(), vec![alert]).await.expect("it is taken");
+    let all = w.app.alerts_list(None).await.expect("alerts");
+    all.iter().find(|a| a.service.as_deref() == Some(service)).expect("it fires").incident.is_some()
+}
+
+/// The pipeline keeps the open mutes in memory from one step to the next.
+#[tokio::test]
+async fn each_change_of_mutes_counts_for_the_next_alert_at_the_same_instant() {
+    let w = World::new(75).await;
+    let route = json!({"receiver": "web", "group_by": ["service"], "group_wait": "0s", "group_interval": "5s"});
+    routes(&w, &json!({"route": route, "receivers": [{"name": "web", "policy": "photos"}]})).await;
+    let raj = caller("raj", Role::Responder);
+    let now = w.clock_now();
+    let (soon, later) = (now.plus_ms(2_000), now.plus_ms(3_600_000));
+    let mute = |service: &str, expires_at| NewMute::from_text(&format!("service={service}"), "vacuum", expires_at);
+
+    assert!(is_told(&w, "a").await, "nothing is muted");
+    w.app.mute_create(&raj, mute("b", later)).await.expect("a mute");
+    assert!(!is_told(&w, "b").await, "it was made");
+    let ended = w.app.mute_create(&raj, mute("c", later)).await.expect("a mute");
+    assert!(is_told(&w, "d").await, "of this one nobody spoke");
+    w.app.mute_delete(&raj, ended.id).await.expect("it is over");
+    assert!(is_told(&w, "c").await, "it was ended");
+    let replaced = w.app.mute_create(&raj, mute("e", later)).await.expect("a mute");
+    assert!(is_told(&w, "f").await);
+    w.app.mute_change(&raj, replaced.id, mute("g", later)).await.expect("another one");
+    assert!(is_told(&w, "e").await && !is_told(&w, "g").await, "it was replaced");
+
+    // One that is made shorter, and one that begins, while they are kept.
+    let shorter = w.app.mute_create(&raj, mute("h", later)).await.expect("a mute");
+    let planned = from(json!({
+        "matchers": "service=i", "reason": "racks", "kind": "downtime", "starts_at": soon, "expires_at": later,
+    }));
+    w.app.mute_create(&raj, planned).await.expect("a downtime");
+    assert!(is_told(&w, "j").await);
+    w.app.mute_change(&raj, shorter.id, mute("h", soon)).await.expect("shorter");
+    assert!(is_told(&w, "k").await);
+    w.clock.set(soon);
+    assert!(is_told(&w, "h").await, "it is over");
+    assert!(!is_told(&w, "i").await, "it has begun");
 }

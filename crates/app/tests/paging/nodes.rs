@@ -167,6 +167,15 @@ async fn checks_are_looked_at_wherever_they_were_put_and_results_count_wherever_
     say(&nodes[1], "backup", "ok").await;
     rounds(&nodes, &clock).await;
     assert_eq!(firing(&nodes[0]).await, Vec::<String>::new());
+    // One word right after the other, to both nodes: the last one counts, though the first waits to be heard.
+    say(&nodes[1], "backup", "ok").await;
+    say(&nodes[0], "backup", "critical").await;
+    rounds(&nodes, &clock).await;
+    assert_eq!(firing(&nodes[0]).await, ["backup"]);
+    say(&nodes[1], "backup", "critical").await;
+    say(&nodes[0], "backup", "ok").await;
+    rounds(&nodes, &clock).await;
+    assert_eq!(firing(&nodes[0]).await, Vec::<String>::new());
     // What it said lately is no silence for the node that looks, though nothing changed.
     for _ in 0..3 {
         clock.advance_ms(40 * 60_000);

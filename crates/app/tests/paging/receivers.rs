@@ -188,3 +188,41 @@ async fn what_a_sender_names_by_keys_is_apart_where_nothing_else_is_known_of_it(
     event("network").await;
     assert_eq!((mails(&w, MEI), w.states().await.len()), (2, 2));
 }
+
+async fn put_rules(w: &World, why: &str) {
+    let rules = crate::world::RULES.replace("HighErrorRate", "Other").replace("name: photos", "name: more");
+    w.app.rules_put(&Caller::system(), "more", &format!("{rules}# {why}\n")).await.expect("rules are put");
+}
+
+async fn has_alerts(w: &World, incident: i64) -> usize {
+    w.app.incident(incident).await.expect("an incident").alerts.len()
+}
+
+/// As in Alertmanager, which hears nothing of a change of rules.
+#[tokio::test]
+async fn a_change_of_rules_leaves_groups_their_times_and_decides_nothing_anew() {
+    let mut slow = routing(&json!([]));
+    (slow["route"]["group_wait"], slow["route"]["group_interval"]) = ("30s".into(), "5m".into());
+    let by_late = json!({"source_matchers": ["alertname=Late"], "target_matchers": ["alertname=Slow"]});
+    slow["inhibit_rules"] = json!([by_late]);
+    let w = world(420, &slow).await;
+    say(&w, "Late", &[], false).await;
+    say(&w, "Slow", &[], false).await;
+    w.pass(5).await;
+    put_rules(&w, "once").await;
+    w.pass(5).await;
+    assert_eq!(mails(&w, ANA), 0, "the group waits for what comes together");
+    say(&w, "Disk", &[], false).await;
+    w.pass(25).await;
+    assert_eq!((mails(&w, ANA), has_alerts(&w, 1).await, w.count("alert.decided").await), (1, 2, 1));
+    w.pass(25).await;
+    say(&w, "More", &[], false).await;
+    put_rules(&w, "twice").await;
+    w.pass(30).await;
+    assert_eq!((has_alerts(&w, 1).await, w.count("alert.decided").await), (2, 1), "not before its interval is over");
+    // Of another routing somebody may not have heard yet.
+    slow["route"]["repeat_interval"] = "3h".into();
+    routes(&w, &slow).await;
+    w.pass(5).await;
+    assert_eq!((has_alerts(&w, 1).await, w.count("alert.decided").await), (3, 1));
+}

@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tenfold_app::Role;
 use tenfold_app::alerts::{NotifyError, WebhookPoster, WebhookSpec};
+use tokio::sync::Notify;
 
 use crate::world::{World, caller, from};
 
@@ -20,6 +21,10 @@ receivers: [{name: programs, quiet: true, webhook_configs: [{url: 'http://hook.e
 struct Hook {
     taken: Mutex<Vec<Value>>,
     down: AtomicBool,
+    /// It never answers.
+    hangs: AtomicBool,
+    /// Told of each try.
+    asked: Notify,
 }
 
 impl Hook {
@@ -43,6 +48,10 @@ impl Hook {
 impl WebhookPoster for Hook {
     async fn post(&self, to: &WebhookSpec, body: String, _key: &str) -> Result<(), NotifyError> {
         assert_eq!(to.url, "http://hook.example/");
+        self.asked.notify_one();
+        if self.hangs.load(Ordering::Relaxed) {
+            return std::future::pending().await;
+        }
         if self.down.load(Ordering::Relaxed) {
             return Err(NotifyError {
                 too_large: false,
@@ -140,6 +149,66 @@ async fn what_was_refused_and_ended_just_before_a_kill_is_told_as_over() {
     assert_eq!(hook.heard(), ["Full resolved"]);
 }
 
+/// After a kill, with a webhook that is well: what it hears in three minutes.
+async fn heard_after_kill(w: &mut World) -> Vec<String> {
+    w.restart().await;
+    let hook = Arc::new(Hook::default());
+    w.app.set_webhook_poster(hook.clone());
+    minutes(w, 3).await;
+    hook.heard()
+}
+
+#[tokio::test]
+async fn what_ended_while_the_first_try_hung_is_told_as_over_after_a_kill() {
+    let (mut w, hook) = world(56).await;
+    hook.hangs.store(true, Ordering::Relaxed);
+    say(&w, "Full", 600).await;
+    w.pass(5).await;
+    hook.asked.notified().await;
+    say(&w, "Full", 0).await;
+    assert_eq!(heard_after_kill(&mut w).await, ["Full resolved"]);
+}
+
+#[tokio::test]
+async fn what_a_removed_rule_raised_while_the_first_try_hung_is_told_as_over_after_a_kill() {
+    let (mut w, hook) = world(58).await;
+    hook.hangs.store(true, Ordering::Relaxed);
+    w.tick().await;
+    w.errors(9.0);
+    w.pass(15).await;
+    hook.asked.notified().await;
+    w.app.rules_delete(&caller("raj", Role::Admin), "photos").await.expect("it is removed");
+    assert_eq!(heard_after_kill(&mut w).await, ["HighErrorRate resolved"]);
+}
+
+#[tokio::test]
+async fn what_a_webhook_took_just_before_it_ended_is_told_as_over_after_a_kill() {
+    let (mut w, hook) = world(57).await;
+    say(&w, "Full", 600).await;
+    w.pass(5).await;
+    hook.asked.notified().await;
+    assert_eq!(hook.heard(), ["Full firing"]);
+    // That it took it has not been stored yet.
+    say(&w, "Full", 0).await;
+    assert_eq!(heard_after_kill(&mut w).await, ["Full resolved"]);
+}
+
+#[tokio::test]
+async fn what_a_webhook_took_just_before_a_kill_is_told_as_over_though_it_ends_right_after_the_start() {
+    let (mut w, hook) = world(60).await;
+    say(&w, "Full", 600).await;
+    w.pass(5).await;
+    hook.asked.notified().await;
+    assert_eq!(hook.heard(), ["Full firing"]);
+    // That it took it has not been stored.
+    w.restart().await;
+    w.app.set_webhook_poster(hook.clone());
+    // Nothing was due since the start.
+    say(&w, "Full", 0).await;
+    minutes(&w, 3).await;
+    assert_eq!(hook.heard().last().map(String::as_str), Some("Full resolved"));
+}
+
 #[tokio::test]
 async fn when_a_webhook_takes_something_again_the_other_groups_do_not_wait_their_turn() {
     const GROUPS: usize = 8;
@@ -178,4 +247,30 @@ async fn an_end_that_has_passed_in_silence_is_told_as_resolved_and_marked() {
     say(&w, "Late", 3).await;
     minutes(&w, 2).await;
     assert_eq!(hook.heard(), ["Late firing"]);
+}
+
+#[tokio::test]
+async fn where_a_sender_explains_its_alert_is_told_after_a_start_and_a_change_of_rules_as_well() {
+    let (mut w, hook) = world(59).await;
+    let ends = w.clock_now().plus_ms(10 * 3_600_000);
+    let link = "http://sender.example/graph?g0.expr=up";
+    let late = json!({"labels": {"alertname": "Late", "service": "photos"}, "endsAt": ends, "generatorURL": link});
+    w.app.alerts_receive(&caller("raj", Role::Admin), vec![from(late)]).await.expect("it is taken");
+    minutes(&w, 1).await;
+    let told = |hook: &Arc<Hook>| -> Value {
+        let messages = std::mem::take(&mut *hook.taken.lock());
+        let alerts = messages.last().expect("it was told")["alerts"].as_array().expect("a list").clone();
+        alerts.into_iter().find(|a| a["labels"]["alertname"] == "Late").expect("it is there")["generatorURL"].clone()
+    };
+    assert_eq!(told(&hook), link);
+    w.restart().await;
+    w.app.set_webhook_poster(hook.clone());
+    say(&w, "Full", 600).await;
+    minutes(&w, 2).await;
+    assert_eq!(told(&hook), link, "after a start");
+    let rules = crate::world::RULES.replace("name: photos", "name: more");
+    w.app.rules_put(&caller("raj", Role::Admin), "more", &rules).await.expect("rules are put");
+    say(&w, "Empty", 600).await;
+    minutes(&w, 2).await;
+    assert_eq!(told(&hook), link, "after a change of rules");
 }

@@ -7,6 +7,7 @@ use tenfold_promql::format_float;
 use tenfold_types::{Exemplar, Timestamp};
 
 use super::params::PrometheusExemplars;
+use super::written::seconds;
 use super::{Answer, EVER, Params, RawForm, bad, of_cluster, success};
 
 async fn run(app: &App, params: &Params) -> Answer {
@@ -19,8 +20,7 @@ async fn run(app: &App, params: &Params) -> Answer {
     if let Some(answer) = of_cluster(app, "/api/v1/query_exemplars", params).await? {
         return Ok(answer);
     }
-    let one =
-        |e: &Exemplar| json!({"labels": e.labels, "value": format_float(e.value), "timestamp": e.t_ms as f64 / 1000.0});
+    let one = |e: &Exemplar| json!({"labels": e.labels, "value": format_float(e.value), "timestamp": seconds(e.t_ms)});
     let all: Vec<Json> = app
         .query_exemplars(query, start, end)
         .await?

@@ -8,11 +8,15 @@ use tenfold_app::App;
 use super::params::PrometheusExpression;
 use super::{Answer, Params, RawForm, success};
 
+/// The Prometheus whose API and semantics these are. Grafana compares it with versions it knows: from 2.24 on it asks for
+/// values of labels by selector, and without one it takes every series for them. The own version is the `revision`.
+const LIKE_PROMETHEUS: &str = "3.5.0";
+
 /// Which program answers; Grafana asks to know what it can use.
 #[utoipa::path(get, path = "/api/v1/status/buildinfo", responses((status = 200, content_type = "application/json")))]
 pub(super) async fn buildinfo() -> Response {
     success(json!({
-        "application": "tenfold", "version": env!("CARGO_PKG_VERSION"), "revision": "", "branch": "",
+        "application": "tenfold", "version": LIKE_PROMETHEUS, "revision": env!("CARGO_PKG_VERSION"), "branch": "",
         "buildUser": "", "buildDate": "", "goVersion": "",
     }))
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use axum::extract::{RawQuery, State};
 use serde_json::{Value as Json, json};
 use tenfold_app::App;
-use tenfold_app::metrics::{Dropped, Health, TargetFamily, TargetStatus};
+use tenfold_app::metrics::{Dropped, TargetFamily, TargetStatus};
 use tenfold_scrape::{Step, steps};
 use tenfold_types::{ErrorCode, Fault, Labels, format_duration_ms};
 
@@ -16,15 +16,10 @@ use super::{Answer, Params, bad, in_store, limited, success};
 const FAMILIES_MAX: usize = 100_000;
 
 fn active(t: TargetStatus) -> Json {
-    let health = match t.health {
-        Health::Up => "up",
-        Health::Down => "down",
-        Health::Unknown => "unknown",
-    };
     json!({
         "discoveredLabels": t.discovered, "labels": t.labels, "scrapePool": t.pool,
         "scrapeUrl": t.url, "globalUrl": t.url, "lastError": t.error.unwrap_or_default(), "lastScrape": t.last_scrape,
-        "lastScrapeDuration": t.duration_ms.unwrap_or(0) as f64 / 1000.0, "health": health,
+        "lastScrapeDuration": t.duration_ms.unwrap_or(0) as f64 / 1000.0, "health": t.health.as_str(),
         "scrapeInterval": format_duration_ms(t.interval_ms as i64), "scrapeTimeout": format_duration_ms(t.timeout_ms as i64),
     })
 }

@@ -70,21 +70,29 @@ fn put_json(out: &mut Vec<u8>, value: &impl Serialize) {
     serde_json::to_writer(out, value).expect("a vector takes every write");
 }
 
-/// Seconds since 1970, and the comma before what was then.
-fn put_instant(out: &mut Vec<u8>, t_ms: i64) {
+/// Seconds since 1970 as Prometheus writes them: no fraction where there is none, three digits of one otherwise.
+fn put_seconds(out: &mut Vec<u8>, t_ms: i64) {
     let (seconds, ms) = (t_ms.unsigned_abs() / 1_000, t_ms.unsigned_abs() % 1_000);
-    out.push(b'[');
     if t_ms < 0 {
         out.push(b'-');
     }
     out.extend_from_slice(itoa::Buffer::new().format(seconds).as_bytes());
-    if ms == 0 {
-        out.extend_from_slice(b".0,");
-    } else {
-        let part = format!(".{ms:03}");
-        out.extend_from_slice(part.trim_end_matches('0').as_bytes());
-        out.push(b',');
+    if ms > 0 {
+        let digit = |n: u64| b'0' + (n % 10) as u8;
+        out.extend_from_slice(&[b'.', digit(ms / 100), digit(ms / 10), digit(ms)]);
     }
+}
+
+/// The same in a tree, which has no digits of its own: a whole number where it is one.
+pub(super) fn seconds(t_ms: i64) -> Json {
+    if t_ms % 1_000 == 0 { json!(t_ms / 1_000) } else { json!(t_ms as f64 / 1000.0) }
+}
+
+/// The instant that a point begins with, and the comma before what was then.
+fn put_instant(out: &mut Vec<u8>, t_ms: i64) {
+    out.push(b'[');
+    put_seconds(out, t_ms);
+    out.push(b',');
 }
 
 fn put_point(out: &mut Vec<u8>, t_ms: i64, value: f64) {
@@ -156,7 +164,32 @@ mod tests {
         assert_eq!(vector, json!([{"metric": {"job": "web"}, "histogram": written}]));
         let histograms = vec![HistogramPoint { t_ms: 12_500, histogram }];
         let matrix = Value::Matrix(vec![Series { labels, points: vec![Point::new(0, 1.0)], histograms }]);
-        assert_eq!(read(&matrix), json!([{"metric": {"job": "web"}, "values": [[0.0, "1"]], "histograms": [written]}]));
+        assert_eq!(read(&matrix), json!([{"metric": {"job": "web"}, "values": [[0, "1"]], "histograms": [written]}]));
+    }
+
+    #[test]
+    fn instants_are_written_as_prometheus_writes_them() {
+        for (t_ms, expected) in [
+            (0, "0"),
+            (1, "0.001"),
+            (10, "0.010"),
+            (100, "0.100"),
+            (1_000, "1"),
+            (1_001, "1.001"),
+            (-1, "-0.001"),
+            (-1_500, "-1.500"),
+            (-2_000, "-2"),
+            (1_795_424_000_000, "1795424000"),
+            (1_795_424_000_120, "1795424000.120"),
+            (i64::MIN, "-9223372036854775.808"),
+            (i64::MAX, "9223372036854775.807"),
+        ] {
+            let mut written = Vec::new();
+            put_value(&mut written, &Value::Scalar(Point::new(t_ms, 1.0)));
+            assert_eq!(String::from_utf8(written).unwrap(), format!("[{expected},\"1\"]"));
+            assert_eq!(seconds(t_ms).as_f64(), expected.parse().ok());
+            assert_eq!(seconds(t_ms).is_f64(), expected.contains('.'), "{expected}");
+        }
     }
 
     #[test]
@@ -167,8 +200,8 @@ mod tests {
             for t_ms in [0, 1_795_424_000_000, 1_795_424_000_120 + i as i64, -1_500, 5] {
                 let mut written = Vec::new();
                 put_value(&mut written, &Value::Scalar(Point::new(t_ms, value)));
-                let tree = json!([t_ms as f64 / 1000.0, format_float(value)]);
-                assert_eq!(String::from_utf8(written).unwrap(), tree.to_string());
+                let tree: Json = serde_json::from_slice(&written).unwrap();
+                assert_eq!(tree, json!([seconds(t_ms), format_float(value)]));
             }
         }
         let labels = Arc::new(Labels::from_pairs([("a\"b", "c\\\n\u{1}é")]));
@@ -178,11 +211,11 @@ mod tests {
             histograms: Vec::new(),
         };
         let tree = json!([
-            {"metric": {"a\"b": "c\\\n\u{1}é"}, "values": [[0.0, "0"], [0.001, "1"]]},
+            {"metric": {"a\"b": "c\\\n\u{1}é"}, "values": [[0, "0"], [0.001, "1"]]},
             {"metric": {"a\"b": "c\\\n\u{1}é"}, "values": []},
         ]);
         assert_eq!(read(&Value::Matrix(vec![series(2), series(0)])), tree);
-        assert_eq!(read(&Value::String { t_ms: 1_000, value: "\"".into() }), json!([1.0, "\""]));
+        assert_eq!(read(&Value::String { t_ms: 1_000, value: "\"".into() }), json!([1, "\""]));
         assert_eq!(read(&Value::Vector(Vec::new())), json!([]));
     }
 }

@@ -9,6 +9,7 @@ mod common;
 mod federation;
 mod lists;
 mod newer;
+mod packed;
 mod parameters;
 
 use axum::body::{Body, to_bytes};
@@ -77,16 +78,16 @@ async fn queries_by_address_and_by_form() {
         (
             "up{job=\"web\"}",
             json!({"resultType": "vector", "result": [
-            {"metric": {"__name__": "up", "job": "web"}, "value": [1_800_000_060.0, "1"]}]}),
+            {"metric": {"__name__": "up", "job": "web"}, "value": [1_800_000_060, "1"]}]}),
         ),
-        ("sum(up)", json!({"resultType": "vector", "result": [{"metric": {}, "value": [1_800_000_060.0, "1"]}]})),
-        ("1 / 0", json!({"resultType": "scalar", "result": [1_800_000_060.0, "+Inf"]})),
-        ("\"text\"", json!({"resultType": "string", "result": [1_800_000_060.0, "text"]})),
+        ("sum(up)", json!({"resultType": "vector", "result": [{"metric": {}, "value": [1_800_000_060, "1"]}]})),
+        ("1 / 0", json!({"resultType": "scalar", "result": [1_800_000_060, "+Inf"]})),
+        ("\"text\"", json!({"resultType": "string", "result": [1_800_000_060, "text"]})),
         ("nothing_here", json!({"resultType": "vector", "result": []})),
         (
             "up{job=\"db\"}[31s]",
             json!({"resultType": "matrix", "result": [{"metric": {"__name__": "up", "job": "db"},
-            "values": [[1_800_000_030.0, "0"], [1_800_000_045.0, "0"], [1_800_000_060.0, "0"]]}]}),
+            "values": [[1_800_000_030, "0"], [1_800_000_045, "0"], [1_800_000_060, "0"]]}]}),
         ),
     ];
     for (query, expected) in cases {
@@ -97,7 +98,7 @@ async fn queries_by_address_and_by_form() {
     let pairs =
         [("query", "requests_total * 2"), ("start", "2027-01-15T08:00:30Z"), ("end", "1800000060.0"), ("step", "15s")];
     let expected = json!({"resultType": "matrix", "result": [{"metric": {"job": "web"},
-        "values": [[1_800_000_030.0, "120"], [1_800_000_045.0, "180"], [1_800_000_060.0, "240"]]}]});
+        "values": [[1_800_000_030, "120"], [1_800_000_045, "180"], [1_800_000_060, "240"]]}]});
     assert_eq!(asker.get("/api/v1/query_range", &pairs).await, data(expected.clone()));
     assert_eq!(asker.post("/api/v1/query_range", &pairs).await, data(expected));
 }
@@ -529,7 +530,8 @@ async fn exemplars_of_the_series_a_query_is_about() {
     asker.world.app.metrics.push(&source, &batch, asker.world.app.now()).expect("it is taken");
     let seconds = |ms: i64| ms as f64 / 1000.0;
     let of = |job: &str, value: &str, at: &[i64]| {
-        let one = |t: &i64| json!({"labels": {"trace_id": job}, "value": value, "timestamp": seconds(*t)});
+        let instant = |t: i64| if t % 1000 == 0 { json!(t / 1000) } else { json!(seconds(t)) };
+        let one = |t: &i64| json!({"labels": {"trace_id": job}, "value": value, "timestamp": instant(*t)});
         let list: Vec<Value> = at.iter().map(one).collect();
         json!({"seriesLabels": {"__name__": "latency_bucket", "job": job}, "exemplars": list})
     };

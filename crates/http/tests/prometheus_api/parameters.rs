@@ -1,23 +1,24 @@
 //! How parameters are read: from the address and from forms, their bounds, and what stands for no bound.
 
-use axum::body::Body;
+use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode, header};
 use serde_json::json;
 use tenfold_tsdb::Sample;
 use tenfold_types::Labels;
+use tower::ServiceExt;
 
 use super::{Asker, T, data};
 
 #[tokio::test]
 async fn a_post_needs_no_form_and_a_form_comes_first() {
     let asker = Asker::new().await;
-    let one = json!({"resultType": "scalar", "result": [1_800_000_000.0, "1"]});
+    let one = json!({"resultType": "scalar", "result": [1_800_000_000, "1"]});
     // As `curl -X POST` sends it: no body and no kind of one.
     let path = "/api/v1/query?query=1&time=1800000000";
     assert_eq!(asker.send(Request::post(path), Body::empty()).await, data(one.clone()));
     let odd = Request::post(path).header(header::CONTENT_TYPE, "text/plain");
     assert_eq!(asker.send(odd, Body::from("query=3")).await, data(one));
-    let two = json!({"resultType": "scalar", "result": [1_800_000_000.0, "2"]});
+    let two = json!({"resultType": "scalar", "result": [1_800_000_000, "2"]});
     assert_eq!(asker.post(path, &[("query", "2")]).await, data(two));
     assert_eq!(
         asker.send(Request::post("/api/v1/labels?match[]=up"), Body::empty()).await,
@@ -84,9 +85,8 @@ async fn samples_are_told_by_step() {
         assert_eq!(status, StatusCode::OK, "{body}");
         body["data"]["stats"]["samples"].clone()
     };
-    let steps = |counts: [u64; 3]| {
-        json!([[1_800_000_000.0, counts[0]], [1_800_000_030.0, counts[1]], [1_800_000_060.0, counts[2]]])
-    };
+    let steps =
+        |counts: [u64; 3]| json!([[1_800_000_000, counts[0]], [1_800_000_030, counts[1]], [1_800_000_060, counts[2]]]);
     // Two series with a sample each 15 seconds.
     let newest = ask("sum(up)", "all").await;
     assert_eq!(newest["totalQueryableSamplesPerStep"], steps([2, 2, 2]), "{newest}");
@@ -96,7 +96,40 @@ async fn samples_are_told_by_step() {
     assert!(ask("sum(up)", "1").await.get("totalQueryableSamplesPerStep").is_none());
     let instant = [("query", "up"), ("time", "1800000060"), ("stats", "all")];
     let (_, body) = asker.get("/api/v1/query", &instant).await;
-    assert_eq!(body["data"]["stats"]["samples"]["totalQueryableSamplesPerStep"], json!([[1_800_000_060.0, 2]]));
+    assert_eq!(body["data"]["stats"]["samples"]["totalQueryableSamplesPerStep"], json!([[1_800_000_060, 2]]));
+}
+
+/// As Grafana sends "All" of a variable: every value, with its dots escaped, in one matcher of a form.
+#[tokio::test]
+async fn a_matcher_of_thousands_of_hosts_is_answered() {
+    let asker = Asker::new().await;
+    let hosts: Vec<String> =
+        (0..2_000).map(|n| format!(r"ip-10-12-{n}\\.eu-west-1\\.compute\\.internal:9100")).collect();
+    let query = format!("up{{job=~\"({}|web)\"}}", hosts.join("|"));
+    assert!(query.len() > 64 * 1024);
+    let one = json!({"resultType": "vector", "result": [
+        {"metric": {"__name__": "up", "job": "web"}, "value": [1_800_000_060, "1"]}]});
+    let pairs = [("query", query.as_str()), ("time", "1800000060")];
+    assert_eq!(asker.post("/api/v1/query", &pairs).await, data(one));
+    let without = query.replace("=~", "!~");
+    let pairs = [("query", without.as_str()), ("time", "1800000060")];
+    let (status, body) = asker.post("/api/v1/query", &pairs).await;
+    assert_eq!((status, &body["data"]["result"][0]["metric"]["job"]), (StatusCode::OK, &json!("db")), "{body}");
+    assert_eq!(body["data"]["result"].as_array().map(Vec::len), Some(1));
+}
+
+/// Digits as Prometheus writes them, for readers that take whole seconds as whole numbers.
+#[tokio::test]
+async fn instants_have_no_fraction_where_there_is_none() {
+    let asker = Asker::new().await;
+    for (time, written) in [("1800000060", "[1800000060,\"1\"]"), ("1800000060.5", "[1800000060.500,\"1\"]")] {
+        let request = Request::get(format!("/api/v1/query?query=1&time={time}"));
+        let request = request.header(header::AUTHORIZATION, &asker.token).body(Body::empty()).expect("a request");
+        let response = asker.world.router.clone().oneshot(request).await.expect("an answer");
+        let bytes = to_bytes(response.into_body(), 1 << 20).await.expect("a body that ends");
+        let body = String::from_utf8_lossy(&bytes);
+        assert!(body.contains(written), "{body}");
+    }
 }
 
 /// Ten of each kind, and how many more there are.

@@ -31,11 +31,22 @@ struct Sample {
     timestamp: i64,
 }
 #[derive(Clone, PartialEq, Message)]
+struct Exemplar1 {
+    #[prost(message, repeated, tag = "1")]
+    labels: Vec<Pair>,
+    #[prost(double, tag = "2")]
+    value: f64,
+    #[prost(int64, tag = "3")]
+    timestamp: i64,
+}
+#[derive(Clone, PartialEq, Message)]
 struct Series1 {
     #[prost(message, repeated, tag = "1")]
     labels: Vec<Pair>,
     #[prost(message, repeated, tag = "2")]
     samples: Vec<Sample>,
+    #[prost(message, repeated, tag = "3")]
+    exemplars: Vec<Exemplar1>,
 }
 #[derive(Clone, PartialEq, Message)]
 struct Request1 {
@@ -68,10 +79,13 @@ struct Request2 {
     timeseries: Vec<Series2>,
 }
 
+fn pair(name: &str, value: &str) -> Pair {
+    Pair { name: name.into(), value: value.into() }
+}
+
 fn series(name: &str, samples: &[(i64, f64)]) -> Series1 {
-    let pair = |name: &str, value: &str| Pair { name: name.into(), value: value.into() };
     let samples = samples.iter().map(|(t, value)| Sample { value: *value, timestamp: T + t }).collect();
-    Series1 { labels: vec![pair("__name__", name), pair("job", "web")], samples }
+    Series1 { labels: vec![pair("__name__", name), pair("job", "web")], samples, exemplars: Vec::new() }
 }
 
 fn packed(message: &impl Message) -> Vec<u8> {
@@ -122,6 +136,21 @@ async fn what_is_kept_is_204_and_what_never_will_be_is_400() {
     assert!(
         reasons.iter().any(|r| r["reason"] == "duplicate" && r["example"].as_str().is_some_and(|e| e.contains("up")))
     );
+}
+
+#[tokio::test]
+async fn an_exemplar_that_is_refused_is_no_failed_request() {
+    let world = world().await;
+    let token = world.metrics_token().await;
+    let exemplar = |trace: &str| Exemplar1 { labels: vec![pair("trace_id", trace)], value: 1.0, timestamp: T };
+    let exemplars = vec![exemplar("4bf92f3577b34da6"), exemplar(&"x".repeat(1_100))];
+    let answer = send(&world, &token, vec![Series1 { exemplars, ..series("up", &[(0, 1.0)]) }]).await;
+    assert_eq!(
+        (answer.status, written(&answer), answer.text().as_str()),
+        (StatusCode::NO_CONTENT, ["1", "0", "1"], "")
+    );
+    let because = [("reason", "exemplar_too_long")];
+    assert_eq!(world.app.metrics.own.get("tenfold_exemplars_rejected_total", &because), 1.0);
 }
 
 impl World {

@@ -8,6 +8,7 @@ mod oauth2;
 mod straight;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use named::Named;
 use parking_lot::Mutex;
@@ -26,6 +27,8 @@ pub use tenfold_scrape::HttpClient;
 use oauth2::Tokens;
 
 const REDIRECTS_MAX: usize = 10;
+/// Nobody who is there takes longer to say so.
+const CONNECT: Duration = Duration::from_secs(10);
 const AGENT: &str = concat!("tenfold/", env!("CARGO_PKG_VERSION"));
 
 /// Which redirects are followed where the configuration follows them at all.
@@ -255,7 +258,7 @@ fn build(
             if follow { attempt.follow() } else { attempt.stop() }
         }),
     };
-    let mut builder = reqwest::Client::builder().redirect(policy).user_agent(AGENT);
+    let mut builder = reqwest::Client::builder().redirect(policy).user_agent(AGENT).connect_timeout(CONNECT);
     builder = match &config.proxy {
         _ if only_elsewhere => builder.no_proxy(),
         Proxy::None => builder.no_proxy(),

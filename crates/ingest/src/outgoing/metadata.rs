@@ -45,9 +45,10 @@ async fn tell(sender: &Arc<Sender>) -> Result<(), String> {
         let body = compress(&out.into_bytes()).map_err(|e| e.to_string())?;
         match sender.post(Packed { version: Version::V1, body, samples: 0, exemplars_left_out: 0 }).await {
             Outcome::Done(_, None) => {}
-            Outcome::Done(_, Some(message)) | Outcome::OldOnly(message) | Outcome::Again(message, _) => {
-                return Err(message);
-            }
+            Outcome::Done(_, Some(message))
+            | Outcome::Refused(message)
+            | Outcome::OldOnly(message)
+            | Outcome::Again(message, _) => return Err(message),
         }
     }
     Ok(())

@@ -6,12 +6,14 @@
 //!
 //! Series are spread over shards by their labels, so that a series' samples stay in order: a shard has one request under way
 //! at a time. A receiver that is away, slow (429 with `Retry-After`) or broken (5xx) is asked again, later and later; what it
-//! refuses for good (other 4xx) is counted, told and left out, as the specification asks.
+//! refuses for good (other 4xx) is counted, told and left out, as the specification asks. Who refuses a request as a whole (400, 413)
+//! is sent it in halves until what is bad is found: many receivers of version 1.0 write nothing of a request with one bad sample.
 
 mod metadata;
 mod queue;
 mod receiver;
 mod send;
+mod split;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -28,7 +30,7 @@ use tokio_util::task::TaskTracker;
 
 use queue::Queue;
 use receiver::Receiver;
-pub use send::headers;
+pub use send::{client, headers, leads_to, shown};
 
 /// What the queue of a shard may hold at least: a segment that is written beside one that is sent.
 const QUEUE_BYTES_MIN: u64 = 2 * queue::SEGMENT_BYTES;
@@ -100,7 +102,7 @@ fn check(settings: &Settings) -> Result<Vec<Rule>, OutgoingError> {
     if !settings.url.starts_with("http://") && !settings.url.starts_with("https://") {
         return Err(wrong(format!(
             "`{}` is no address; write it like http://127.0.0.1:9090/api/v1/write",
-            settings.url
+            shown(&settings.url)
         )));
     }
     let rules = &settings.write_relabel_configs;

@@ -163,7 +163,7 @@ impl Receiver {
         };
         ReceiverStatus {
             name: self.settings.name.clone(),
-            url: self.settings.url.clone(),
+            url: super::shown(&self.settings.url),
             version: version.to_owned(),
             shards: self.shards.len(),
             queue_bytes: self.shards.iter().map(|s| s.queue.lock().bytes()).sum(),

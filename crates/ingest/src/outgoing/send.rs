@@ -4,13 +4,17 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use reqwest::Response;
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
 use tenfold_app::App;
+use tenfold_app::settings::HttpConfig;
 use tenfold_httpkit::body::beginning;
+use tenfold_httpkit::outgoing::{Client, Redirects};
 use tenfold_protocols::remote_write::{Version, compress, to_v2};
 use tokio_util::sync::CancellationToken;
 
 use super::queue::{Queue, Taken};
+use super::split::{HALVINGS_IN_VAIN_MAX, HALVINGS_MAX, Part};
 use super::{Receiver, Shard};
 
 /// Bytes of one request before compression, about.
@@ -28,7 +32,7 @@ const TOLD_BYTES: usize = 300;
 pub struct Sender {
     pub(super) app: App,
     pub(super) receiver: Arc<Receiver>,
-    http: reqwest::Client,
+    client: Client,
 }
 
 /// A request as it goes out.
@@ -44,6 +48,8 @@ pub(super) struct Packed {
 pub(super) enum Outcome {
     /// Answered for good: so many samples were written, and the rest never will be, with the reason.
     Done(u64, Option<String>),
+    /// Nothing was written, as receivers of version 1.0 do that find one bad sample: the rest may be right, asked by itself.
+    Refused(String),
     /// Version 2.0 is not read there.
     OldOnly(String),
     Again(String, Option<Duration>),
@@ -59,6 +65,42 @@ fn written(headers: &HeaderMap) -> Option<u64> {
         (None, None) => None,
         (samples, histograms) => Some(samples.unwrap_or(0).saturating_add(histograms.unwrap_or(0))),
     }
+}
+
+/// What was done of a body that was sent in parts.
+#[derive(Default)]
+struct Answered {
+    written: u64,
+    exemplars_left_out: usize,
+    trouble: Option<String>,
+}
+
+/// The client of a receiver or a cluster. Redirects to another place are not followed: nobody else gets samples or a secret.
+pub fn client(config: &HttpConfig, token_file: &std::path::Path) -> Result<Client, String> {
+    let config = config.client()?;
+    if config.auth.is_some() && !token_file.as_os_str().is_empty() {
+        return Err("token_file and http_config both say who we are; set one of them".into());
+    }
+    Ok(Client::new(&config, Arc::default(), Redirects::Same))
+}
+
+/// An address as it is shown: without a user and a password.
+pub fn shown(address: &str) -> String {
+    const HIDDEN: &str = "an address with a password";
+    let Ok(mut url) = url::Url::parse(address) else {
+        return if address.contains('@') { HIDDEN } else { address }.to_owned();
+    };
+    if url.username().is_empty() && url.password().is_none() {
+        return address.to_owned();
+    }
+    let hidden = url.set_username("").and_then(|()| url.set_password(None));
+    if hidden.is_ok() { url.into() } else { HIDDEN.to_owned() }
+}
+
+/// Where an answer that was not followed leads to; nothing when it is no redirect.
+pub fn leads_to(response: &Response) -> Option<String> {
+    let to = response.headers().get(LOCATION).and_then(|to| to.to_str().ok()).unwrap_or("nowhere");
+    response.status().is_redirection().then(|| shown(to).chars().take(TOLD_BYTES).collect())
 }
 
 /// The headers of a receiver or a cluster: those that are set, and the token out of its file.
@@ -88,14 +130,8 @@ impl Sender {
     pub fn new(app: &App, receiver: Arc<Receiver>) -> Result<Self, String> {
         // Said at the start rather than at the first sample.
         headers(&receiver.settings.headers, &receiver.settings.token_file)?;
-        let http = reqwest::Client::builder()
-            .timeout(TIMEOUT)
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .user_agent(concat!("tenfold/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(|e| format!("the HTTP client could not be made: {e}"))?;
-        Ok(Self { app: app.clone(), receiver, http })
+        let client = client(&receiver.settings.http_config, &receiver.settings.token_file)?;
+        Ok(Self { app: app.clone(), receiver, client })
     }
 
     /// Made anew each time: tokens are changed in their files.
@@ -112,35 +148,33 @@ impl Sender {
     }
 
     /// What waited, as the receiver is sent it.
-    fn pack(&self, waited: Vec<u8>, samples: u64) -> Result<Packed, String> {
+    fn pack(&self, part: &Part) -> Result<Packed, String> {
+        let (waited, samples) = (&part.body[..], part.samples);
         let version = self.receiver.version();
         let packed = |version, plain: &[u8], samples, exemplars_left_out| -> Result<Packed, String> {
             let body = compress(plain).map_err(|e| format!("a request cannot be compressed: {e}"))?;
             Ok(Packed { version, body, samples, exemplars_left_out })
         };
         if version == Version::V1 {
-            return packed(version, &waited, samples, 0);
+            return packed(version, waited, samples, 0);
         }
-        match to_v2(&waited, |name| self.app.metrics.metadata_of(name)) {
+        match to_v2(waited, |name| self.app.metrics.metadata_of(name)) {
             Ok(made) => packed(version, &made.body, made.samples as u64, made.left_out),
             // It says the same to whoever reads it.
             Err(e) => {
                 tracing::error!(receiver = self.receiver.settings.name, "version 1.0 is sent for once: {e}");
-                packed(Version::V1, &waited, samples, 0)
+                packed(Version::V1, waited, samples, 0)
             }
         }
     }
 
     pub(super) async fn post(&self, packed: Packed) -> Outcome {
         let (version, samples) = (packed.version, packed.samples);
-        let headers = match self.headers(version) {
-            Ok(headers) => headers,
-            Err(message) => return Outcome::Again(message, None),
-        };
-        let sent = self.http.post(&self.receiver.settings.url).headers(headers).body(packed.body).send().await;
-        let response = match sent {
-            Ok(response) => response,
-            Err(e) => return Outcome::Again(tenfold_httpkit::outgoing::plain(&e), None),
+        // Files and tokens take of its time as well.
+        let response = match tokio::time::timeout(TIMEOUT, self.sent(version, packed.body)).await {
+            Ok(Ok(response)) => response,
+            Ok(Err(message)) => return Outcome::Again(message, None),
+            Err(_) => return Outcome::Again(format!("it did not answer within {} s", TIMEOUT.as_secs()), None),
         };
         let status = response.status();
         let written = if version == Version::V2 { written(response.headers()) } else { None };
@@ -157,6 +191,11 @@ impl Sender {
                 _ => Outcome::Done(samples, None),
             };
         }
+        // The samples are right, and the address is not.
+        if let Some(to) = leads_to(&response) {
+            let message = format!("it answered {status} and redirects to {to}; set that address as `url`");
+            return Outcome::Again(message, None);
+        }
         let after = response.headers().get(RETRY_AFTER).and_then(|v| v.to_str().ok()?.trim().parse().ok());
         let after = after.map(|s: u64| Duration::from_secs(s).min(RETRY_AFTER_MAX));
         let (said, _) = beginning(response.bytes_stream(), TOLD_BYTES).await;
@@ -170,7 +209,21 @@ impl Sender {
         if version == Version::V2 && status.as_u16() == 415 {
             return Outcome::OldOnly(message);
         }
-        Outcome::Done(written.unwrap_or(0).min(samples), Some(message))
+        match written {
+            Some(written) => Outcome::Done(written.min(samples), Some(message)),
+            None if matches!(status.as_u16(), 400 | 413) => Outcome::Refused(message),
+            None => Outcome::Done(0, Some(message)),
+        }
+    }
+
+    async fn sent(&self, version: Version, body: Vec<u8>) -> Result<Response, String> {
+        let http = self.client.http().await?;
+        let mut headers = self.headers(version)?;
+        self.client.headers(&mut headers).await?;
+        let request = http.usual.post(&self.receiver.settings.url).headers(headers).timeout(TIMEOUT).body(body);
+        let response = http.send(request).await?;
+        self.client.answered(response.status()).await;
+        Ok(response)
     }
 
     fn told(&self, message: &str) {
@@ -181,8 +234,9 @@ impl Sender {
         self.app.metrics.own.add(metric, &[("receiver", &self.receiver.settings.name)], samples as f64);
     }
 
-    /// Counts what became of a request, and tells what was refused.
-    fn done(&self, samples: u64, written: u64, exemplars_left_out: usize, trouble: Option<String>) {
+    /// Counts what became of what waited, and tells what was refused.
+    fn done(&self, samples: u64, answered: Answered) {
+        let Answered { written, exemplars_left_out, trouble } = answered;
         let counts = &self.receiver.counts;
         if exemplars_left_out > 0 {
             self.count("tenfold_remote_write_left_out_exemplars_total", exemplars_left_out as u64);
@@ -222,27 +276,45 @@ impl Sender {
 
     /// Sends what there is in a shard until the end; with `drain` until it is empty.
     async fn shard(self: &Arc<Self>, shard: &Arc<Shard>, drain: bool, stop: &CancellationToken) {
-        let mut wait = BACKOFF_FIRST;
         while let Some(Taken { body, samples, next }) = self.next(shard, drain, stop).await {
-            let packing = self.clone();
-            let packed = tokio::task::spawn_blocking(move || packing.pack(body, samples)).await;
+            let Some(answered) = self.send(Part { body, samples }, stop).await else { return };
+            self.done(samples, answered);
+            let kept = on_disk(shard, move |queue| queue.take(next)).await;
+            if let Err(e) = kept {
+                self.told(&format!("the place in the queue cannot be kept: {e}"));
+            }
+        }
+    }
+
+    /// Sends a body until all of it is answered for good: what is refused as a whole in halves, the first before the second, so
+    /// that series stay in order. Nothing at the end, before it is.
+    async fn send(self: &Arc<Self>, whole: Part, stop: &CancellationToken) -> Option<Answered> {
+        let (mut out, mut wait) = (Answered::default(), BACKOFF_FIRST);
+        let (mut halvings, mut in_vain) = (0, 0);
+        let mut parts = vec![Arc::new(whole)];
+        while let Some(part) = parts.last().cloned() {
+            let (packing, packed) = (self.clone(), part.clone());
+            let packed = tokio::task::spawn_blocking(move || packing.pack(&packed)).await;
             let packed = match packed.map_err(|e| e.to_string()).and_then(|packed| packed) {
                 Ok(packed) => packed,
                 Err(message) => {
                     self.told(&message);
                     pause(stop, BACKOFF_MAX).await;
+                    if stop.is_cancelled() {
+                        return None;
+                    }
                     continue;
                 }
             };
             let left_out = packed.exemplars_left_out;
             // Exemplars alone, of which version 2 carries none.
-            let is_nothing = samples == 0 && packed.version == Version::V2;
+            let is_nothing = part.samples == 0 && packed.version == Version::V2;
             let outcome = tokio::select! {
-                () = stop.cancelled() => return,
+                () = stop.cancelled() => return None,
                 () = std::future::ready(()), if is_nothing => Outcome::Done(0, None),
                 outcome = self.post(packed), if !is_nothing => outcome,
             };
-            match outcome {
+            let (written, trouble) = match outcome {
                 Outcome::Again(message, after) => {
                     self.receiver.counts.retries.fetch_add(1, Ordering::Relaxed);
                     self.count("tenfold_remote_write_retries_total", 1);
@@ -260,14 +332,30 @@ impl Sender {
                     }
                     continue;
                 }
-                Outcome::Done(written, trouble) => self.done(samples, written, left_out, trouble),
-            }
+                Outcome::Refused(message) => {
+                    let goes_on = halvings < HALVINGS_MAX && in_vain < HALVINGS_IN_VAIN_MAX;
+                    if let Some((first, second)) = part.halves().filter(|_| goes_on) {
+                        (halvings, in_vain) = (halvings + 1, in_vain + 1);
+                        parts.pop();
+                        parts.extend([Arc::new(second), Arc::new(first)]);
+                        continue;
+                    }
+                    (0, Some(message))
+                }
+                Outcome::Done(written, trouble) => {
+                    if written > 0 {
+                        in_vain = 0;
+                    }
+                    (written, trouble)
+                }
+            };
             wait = BACKOFF_FIRST;
-            let kept = on_disk(shard, move |queue| queue.take(next)).await;
-            if let Err(e) = kept {
-                self.told(&format!("the place in the queue cannot be kept: {e}"));
-            }
+            out.written += written;
+            out.exemplars_left_out += left_out;
+            out.trouble = trouble.or(out.trouble);
+            parts.pop();
         }
+        Some(out)
     }
 }
 

@@ -1,5 +1,5 @@
 //! Repetition rules as calendars of shifts use them: every n days, every n weeks on some weekdays, every n months on days of
-//! the month or on its n-th weekdays.
+//! the month or on its n-th weekdays, every n years in some months.
 
 use jiff::{
     Span, Timestamp as Instant,
@@ -19,6 +19,7 @@ const NAMED_MAX: usize = 100;
 enum Frequency {
     Daily,
     Weekly,
+    /// Also what comes each year: every twelfth month, or those of BYMONTH.
     Monthly,
 }
 
@@ -74,7 +75,7 @@ impl Rule {
         let not = |what: &str| {
             format!(
                 "RRULE `{what}` is not understood: FREQ=DAILY, WEEKLY or MONTHLY with INTERVAL, COUNT, UNTIL, BYDAY is, \
-                 and with MONTHLY also BYMONTHDAY, BYMONTH, BYSETPOS"
+                 with MONTHLY also BYMONTHDAY, BYMONTH, BYSETPOS, and FREQ=YEARLY with these where BYMONTH names the month"
             )
         };
         let mut rule = Self {
@@ -88,7 +89,7 @@ impl Rule {
             positions: Vec::new(),
             week_start: Weekday::Monday,
         };
-        let mut frequency = false;
+        let (mut frequency, mut yearly) = (false, false);
         for part in text.to_ascii_uppercase().split(';').filter(|p| !p.is_empty()) {
             let (key, value) = part.split_once('=').ok_or_else(|| not(part))?;
             match key {
@@ -98,6 +99,10 @@ impl Rule {
                         "DAILY" => Frequency::Daily,
                         "WEEKLY" => Frequency::Weekly,
                         "MONTHLY" => Frequency::Monthly,
+                        "YEARLY" => {
+                            yearly = true;
+                            Frequency::Monthly
+                        }
                         _ => return Err(not(part)),
                     };
                 }
@@ -124,10 +129,24 @@ impl Rule {
         let has_number = rule.by_day.iter().any(|(n, _)| *n != 0);
         let named = rule.by_day.len() + rule.by_month_day.len() + rule.positions.len();
         let foreign = rule.frequency != Frequency::Monthly && (monthly_only || has_number);
-        if !frequency || foreign || named > NAMED_MAX {
+        if !frequency || foreign || named > NAMED_MAX || (yearly && !rule.as_months()) {
             return Err(not(text));
         }
         Ok(rule)
+    }
+
+    /// Counts years in months; false where that is another thing. Days without a month are days of the year, or of all its months,
+    /// and of several months it is the year's days that BYSETPOS counts.
+    fn as_months(&mut self) -> bool {
+        match self.by_month.len() {
+            0 if !self.by_day.is_empty() || !self.by_month_day.is_empty() || !self.positions.is_empty() => false,
+            // The month of the first occurrence, which is on one of the rule's days.
+            0 | 1 => {
+                self.interval *= 12;
+                true
+            }
+            _ => self.interval == 1 && self.positions.is_empty(),
+        }
     }
 
     /// The last instant an occurrence may begin at, and whether it is said in clock time.

@@ -3,7 +3,8 @@
 //! Rows are asked for the steps at the beginning of a range whose windows lie where there are rows; the rest comes from
 //! samples. The coarsest resolution is taken that is no coarser than the step and fits: the range is a multiple of it, and
 //! so are the instants of the steps. Where the instants do not fit, rows answer only for time of which no samples are
-//! left, and a window then sees the rows that end within it.
+//! left, and a window then sees the rows that end within it. Nor do rows answer where they begin later than the query asks
+//! and samples reach farther back.
 //!
 //! | function | equal to what samples say |
 //! | --- | --- |
@@ -131,9 +132,14 @@ impl Context<'_> {
             _ if grid.steps == 1 => 1,
             past => ((past / grid.step) as usize).saturating_add(1).min(grid.steps),
         };
-        reach.resolutions.iter().rev().find_map(|&(resolution_ms, until)| {
+        reach.resolutions.iter().rev().find_map(|resolution| {
+            let (resolution_ms, from, until) = (resolution.ms, resolution.from_ms, resolution.until_ms);
             let newest = what == FromRows::Newest;
             if resolution_ms > step.min(self.query.rows_max_ms) || (!newest && (range_ms % resolution_ms != 0)) {
+                return None;
+            }
+            // Rows may be kept shorter than samples, which then say more.
+            if first.saturating_sub(range_ms) < from && reach.samples_from_ms <= from {
                 return None;
             }
             let fits = first.rem_euclid(resolution_ms) == 0 && (grid.steps == 1 || grid.step % resolution_ms == 0);
@@ -271,11 +277,14 @@ impl Windows<'_> {
         }
         let grown: f64 = rows.iter().map(|r| r.increase).sum();
         let newest = last.t_ms as f64 - last.before_ms;
+        // Of the first row that it grew by within the row, when nobody looked for a while before; of a counter that fell within
+        // it that may be a little more or less. A series that began with it has nothing else.
+        let within = || first.increase.min(first.max - first.min);
         // The row before, when nothing is missing between.
         let before = self.low.checked_sub(1).map(|i| &self.rows[i]);
         let Some(before) = before.filter(|r| r.t_ms == first.t_ms - self.choice.resolution_ms) else {
-            // What it grew by while nobody looked is not of this window; a series that began here has no such part.
-            return Some(if self.low == 0 { grown } else { grown - first.increase });
+            // What it grew by while nobody looked is not of this window.
+            return Some(grown - first.increase + within());
         };
         let since = before.t_ms as f64 - before.before_ms;
         let (covered, left) = (newest - since, end as f64 - newest);

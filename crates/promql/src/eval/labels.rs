@@ -7,10 +7,7 @@ use super::{
     row::{Row, join_same},
     string,
 };
-use crate::{error::QueryError, syntax::ast::Expr};
-
-/// A compiled regular expression may take this much memory.
-const REGEX_BYTES_MAX: usize = 1 << 20;
+use crate::{error::QueryError, pattern, syntax::ast::Expr};
 
 fn check_label_name(name: &str) -> Result<(), QueryError> {
     if name.is_empty() {
@@ -28,18 +25,14 @@ impl Context<'_> {
     }
 
     pub fn label_replace(&self, args: &[Expr], grid: Grid, sink: Sink<'_>) -> Result<(), QueryError> {
-        let [_, target, replacement, source, pattern] = args else {
+        let [_, target, replacement, source, regex] = args else {
             return Err(QueryError::execution("label_replace takes five arguments"));
         };
         let (target, replacement, source) = (string(target)?, string(replacement)?, string(source)?);
         check_label_name(target)?;
-        let regex = regex::RegexBuilder::new(&format!("^(?s:{})$", string(pattern)?))
-            .size_limit(REGEX_BYTES_MAX)
-            .build()
-            .map_err(|_| {
-                let pattern = string(pattern).unwrap_or_default();
-                QueryError::execution(format!("invalid regular expression in label_replace(): {pattern}"))
-            })?;
+        let regex = string(regex)?;
+        let regex = pattern::whole(regex)
+            .map_err(|_| QueryError::execution(format!("invalid regular expression in label_replace(): {regex}")))?;
         self.relabel(&args[0], grid, sink, |row| {
             let value = row.labels.get(source).unwrap_or_default();
             if let Some(captures) = regex.captures(value) {

@@ -31,6 +31,9 @@ const SIGNS: [&str; 26] = [
     "/", "%", "^", "@", ":",
 ];
 
+/// A query has at most this many words and signs; a string counts once, however long it is.
+const TOKENS_MAX: usize = 64 * 1024;
+
 pub(crate) fn lex(text: &str) -> Result<Vec<Lexed>, QueryError> {
     let mut out = Vec::new();
     let mut at = 0;
@@ -72,6 +75,9 @@ pub(crate) fn lex(text: &str) -> Result<Vec<Lexed>, QueryError> {
             let span = Span::new(start, start + c.len_utf8());
             return Err(QueryError::parse(span, format!("unexpected character `{c}`")));
         };
+        if out.len() == TOKENS_MAX {
+            return Err(QueryError::Limit(format!("the query has more than {TOKENS_MAX} words and signs")));
+        }
         out.push(Lexed { token, span: Span::new(start, at) });
     }
     out.push(Lexed { token: Token::End, span: Span::new(text.len(), text.len()) });

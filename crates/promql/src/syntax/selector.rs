@@ -4,6 +4,7 @@ use tenfold_types::{Labels, Matcher, MatcherOp};
 
 use crate::{
     error::{QueryError, Span},
+    pattern,
     syntax::{
         ast::{ArithmeticOp, At, Duration, Expr, Kind, RangeMode, Selector, Shift, Type},
         lex::Token,
@@ -11,13 +12,14 @@ use crate::{
     },
 };
 
-/// A compiled regular expression may take this much memory.
-const REGEX_BYTES_MAX: usize = 1 << 20;
+/// Regular expressions of one selector: a store holds all of them at once.
+const PATTERNS_MAX: usize = 100;
 
 impl Parser {
     /// The braces after a metric name, or alone.
     pub(crate) fn selector(&mut self, name: Option<String>, span: Span) -> Result<Expr, QueryError> {
         let mut matchers: Vec<Matcher> = Vec::new();
+        let mut patterns = 0;
         if let Some(name) = &name {
             matchers.push(Matcher::equal(Labels::NAME, name.clone()));
         }
@@ -29,6 +31,11 @@ impl Parser {
                 if names_it(&matcher) && matchers.iter().any(names_it) {
                     let message =
                         format!("metric name must not be set twice: {:?} or {:?}", matchers[0].value, matcher.value);
+                    return Err(QueryError::parse(at, message));
+                }
+                patterns += usize::from(matches!(matcher.op, MatcherOp::Regex | MatcherOp::NotRegex));
+                if patterns > PATTERNS_MAX {
+                    let message = format!("a selector has more than {PATTERNS_MAX} regular expressions");
                     return Err(QueryError::parse(at, message));
                 }
                 matchers.push(matcher);
@@ -70,10 +77,8 @@ impl Parser {
         };
         self.next();
         if matches!(op, MatcherOp::Regex | MatcherOp::NotRegex)
-            && let Err(e) = regex::RegexBuilder::new(&format!("^(?s:{value})$")).size_limit(REGEX_BYTES_MAX).build()
+            && let Err(reason) = pattern::check(&value)
         {
-            let reason = e.to_string();
-            let reason = reason.lines().last().unwrap_or_default().trim_start_matches("error: ").to_string();
             return Err(QueryError::parse(span, format!("this regular expression is not valid: {reason}")));
         }
         Ok(Matcher::new(name, op, value))
@@ -293,9 +298,6 @@ fn matches_empty(m: &Matcher) -> bool {
     match m.op {
         MatcherOp::Equal => m.value.is_empty(),
         MatcherOp::NotEqual => !m.value.is_empty(),
-        MatcherOp::Regex | MatcherOp::NotRegex => {
-            let hit = regex::Regex::new(&format!("^(?s:{})$", m.value)).is_ok_and(|r| r.is_match(""));
-            hit == (m.op == MatcherOp::Regex)
-        }
+        MatcherOp::Regex | MatcherOp::NotRegex => pattern::matches_empty(&m.value) == (m.op == MatcherOp::Regex),
     }
 }

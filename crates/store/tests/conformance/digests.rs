@@ -31,6 +31,7 @@ pub async fn run(db: &Db) {
         assert_eq!(store::get(tx, "a")?, Some(told));
         assert_eq!(store::forget(tx, NOW.plus_ms(1))?, 1);
         assert!(store::get(tx, "a")?.is_none() && store::get(tx, "b")?.is_some());
+        assert_eq!((store::move_due(tx, -1)?, store::due(tx, NOW, 1, 10)?), (1, vec![row("b")]), "its time is now");
         Ok(())
     })
     .await;

@@ -41,6 +41,7 @@ macro_rules! cases {
 cases! {
     transactions,
     events,
+    search,
     numbers,
     people,
     dashboards,
@@ -53,6 +54,7 @@ cases! {
     chat,
     alert_inbox,
     alert_sources,
+    alert_webhooks,
     paging,
     push_browsers,
     schedule_calendars,

@@ -322,6 +322,12 @@ async fn a_page_is_decided_once(db: &Db) {
     assert_eq!(paged(1, "none", 1).await.len(), 1);
     assert!(paged(0, "none", 9).await.is_empty(), "the end is not in it");
     assert!(paged(1, "{}", 9).await.is_empty(), "copies are none");
+    let counts = |to_ms: i64, without: &'static str| {
+        let stretch = (NOW.plus_ms(-1), NOW.plus_ms(to_ms));
+        read(db, move |tx| incidents::paged_counts(tx, stretch, without, 9))
+    };
+    assert_eq!(counts(1, "none").await, [(3, "ana".to_owned(), 2)]);
+    assert!(counts(0, "none").await.is_empty() && counts(1, "{}").await.is_empty());
     write(db, |tx| {
         incidents::page_state(tx, "p1", "delivered", Some(NOW))?;
         incidents::page_state(tx, "p1", "acknowledged", None)
@@ -421,4 +427,34 @@ async fn the_newest_update_of_a_message_stands(db: &Db) {
     assert!(read(db, |tx| page_updates::of_pages(tx, &["p2"])).await.is_empty());
     assert_eq!(read(db, |tx| page_updates::due(tx, NOW, 0, 10)).await, [over]);
     assert_eq!(read(db, |tx| page_updates::due(tx, NOW.plus_ms(-1), 1, 10)).await, [row("slack", 1, "sending", 1)]);
+    assert_eq!(write(db, |tx| page_updates::move_due(tx, -1)).await, 1, "what is not due has no time");
+    let moved = read(db, |tx| page_updates::due(tx, NOW.plus_ms(-1), 0, 10)).await;
+    assert_eq!(moved.iter().map(|u| u.channel.as_str()).collect::<Vec<_>>(), ["mail"]);
+    // What waits for one address hides nothing of another's, though it is due for longer.
+    write(db, move |tx| {
+        for (page, target, waits_ms) in [("u1", "a", 9), ("u2", "a", 8), ("u3", "a", 7), ("u4", "b", 2)] {
+            incidents::delivery_insert(
+                tx,
+                &DeliveryRow {
+                    page: page.into(),
+                    channel: "slack".into(),
+                    target: target.into(),
+                    idempotency_key: format!("{page}/slack"),
+                    state: "accepted".into(),
+                    tries: 1,
+                    next_at: None,
+                    epoch: 0,
+                    message: None,
+                },
+            )?;
+            let next_at = Some(NOW.plus_ms(-waits_ms));
+            page_updates::put(tx, &UpdateRow { page: page.into(), next_at, ..row("slack", 1, "due", 0) })?;
+        }
+        Ok(())
+    })
+    .await;
+    let first = read(db, |tx| page_updates::due(tx, NOW.plus_ms(-2), 0, 2)).await;
+    assert_eq!(first.iter().map(|u| u.page.as_str()).collect::<Vec<_>>(), ["u1", "u4"]);
+    let all = read(db, |tx| page_updates::due(tx, NOW.plus_ms(-2), 0, 10)).await;
+    assert_eq!(all.iter().map(|u| u.page.as_str()).collect::<Vec<_>>(), ["u1", "u4", "u2", "u3"]);
 }

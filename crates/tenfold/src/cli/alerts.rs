@@ -70,6 +70,9 @@ async fn refused(client: &Client, out: Out, again: bool, forget: bool) -> Result
         let settled = if again { client.post(REFUSED, &json!({})).await? } else { client.delete(REFUSED).await? };
         let what = if again { "are tried once more" } else { "are forgotten" };
         out.answer(&settled, |s| vec![format!("{} requests {what}", number(s, "requests"))]);
+        if again && number(&settled, "requests") > 0 {
+            talk("each counts as of when it came: what its sender ended since may fire again, and page");
+        }
         return Ok(());
     }
     let found = client.get(REFUSED, &[]).await?;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use tenfold_protocols::batch::Exemplar;
-use tenfold_protocols::prom_block::{BlockError, Index, check_segment, read_chunk};
+use tenfold_protocols::prom_block::{BlockError, Index, Tombstones, check_segment, read_chunk};
 use tenfold_protocols::prom_text::{Format, LINE_BYTES_MAX, Lines, Metadata};
 use tenfold_protocols::remote_write::{Outgoing, compress, put_metadata, put_series};
 use tenfold_protocols::wire_out::Writer;
@@ -162,11 +162,28 @@ impl Segments {
     }
 }
 
+/// What was deleted in Prometheus stays so: its samples are in the block until it is written anew.
+fn tombstones(dir: &Path) -> Result<Tombstones, Failure> {
+    let path = dir.join("tombstones");
+    match std::fs::read(&path) {
+        Ok(bytes) => Tombstones::read(&bytes).map_err(damaged(&path)),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(Tombstones::default()),
+        Err(e) => Err(unreadable(&path)(e)),
+    }
+}
+
+/// Whether a data directory has samples that are in no block yet.
+fn has_log(dir: &Path) -> bool {
+    let segments = std::fs::read_dir(dir.join("wal")).into_iter().flatten().flatten();
+    segments.filter_map(|entry| entry.metadata().ok()).any(|about| about.is_file() && about.len() > 0)
+}
+
 async fn block(sender: &mut Sender<'_>, dir: &Path) -> Result<(), Failure> {
     let path = dir.join("index");
     let bytes = std::fs::read(&path).map_err(unreadable(&path))?;
     let mut index = Index::open(&bytes).map_err(damaged(&path))?;
     let mut segments = Segments { dir: dir.join("chunks"), ..Segments::default() };
+    let deleted = tombstones(dir)?;
     let mut samples = Samples::default();
     while let Some(series) = index.next_series().map_err(damaged(&path))? {
         samples.points.clear();
@@ -176,6 +193,7 @@ async fn block(sender: &mut Sender<'_>, dir: &Path) -> Result<(), Failure> {
             read_chunk(segment, chunk.offset, &mut samples.points, &mut samples.histograms)
                 .map_err(|e| Failure::failed(format!("{}: {}: {e}", dir.display(), series.labels)))?;
         }
+        deleted.drop_from(series.reference, &mut samples.points, &mut samples.histograms);
         sender.series(&series.labels, &samples).await?;
     }
     // A block is of one time: what follows is of another.
@@ -253,10 +271,10 @@ fn advice(reason: &str, example: &str) -> Option<&'static str> {
             "what is older than metrics.retention_days is not kept: raise it, start the server anew and import once more"
         }
         "too_far_ahead" => "set the clocks right: these samples lie more than ten minutes ahead of the server's",
-        "too_many_series" => {
-            "delete series that nobody needs, or import in parts: the server's limit on series is reached"
+        "too_many_series" => "import in parts, or raise metrics.series_max: as many series as it allows are active",
+        "too_many_known_series" => {
+            "delete series that nobody needs, or raise metrics.series_max: ten times as many may be known"
         }
-        "too_many_exemplars" => "import the same once more in two hours: exemplars go into blocks then, and make room",
         _ => return None,
     })
 }
@@ -270,6 +288,13 @@ pub(super) async fn run(paths: &[PathBuf], client: &Client, out: Out) -> Result<
         if path.is_dir() {
             for dir in blocks(path)? {
                 block(&mut sender, &dir).await?;
+            }
+            if has_log(path) {
+                talk(&format!(
+                    "{} is not read: the newest hours are missing, which are in no block yet; take a snapshot \
+                     (POST /api/v1/admin/tsdb/snapshot of Prometheus) and import that as well",
+                    path.join("wal").display()
+                ));
             }
         } else {
             openmetrics(&mut sender, path).await?;

@@ -4,12 +4,12 @@ use serde_json::{Value, json};
 
 use super::Common;
 use super::client::Client;
-use super::out::{Exit, Failure, Out, list, number, talk, text};
+use super::out::{Exit, Failure, Out, list, number, second, talk, text};
 
 verb_of_words! {
     /// See where the series are and who sends them; delete series, take snapshots, backfill
     Metrics,
-    "  tenfold metrics cardinality\n  tenfold metrics find http --unnamed\n  tenfold metrics sources\n  tenfold metrics store\n  tenfold metrics delete 'http_requests_total{service=\"photos\"}' --end 2027-01-01T00:00:00Z --dry-run\n  tenfold metrics snapshot\n  tenfold metrics import /var/lib/prometheus/metrics2\n  tenfold metrics import old.om"
+    "  tenfold metrics cardinality\n  tenfold metrics find http --unnamed\n  tenfold metrics sources\n  tenfold metrics targets zone=eu --health down\n  tenfold metrics store\n  tenfold metrics delete 'http_requests_total{service=\"photos\"}' --end 2027-01-01T00:00:00Z --dry-run\n  tenfold metrics snapshot\n  tenfold metrics import /var/lib/prometheus/metrics2\n  tenfold metrics import old.om"
 }
 
 #[derive(Debug, clap::Subcommand)]
@@ -36,6 +36,21 @@ enum What {
     },
     /// List who pushes samples, how many, and who went over a limit.
     Sources,
+    /// List who is scraped and how that went last, what is down first.
+    Targets {
+        /// Words that all stand in the job, the address, the host, the error or a label (`zone=eu`).
+        #[arg(value_name = "WORD")]
+        words: Vec<String>,
+        /// Only those that are `down`, `unknown` (not scraped yet) or `up`.
+        #[arg(long, value_name = "HEALTH")]
+        health: Option<String>,
+        /// Only those of this job.
+        #[arg(long, value_name = "JOB")]
+        job: Option<String>,
+        /// At most so many; all when absent.
+        #[arg(long, value_name = "N")]
+        limit: Option<usize>,
+    },
     /// List the stores to which samples are sent on, and how that goes.
     Receivers,
     /// Delete the samples of matching series for good.
@@ -91,10 +106,10 @@ fn part(view: &Value, key: &str, head: [&str; 3], cells: [&str; 3]) -> Vec<Strin
 fn cardinality(view: &Value) -> Vec<String> {
     let count = |key| number(view, key);
     let mut lines = vec![format!(
-        "{} series of at most {}, {} of them with samples in memory; {} labels, {} pairs",
+        "{} series, {} of them active (with samples in memory) of at most {}; {} labels, {} pairs",
         count("series"),
-        count("series_max"),
         count("active_series"),
+        count("series_max"),
         count("labels"),
         count("label_pairs")
     )];
@@ -174,6 +189,36 @@ fn store(view: &Value) -> Vec<String> {
     lines
 }
 
+fn target_line(out: Out, target: &Value) -> String {
+    let (job, instance, url) = (text(target, "job"), text(target, "instance"), text(target, "url"));
+    let scraped = if target["last_scrape"].is_string() {
+        format!("  {}, took {} ms", second(target, "last_scrape"), number(target, "duration_ms"))
+    } else {
+        String::new()
+    };
+    let error = target["error"].as_str().map_or_else(String::new, |error| format!("  {error}"));
+    format!("{}  {job}  {instance}  {url}{scraped}{error}", out.state(text(target, "health")))
+}
+
+/// How many there are of those that were asked for, and what to do where there are none.
+fn about_targets(view: &Value, is_filtered: bool) -> String {
+    let counts = &view["counts"];
+    let (down, unknown, up) = (number(counts, "down"), number(counts, "unknown"), number(counts, "up"));
+    match (down + unknown + up, is_filtered) {
+        (0, false) => {
+            "nothing is scraped yet; name files of Prometheus in the settings as metrics.scrape_config_files, or \
+                       deploy to a host with an agent"
+                .to_owned()
+        }
+        (0, true) => "no target is like this".to_owned(),
+        _ => {
+            let jobs = list(view, "jobs").len() as i64 + number(view, "jobs_left_out");
+            let listed = list(view, "items").len();
+            format!("{down} down, {unknown} not scraped yet, {up} up, in {jobs} job(s); listed: {listed}")
+        }
+    }
+}
+
 fn receivers(view: &Value) -> Vec<String> {
     let head = ["RECEIVER", "VERSION", "SENT", "REFUSED", "LEFT OUT", "DROPPED", "RETRIES", "QUEUE BYTES"];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
@@ -221,6 +266,28 @@ impl Metrics {
                 }
                 out.answer(&view, sources);
             }
+            What::Targets { words, health, job, limit } => {
+                let (words, limit) = (words.join(" "), limit.map(|limit| limit.to_string()));
+                let words = Some(words.as_str()).filter(|words| !words.is_empty());
+                let asked = [("q", words), ("health", health.as_deref()), ("job", job.as_deref())];
+                let mut asked: Vec<(&str, &str)> =
+                    asked.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
+                let is_filtered = words.is_some() || job.is_some();
+                let view = match &limit {
+                    Some(limit) => {
+                        asked.push(("limit", limit.as_str()));
+                        client.get("/api/targets", &asked).await?
+                    }
+                    None => client.get_all("/api/targets", &asked).await?,
+                };
+                talk(&about_targets(&view, is_filtered));
+                if let Some(trouble) = view["config_trouble"].as_str() {
+                    talk(&format!(
+                        "the files in metrics.scrape_config_files are not obeyed as they are now: {trouble}"
+                    ));
+                }
+                out.answer(&view, |v| list(v, "items").iter().map(|one| target_line(out, one)).collect());
+            }
             What::Receivers => {
                 let view = client.get("/api/metrics/receivers", &[]).await?;
                 if list(&view, "items").is_empty() {
@@ -253,5 +320,35 @@ impl Metrics {
             }
         }
         Ok(Exit::Done)
+    }
+}
+
+#[cfg(test)]
+mod unit {
+    use super::*;
+
+    #[test]
+    fn a_target_is_one_line_with_why_it_is_down() {
+        let down = json!({
+            "job": "web", "instance": "h2", "url": "http://h2:9100/metrics", "health": "down",
+            "last_scrape": "2026-11-23T09:12:30.123Z", "duration_ms": 12, "error": "connection refused",
+        });
+        let line = "▲ down  web  h2  http://h2:9100/metrics  2026-11-23 09:12:30, took 12 ms  connection refused";
+        assert_eq!(target_line(Out::plain(), &down), line);
+        let new = json!({
+            "job": "web", "instance": "h3", "url": "http://h3:9100/metrics", "health": "unknown", "last_scrape": null,
+            "duration_ms": null, "error": null,
+        });
+        assert_eq!(target_line(Out::plain(), &new), "○ unknown  web  h3  http://h3:9100/metrics");
+    }
+
+    #[test]
+    fn what_is_listed_is_counted_and_nothing_says_what_to_do() {
+        let view =
+            json!({"items": [{}], "counts": {"up": 3, "down": 1, "unknown": 0}, "jobs": [{}], "jobs_left_out": 1});
+        assert_eq!(about_targets(&view, true), "1 down, 0 not scraped yet, 3 up, in 2 job(s); listed: 1");
+        let none = json!({"items": [], "counts": {"up": 0, "down": 0, "unknown": 0}, "jobs": [], "jobs_left_out": 0});
+        assert_eq!(about_targets(&none, true), "no target is like this");
+        assert!(about_targets(&none, false).contains("metrics.scrape_config_files"));
     }
 }

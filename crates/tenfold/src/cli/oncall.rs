@@ -234,6 +234,10 @@ fn digest_lines(digest: &Value) -> Vec<String> {
     for part in ["open", "fired", "muted", "short_rests"] {
         lines.extend(list(digest, part).iter().filter_map(|l| Some(format!("{part}: {}", l.as_str()?))));
     }
+    if digest["truncated"] == true {
+        let (fired, open) = (number(digest, "fired_count"), number(digest, "open_count"));
+        lines.push(format!("there was more than is listed: {fired} alerts fired, {open} incidents open"));
+    }
     lines
 }
 

@@ -117,9 +117,9 @@ impl Out {
     /// The shape and the word of a state, coloured on a terminal.
     pub fn state(self, word: &str) -> String {
         let (shape, colour) = match word {
-            "critical" | "failed" | "firing" => ("▲", "31"),
+            "critical" | "failed" | "firing" | "down" => ("▲", "31"),
             "warning" | "awaiting_approval" | "held" | "needs_human" | "interrupted" | "rolled_back" => ("◆", "33"),
-            "succeeded" | "good" | "resolved" | "connected" | "healthy" => ("●", "32"),
+            "succeeded" | "good" | "resolved" | "connected" | "healthy" | "up" => ("●", "32"),
             "unknown" => ("○", "36"),
             _ => ("·", "0"),
         };

@@ -22,14 +22,15 @@ use tenfold_tsdb::{Options, Tsdb, TsdbError};
 use tenfold_types::Matcher;
 
 use mem_fs::{Left, MemFs};
-use promises::{Promises, SERIES, STEP_MS, write_all, write_one};
+use promises::{Promises, SERIES, STEP_MS, import_one, write_all, write_one};
 
 const HOUR_MS: i64 = 3_600_000;
 const DAY_MS: i64 = 24 * HOUR_MS;
+const BLOCK_MS: i64 = 4 * HOUR_MS;
 
 fn open(fs: &MemFs) -> Tsdb {
     let options = Options {
-        block_ms: 4 * HOUR_MS,
+        block_ms: BLOCK_MS,
         block_ms_max: DAY_MS,
         retention_ms: 1000 * DAY_MS,
         coarse_retention_ms: Some([1000 * DAY_MS; 2]),
@@ -73,6 +74,8 @@ enum Step {
     Append,
     /// A sample of one series, that many rounds late and a little.
     Late(usize, i64),
+    /// One of one series, that many rounds before the newest and a little, when that time is in blocks.
+    Import(usize, i64),
     /// Of one series, from and to, in rounds before the newest.
     Delete(usize, i64, i64),
     Work(Work),
@@ -99,6 +102,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         60 => Just(Step::Append),
         10 => (0..SERIES.len(), 0i64..4).prop_map(|(series, back)| Step::Late(series, back)),
+        4 => (0..SERIES.len(), 0i64..150).prop_map(|(series, back)| Step::Import(series, back)),
         // The first series has the exemplars, which go with their series.
         2 => (1..SERIES.len(), 0i64..100, 0i64..30).prop_map(|(series, back, rounds)| Step::Delete(series, back, rounds)),
         12 => work.clone().prop_map(Step::Work),
@@ -136,7 +140,7 @@ impl Machine {
     }
 
     fn step(&mut self, step: &Step) {
-        let mut synced = false;
+        let (mut synced, mut imported) = (false, None);
         match step {
             Step::Append => {
                 let i = self.promises.attempt();
@@ -153,6 +157,18 @@ impl Machine {
                 match write_one(&self.db, *series, t) {
                     Ok(report) if report.appended == 1 => self.promises.acknowledge_late(*series, t),
                     Ok(report) => assert!(report.rejected_count() == 1, "{report:?}"),
+                    Err(e) => assert!(self.full() && e.is_disk_full(), "{e}"),
+                }
+            }
+            Step::Import(series, back) => {
+                let now_ms = self.now_ms();
+                let closed_ms = (now_ms - BLOCK_MS / 2).div_euclid(BLOCK_MS) * BLOCK_MS;
+                let Some(t) = self.promises.attempt_import(*series, *back, closed_ms) else { return };
+                match import_one(&self.db, *series, t, now_ms) {
+                    Ok(report) => {
+                        assert_eq!(report.appended, 1, "{report:?}");
+                        imported = Some((*series, t));
+                    }
                     Err(e) => assert!(self.full() && e.is_disk_full(), "{e}"),
                 }
             }
@@ -183,6 +199,9 @@ impl Machine {
         }
         if synced {
             self.promises.flushed();
+        }
+        if let Some((series, t)) = imported {
+            self.promises.acknowledge_import(series, t);
         }
         if !self.lies && matches!(step, Step::Work(_) | Step::Busy(..) | Step::Kill) {
             self.promises.check_all(&self.db);
@@ -325,6 +344,32 @@ fn a_power_cut_at_every_operation_of_an_addition() {
         for _ in 0..60 {
             machine.step(&Step::Append);
         }
+        machine.step(&Step::Work(Work::Maintain));
+        machine.step(&Step::Kill);
+    }
+}
+
+/// The same of an import into deleted time, of which there are rows, and of the maintenance that brings all together.
+#[test]
+fn a_power_cut_at_every_operation_of_an_import_after_a_deletion() {
+    for operations in 0.. {
+        let mut machine = Machine::new(false);
+        for _ in 0..6 * 36 {
+            machine.step(&Step::Append);
+        }
+        machine.step(&Step::Work(Work::Maintain));
+        machine.step(&Step::Delete(1, 140, 30));
+        machine.step(&Step::Work(Work::Sync));
+        machine.step(&Step::PowerCutWithin(operations, Left { permille: 500, torn: 0 }));
+        machine.step(&Step::Import(1, 150));
+        machine.step(&Step::Work(Work::Maintain));
+        machine.step(&Step::Work(Work::Clean));
+        if machine.fs.cut_is_due() {
+            assert!(operations > 20, "only {operations} operations");
+            return;
+        }
+        machine.step(&Step::PowerCut(Left { permille: 0, torn: 0 }));
+        machine.step(&Step::Import(1, 151));
         machine.step(&Step::Work(Work::Maintain));
         machine.step(&Step::Kill);
     }

@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use tenfold_tsdb::{AppendReport, Exemplar, HistogramPoint, Point, SeriesWrite, Tsdb, TsdbError};
+use tenfold_tsdb::{AppendReport, CoarseReach, Exemplar, HistogramPoint, Point, SeriesWrite, Tsdb, TsdbError};
 use tenfold_types::{Histogram, Labels, Matcher, histogram::Buckets};
 
 pub const STEP_MS: i64 = 20 * 60_000;
@@ -29,12 +29,22 @@ fn exemplar(t_ms: i64) -> Exemplar {
     Exemplar { labels: Labels::from_pairs([("trace_id", t_ms.to_string())]), value: 1.0, t_ms }
 }
 
-/// Writes one sample of one series.
-pub fn write_one(db: &Tsdb, series: usize, t_ms: i64) -> Result<AppendReport, TsdbError> {
+/// Hands over one sample of one series.
+fn with_one<T>(series: usize, t_ms: i64, take: impl FnOnce(&[SeriesWrite<'_>]) -> T) -> T {
     let labels = [("s", SERIES[series])];
     let (points, histograms) = ([Point::new(t_ms, value(series, t_ms))], [histogram(t_ms)]);
     let (points, histograms) = if series == HISTOGRAMS { (&[][..], &histograms[..]) } else { (&points[..], &[][..]) };
-    db.write(&[SeriesWrite { labels: &labels, points, histograms, ..SeriesWrite::default() }])
+    take(&[SeriesWrite { labels: &labels, points, histograms, ..SeriesWrite::default() }])
+}
+
+/// Writes one sample of one series.
+pub fn write_one(db: &Tsdb, series: usize, t_ms: i64) -> Result<AppendReport, TsdbError> {
+    with_one(series, t_ms, |batch| db.write(batch))
+}
+
+/// Imports one of old time.
+pub fn import_one(db: &Tsdb, series: usize, t_ms: i64, now_ms: i64) -> Result<AppendReport, TsdbError> {
+    with_one(series, t_ms, |batch| db.import(batch, now_ms))
 }
 
 /// Writes one sample of every series, and an exemplar.
@@ -96,6 +106,22 @@ impl Promises {
     pub fn acknowledge_late(&mut self, series: usize, t: i64) {
         self.samples.entry((series, t)).or_default();
     }
+    /// The instant of a sample to be imported, when it is before `closed_ms`. What was deleted there may come back by it.
+    pub fn attempt_import(&mut self, series: usize, back: i64, closed_ms: i64) -> Option<i64> {
+        let t = (self.next - back) * STEP_MS - 11 * 60_000;
+        if t <= 0 || t >= closed_ms {
+            return None;
+        }
+        self.attempted.insert((series, t));
+        if let Some(kept) = self.samples.get_mut(&(series, t)) {
+            kept.deletion_flushed = false;
+        }
+        Some(t)
+    }
+    /// It survives a power cut from then on, also where something was deleted before.
+    pub fn acknowledge_import(&mut self, series: usize, t: i64) {
+        self.samples.insert((series, t), Kept { flushed: true, ..Kept::default() });
+    }
     pub fn delete(&mut self, series: usize, from: i64, to: i64) {
         self.deleted.push((series, from, to));
         for (_, kept) in self.samples.range_mut((series, from)..=(series, to)) {
@@ -121,7 +147,7 @@ impl Promises {
 
     /// Rows say of their time what its samples say. Of time of which something was deleted they say no more than that.
     fn check_rows(&self, db: &Tsdb, series: usize) {
-        for (resolution_ms, until_ms) in db.coarse_reach().0 {
+        for CoarseReach { resolution_ms, until_ms, .. } in db.coarse_reach().0 {
             let matcher = [Matcher::equal("s", SERIES[series])];
             let found = db.select_coarse(&matcher, i64::MIN, i64::MAX, resolution_ms).unwrap().unwrap();
             assert_eq!(found.resolution_ms, resolution_ms);

@@ -21,7 +21,7 @@ import { Editing } from "./Editing";
 import { ImportDialog } from "./ImportDialog";
 import { MarkSwitches, useShownMarks } from "./MarkSwitches";
 import { PanelRows } from "./PanelRows";
-import { Targets } from "./Targets";
+import { FirstTargets } from "./Targets";
 import { Variables } from "./Variables";
 
 const NO_VARIABLES: Variable[] = [];
@@ -107,7 +107,7 @@ export default function GraphsPage({ params }: PageProps): ReactElement {
           );
         }}
       </Loaded>
-      <Targets />
+      <FirstTargets />
     </PageFrame>
   );
 }

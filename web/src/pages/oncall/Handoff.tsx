@@ -46,6 +46,7 @@ function Digest({ schedule }: { schedule: Schedule }): ReactElement {
         return (
           <div className="stack">
             <p>Since <Time at={digest.from} show="both" />: {digest.pages} {digest.pages === 1 ? "page" : "pages"}.</p>
+            {digest.truncated && <p>There was more than is listed here: {digest.fired_count} alerts fired, {digest.open_count} incidents are open.</p>}
             {lines.length === 0 ? <p className="muted">Nothing fired, nothing was muted, nothing is open.</p> : <ul>{lines.map((line, index) => <li key={index}>{line}</li>)}</ul>}
           </div>
         );

@@ -157,7 +157,7 @@ fn finish(app: &App, id: &Arc<SlotId>, sent: Option<(&WebhookSpec, &Owed)>, answ
     let (Some(slot), Some(hook)) = (slots.get_mut(id), hooks.get_mut(&id.hook)) else { return };
     match (answer, sent) {
         (Ok(()), Some((spec, owed))) => {
-            (slot.tries, slot.failed) = (0, false);
+            (slot.tries, slot.lasts) = (0, false);
             if slot.ledger.took(owed, spec.send_resolved, now) {
                 slot.state = SlotState::Queued;
                 hook.queue.push_back(id.clone());
@@ -194,7 +194,7 @@ fn finish(app: &App, id: &Arc<SlotId>, sent: Option<(&WebhookSpec, &Owed)>, answ
                 None => backoff,
             };
             retries.insert((now.plus_ms(wait), id.clone()));
-            if sent.is_some() && !std::mem::replace(&mut slot.failed, true) {
+            if sent.is_some() && !std::mem::replace(&mut slot.lasts, true) {
                 dirty.insert(id.clone());
             }
             if smaller {
@@ -320,11 +320,16 @@ fn again(app: &App, now: Timestamp) {
     {
         let mut inner = app.alerts.webhooks.inner.lock();
         let Inner { slots, hooks, retries, .. } = &mut *inner;
-        while let Some((at, id)) = retries.pop_first() {
-            if at > now {
-                retries.insert((at, id));
-                break;
-            }
+        let mut due: Vec<_> = retries.iter().take_while(|(at, _)| *at <= now).cloned().collect();
+        // What waits for longer than anything may was reckoned by a clock that has been set back since.
+        let longest_ms = |id: &Arc<SlotId>| {
+            if slots.get(id).is_some_and(|slot| slot.asked) { RETRY_AFTER_MS_MAX } else { BACKOFF_MAX_MS }
+        };
+        let far = retries.iter().rev().take_while(|(at, _)| at.since_ms(now) > BACKOFF_MAX_MS);
+        due.extend(far.filter(|(at, id)| at.since_ms(now) > longest_ms(id)).cloned());
+        for entry in due {
+            retries.remove(&entry);
+            let (_, id) = entry;
             if let Some(slot) = slots.get_mut(&id).filter(|s| s.state == SlotState::Waiting) {
                 slot.state = SlotState::Queued;
                 hooks.entry(id.hook.clone()).or_default().queue.push_back(id.clone());
@@ -346,14 +351,31 @@ async fn store_changes(app: &App) -> Result<(), Fault> {
     }
     // Without the lease nothing of it counts, and all is read again before this node acts.
     let Some(lease) = app.alerting_lease().await?.filter(|lease| !lease.behind) else { return Ok(()) };
-    let (dirty, tell) = {
+    store_slots(app, lease, None).await
+}
+
+/// Stores these slots, or all that changed with the sentences for the record.
+pub(super) async fn store_slots(app: &App, lease: Lease, these: Option<HashSet<Arc<SlotId>>>) -> Result<(), Fault> {
+    let _turn = app.alerts.webhooks.storing.lock().await;
+    let (slots, tell) = {
         let mut inner = app.alerts.webhooks.inner.lock();
-        (std::mem::take(&mut inner.dirty), std::mem::take(&mut inner.tell))
+        let (slots, tell) = if let Some(these) = these {
+            for id in &these {
+                inner.dirty.remove(id);
+            }
+            (these, Vec::new())
+        } else {
+            (std::mem::take(&mut inner.dirty), std::mem::take(&mut inner.tell))
+        };
+        let slots = Arc::new(slots);
+        inner.storing = slots.clone();
+        (slots, tell)
     };
-    let written = write(app, lease, &dirty, &tell).await;
+    let written = write(app, lease, &slots, &tell).await;
+    let mut inner = app.alerts.webhooks.inner.lock();
+    inner.storing = Arc::default();
     if written.is_err() {
-        let mut inner = app.alerts.webhooks.inner.lock();
-        inner.dirty.extend(dirty);
+        inner.dirty.extend(slots.iter().cloned());
         inner.tell.splice(0..0, tell);
     }
     written

@@ -4,9 +4,11 @@
 //!
 //! Between looks all lives in memory. What a webhook took is stored after it took it, and what it is owed of alerts that
 //! are over when they end, or of all once it was out of order: everything else that is owed follows from the alerts that
-//! fire. So a message may come twice after a kill, and none is lost.
+//! fire. An alert that ends is stored as over after what webhooks took and are owed of it, see [`ending`]. So a message may
+//! come twice after a kill, and none is lost.
 
 mod deliver;
+mod ending;
 mod stored;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
@@ -24,6 +26,7 @@ use super::WebhookPoster;
 use crate::App;
 
 pub(super) use deliver::run;
+pub(super) use ending::{store_before_change, store_before_end};
 pub(super) use stored::reload;
 
 /// What this part keeps in memory.
@@ -32,6 +35,8 @@ pub struct State {
     inner: Mutex<Inner>,
     /// There is something to store, or to wait for.
     news: Notify,
+    /// One stores at a time, so that what is written later is never older.
+    storing: tokio::sync::Mutex<()>,
     poster: RwLock<Option<Arc<dyn WebhookPoster>>>,
 }
 
@@ -82,6 +87,8 @@ struct Inner {
     retries: BTreeSet<(Timestamp, Arc<SlotId>)>,
     /// Slots that differ from what is stored.
     dirty: HashSet<Arc<SlotId>>,
+    /// Those that are being stored, whether or not that will succeed.
+    storing: Arc<HashSet<Arc<SlotId>>>,
     /// Sentences for the record.
     tell: Vec<(HookId, News)>,
     /// The server ends: what is under way is waited for, and nothing is begun.
@@ -110,8 +117,8 @@ struct Slot {
     ledger: Ledger,
     state: SlotState,
     tries: u32,
-    /// It did not take what it is owed when it was told.
-    failed: bool,
+    /// All that it is owed is to be stored: it did not take it when it was told, or some of it has ended before it did.
+    lasts: bool,
     /// Nobody hurries it: the receiver said when to come back, or refused it for good.
     asked: bool,
     /// Alerts in one message, since it refused one with more as too large.
@@ -150,9 +157,9 @@ pub(super) fn flushed(app: &App, routing: &Routing, mut flushes: Vec<Flush>, now
         for (i, spec) in webhooks.iter().enumerate() {
             let id = SlotId::new((flush.receiver.clone(), i), flush.group.clone());
             let (id, mut slot) = slots.remove_entry(&id).unwrap_or_else(|| (Arc::new(id), Slot::default()));
-            let before = slot.ledger.lasting(slot.failed);
+            let before = slot.ledger.lasting(slot.lasts);
             let owes = slot.ledger.flush(flush, spec.send_resolved, now);
-            if slot.ledger.lasting(slot.failed) != before {
+            if slot.ledger.lasting(slot.lasts) != before {
                 dirty.insert(id.clone());
             }
             if owes && slot.state == SlotState::Idle {

@@ -34,6 +34,10 @@ pub(super) async fn execute(app: &App, who: &Caller, command: OnCall) -> Result<
         OnCall::Digest { schedule } => {
             let digest = app.handoff_digest(who, &schedule).await?;
             let mut lines = vec![format!("{schedule} since {}: {} pages", minute(digest.from), digest.pages)];
+            if digest.truncated {
+                let (fired, open) = (digest.fired_count, digest.open_count);
+                lines.push(format!("there was more than is listed: {fired} alerts fired, {open} incidents open"));
+            }
             lines.extend(digest.open.into_iter().map(|l| format!("open: {l}")));
             lines.extend(digest.fired.into_iter().map(|l| format!("fired: {l}")));
             lines.extend(digest.muted.into_iter().map(|l| format!("muted: {l}")));

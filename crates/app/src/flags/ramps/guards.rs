@@ -179,7 +179,10 @@ impl App {
         if let Condition::Judge(judge) = &guard.condition {
             return self.flag_guard_judge(guard, judge, since).await;
         }
-        let expr = self.flag_guard_expr(&guard.expr);
+        let expr = match self.flag_guard_expr(&guard.expr).await {
+            Ok(expr) => expr,
+            Err(why) => return Reading::no_data(why),
+        };
         let answer = match self.query_numbers(&expr).await {
             Ok(answer) => answer,
             Err(why) => return Reading::no_data(why),
@@ -195,18 +198,38 @@ impl App {
     }
 
     /// What is asked for a threshold: a ratio of counters with zero in place of a numerator that has counted nothing.
-    fn flag_guard_expr(&self, expr: &str) -> String {
-        let since = self.now().plus_ms(-KNOWN_MS);
-        let known = |name: &String| {
-            let filter = SeriesFilter {
-                selectors: vec![vec![Matcher::equal(Labels::NAME, name.as_str())]],
-                start_ms: since.millis(),
-                end_ms: self.now().millis(),
-            };
-            !name.is_empty() && self.metrics.series(&filter).is_ok_and(|series| !series.is_empty())
-        };
-        let filled = super::ratio::fill(expr).filter(|f| f.apart.iter().all(known));
-        filled.map_or_else(|| expr.to_owned(), |f| f.expr)
+    async fn flag_guard_expr(&self, expr: &str) -> Result<String, String> {
+        let Some(filled) = super::ratio::fill(expr) else { return Ok(expr.to_owned()) };
+        for name in &filled.apart {
+            if !self.flag_guard_knows(name).await? {
+                return Ok(expr.to_owned());
+            }
+        }
+        Ok(filled.expr)
+    }
+
+    /// Whether a counter is known to whoever answers queries.
+    async fn flag_guard_knows(&self, name: &str) -> Result<bool, String> {
+        if name.is_empty() {
+            return Ok(false);
+        }
+        let now = self.now();
+        let (start_ms, end_ms) = (now.plus_ms(-KNOWN_MS).millis(), now.millis());
+        let matcher = Matcher::equal(Labels::NAME, name);
+        if !self.metrics.is_asked_elsewhere() {
+            let filter = SeriesFilter { selectors: vec![vec![matcher]], start_ms, end_ms };
+            return Ok(self.metrics.series(&filter).is_ok_and(|series| !series.is_empty()));
+        }
+        let seconds = |ms: i64| (ms / 1_000).to_string();
+        let asked = [
+            ("match[]".to_owned(), format!("{{{matcher}}}")),
+            ("start".to_owned(), seconds(start_ms)),
+            ("end".to_owned(), seconds(end_ms)),
+            // One is enough; a cluster that does not know the parameter tells all.
+            ("limit".to_owned(), "1".to_owned()),
+        ];
+        let answer = self.ask_cluster("/api/v1/series", &asked).await.map_err(|fault| fault.message)?;
+        Ok(answer.is_some_and(|a| a.json["data"].as_array().is_some_and(|all| !all.is_empty())))
     }
 
     async fn flag_guard_judge(&self, guard: &Guard, judge: &JudgeCondition, since: Timestamp) -> Reading {

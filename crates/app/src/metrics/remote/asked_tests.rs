@@ -5,8 +5,9 @@ use serde_json::json;
 use tenfold_testkit::{TempDb, TestClock, TestEntropy, temp_db};
 
 use super::*;
-use crate::Settings;
+use crate::flags::FlagUpdate;
 use crate::settings::Engine;
+use crate::{Caller, Settings};
 
 /// An address, and what it was asked with.
 type Asked = (String, Vec<(String, String)>);
@@ -45,6 +46,9 @@ impl Cluster for Scripted {
     ) -> Result<ClusterAnswer, Fault> {
         memory.take(self.bytes)?;
         self.asked.lock().push((path.to_owned(), parameters.to_vec()));
+        if path == "/api/v1/series" {
+            return Ok(ClusterAnswer { json: json!({"status": "success", "data": [{"__name__": "up"}]}), memory });
+        }
         let query = parameters.iter().find(|(name, _)| name == "query").map_or("", |(_, query)| query.as_str());
         Ok(ClusterAnswer { json: scripted(query), memory })
     }
@@ -107,4 +111,44 @@ async fn newest_samples_are_those_of_the_cluster() {
     let found = world.app.newest_samples(&selectors).await.expect("an answer");
     assert_eq!(found.rows.len(), 1, "each series once: {:?}", found.rows);
     assert_eq!((found.rows[0].t_ms, found.rows[0].value.float()), (115_500, Some(2.0)));
+}
+
+#[tokio::test]
+async fn templates_of_alerts_ask_the_cluster_as_their_rules_do() {
+    let world = world(0).await;
+    crate::load(&world.app).await.expect("an empty store loads");
+    let rules = "groups:\n- name: case\n  interval: 30s\n  rules:\n  - alert: Down\n    expr: pushed > 1\n    \
+                 annotations: {told: '{{ with query \"other\" }}{{ . | first | value }}{{ end }}'}\n";
+    world.app.rules_put(&Caller::system(), "case", rules).await.expect("the rules load");
+    world.app.alerts_tick().await.expect("the group is evaluated");
+    let groups = world.app.rules();
+    let rule = groups.iter().flat_map(|group| &group.rules).find(|rule| rule.name == "Down").expect("it is loaded");
+    assert_eq!(rule.error, None);
+    assert_eq!(rule.alerts[0].annotations.get("told").map(String::as_str), Some("2"));
+    let asked = world.cluster.asked.lock().clone();
+    assert!(asked.iter().flat_map(|(_, with)| with).any(|(_, value)| value == "other"), "{asked:?}");
+}
+
+#[tokio::test]
+async fn a_guard_asks_the_cluster_which_counters_are_known() {
+    let world = world(0).await;
+    let app = &world.app;
+    crate::load(app).await.expect("an empty store loads");
+    app.flag_put(&Caller::system(), "uploader", FlagUpdate::default()).await.expect("a flag");
+    let start = json!({"steps": [{"percent": 1, "hold_ms": 60_000}, {"percent": 100}], "guard": {
+        "expr": "sum(rate(errors_total[1m])) / sum(rate(requests_total[1m]))",
+        "condition": {"threshold": {"op": "<", "value": 0.05}},
+    }});
+    let start = serde_json::from_value(start).expect("a start");
+    app.flag_ramp_start(&Caller::system(), "uploader", "production", start).await.expect("a ramp");
+    app.flag_guards_look().await;
+    let asked = world.cluster.asked.lock().clone();
+    let with = |path: &str, name: &str| {
+        let all = asked.iter().filter(|(to, _)| to == path).flat_map(|(_, with)| with);
+        all.filter(|(n, _)| n == name).map(|(_, value)| value.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(with("/api/v1/series", "match[]"), ["{__name__=\"errors_total\"}"], "{asked:?}");
+    let queries = with("/api/v1/query", "query");
+    let filled = |query: &String| query.ends_with("((sum(rate(requests_total[1m]))) > 0) * 0))");
+    assert!(queries.iter().any(filled), "zero for errors: {queries:?}");
 }

@@ -6,17 +6,19 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
-use serde_json::json;
+use serde_json::{Value, json};
 use tenfold_alerting::MuteKind;
-use tenfold_app::alerts::{Channel, Notice, Notifier, NotifyError, PostedAlert, Update};
+use tenfold_app::alerts::{Channel, Notice, Notifier, NotifyError, PostedAlert, Update, WebhookPoster, WebhookSpec};
 use tenfold_app::{App, Caller, Role};
 use tenfold_store::{alerts as store, counters};
 use tenfold_testkit::{TestClock, TestEntropy};
 use tenfold_types::{Actor, Clock as _, EventDraft, Fault, Matcher, Source, Timestamp};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 use super::model::Model;
 use super::truth::{self, Truth};
-use super::words::{Ask, BY_RULE, LANES, Line, Order, Quiet, minute};
+use super::words::{Ask, BY_RULE, LANES, Lane, Line, Order, Quiet, minute};
 use crate::world::{Samples, caller, from};
 
 /// Holds the order, as JSON, of a process that is to be one life.
@@ -38,6 +40,8 @@ pub struct Life {
     dice: TestEntropy,
     samples: Arc<Samples>,
     receiver: Arc<Receiver>,
+    /// Webhooks are told of what is due, and what they took is stored.
+    posting: Option<JoinHandle<Result<(), Fault>>>,
     say: Say,
     bad: bool,
     /// Makes the reasons of its mutes its own.
@@ -45,11 +49,13 @@ pub struct Life {
     mutes: u64,
 }
 
-/// What people have in their pockets, and the network before it.
+/// What people have in their pockets, the programs behind a webhook, and the network before them.
 struct Receiver {
     dice: TestEntropy,
     /// Takes whatever comes.
     kind: AtomicBool,
+    /// How often time has passed.
+    passes: watch::Sender<u64>,
     say: Say,
 }
 
@@ -64,6 +70,18 @@ impl Receiver {
             tokio::task::yield_now().await;
         }
     }
+
+    fn is_kind(&self) -> bool {
+        self.kind.load(Ordering::SeqCst)
+    }
+
+    /// It hangs until time has passed a few times.
+    async fn hang(&self) {
+        let until = *self.passes.borrow() + 1 + self.dice.below(3);
+        let mut passes = self.passes.subscribe();
+        // The sender is ours and stays.
+        let _ = passes.wait_for(|passed| *passed >= until || self.is_kind()).await;
+    }
 }
 
 #[async_trait]
@@ -74,7 +92,7 @@ impl Notifier for Receiver {
 
     async fn send(&self, _: Channel, _: &str, message: &Notice, key: &str) -> Result<(), NotifyError> {
         self.travel().await;
-        let luck = if self.kind.load(Ordering::SeqCst) { u64::MAX } else { self.dice.below(8) };
+        let luck = if self.is_kind() { u64::MAX } else { self.dice.below(8) };
         match luck {
             0 => return Err(Self::refusal("503 Service Unavailable", None)),
             1 => return Err(Self::refusal("429 Too Many Requests", Some(20_000))),
@@ -86,11 +104,60 @@ impl Notifier for Receiver {
         if heard { Ok(()) } else { Err(Self::refusal("the connection was reset", None)) }
     }
 
-    async fn update(&self, _: Channel, _: &str, _: &Update, _: &str) -> Result<(), NotifyError> {
+    async fn update(&self, channel: Channel, to: &str, update: &Update, _: &str) -> Result<(), NotifyError> {
         self.travel().await;
-        let refuses = !self.kind.load(Ordering::SeqCst) && self.dice.below(4) == 0;
-        if refuses { Err(Self::refusal("503 Service Unavailable", None)) } else { Ok(()) }
+        let luck = if self.is_kind() { u64::MAX } else { self.dice.below(8) };
+        if luck < 2 {
+            return Err(Self::refusal("503 Service Unavailable", None));
+        }
+        (self.say)(&Line::Told {
+            incident: update.notice.incident,
+            channel: channel.as_str().to_owned(),
+            to: to.to_owned(),
+            kind: update.kind.as_str().to_owned(),
+        });
+        self.travel().await;
+        if luck == 2 { Err(Self::refusal("the connection was reset", None)) } else { Ok(()) }
     }
+}
+
+#[async_trait]
+impl WebhookPoster for Receiver {
+    async fn post(&self, _: &WebhookSpec, body: String, _: &str) -> Result<(), NotifyError> {
+        self.travel().await;
+        let luck = if self.is_kind() { u64::MAX } else { self.dice.below(10) };
+        match luck {
+            0 => return Err(Self::refusal("503 Service Unavailable", None)),
+            1 => return Err(Self::refusal("429 Too Many Requests", Some(20_000))),
+            2 => {
+                let refusal = Self::refusal("413 Content Too Large", None);
+                return Err(NotifyError { permanent: true, too_large: true, ..refusal });
+            }
+            3 => {
+                self.hang().await;
+                return Err(Self::refusal("no answer within 10 s", None));
+            }
+            _ => {}
+        }
+        (self.say)(&Line::Posted(lanes_of(&body)));
+        if luck == 4 {
+            self.hang().await;
+        }
+        self.travel().await;
+        if luck == 5 { Err(Self::refusal("the connection was reset", None)) } else { Ok(()) }
+    }
+}
+
+/// The lanes that a message to the programs is about, each with whether it fires.
+fn lanes_of(body: &str) -> Vec<(usize, bool)> {
+    let body: Value = serde_json::from_str(body).expect("it is JSON");
+    let lane = |alert: &Value| {
+        let label = |name: &str| alert["labels"][name].as_str();
+        let is = |lane: &Lane| (label("alertname"), label("service")) == (Some(lane.alert), Some(lane.service));
+        LANES.iter().position(is).expect("it is one of ours")
+    };
+    let alerts = body["alerts"].as_array().expect("a list of alerts");
+    alerts.iter().map(|alert| (lane(alert), alert["status"] == "firing")).collect()
 }
 
 const fn errors(bad: bool) -> f64 {
@@ -110,11 +177,16 @@ impl Life {
         *samples.errors.lock() = Some(vec![errors(order.bad)]);
         let app = truth::open(&order.dir, "data", order.seed, &clock, &samples).await;
         let dice = TestEntropy::seeded(order.seed.wrapping_mul(31));
-        let kind = AtomicBool::new(false);
-        let receiver =
-            Arc::new(Receiver { dice: TestEntropy::seeded(order.seed.wrapping_mul(37)), kind, say: say.clone() });
+        let receiver = Arc::new(Receiver {
+            dice: TestEntropy::seeded(order.seed.wrapping_mul(37)),
+            kind: AtomicBool::new(false),
+            passes: watch::Sender::new(0),
+            say: say.clone(),
+        });
         app.set_notifier(receiver.clone());
-        Self { app, clock, dice, samples, receiver, say, bad: order.bad, seed: order.seed, mutes: 0 }
+        app.set_webhook_poster(receiver.clone());
+        let (bad, seed) = (order.bad, order.seed);
+        Self { app, clock, dice, samples, receiver, posting: None, say, bad, seed, mutes: 0 }
     }
 
     fn say(&self, line: &Line) {
@@ -125,6 +197,15 @@ impl Life {
         let at = self.clock.now().plus_ms(ms);
         self.say(&Line::Clock(at.millis()));
         self.clock.set(at);
+        self.receiver.passes.send_modify(|passed| *passed += 1);
+    }
+
+    /// Beside all else, as soon as the last time is over: one that hangs keeps what the others took from being stored.
+    fn tell_programs(&mut self) {
+        if self.posting.as_ref().is_none_or(JoinHandle::is_finished) {
+            let app = self.app.clone();
+            self.posting = Some(tokio::spawn(async move { app.webhooks_tick().await }));
+        }
     }
 
     /// Some time passes, and what is due then is done while people and senders go on asking.
@@ -133,6 +214,7 @@ impl Life {
         self.pass(1 + self.dice.below(most_ms) as i64);
         self.say(&Line::TickBegins);
         let ticking = tokio::spawn(tick(self.app.clone()));
+        self.tell_programs();
         for _ in 0..self.dice.below(3) {
             self.act().await;
         }
@@ -150,7 +232,8 @@ impl Life {
             self.pass(step_ms);
             self.say(&Line::TickBegins);
             let ended = tick(self.app.clone()).await;
-            self.say(&Line::TickEnds(ended.err().map(|fault| fault.message)));
+            let posted = self.app.webhooks_tick().await;
+            self.say(&Line::TickEnds(ended.and(posted).err().map(|fault| fault.message)));
         }
         self.say(&Line::Rested);
     }

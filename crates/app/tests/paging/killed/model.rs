@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use super::programs::Programs;
 use super::words::{Ask, BY_RULE, LANES, Line, Quiet};
 
 /// An alert as far as it is known from outside.
@@ -57,6 +58,8 @@ pub struct Counts {
     pub taken: u64,
     again: u64,
     crossed: u64,
+    told: u64,
+    pub posted: u64,
 }
 
 impl Counts {
@@ -70,18 +73,21 @@ impl Counts {
         self.taken += other.taken;
         self.again += other.again;
         self.crossed += other.crossed;
+        self.told += other.told;
+        self.posted += other.posted;
     }
 }
 
 impl fmt::Display for Counts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { kills, kinds, asked, answered, acknowledged, mutes, taken, again, crossed } = self;
+        let Self { kills, kinds, asked, answered, acknowledged, mutes, taken, again, crossed, told, posted } = self;
         let kinds = kinds.len();
         write!(
             f,
             "{kills} kills: {asked} asked, {answered} answered, {acknowledged} incidents acknowledged, {mutes} mutes of \
              {kinds} kinds, {taken} messages taken ({again} of them again, since their answer was lost; {crossed} under \
-             way while somebody acknowledged); 0 lost, 0 after an acknowledgement"
+             way while somebody acknowledged), {told} news of incidents, {posted} messages to programs; 0 lost, 0 after an \
+             acknowledgement"
         )
     }
 }
@@ -100,6 +106,9 @@ pub struct Model {
     pub resting: bool,
     /// By their keys.
     pub taken: BTreeMap<String, Taken>,
+    /// What addresses were told of incidents last: by incident, channel and address.
+    pub told: BTreeMap<(i64, String, String), String>,
+    pub programs: Programs,
     /// Lanes and instants at which one perhaps fired and was perhaps not muted: only then may somebody be told of it.
     pub exposed: BTreeSet<(usize, i64)>,
     /// The last event that was looked at.
@@ -120,6 +129,8 @@ impl Model {
             ticking: false,
             resting: false,
             taken: BTreeMap::new(),
+            told: BTreeMap::new(),
+            programs: Programs::default(),
             exposed: BTreeSet::new(),
             seq: 0,
             recorded: BTreeSet::new(),
@@ -140,14 +151,26 @@ impl Model {
             Line::Answered(what, number) => self.answered(what, number),
             Line::Refused(what, why) if self.resting => return Err(format!("{what:?} in a life that rests: {why}")),
             Line::Refused(..) | Line::Rested => {}
-            Line::TickBegins => self.ticking = true,
+            Line::TickBegins => {
+                self.ticking = true;
+                self.programs.tick_begins(self.now_ms);
+            }
             Line::TickEnds(fault) => {
                 self.calm();
+                self.programs.tick_ends(fault.is_none());
                 if let Some(fault) = fault.filter(|_| self.resting) {
                     return Err(format!("what is due cannot be done: {fault}"));
                 }
             }
             Line::Took { key, incident, heard } => self.took(key, incident, heard)?,
+            Line::Told { incident, channel, to, kind } => {
+                self.counts.told += 1;
+                self.told.insert((incident, channel, to), kind);
+            }
+            Line::Posted(lanes) => {
+                self.counts.posted += 1;
+                self.programs.posted(&lanes, self.now_ms);
+            }
         }
         self.look();
         Ok(())
@@ -156,6 +179,7 @@ impl Model {
     /// Its process is gone, with whatever it was doing.
     pub fn killed(&mut self) {
         self.calm();
+        self.programs.killed(&self.lanes);
         for taken in self.taken.values_mut() {
             taken.unheard = true;
         }
@@ -171,9 +195,16 @@ impl Model {
 
     fn asked(&mut self, what: Ask) {
         self.counts.asked += 1;
+        self.programs.disturbed();
         match what {
-            Ask::Fire(lane) => (self.lanes[lane].promised, self.lanes[lane].perhaps) = (None, true),
-            Ask::End(lane) => self.lanes[lane].promised = None,
+            Ask::Fire(lane) => {
+                (self.lanes[lane].promised, self.lanes[lane].perhaps) = (None, true);
+                self.programs.fire_asked(lane);
+            }
+            Ask::End(lane) => {
+                self.lanes[lane].promised = None;
+                self.programs.end_asked(lane);
+            }
             Ask::Mute(quiet) => {
                 let new = Muted { quiet, number: None, ending: false, ended: false };
                 self.mutes.insert(new.quiet.reason.clone(), new);
@@ -190,8 +221,14 @@ impl Model {
     fn answered(&mut self, what: Ask, number: i64) {
         self.counts.answered += 1;
         match what {
-            Ask::Fire(lane) => self.lanes[lane].promised = Some(true),
-            Ask::End(lane) => self.lanes[lane].promised = Some(false),
+            Ask::Fire(lane) => {
+                self.lanes[lane].promised = Some(true);
+                self.programs.fire_answered(lane, self.now_ms);
+            }
+            Ask::End(lane) => {
+                self.lanes[lane].promised = Some(false);
+                self.programs.end_answered(lane, &self.lanes[lane]);
+            }
             Ask::Mute(quiet) => {
                 self.counts.mutes += 1;
                 self.counts.kinds.insert(quiet.kind.as_str());

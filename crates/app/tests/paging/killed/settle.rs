@@ -7,14 +7,19 @@ use tenfold_app::incidents::IncidentView;
 use tenfold_types::Event;
 
 use super::model::{Acknowledged, Model};
-use super::truth::Truth;
+use super::truth::{RING, Truth};
 use super::words::{BY_RULE, LANES, Lane};
 
 /// What fires, is not muted and is nobody's has paged within this time, when receivers take what comes.
-const BOUND_MS: i64 = 12 * 60_000;
+pub(super) const BOUND_MS: i64 = 12 * 60_000;
 
 fn is(alert: &AlertView, lane: &Lane) -> bool {
     (alert.labels.get("alertname"), alert.labels.get("service")) == (Some(lane.alert), Some(lane.service))
+}
+
+/// Where somebody is reached, as they were set up.
+fn address(person: &str, channel: &str) -> String {
+    if channel == "webhook" { RING.to_owned() } else { format!("{person}@example.org") }
 }
 
 impl Model {
@@ -181,6 +186,24 @@ impl Model {
                     }
                 }
                 _ => {}
+            }
+        }
+        for incident in truth.incidents.values().filter(|i| i.state == "resolved" && i.reopened == 0) {
+            self.rested_news(incident)?;
+        }
+        self.programs.rested(&self.lanes, self.now_ms)
+    }
+
+    /// Everybody whose page was taken knows that it is over. One that was opened again is left out: who has not heard of that
+    /// is not told twice.
+    fn rested_news(&self, incident: &IncidentView) -> Result<(), String> {
+        for page in &incident.pages {
+            for attempt in page.attempts.iter().filter(|a| a.state == "accepted") {
+                let to = address(&page.person, &attempt.channel);
+                let told = self.told.get(&(incident.number, attempt.channel.clone(), to.clone()));
+                if told.map(String::as_str) != Some("over") {
+                    return Err(format!("{to} was paged for {incident:?}, which is over, and knows of it: {told:?}"));
+                }
             }
         }
         Ok(())

@@ -14,10 +14,14 @@ use tenfold_testkit::{TestClock, TestEntropy};
 use tenfold_types::{Clock as _, Event, Timestamp};
 
 use super::model::Model;
+use crate::lives::events_behind;
 use crate::world::{Node, Samples, from, people};
 
-/// Incidents and events in one read.
-const READ: usize = 200;
+/// Incidents in one read.
+const READ: i64 = 200;
+
+/// Where ana is reached beside her mail.
+pub const RING: &str = "https://ana.example/ring";
 
 const ROUTING: &str = "
 route:
@@ -27,11 +31,14 @@ route:
   group_interval: 1s
   repeat_interval: 4h
   routes:
+  - {matchers: ['service=~\"photos|search|uploads\"'], receiver: programs, group_interval: 10s, continue: true}
   - {matchers: ['service=\"photos\"'], receiver: photos}
   - {matchers: ['service=\"albums\"'], group_wait: 10s, group_interval: 5m}
+  - {matchers: ['service=~\"search|uploads\"']}
 receivers:
 - {name: on-call, policy: default}
 - {name: photos, policy: photos}
+- {name: programs, quiet: true, webhook_configs: [{url: 'http://programs.example/'}]}
 ";
 
 /// The server on the store in `dir`; `name` is its directory of samples.
@@ -47,7 +54,7 @@ pub async fn set_up(dir: &Path) -> i64 {
     let app = open(dir, "set-up", 1, &clock, &Arc::default()).await;
     people(&app).await;
     let system = Caller::system();
-    let contact = json!({"email": "ana@example.org", "webhook": "https://ana.example/ring"});
+    let contact = json!({"email": "ana@example.org", "webhook": RING});
     let update = PersonUpdate { contact: Some(from(contact)), ..PersonUpdate::default() };
     app.person_put(&system, "ana", update).await.expect("ana says how to reach her");
     let step = |delay_ms: i64, who: &str| json!({"delay_ms": delay_ms, "targets": [{"kind": "person", "name": who}]});
@@ -78,7 +85,7 @@ impl Truth {
             alerts: app.alerts_list(None).await.expect("the alerts are read"),
             incidents: incidents(&app).await,
             mutes: mutes.into_iter().map(|mute| (mute.reason.clone(), mute)).collect(),
-            events: events(&app, model.seq).await,
+            events: events_behind(&app, model.seq).await,
             broken: if verify { app.record_verify().await.expect("the record is read").first_broken } else { None },
         }
     }
@@ -87,21 +94,9 @@ impl Truth {
 async fn incidents(app: &App) -> BTreeMap<i64, IncidentView> {
     let (mut all, mut before) = (BTreeMap::new(), None);
     loop {
-        let some = app.incidents_list(None, before, Some(READ as i64)).await.expect("the incidents are read");
+        let some = app.incidents_list(None, before, Some(READ)).await.expect("the incidents are read");
         let Some(last) = some.last() else { return all };
         before = Some(last.number);
         all.extend(some.into_iter().map(|incident| (incident.number, incident)));
-    }
-}
-
-async fn events(app: &App, after: i64) -> Vec<Event> {
-    let mut all: Vec<Event> = Vec::new();
-    loop {
-        let seq = all.last().map_or(after, |event| event.seq);
-        let some = app.events_after(seq, READ).await.expect("the record is read");
-        if some.is_empty() {
-            return all;
-        }
-        all.extend(some);
     }
 }

@@ -38,6 +38,13 @@ pub const LANES: [Lane; 6] = [
     Lane { alert: "Stuck", service: "uploads" },
 ];
 
+impl Lane {
+    /// The programs behind a webhook are told of it.
+    pub fn to_programs(&self) -> bool {
+        self.service != "albums"
+    }
+}
+
 /// What somebody asks of the server. Each answer is a promise.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Ask {
@@ -105,6 +112,16 @@ pub enum Line {
         /// The server hears of it; its answer may get lost instead.
         heard: bool,
     },
+    /// A receiver has news of an incident.
+    Told {
+        incident: i64,
+        channel: String,
+        to: String,
+        /// `grown` or `over`.
+        kind: String,
+    },
+    /// The programs have a message about these lanes, each with whether it fires.
+    Posted(Vec<(usize, bool)>),
     /// A life that rests has nothing more to say.
     Rested,
 }

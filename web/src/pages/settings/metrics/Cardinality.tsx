@@ -64,8 +64,8 @@ function Series({ view }: { view: CardinalityView }): ReactElement {
   return (
     <Section title="Series">
       <p>
-        {count(view.series)} of at most {count(view.series_max)}, {count(view.active_series)} with samples in memory; {count(view.labels)} labels, {count(view.label_pairs)} pairs.{" "}
-        {view.series > view.series_max * 0.8 && <Status look="warning">Nearly full</Status>}
+        {count(view.series)}, {count(view.active_series)} of them active (with samples in memory) of at most {count(view.series_max)}; {count(view.labels)} labels, {count(view.label_pairs)} pairs.{" "}
+        {Math.max(view.active_series, view.series / 10) > view.series_max * 0.8 && <Status look="warning">Nearly full</Status>}
       </p>
       <SeriesTable what="Metric" items={view.metrics} selector={ofMetric} last="Active" />
     </Section>

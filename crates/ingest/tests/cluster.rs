@@ -1,0 +1,95 @@
+//! The cluster that answers instead of the own store: what it is shown of us, and what is told of one that has moved.
+
+use std::sync::Arc;
+
+use tenfold_app::settings::Engine;
+use tenfold_app::{App, Settings};
+use tenfold_testkit::{TempDb, TestClock, TestEntropy, temp_db};
+use tenfold_types::ErrorCode;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+const LABELS: &str =
+    "HTTP/1.1 200 OK\r\nContent-Length: 35\r\nConnection: close\r\n\r\n{\"status\":\"success\",\"data\":[\"job\"]}";
+/// To the same place, and to another one.
+const WITHIN: &str =
+    "HTTP/1.1 307 Temporary Redirect\r\nLocation: /there\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+const AWAY: &str = "HTTP/1.1 308 Permanent Redirect\r\nLocation: https://store.example.org/there\r\n\
+     Content-Length: 0\r\nConnection: close\r\n\r\n";
+
+/// Answers one question after the other, as told, and hands over their heads.
+async fn cluster(answers: Vec<&'static str>) -> (String, mpsc::UnboundedReceiver<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("an address").to_string();
+    let (tell, told) = mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        for answer in answers {
+            let (mut stream, _) = listener.accept().await.expect("a connection");
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                head.push(stream.read_u8().await.expect("the head of a request"));
+            }
+            let head = String::from_utf8(head).expect("text");
+            let length = head.lines().find_map(|l| l.strip_prefix("content-length: ")?.parse().ok());
+            let mut body = vec![0; length.unwrap_or(0)];
+            stream.read_exact(&mut body).await.expect("the body");
+            stream.write_all(answer.as_bytes()).await.expect("the answer is sent");
+            let _ = tell.send(head);
+        }
+    });
+    (address, told)
+}
+
+/// A server before a cluster.
+async fn asking(url: &str, http_config: serde_json::Value, token_file: &str) -> (App, TempDb, tempfile::TempDir) {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let (dir, db) = (tempfile::tempdir().expect("a temporary directory"), temp_db().await);
+    let mut settings = Settings { data_dir: dir.path().to_owned(), ..Settings::default() };
+    settings.metrics.engine = Engine::Remote;
+    settings.metrics.remote.url = url.to_owned();
+    settings.metrics.remote.token_file = token_file.into();
+    settings.metrics.remote.http_config = serde_json::from_value(http_config).expect("a configuration");
+    let metrics = tenfold_app::metrics::State::open(&settings).expect("an empty store opens");
+    let clock = Arc::new(TestClock::default());
+    let app = App::new((*db).clone(), clock, Arc::new(TestEntropy::default()), settings, metrics);
+    (app, db, dir)
+}
+
+#[tokio::test]
+async fn a_cluster_is_shown_who_asks_and_followed_within_its_place() {
+    let (address, mut told) = cluster(vec![WITHIN, LABELS, AWAY]).await;
+    let config = serde_json::json!({
+        "basic_auth": {"username": "123", "password": "s3cret"}, "http_headers": {"X-Scope-OrgID": {"values": ["a"]}},
+    });
+    let (app, _db, _dir) = asking(&format!("http://someone:else@{address}/"), config, "").await;
+    tenfold_ingest::connect(&app, &CancellationToken::new()).expect("it is set as it should be");
+    let answer = app.ask_cluster("/api/v1/labels", &[]).await.expect("an answer").expect("of the cluster");
+    assert_eq!(answer.json["data"][0], "job");
+    for path in ["POST /api/v1/labels ", "POST /there "] {
+        let head = told.recv().await.expect("it is asked");
+        // 123:s3cret, in base64.
+        let shown = head.contains("authorization: Basic MTIzOnMzY3JldA==") && head.contains("x-scope-orgid: a");
+        assert!(head.starts_with(path) && shown, "{head}");
+    }
+    let moved = app.ask_cluster("/api/v1/labels", &[]).await.expect_err("nobody else is asked");
+    assert_eq!(moved.code, ErrorCode::Unavailable);
+    let said = format!("the cluster at http://{address}/ redirects to https://store.example.org/there");
+    assert_eq!(moved.message, said);
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_it_is_told_at_the_start_without_its_secrets() {
+    for (config, token_file, said) in [
+        (serde_json::json!({"basic_auth": {"username": "a", "pasword": "s3cret"}}), "", "unknown field `pasword`"),
+        (serde_json::json!({"basic_auth": {"username": "a"}, "bearer_token": "s3cret"}), "", "at most"),
+        (serde_json::json!({"bearer_token": "s3cret"}), "/none/such", "token_file and http_config both say who we are"),
+    ] {
+        let (app, _db, _dir) = asking("http://127.0.0.1:1", config, token_file).await;
+        let wrong = tenfold_ingest::connect(&app, &CancellationToken::new()).map(|_| ()).expect_err("it is refused");
+        let wrong = wrong.to_string();
+        assert!(wrong.starts_with("metrics.remote: ") && wrong.contains(said), "{wrong}");
+        assert!(!wrong.contains("s3cret"), "{wrong}");
+    }
+}

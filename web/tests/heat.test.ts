@@ -18,6 +18,8 @@ describe("rows of a heatmap", () => {
   });
   it("adds up series of one bound and leaves out those without", () => {
     expect(rowsOf([0], bucket("1", [2]), bucket("1", [3]), { labels: {}, values: [9] }, bucket("x", [1]))).toEqual([[0, 1, [5]]]);
+    // `sum by (le)` of two clients that write bounds in their own ways.
+    expect(rowsOf([0], bucket("1", [5]), bucket("+Inf", [6]), bucket("1.0", [2]))).toEqual([[0, 1, [7]], [1, Infinity, [0]]]);
     expect(rowsOf([0], bucket("-1", [2]), bucket("0", [3]))).toEqual([[-Infinity, -1, [2]], [-1, 0, [1]]]);
   });
   it("lays native buckets as they are, with the empty stretch between them, and 0 where there was a sample", () => {

@@ -29,7 +29,8 @@ test.each([
 describe("thresholds", () => {
   it("are reached on their side, the worst first", () => {
     expect([0.5, 0.8, 0.95, null].map((value) => reached(value, ABOVE)?.level ?? null)).toEqual([null, "warning", "critical", null]);
-    expect([5, 3, 0].map((value) => reached(value, [{ below: 3, level: "critical" }])?.level ?? null)).toEqual([null, "critical", "critical"]);
+    // A Grafana panel that is red, and green from 1 on, is `below: 1` here: what is up is good.
+    expect([5, 3, 2.9, 0].map((value) => reached(value, [{ below: 3, level: "critical" }])?.level ?? null)).toEqual([null, null, "critical", "critical"]);
     expect(reached(1)).toBeNull();
   });
   it("are read as they are written", () => {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { Mute } from "../src/api/types";
 import { addDays, DAY_MS, HOUR_MS, zone } from "../src/lib/time";
-import { bodyOf, emptyForm, formOf, startOfWeek, stateOf, timesText, turnsOf, withKind } from "../src/pages/alerts/mutes";
+import { bodyOf, emptyForm, formOf, startOfWeek, stateOf, timesOf, timesText, turnsOf, withKind } from "../src/pages/alerts/mutes";
 
 const now = Date.parse("2026-11-26T10:00:00Z");
 const iso = (ms: number): string => new Date(ms).toISOString();
@@ -34,6 +34,16 @@ describe("the form of a mute", () => {
 
   it("writes days in the order of the week, with the reader's zone", () => {
     expect(timesText(["sun", "mon"], "22:00", "04:00")).toBe(`mon sun 22:00-04:00 ${zone}`);
+    expect(timesText([], "00:00", "00:00", "UTC")).toBe("00:00-24:00 UTC");
+  });
+
+  it("shows the days and hours that a mute has, in its own zone", () => {
+    const tokyo = timesOf("mon tue 22:00-23:30 Asia/Tokyo");
+    expect(tokyo).toEqual({ days: ["mon", "tue"], from: "22:00", to: "23:30", zone: "Asia/Tokyo" });
+    expect(timesText(tokyo!.days, tokyo!.from, "23:45", tokyo!.zone)).toBe("mon tue 22:00-23:45 Asia/Tokyo");
+    expect(timesOf("fri sun 22:00-24:00; sat mon 00:00-04:00")).toEqual({ days: ["fri", "sun"], from: "22:00", to: "04:00", zone: "" });
+    expect(timesOf("00:00-24:00 UTC")).toEqual({ days: [], from: "00:00", to: "00:00", zone: "UTC" });
+    for (const text of ["", "sat", "day:1 02:00-04:00", "fri 22:00-24:00; sun 00:00-04:00", "mon 02:00-04:00 05:00-06:00", "sat; sun 01:00-02:00"]) expect(timesOf(text)).toBeNull();
   });
 });
 

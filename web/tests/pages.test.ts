@@ -44,11 +44,12 @@ test("a day of the calendar holds what falls on it", () => {
   const person = { login: "mei", name: "Mei", kind: "developer" as const };
   const shifts: OnCall[] = [
     { schedule: "s", person: { login: "ana", name: "Ana", kind: "developer" }, since: "2026-01-01T00:00:00Z", until: "2026-01-02T09:00:00Z" },
-    { schedule: "s", person, since: "2026-01-02T09:00:00Z", until: "2026-01-02T17:00:00Z", override_id: 1 },
+    { schedule: "s", person, also: [{ login: "raj", name: "Raj", kind: "developer" }], since: "2026-01-02T09:00:00Z", until: "2026-01-02T17:00:00Z", override_id: 1 },
     { schedule: "s", person: null, since: "2026-01-02T17:00:00Z", until: "2026-01-05T00:00:00Z" },
   ];
   const pieces = piecesOf(shifts, day, day + 86_400_000);
-  expect(pieces.map(({ who, override }) => [who, override])).toEqual([["ana", false], ["mei", true], [null, false]]);
+  expect(pieces.map(({ who, override }) => [who, override])).toEqual([["ana", false], ["mei and raj", true], [null, false]]);
+  expect(pieces[1]?.people).toEqual(["mei", "raj"]);
   expect(pieces.reduce((sum, { from, to }) => sum + to - from, 0)).toBe(86_400_000);
 });
 

@@ -274,6 +274,24 @@ test("where nobody chooses, all values of a label stand and the first of a list"
   expect(fill('rate(a{job="$job"}[$window] offset $__interval)', values, range)).toBe('rate(a{job=~".*"}[5m] offset 1s)');
 });
 
+test.each([
+  [{ words: [{ nothing: true, text: "all is well" }] }, [], "all is well"],
+  [{ series: [{ hidden: true }] }, [{ metric: { host: "a" }, value: [60, "1"] }], "No data."],
+  [{ kind: "top" }, [{ metric: { host: "a" }, value: [60, "NaN"] }], "No data."],
+] as [Partial<Panel>, unknown[], string][])("what there is nothing of says so: %j", async (more, result, words) => {
+  vi.stubGlobal("fetch", vi.fn(async () => new Response(JSON.stringify({ status: "success", data: { resultType: "vector", result } }), { headers: { "content-type": "application/json" } })));
+  await render(<PanelChart panel={panel({ kind: "stat", queries: [{ expr: "a" }], ...more })} range={{ fromMs: 0, toMs: 60_000, name: null, text: "then" }} markers={[]} />);
+  await act(async () => vi.waitFor(() => expect(box.textContent).toContain(words)));
+});
+
+test("how many values there are is no number of seconds", async () => {
+  const result = [{ metric: { host: "a" }, values: [[0, "5"], [60, "7"]] }];
+  vi.stubGlobal("fetch", vi.fn(async () => new Response(JSON.stringify({ status: "success", data: { resultType: "matrix", result } }), { headers: { "content-type": "application/json" } })));
+  await render(<PanelChart panel={panel({ kind: "top", queries: [{ expr: "a" }], unit: "seconds", reduce: "count" })} range={{ fromMs: 0, toMs: 60_000, name: null, text: "then", step: 60 }} markers={[]} />);
+  await act(async () => vi.waitFor(() => expect(box.querySelectorAll(".bars li")).toHaveLength(1)));
+  expect(box.querySelector(".bars .number")?.textContent).toBe("2");
+});
+
 describe("a table panel", () => {
   const range: Range = { fromMs: 0, toMs: 60_000, name: null, text: "then" };
   it("sorts by the column that is pressed", async () => {

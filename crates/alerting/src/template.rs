@@ -12,6 +12,7 @@ mod parse;
 mod run;
 #[cfg(test)]
 mod tests;
+mod time;
 mod url;
 mod value;
 

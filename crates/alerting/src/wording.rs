@@ -73,11 +73,15 @@ pub(crate) fn words_of(
         let text = config.get(name).and_then(Value::as_str).filter(|text| !text.trim().is_empty());
         text.map(str::to_owned)
     };
-    let mut wordings = configs.iter().map(|config| Wording {
+    let wordings = configs.iter().map(|config| Wording {
         subject: if product == "email" { header(config, "subject") } else { field(config, subject) },
         text: field(config, text),
     });
-    let found = wordings.find(|wording| *wording != Wording::default())?;
+    let mut wordings = wordings.filter(|wording| *wording != Wording::default());
+    let found = wordings.next()?;
+    if wordings.any(|other| other != found) {
+        report.push(note(path, "several of them have words of their own; those of the first are taken for all"));
+    }
     Some((channel.to_owned(), found))
 }
 
@@ -245,6 +249,20 @@ receivers:
         assert_eq!(say("slack", |w| w.text.as_ref()), "a sample;a sample;");
         assert_eq!(say("mail", |w| w.subject.as_ref()), "2 of Sample");
         assert_eq!(say("irc", |w| w.subject.as_ref()), "look: Sample");
+    }
+
+    #[test]
+    fn words_that_are_not_taken_are_told() {
+        let told = |second: &str| {
+            let configs =
+                format!("[{{channel: '#a', title: one}}, {{channel: '#b'}}, {{channel: '#c', title: {second}}}]");
+            let file = format!("route: {{receiver: r}}\nreceivers: [{{name: r, slack_configs: {configs}}}]\n");
+            let imported = import_alertmanager(&file).unwrap();
+            assert_eq!(imported.spec.receivers[0].messages["slack"].subject.as_deref(), Some("one"));
+            imported.report.iter().any(|n| n.path == "receivers[0].slack_configs" && n.message.contains("of the first"))
+        };
+        assert!(told("two"), "another wording is lost");
+        assert!(!told("one"), "the same is not");
     }
 
     #[test]

@@ -44,6 +44,42 @@ fn json(about: &Notification) -> serde_json::Value {
         "externalURL": about.external_url})
 }
 
+/// As Alertmanager's `date`, `tz` and `since` have it.
+#[test]
+fn instants_are_written_as_a_template_asks() {
+    let (set, about, now) = (TemplateSet::default(), about(), Timestamp(5_401_250));
+    let say = |text: &str| set.render(text, &about, now).unwrap_or_else(|e| panic!("{text}: {e}"));
+    for (text, wanted) in [
+        ("{{ (index .Alerts 0).StartsAt.Format \"2006-01-02 15:04:05 MST\" }}", "1970-01-01 00:00:01 UTC"),
+        ("{{ (index .Alerts 0).StartsAt | tz \"Europe/Berlin\" | date \"15:04 MST\" }}", "01:00 CET"),
+        (
+            "{{ range .Alerts.Firing }}{{ (tz \"America/New_York\" .StartsAt).Format \"Mon 3PM\" }};{{ end }}",
+            "Wed 7PM;Wed 7PM;",
+        ),
+        ("{{ since (index .Alerts 0).StartsAt }}", "1h30m0.25s"),
+        ("{{ (index .Alerts 0).StartsAt | since | humanizeDuration }}", "1h 30m 0s"),
+        ("{{ range .Alerts.Resolved }}{{ .EndsAt.Sub .StartsAt }} {{ .StartsAt.Unix }}{{ end }}", "1s 1"),
+        ("{{ with index .Alerts 0 }}{{ .EndsAt.IsZero }} {{ .EndsAt.Year }}{{ end }}", "true 1"),
+    ] {
+        assert_eq!(say(text), wanted, "{text}");
+    }
+    let refused = set.render("{{ (index .Alerts 0).StartsAt | tz \"Nowhere/Land\" }}", &about, now);
+    assert!(refused.expect_err("no zone").to_string().contains("Nowhere/Land"));
+}
+
+#[test]
+fn labels_are_written_whole_as_pairs() {
+    let (set, about) = (TemplateSet::default(), about());
+    for (text, wanted) in [
+        ("{{ .GroupLabels }}", "alertname=Slow"),
+        ("{{ (index .Alerts 0).Labels }}", "alertname=Slow, instance=a, job=photos"),
+        ("{{ .CommonLabels.SortedPairs }}", "alertname=Slow, job=photos"),
+        ("{{ .CommonLabels.Names }}", "[alertname job]"),
+    ] {
+        assert_eq!(set.render(text, &about, Timestamp(0)).unwrap_or_else(|e| panic!("{text}: {e}")), wanted, "{text}");
+    }
+}
+
 #[test]
 fn the_templates_of_alertmanager_render_as_its_own_tool_renders_them() {
     let Ok(source) = std::fs::read_to_string(DEFAULTS) else {

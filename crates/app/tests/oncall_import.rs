@@ -181,6 +181,54 @@ fn chains_of_grafana_oncall_are_policies_and_routes_a_draft() {
     assert_eq!(read.routing.receivers["web"].policy.as_deref(), Some("web"));
 }
 
+#[test]
+fn a_chain_that_is_lost_silences_nothing_and_ours_are_told_from_theirs() {
+    let mut export = grafana();
+    export["escalation_chains"] =
+        json!([{"id": "F1", "name": "On call"}, {"id": "F2", "name": "Nobody"}, {"id": "F3", "name": "Lost"}]);
+    export["escalation_policies"] = json!([
+        {"id": "E1", "escalation_chain_id": "F1", "type": "notify_persons", "persons_to_notify": ["U1"], "important": true},
+        {"id": "E2", "escalation_chain_id": "F2", "type": "notify_persons", "persons_to_notify": ["U2"]},
+        {"id": "E3", "escalation_chain_id": "F3", "type": "notify_user_group"},
+    ]);
+    let integration = |id: &str, chain: Option<&str>| json!({"id": id, "name": id, "type": "webhook", "default_route": {"escalation_chain_id": chain}});
+    export["integrations"] = json!([
+        integration("one", Some("F1")),
+        integration("two", Some("F2")),
+        integration("lost", Some("F3")),
+        integration("none", None),
+    ]);
+    export["routes"] = json!([]);
+    let draft = draft(ImportSource::GrafanaOncall, export);
+    let routing = draft.routing.clone().expect("a draft");
+    let route = |name: &str, to: &str| json!({"matchers": [format!("integration=\"{name}\"")], "receiver": to});
+    assert_eq!(
+        routing["route"]["routes"],
+        json!([route("one", "on-call"), route("two", "nobody"), route("none", "nobody-2")])
+    );
+    assert!(told(&draft, "lost", "no route is drafted"), "{:?}", draft.report);
+    assert!(told(&draft, "On call", "important rules"), "{:?}", draft.report);
+    let read = import_alertmanager(&routing.to_string()).expect("each receiver is there once").routing;
+    let of = |name: &str| (read.receivers[name].policy.as_deref(), read.receivers[name].quiet);
+    assert_eq!((of("on-call"), of("nobody")), ((Some("on-call"), false), (Some("nobody"), false)));
+    assert_eq!((of("on-call-2"), of("nobody-2")), ((None, false), (None, true)));
+}
+
+#[test]
+fn own_rules_of_grafana_oncall_are_told_to_the_last_way() {
+    let mut export = grafana();
+    let rule = |position: i64, important: bool, kind: &str| json!({"id": "N", "user_id": "U2", "position": position, "important": important, "type": kind});
+    export["personal_notification_rules"] = json!([
+        rule(0, true, "notify_by_mobile_app_critical"),
+        rule(0, false, "notify_by_mobile_app"),
+        rule(1, false, "notify_by_pigeon"),
+    ]);
+    let draft = draft(ImportSource::GrafanaOncall, export);
+    for part in ["raj --critical webpush", "raj --other webpush", "notify_by_pigeon has no equal"] {
+        assert!(told(&draft, "raj", part), "{part}: {:?}", draft.report);
+    }
+}
+
 fn opsgenie() -> Value {
     let user = |id: &str, name: &str| json!({"type": "user", "id": id, "username": format!("{name}@example.org")});
     let data = |rows: Value| json!({"data": rows, "took": 0.1, "requestId": "x"});

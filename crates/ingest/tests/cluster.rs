@@ -48,7 +48,7 @@ async fn asking(url: &str, http_config: serde_json::Value, token_file: &str) -> 
     let (dir, db) = (tempfile::tempdir().expect("a temporary directory"), temp_db().await);
     let mut settings = Settings { data_dir: dir.path().to_owned(), ..Settings::default() };
     settings.metrics.engine = Engine::Remote;
-    settings.metrics.remote.url = url.to_owned();
+    url.clone_into(&mut settings.metrics.remote.url);
     settings.metrics.remote.token_file = token_file.into();
     settings.metrics.remote.http_config = serde_json::from_value(http_config).expect("a configuration");
     let metrics = tenfold_app::metrics::State::open(&settings).expect("an empty store opens");

@@ -139,7 +139,7 @@ async fn paging_services_acknowledge_and_close_what_the_page_opened() {
         assert_eq!((hook.path.as_str(), &body["event_action"]), ("/v2/enqueue", &json!(action)));
         assert_eq!((&body["dedup_key"], &body["routing_key"]), (&opened["dedup_key"], &json!("KEY")));
     }
-    let alias = "/v2/alerts/tenfold%2Fincident-3";
+    let alias = "/v2/alerts/tenfold%2F127.0.0.1%3A7070%2Fincident-3";
     for (kind, path) in [
         (UpdateKind::Grown, "/v2/alerts".to_owned()),
         (UpdateKind::Acknowledged, format!("{alias}/acknowledge?identifierType=alias")),

@@ -10,6 +10,7 @@
 mod expressions;
 mod look;
 mod marks;
+mod old;
 mod queries;
 mod rows;
 mod series;
@@ -234,6 +235,8 @@ struct RawPanel {
     mode: Value,
     #[serde(default)]
     content: Value,
+    #[serde(flatten)]
+    old: old::RawOld,
 }
 
 impl RawPanel {
@@ -292,6 +295,7 @@ struct GridPos {
 /// When it is none, or has too many panels.
 pub fn read(mut value: Value) -> Result<Imported, GrafanaError> {
     let not_one = |e: serde_json::Error| GrafanaError::NotOne(e.to_string());
+    old::drop_nulls(&mut value);
     // Its API has it in `dashboard`, an export as a resource in `spec`.
     for around in ["dashboard", "spec"] {
         if let Some(inner) = value.get_mut(around).filter(|inner| inner.is_object()) {
@@ -508,11 +512,13 @@ impl Reader {
             axis: raw.yaxes.first(),
             nulls: raw.null_point_mode.as_str().unwrap_or_default(),
         };
-        let look = if shown == Shown::Text {
+        let mut look = if shown == Shown::Text {
             Look::default()
         } else {
             look::read(&raw.field_config, &old, shown == Shown::Graph, factor, notes)
         };
+        look.thresholds.extend(raw.old.thresholds(shown == Shown::Graph, factor, notes));
+        raw.old.tell_lost(notes);
         let taken = self.taken(&raw, notes);
         let tells = matches!(shown, Shown::Stat | Shown::Top | Shown::Table);
         let refs: Vec<&str> = taken.iter().map(|(target, _)| target.ref_id.as_str()).collect();
@@ -549,7 +555,7 @@ impl Reader {
             sparkline: value.sparkline,
             columns: table.columns,
             sort: table.sort,
-            words: if tells { values::words(&raw.field_config, factor, notes) } else { Vec::new() },
+            words: if tells { raw.old.words(&raw.field_config, factor, notes) } else { Vec::new() },
             links: marks::links(raw.links.as_array().map(Vec::as_slice).unwrap_or_default(), notes),
             text: (shown == Shown::Text).then(|| values::text(&raw, notes)),
             repeat: raw.repeat.filter(|name| !name.is_empty()),

@@ -128,6 +128,9 @@ pub struct Step {
     pub position: i64,
     #[serde(rename = "type", default, deserialize_with = "or_default")]
     pub kind: String,
+    /// Pages by people's important rules.
+    #[serde(default, deserialize_with = "or_default")]
+    pub important: bool,
     /// Seconds of a `wait`.
     #[serde(default, deserialize_with = "or_default")]
     pub duration: i64,

@@ -300,6 +300,32 @@ fn a_host_is_read_from_its_files() {
 }
 
 #[test]
+fn a_host_of_many_processors_is_told_whole() {
+    const PROCESSORS: usize = 256;
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path();
+    let of_each = |line: &dyn Fn(usize) -> String| (0..PROCESSORS).map(line).collect::<String>();
+    write(root, "proc/stat", &of_each(&|cpu| format!("cpu{cpu} 1 2 3 4 5 6 7 8 9 1\n")));
+    write(root, "proc/schedstat", &of_each(&|cpu| format!("cpu{cpu} 0 0 0 0 0 0 1 2 3\n")));
+    write(root, "proc/net/softnet_stat", &of_each(&|_| "0a 0 1 0\n".to_owned()));
+    for cpu in 0..PROCESSORS {
+        for file in ["scaling_cur_freq", "scaling_min_freq", "scaling_max_freq", "cpuinfo_min_freq", "cpuinfo_max_freq"]
+        {
+            write(root, &format!("sys/devices/system/cpu/cpu{cpu}/cpufreq/{file}"), "2000000\n");
+        }
+        // Such a folder holds more than processors.
+        write(root, &format!("sys/devices/system/cpu/other{cpu}"), "");
+    }
+    write(root, "proc/meminfo", "MemTotal: 1000 kB\n");
+    let page = look(root, &[Group { service: "photos".into(), id: 10 }]);
+    assert!(page.text().contains("\ntenfold_agent_series_dropped 0\n"), "nothing is left out");
+    for cpu in (0..PROCESSORS).map(|cpu| cpu.to_string()) {
+        assert_eq!(page.get("node_cpu_scaling_frequency_hertz", &[("cpu", &cpu)]), Some(2e9), "{cpu}");
+        assert_eq!(page.get("node_softnet_processed_total", &[("cpu", &cpu)]), Some(10.0), "{cpu}");
+    }
+}
+
+#[test]
 fn what_the_kernel_might_write_ends_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let files = [

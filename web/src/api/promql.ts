@@ -240,9 +240,9 @@ export async function queryExemplars(expr: string, { from, to }: TimeSpan): Prom
     exemplars.map(({ labels, value, timestamp }) => ({ series: seriesLabels, labels, value: parsed(value), time: timestamp })));
 }
 
-/** The values of a label; of the series of a selector, or of all. */
-export const labelValues = async (label: string, of = ""): Promise<string[]> =>
-  (await get<{ data: string[] }>(`/api/v1/label/${encodeURIComponent(label)}/values`, { "match[]": of })).data;
+/** The values of a label; of the series of a selector, or of all, and where it is told of those that had samples in a stretch of time. */
+export const labelValues = async (label: string, of = "", within?: { fromMs: number; toMs: number }): Promise<string[]> =>
+  (await get<{ data: string[] }>(`/api/v1/label/${encodeURIComponent(label)}/values`, { "match[]": of, ...(within ? { start: within.fromMs / 1000, end: within.toMs / 1000 } : {}) })).data;
 
 export const labelNames = async (): Promise<string[]> => (await get<{ data: string[] }>("/api/v1/labels")).data;
 

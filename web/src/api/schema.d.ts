@@ -16704,7 +16704,7 @@ export interface components {
             above?: number | null;
             /**
              * Format: double
-             * @description From this value down.
+             * @description Below this value.
              */
             below?: number | null;
             level: components["schemas"]["ThresholdLevel"];

@@ -19,13 +19,15 @@ const added = (a: (number | null)[], b: (number | null)[]): (number | null)[] =>
 
 /** Series of the same `le` are added up; those without are left out. */
 function classic(all: { labels: Record<string, string>; values: (number | null)[] }[]): HeatRow[] {
-  const sums = new Map<string, (number | null)[]>();
+  // By the number: one client writes `1`, another `1.0`, and both are the same bound.
+  const sums = new Map<number, (number | null)[]>();
   for (const { labels, values } of all) {
-    if (labels.le === undefined || Number.isNaN(bound(labels.le))) continue;
-    const before = sums.get(labels.le);
-    sums.set(labels.le, before ? added(before, values) : values);
+    const upper = labels.le === undefined ? NaN : bound(labels.le);
+    if (Number.isNaN(upper)) continue;
+    const before = sums.get(upper);
+    sums.set(upper, before ? added(before, values) : values);
   }
-  const rows = [...sums].map(([le, counts]) => ({ upper: bound(le), counts })).sort((a, b) => a.upper - b.upper);
+  const rows = [...sums].map(([upper, counts]) => ({ upper, counts })).sort((a, b) => a.upper - b.upper);
   // What lies below the bound, as far as it is known: a scrape may catch a histogram between two of its buckets.
   const below: number[] = [];
   return rows.map(({ upper, counts }, row) => ({

@@ -89,10 +89,10 @@ export function connected(times: number[], values: Values, { log, connect_max_ms
 export const bridged = (times: number[], lines: Line[], axis: Axis): Line[] =>
   axis.nulls === "connect" ? lines.map((line) => (line.limit || line.edge ? line : { ...line, values: connected(times, line.values, axis) })) : lines;
 
-/** The worst level that a value reaches; null when it is good, or none. */
+/** The worst level that a value reaches; null when it is good, or none. The number itself is above, and not below: green from 1 on is green at 1. */
 export function reached(value: number | null, thresholds: Threshold[] = []): Threshold | null {
   if (value === null) return null;
-  const passed = thresholds.filter(({ above, below }) => (typeof above === "number" && value >= above) || (typeof below === "number" && value <= below));
+  const passed = thresholds.filter(({ above, below }) => (typeof above === "number" && value >= above) || (typeof below === "number" && value < below));
   return passed.find(({ level }) => level === "critical") ?? passed[0] ?? null;
 }
 

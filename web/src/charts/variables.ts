@@ -165,15 +165,29 @@ export function useOptions(variable: Variable, values: Values, range: Range): { 
   const { [FILTERS]: _filters, ...chosen } = values;
   const of = variable.of ? fill(variable.of, chosen, range) : "";
   const query = variable.query ? fill(variable.query, chosen, range) : "";
+  // Of hosts that went long ago there is nothing to show: values are those of the range.
+  const place = range.name ?? `${range.fromMs}-${range.toMs}`;
   const asked = useQuery(
-    waits([of, query], range) ? null : label ? `label-values:${label}:${of}` : query ? `series-values:${query}` : null,
-    async () => (label ? labelValues(label, of) : (await queryInstant(query)).map(sampleText)),
+    waits([of, query], range) ? null : label ? `label-values:${place}:${label}:${of}` : query ? `series-values:${place}:${query}` : null,
+    async () => (label ? labelValues(label, of, range) : (await queryInstant(query, range.name ? undefined : range.toMs / 1000)).map(sampleText)),
   );
   const isAsked = Boolean(label) || query !== "";
   return useMemo(() => {
     const options = isAsked ? matching(asked.data ?? [], variable.regex) : (variable.values ?? []);
     return { options: variable.all ? [ALL, ...options] : options, loading: isAsked && asked.loading, error: asked.error?.message ?? null };
   }, [isAsked, asked.data, asked.loading, asked.error, variable.values, variable.regex, variable.all]);
+}
+
+/** What is chosen of the variables that the values of this one go by, as one text. */
+export function goesBy({ of, query }: Variable, values: Values): string {
+  const names = [...`${of ?? ""} ${query ?? ""}`.matchAll(NAMES)].map(([, braced, plain]) => braced ?? plain ?? "");
+  return names.map((name) => listed(values[name] ?? []).join("\t")).join("\n");
+}
+
+/** What stays chosen where other values are on offer: those that still are, else the first. */
+export function stillChosen(chosen: string[], options: string[]): string[] {
+  const kept = chosen.filter((one) => options.includes(one));
+  return kept.length > 0 ? kept : options.slice(0, 1);
 }
 
 /** No filter at all, where some stand there at first. */

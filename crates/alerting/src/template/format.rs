@@ -179,7 +179,15 @@ impl Verb {
             ('v', Value::Float(n)) => self.precision.map_or_else(|| shortest(*n), |p| general(*n, p)),
             ('v' | 'd', Value::Int(n)) => n.to_string(),
             ('s' | 'v', Value::Text(t)) => self.cut(t),
-            ('s' | 'v', Value::List(_) | Value::Map(_) | Value::Object(_) | Value::Time(_)) => argument.print(),
+            (
+                's' | 'v',
+                Value::List(_)
+                | Value::Map(_)
+                | Value::Object(_)
+                | Value::Time(_)
+                | Value::Zoned(_)
+                | Value::Duration(_),
+            ) => argument.print(),
             ('v', other) => {
                 if matches!(other, Value::Nil) {
                     "<nil>".to_owned()

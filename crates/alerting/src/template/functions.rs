@@ -7,7 +7,7 @@ use tenfold_types::{Labels, Timestamp, pattern::go_regex};
 use super::{
     TemplateError, compare, format, humanize,
     methods::{self, Methods},
-    url,
+    time, url,
     value::{Object, Value},
 };
 
@@ -97,6 +97,9 @@ const NOTIFICATION: &[(&str, usize, usize)] = &[
     ("urlUnescape", 1, 1),
     ("stringSlice", 0, MANY),
     ("toJson", 1, 1),
+    ("date", 2, 2),
+    ("tz", 2, 2),
+    ("since", 1, 1),
 ];
 
 fn error<T>(message: impl Into<String>) -> Result<T, TemplateError> {
@@ -146,10 +149,21 @@ impl Dialect {
         }
     }
 
+    /// What an action writes.
+    pub fn written(self, value: &Value) -> String {
+        let own = if self == Self::Notification { methods::shown(value) } else { None };
+        own.unwrap_or_else(|| value.print())
+    }
+
     /// A field, a key or a method.
     pub fn field(self, value: &Value, name: &str, arguments: &[Value]) -> Result<Value, TemplateError> {
         if self == Self::Notification
             && let Methods::Answer(answer) = methods::call(value, name, arguments)?
+        {
+            return Ok(answer);
+        }
+        if matches!(value, Value::Time(_) | Value::Zoned(_) | Value::Duration(_))
+            && let Some(answer) = time::method(value, name, arguments)?
         {
             return Ok(answer);
         }
@@ -243,6 +257,9 @@ impl Dialect {
             "trimSpace" => Value::text(text(0)?.trim()),
             "urlUnescape" => Value::Text(url::query_unescape(text(0)?)),
             "stringSlice" => Value::list(arguments.to_vec()),
+            "date" => Value::Text(time::layout(&time::clock(at(1))?, text(0)?)),
+            "tz" => Value::Zoned(time::zoned(time::instant(at(1))?, text(0)?)?),
+            "since" => Value::Duration(world.at.since_ms(time::instant(at(0))?)),
             "toJson" => Value::Text(methods::json(at(0)).to_string()),
             "join" => match at(1) {
                 Value::List(list) => Value::Text(list.iter().map(Value::print).collect::<Vec<_>>().join(text(0)?)),
@@ -292,6 +309,7 @@ fn as_number(value: &Value) -> Result<f64, TemplateError> {
         Value::Float(n) => Ok(*n),
         Value::Int(n) => Ok(*n as f64),
         Value::Time(at) => Ok(at.seconds()),
+        Value::Duration(ms) => Ok(*ms as f64 / 1_000.0),
         Value::Text(t) => t.parse().map_err(|_| TemplateError(format!("`{t}` is not a number"))),
         other => error(format!("can't convert {} to float", other.type_name())),
     }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
-    TemplateError,
+    TemplateError, time,
     value::{Object, Value},
 };
 
@@ -44,6 +44,24 @@ fn pairs(map: &BTreeMap<String, Value>) -> Value {
     Value::list(sorted(map).map(pair).collect())
 }
 
+/// Labels, or pairs of them, as a notification writes them where it writes them whole: `alertname=Slow, job=photos`.
+pub fn shown(value: &Value) -> Option<String> {
+    let joined = |pairs: Vec<String>| Some(pairs.join(", "));
+    match value {
+        Value::Map(map) => joined(sorted(map).map(|(n, v)| format!("{n}={}", v.print())).collect()),
+        Value::List(list) if !list.is_empty() => {
+            let pair = |v: &Value| match v {
+                Value::Object(o) if o.name == "Pair" => {
+                    Some(format!("{}={}", o.get("Name")?.print(), o.get("Value")?.print()))
+                }
+                _ => None,
+            };
+            list.iter().map(pair).collect::<Option<Vec<String>>>().and_then(joined)
+        }
+        _ => None,
+    }
+}
+
 fn column(list: &[Value], field: &str) -> Value {
     let of = |v: &Value| match v {
         Value::Object(o) => o.get(field).cloned(),
@@ -65,6 +83,9 @@ pub fn json(value: &Value) -> serde_json::Value {
         Value::Float(n) => (*n).into(),
         Value::Text(t) => t.as_str().into(),
         Value::Time(at) => at.to_string().into(),
+        Value::Zoned(clock) => time::rfc_3339(clock).into(),
+        // Nanoseconds, as in Go.
+        Value::Duration(ms) => ms.saturating_mul(1_000_000).into(),
         Value::List(list) => list.iter().map(json).collect(),
         Value::Map(map) => map.iter().map(|(n, v)| (n.clone(), json(v))).collect::<serde_json::Map<_, _>>().into(),
         Value::Object(o) => {

@@ -7,6 +7,7 @@ use super::{
     functions::{Dialect, World},
     parse::{self, Definitions},
     run::Run,
+    time::GO_ZERO,
     value::{Object, Value},
 };
 
@@ -42,7 +43,7 @@ impl Notification {
                     ("Labels", Value::labels(&a.labels)),
                     ("Annotations", Value::labels(&a.annotations)),
                     ("StartsAt", Value::Time(a.starts_at)),
-                    ("EndsAt", a.ends_at.map_or(Value::Nil, Value::Time)),
+                    ("EndsAt", Value::Time(a.ends_at.unwrap_or(GO_ZERO))),
                     ("GeneratorURL", Value::text(&a.generator_url)),
                     ("Fingerprint", Value::text(&a.fingerprint)),
                 ],

@@ -298,6 +298,8 @@ impl Parser<'_> {
                 self.dialect.check(name, args.len() - 1 + usize::from(!first))?;
                 Ok(args)
             }
+            // Instants have methods everywhere.
+            Some(Arg::Variable(_, fields) | Arg::Group(_, fields)) if !fields.is_empty() => Ok(args),
             // The data of notifications has methods, that of rules has none.
             Some(Arg::Fields(_) | Arg::Variable(..) | Arg::Group(..)) if self.dialect == Dialect::Notification => {
                 Ok(args)

@@ -93,7 +93,7 @@ impl<'r> Run<'r> {
             Node::Output(pipe) => {
                 let value = self.pipe(pipe, dot)?;
                 if pipe.variables.is_empty() {
-                    let text = value.print();
+                    let text = self.dialect.written(&value);
                     self.write(&text)?;
                 }
             }

@@ -116,6 +116,7 @@ fn expands_everything_go_has() {
             "1h30m0.25s 1.5ms 0s -1m1s",
         ),
         ("{{ parseDuration \"1h30m\" }} {{ now }} {{ toTime 1.5 }}", "5400 1.5 1970-01-01 00:00:01.5 +0000 UTC"),
+        ("{{ (toTime 1.5).Format \"Jan 2006, 15:04:05\" }}", "Jan 1970, 00:00:01"),
         ("{{ print 1 2 \"a\" 3 }}|{{ println 1 \"a\" }}", "1 2a3|1 a\n"),
         ("{{ printf \"%d %s\" $value 3 }}", "%!d(float64=5) %!s(int=3)"),
         (

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use tenfold_types::{Labels, Timestamp};
 
-use super::format;
+use super::{format, humanize, time};
 
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value {
@@ -15,6 +15,10 @@ pub enum Value {
     Float(f64),
     Text(String),
     Time(Timestamp),
+    /// The clock of a zone.
+    Zoned(jiff::Zoned),
+    /// Milliseconds from one instant to another.
+    Duration(i64),
     List(Arc<Vec<Value>>),
     /// Texts by key; a key that is not there reads as the empty text.
     Map(Arc<BTreeMap<String, Value>>),
@@ -62,7 +66,8 @@ impl Value {
             Self::Text(t) => !t.is_empty(),
             Self::List(l) => !l.is_empty(),
             Self::Map(m) => !m.is_empty(),
-            Self::Time(_) | Self::Object(_) => true,
+            Self::Duration(ms) => *ms != 0,
+            Self::Time(_) | Self::Zoned(_) | Self::Object(_) => true,
         }
     }
 
@@ -75,6 +80,8 @@ impl Value {
             Self::Float(n) => format::shortest(*n),
             Self::Text(t) => t.clone(),
             Self::Time(at) => format::time(*at),
+            Self::Zoned(clock) => time::printed(clock),
+            Self::Duration(ms) => humanize::go_duration(*ms as f64 / 1_000.0),
             Self::List(l) => format!("[{}]", l.iter().map(Self::print).collect::<Vec<_>>().join(" ")),
             Self::Map(m) => {
                 let inner: Vec<_> = m.iter().map(|(n, v)| format!("{n}:{}", v.print())).collect();
@@ -95,7 +102,8 @@ impl Value {
             Self::Int(_) => "int",
             Self::Float(_) => "float64",
             Self::Text(_) => "string",
-            Self::Time(_) => "time.Time",
+            Self::Time(_) | Self::Zoned(_) => "time.Time",
+            Self::Duration(_) => "time.Duration",
             Self::List(_) => "list",
             Self::Map(_) => "map[string]string",
             Self::Object(o) => o.name,

@@ -126,7 +126,7 @@ pub(super) async fn reload(app: &App) -> Result<(), Fault> {
     arrivals::watch(app, &running);
     *app.alerts.brought.lock() = Brought::of(&running);
     *app.alerts.groups.write() = running;
-    super::pipeline::reload(app).await
+    super::pipeline::reload(app, false).await
 }
 
 /// The file, the group and the name of a rule.

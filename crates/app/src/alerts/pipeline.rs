@@ -158,8 +158,9 @@ impl Held {
     }
 }
 
-/// Reads routing and alerts from the store and makes the state from them.
-pub(super) async fn reload(app: &App) -> Result<(), Fault> {
+/// Reads routing and alerts from the store and makes the state from them. `put` when somebody has put the routing, be it the
+/// same one: groups that were looked at before are looked at at once then, as when Alertmanager reads its file again.
+pub(super) async fn reload(app: &App, put: bool) -> Result<(), Fault> {
     let mut memory = app.alerts.pipeline.lock().await;
     // What is under way would else be missing from what is read.
     app.alerts.ahead.settle().await;
@@ -194,7 +195,7 @@ pub(super) async fn reload(app: &App) -> Result<(), Fault> {
     let mut state = restore(context, alerts, told, now);
     // Else nobody knows what was decided since, on this node or another.
     if app.alerts.lease.lock().in_step() {
-        let rerouted = app.alerts.routing.read().as_ref().is_none_or(|before| before.yaml != held.yaml);
+        let rerouted = put || app.alerts.routing.read().as_ref().is_none_or(|before| before.yaml != held.yaml);
         go_on(context, &mut state, &memory, rerouted, now);
     }
     *memory = state;

@@ -246,7 +246,7 @@ impl App {
             Ok(())
         })
         .await?;
-        pipeline::reload(self).await
+        pipeline::reload(self, true).await
     }
 
     /// What becomes of an alert with these labels at a time: the same stages that decide in earnest, on a copy.

@@ -94,7 +94,7 @@ async fn claim(app: &App, lease: &Lease, row: &store::DeliveryRow) -> Result<Opt
             store::delivery_put(t.tx(), &delivery)?;
             return Ok(None);
         }
-        let words = Words { messages: messages.clone(), channel };
+        let words = Words { messages: messages.clone(), channel, now };
         let notice = notice(t.tx(), &settings, &page, &words)?;
         word::SENDING.clone_into(&mut delivery.state);
         delivery.tries += 1;

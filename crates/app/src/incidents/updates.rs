@@ -99,7 +99,7 @@ async fn claim(app: &App, lease: &Lease, row: &updates::UpdateRow) -> Result<Opt
             updates::put(t.tx(), &row)?;
             return Ok(None);
         }
-        let words = Words { messages: messages.clone(), channel };
+        let words = Words { messages: messages.clone(), channel, now };
         let update = message::update(t.tx(), &settings, &page, &delivery, (kind, &words))?;
         word::SENDING.clone_into(&mut row.state);
         row.tries += 1;

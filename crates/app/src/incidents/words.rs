@@ -20,6 +20,8 @@ pub(super) struct Words {
     /// None where no routing is loaded.
     pub messages: Option<Arc<Messages>>,
     pub channel: Channel,
+    /// When it is said.
+    pub now: Timestamp,
 }
 
 /// What a receiver's own words come to.
@@ -42,7 +44,7 @@ impl Words {
                 return None;
             }
             let about = about(settings, came_by, alerts);
-            match messages.render(template, &about, incident.opened_at) {
+            match messages.render(template, &about, self.now) {
                 Ok(text) => {
                     let text: String = text.trim().chars().take(TEXT_CHARS_MAX).collect();
                     Some(links_written_out(&text)).filter(|text| !text.is_empty())

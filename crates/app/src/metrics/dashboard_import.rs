@@ -245,6 +245,9 @@ fn of_grafana(document: serde_json::Value, name: Option<&str>) -> Result<(Dashbo
             break;
         }
         let (mut queries, mut kept) = (Vec::new(), Vec::new());
+        if panel.queries.len() > QUERIES_MAX {
+            report.push(format!("panel `{}`: queries beyond the first {QUERIES_MAX} are left out", panel.title));
+        }
         for (at, (expr, legend)) in std::mem::take(&mut panel.queries).into_iter().enumerate().take(QUERIES_MAX) {
             let parsed =
                 filled(&expr, &variables).and_then(|e| tenfold_promql::parse(&e).map_err(|error| error.to_string()));
@@ -426,6 +429,17 @@ mod tests {
             assert!(line.contains(wanted), "{report:?}");
         }
         assert_eq!(report.len(), 3, "{report:?}");
+    }
+
+    #[test]
+    fn queries_that_have_no_place_are_told() {
+        let targets: Vec<_> = (0..QUERIES_MAX + 3).map(|n| serde_json::json!({"expr": format!("up{n}")})).collect();
+        let panels = serde_json::json!([{"type": "timeseries", "title": "Many", "targets": targets}]);
+        let (made, report) =
+            of_grafana(serde_json::json!({"title": "T", "panels": panels}), None).expect("it is taken");
+        check_dashboard(&made).expect("and right");
+        assert_eq!((made.panels[0].queries.len(), report.len()), (QUERIES_MAX, 1), "{report:?}");
+        assert!(report[0].contains("panel `Many`: queries beyond the first 20"), "{report:?}");
     }
 
     #[test]

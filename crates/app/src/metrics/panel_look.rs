@@ -24,7 +24,7 @@ pub struct Threshold {
     /// From this value up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub above: Option<f64>,
-    /// From this value down.
+    /// Below this value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub below: Option<f64>,
     pub level: ThresholdLevel,

@@ -20,9 +20,9 @@ fn colour(notice: &Notice) -> (&'static str, u32, &'static str) {
     }
 }
 
-/// `&`, `<` and `>` are Slack's own.
+/// `&`, `<` and `>` are Slack's own, and a plain `@here` is read as a mention.
 fn slack_text(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+    unmentioned(text).replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
 pub fn slack(to: &str, notice: &Notice) -> Request {
@@ -118,7 +118,7 @@ pub fn teams_update(to: &str, update: &Update) -> Request {
     teams(to, &notice)
 }
 
-/// An adaptive card, as the webhooks of Teams' workflows take them.
+/// An adaptive card, as the webhooks of Teams' workflows take them. Its texts are Markdown, in which a line ends at an empty one.
 pub fn teams(to: &str, notice: &Notice) -> Request {
     let card = json!({
         "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
@@ -126,7 +126,7 @@ pub fn teams(to: &str, notice: &Notice) -> Request {
         "version": "1.4",
         "body": [
             {"type": "TextBlock", "text": notice.subject, "weight": "bolder", "wrap": true, "color": colour(notice).2},
-            {"type": "TextBlock", "text": cut(&notice.text, TEAMS_TEXT_MAX), "wrap": true},
+            {"type": "TextBlock", "text": cut(&notice.text, TEAMS_TEXT_MAX).replace('\n', "\n\n"), "wrap": true},
         ],
         "actions": [{"type": "Action.OpenUrl", "title": "Open the incident", "url": notice.link}],
     });

@@ -245,6 +245,13 @@ fn short(update: &Update) -> String {
     format!("{}: {}\n{}", update.notice.subject, update.news, update.notice.link)
 }
 
+/// A page as one text of at most so many bytes. What it says gives way: the link is what a person can act with.
+fn whole(notice: &Notice, between: &str, bytes: usize) -> String {
+    let subject = cut(&notice.subject, bytes / 4);
+    let room = bytes.saturating_sub(subject.len() + between.len() + notice.link.len() + 1);
+    format!("{subject}{between}{}\n{}", cut(&notice.text, room), notice.link)
+}
+
 /// A text of at most so many bytes, whole characters.
 pub(crate) fn cut(text: &str, bytes: usize) -> String {
     if text.len() <= bytes {

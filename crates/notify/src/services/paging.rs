@@ -9,6 +9,16 @@ use crate::path::segment;
 const SUMMARY_MAX: usize = 1_000;
 const OPSGENIE_MESSAGE_MAX: usize = 128;
 const DETAILS_MAX: usize = 14_000;
+/// Of the server's name in a key; PagerDuty takes 255 characters of the whole.
+const PLACE_CHARS_MAX: usize = 150;
+
+/// What the alert is called there. Several servers, a staging one perhaps, may page one service, and each has an incident 3: what
+/// one of them opens or closes must not be the other's.
+fn alias(notice: &Notice) -> String {
+    let behind = notice.link.split_once("://").map_or("", |(_, rest)| rest);
+    let place: String = behind.split('/').next().unwrap_or_default().chars().take(PLACE_CHARS_MAX).collect();
+    format!("tenfold/{place}/{}", notice.thread)
+}
 
 /// `to` is the routing key of a service.
 pub fn pagerduty(url: &str, to: &str, notice: &Notice) -> Request {
@@ -19,7 +29,7 @@ pub fn pagerduty(url: &str, to: &str, notice: &Notice) -> Request {
     let body = json!({
         "routing_key": to,
         "event_action": "trigger",
-        "dedup_key": format!("tenfold/{}", notice.thread),
+        "dedup_key": alias(notice),
         "client": "tenfold",
         "client_url": notice.link,
         "links": [{"href": notice.link, "text": "Open the incident"}],
@@ -44,7 +54,7 @@ pub fn opsgenie(url: &str, to: &str, notice: &Notice) -> Request {
     };
     let body = json!({
         "message": cut(&notice.subject, OPSGENIE_MESSAGE_MAX),
-        "alias": format!("tenfold/{}", notice.thread),
+        "alias": alias(notice),
         "description": cut(&notice.text, DETAILS_MAX),
         "priority": priority,
         "source": "tenfold",
@@ -65,7 +75,7 @@ pub fn pagerduty_update(url: &str, to: &str, update: &Update) -> Request {
     let body = json!({
         "routing_key": to,
         "event_action": action,
-        "dedup_key": format!("tenfold/{}", update.notice.thread),
+        "dedup_key": alias(&update.notice),
     });
     Request::post(format!("{url}/v2/enqueue"), body)
 }
@@ -76,7 +86,7 @@ pub fn opsgenie_update(url: &str, to: &str, update: &Update) -> Request {
         UpdateKind::Acknowledged => "acknowledge",
         UpdateKind::Over => "close",
     };
-    let alias = segment(&format!("tenfold/{}", update.notice.thread));
+    let alias = segment(&alias(&update.notice));
     let body = json!({"source": "tenfold", "note": cut(&update.news, SUMMARY_MAX)});
     Request::post(format!("{url}/v2/alerts/{alias}/{action}?identifierType=alias"), body)
         .header("authorization", format!("GenieKey {to}"))

@@ -3,14 +3,14 @@
 use serde_json::json;
 use tenfold_app::alerts::{Notice, Update};
 
-use super::{Request, Verb, cut, short};
+use super::{Request, Verb, cut, short, whole};
 use crate::path::segment;
 
 const TELEGRAM_TEXT_MAX: usize = 4_000;
 const MATRIX_TEXT_MAX: usize = 30_000;
 
 pub fn telegram((url, token): &(String, String), to: &str, notice: &Notice) -> Request {
-    let text = cut(&format!("{}\n\n{}\n{}", notice.subject, notice.text, notice.link), TELEGRAM_TEXT_MAX);
+    let text = whole(notice, "\n\n", TELEGRAM_TEXT_MAX);
     let body = json!({"chat_id": to, "text": text, "link_preview_options": {"is_disabled": true},
         "disable_notification": notice.severity == "info"});
     Request::post(format!("{url}/bot{token}/sendMessage"), body)
@@ -18,7 +18,7 @@ pub fn telegram((url, token): &(String, String), to: &str, notice: &Notice) -> R
 
 /// The key is the transaction's id, so that a message sent again is shown once.
 pub fn matrix((url, token): &(String, String), to: &str, notice: &Notice, key: &str) -> Request {
-    let text = cut(&format!("{}\n{}\n{}", notice.subject, notice.text, notice.link), MATRIX_TEXT_MAX);
+    let text = whole(notice, "\n", MATRIX_TEXT_MAX);
     let (room, transaction) = (segment(to), segment(key));
     Request::post(
         format!("{url}/_matrix/client/v3/rooms/{room}/send/m.room.message/{transaction}"),
@@ -34,7 +34,7 @@ pub fn telegram_update((url, token): &(String, String), to: &str, update: &Updat
     let message = update.message.as_deref().and_then(|m| m.parse::<i64>().ok());
     let preview = json!({"is_disabled": true});
     if let Some(message) = message {
-        let text = cut(&format!("{}\n\n{}\n{}", notice.subject, notice.text, notice.link), TELEGRAM_TEXT_MAX);
+        let text = whole(notice, "\n\n", TELEGRAM_TEXT_MAX);
         let body = json!({"chat_id": to, "message_id": message, "text": text, "link_preview_options": preview});
         return Request::post(format!("{url}/bot{token}/editMessageText"), body);
     }
@@ -49,7 +49,7 @@ pub fn matrix_update((url, token): &(String, String), to: &str, update: &Update,
     let (room, transaction) = (segment(to), segment(key));
     let body = match &update.message {
         Some(event) => {
-            let text = cut(&format!("{}\n{}\n{}", notice.subject, notice.text, notice.link), MATRIX_TEXT_MAX / 2);
+            let text = whole(notice, "\n", MATRIX_TEXT_MAX / 2);
             json!({"msgtype": "m.text", "body": format!("* {text}"),
                 "m.new_content": {"msgtype": "m.text", "body": text},
                 "m.relates_to": {"rel_type": "m.replace", "event_id": event}})

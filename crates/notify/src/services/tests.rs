@@ -58,24 +58,58 @@ fn chat_services() {
     assert_eq!(slack["attachments"][0]["blocks"][1]["elements"][0]["url"], notice().link);
     let (_, mattermost) = json(Channel::Mattermost, "https://hooks/x");
     assert!(mattermost["text"].as_str().unwrap().ends_with("](https://tenfold.example.org/incidents/3)"));
-    let loud = Notice {
+    let shouts = Notice {
         subject: "@all wake up".to_owned(),
         text: "@channel and (@here), ana@example.org".to_owned(),
         ..notice()
     };
-    let Body::Json(loud) = request(Channel::Mattermost, "https://hooks/x", &loud).body else { panic!("JSON") };
+    let Body::Json(loud) = request(Channel::Mattermost, "https://hooks/x", &shouts).body else { panic!("JSON") };
     let loud = loud.to_string();
     assert!(!["@all", "@channel", "@here"].iter().any(|m| loud.contains(m)), "a label mentions nobody: {loud}");
     assert!(loud.contains("ana@example.org"), "an address is none: {loud}");
+    let Body::Json(slack) = request(Channel::Slack, "https://hooks/x", &shouts).body else { panic!("JSON") };
+    let slack = slack.to_string();
+    assert!(!["@all", "@channel", "@here"].iter().any(|m| slack.contains(m)), "nor in Slack: {slack}");
+    assert!(slack.contains("ana@example.org"), "an address is none: {slack}");
     let (_, discord) = json(Channel::Discord, "https://hooks/x");
     assert_eq!(discord["allowed_mentions"]["parse"], serde_json::json!([]), "a label mentions nobody");
     let (_, teams) = json(Channel::Teams, "https://hooks/x");
     assert_eq!(teams["attachments"][0]["content"]["actions"][0]["url"], notice().link);
+    let lines = Notice { text: "one\ntwo\n".to_owned(), ..notice() };
+    let Body::Json(teams) = request(Channel::Teams, "https://hooks/x", &lines).body else { panic!("JSON") };
+    assert_eq!(teams["attachments"][0]["content"]["body"][1]["text"], "one\n\ntwo\n\n", "Markdown joins single lines");
     let (url, telegram) = json(Channel::Telegram, "-100123");
     assert_eq!((url.as_str(), telegram["chat_id"].as_str()), ("https://t/botTOKEN/sendMessage", Some("-100123")));
     let matrix = request(Channel::Matrix, "!a b:example.org", &notice());
     assert_eq!(matrix.url, "https://m/_matrix/client/v3/rooms/%21a%20b%3Aexample.org/send/m.room.message/key%2F1");
     assert!(matrix.verb == Verb::Put && matrix.headers == [("authorization", "Bearer TOKEN".to_owned())]);
+}
+
+/// Words of a receiver's own may be long; where the page is acknowledged stands behind them.
+#[test]
+fn a_long_page_keeps_its_link() {
+    let long = Notice { text: format!("{}\nAcknowledge: x\n", "ü".repeat(20_000)), ..notice() };
+    let update = Update {
+        kind: tenfold_app::alerts::UpdateKind::Grown,
+        message: Some("7".to_owned()),
+        page_key: "key/1".to_owned(),
+        news: "3 alerts now".to_owned(),
+        notice: long.clone(),
+    };
+    for (channel, to, field, bytes) in
+        [(Channel::Telegram, "-100123", "text", 4_000), (Channel::Matrix, "!a:example.org", "body", 30_000)]
+    {
+        let changed = accounts().update(channel, to, &update, "key/2").expect("it is set up");
+        for request in [request(channel, to, &long), changed] {
+            let Body::Json(json) = request.body else { panic!("JSON") };
+            let text = json[field].as_str().expect("a text");
+            assert!(text.len() <= bytes, "{channel:?}: {} bytes", text.len());
+            assert!(
+                text.contains(&long.subject) && text.ends_with(&format!("…\n{}", long.link)),
+                "{channel:?}: {text}"
+            );
+        }
+    }
 }
 
 #[test]
@@ -88,7 +122,13 @@ fn push_and_paging_services() {
     let gotify = request(Channel::Gotify, "APPKEY", &notice());
     assert_eq!((gotify.url.as_str(), gotify.headers[0].1.as_str()), ("https://g/message", "APPKEY"));
     let (url, pagerduty) = json(Channel::Pagerduty, "ROUTE");
-    assert_eq!((url.as_str(), pagerduty["dedup_key"].as_str()), ("https://pd/v2/enqueue", Some("tenfold/incident-3")));
+    assert_eq!(
+        (url.as_str(), pagerduty["dedup_key"].as_str()),
+        ("https://pd/v2/enqueue", Some("tenfold/tenfold.example.org/incident-3"))
+    );
+    let staging = Notice { link: "https://staging.example.org:8443/incidents/3".to_owned(), ..notice() };
+    let Body::Json(other) = request(Channel::Pagerduty, "ROUTE", &staging).body else { panic!("JSON") };
+    assert_eq!(other["dedup_key"], "tenfold/staging.example.org:8443/incident-3", "another server's incident 3");
     assert_eq!(pagerduty["payload"]["severity"], "critical");
     let opsgenie = request(Channel::Opsgenie, "GK", &notice());
     assert_eq!(opsgenie.headers[0].1, "GenieKey GK");

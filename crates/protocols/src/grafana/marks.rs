@@ -111,6 +111,10 @@ pub(super) fn links(raw: &[Value], report: &mut Vec<String>) -> Vec<Link> {
             title if title.is_empty() => to.chars().take(LETTERS_MAX).collect(),
             title => title,
         };
+        if to.starts_with("/d/") {
+            report.push(format!("the link `{title:.60}` is left out: it has a dashboard's id in Grafana and no name"));
+            continue;
+        }
         if let Some(name) = to.strip_prefix("/graphs/") {
             let name = name.split('?').next().unwrap_or_default();
             report.push(format!("the link `{title:.60}` leads to the dashboard `{name:.80}`: import that too"));
@@ -241,14 +245,16 @@ mod tests {
             json!({"type": "dashboards", "tags": ["node"]}),
             json!({"title": "Nowhere"}),
             json!({"title": "", "url": "/d/x/nodes"}),
+            json!({"title": "By id", "url": "/d/x?var-job=web"}),
         ];
         let all = links(&raw, &mut report);
         let told: Vec<_> = all.iter().map(|l| (l.title.as_str(), l.to.as_str(), l.keeps_range)).collect();
         assert_eq!(told, [("Wiki", "https://example.org/", true), ("/graphs/nodes", "/graphs/nodes", false)]);
-        for (line, wanted) in report.iter().zip(["by tags is left out", "leads nowhere", "dashboard `nodes`: import"]) {
+        let wanted = ["by tags is left out", "leads nowhere", "dashboard `nodes`: import", "`By id` is left out"];
+        for (line, wanted) in report.iter().zip(wanted) {
             assert!(line.contains(wanted), "{report:?}");
         }
-        assert_eq!(report.len(), 3, "{report:?}");
+        assert_eq!(report.len(), 4, "{report:?}");
     }
 
     #[test]

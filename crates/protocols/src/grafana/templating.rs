@@ -47,7 +47,7 @@ pub(super) fn variable(raw: RawVariable, out: &mut Imported) {
     match raw.kind.as_str() {
         "query" => {
             if let Some((of, label)) = label_values(text) {
-                (made.of, made.label) = (of.to_owned(), Some(label.to_owned()));
+                (made.of, made.label) = (variables(of), Some(label.to_owned()));
             } else if let Some(names) = metrics(text) {
                 (made.of, made.label) = (names, Some("__name__".to_owned()));
             } else if let Some(query) = query_result(text) {
@@ -60,7 +60,14 @@ pub(super) fn variable(raw: RawVariable, out: &mut Imported) {
                 return;
             }
         }
-        "custom" | "interval" => {
+        "custom" => {
+            let (values, named) = custom(text);
+            made.values = values;
+            if named {
+                report("its values are offered as they are asked for, without the names they have there".to_owned());
+            }
+        }
+        "interval" => {
             made.values = list().into_iter().filter(|v| v != "auto" && !v.starts_with("$__")).collect();
         }
         "constant" => made.values = vec![text.to_owned()],
@@ -94,6 +101,31 @@ pub(super) fn variable(raw: RawVariable, out: &mut Imported) {
         return;
     }
     out.variables.push(made);
+}
+
+/// The values of a list like `a, b\,c, shown : value`, and whether any has a name that is shown instead.
+fn custom(text: &str) -> (Vec<String>, bool) {
+    let mut parts: Vec<String> = Vec::new();
+    let mut joins = false;
+    for piece in text.split(',') {
+        let before_comma = piece.strip_suffix('\\');
+        let words = before_comma.unwrap_or(piece);
+        match parts.last_mut() {
+            Some(part) if joins => part.extend([",", words]),
+            _ => parts.push(words.to_owned()),
+        }
+        joins = before_comma.is_some();
+    }
+    let mut named = false;
+    let value = |part: &String| match part.trim().rsplit_once(" : ") {
+        Some((name, value)) if !name.trim().is_empty() => {
+            named = true;
+            value.trim().to_owned()
+        }
+        _ => part.trim().to_owned(),
+    };
+    let values: Vec<String> = parts.iter().map(value).filter(|value| !value.is_empty()).collect();
+    (values, named)
 }
 
 /// Filters as label matchers, and how many of them are none.

@@ -82,6 +82,11 @@ fn units_come_with_what_brings_values_into_them() {
         ("watt", ("watt", "")),
         ("mvolt", ("volt", " / 1000")),
         ("dateTimeAsIso", ("date", " / 1000")),
+        ("d", ("seconds", " * 86400")),
+        ("dtdhms", ("seconds", "")),
+        ("tbytes", ("bytes", " * 1099511627776")),
+        ("Gbits", ("bytes_per_second", " * 1.25e8")),
+        ("Kibits", ("bytes_per_second", " * 128")),
         ("lumens", ("short", "")),
     ] {
         assert_eq!(unit(told), wanted, "{told}");
@@ -100,6 +105,27 @@ fn filters_of_values_are_taken() {
     let taken: Vec<_> = read.variables.iter().map(|v| v.regex.as_deref()).collect();
     assert_eq!(taken, [Some("(.*):\\d+"), Some("web.*"), None, None]);
     assert_eq!(read.report, ["variable c: its filter `/x/i` is left out"]);
+}
+
+#[test]
+fn values_of_lists_are_what_is_asked_for() {
+    let file = json!({
+        "title": "T",
+        "templating": {"list": [
+            {"name": "site", "type": "custom", "query": "Production : prod.eu, a\\,b,web:9100 ,, Night : shift : night"},
+            {"name": "plain", "type": "custom", "query": "x, y\\z"},
+            {"name": "host", "type": "query", "query": "label_values(up{site=\"[[site]]\",job=~\"${plain:regex}\"}, instance)"},
+        ]},
+        "panels": [],
+    });
+    let read = read(file).unwrap();
+    assert_eq!(read.variables[0].values, ["prod.eu", "a,b", "web:9100", "night"]);
+    assert_eq!(read.variables[1].values, ["x", "y\\z"]);
+    assert_eq!(read.variables[2].of, "up{site=\"${site}\",job=~\"${plain}\"}");
+    assert_eq!(
+        read.report,
+        ["variable site: its values are offered as they are asked for, without the names they have there"]
+    );
 }
 
 #[test]

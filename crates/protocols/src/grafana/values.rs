@@ -217,6 +217,30 @@ impl Columns<'_> {
         }
     }
 
+    /// What a table of before version 7 says of a column; a pattern of all says what the page does anyway.
+    fn styled(&mut self, style: &Value, factors: &mut [Option<&'static str>], notes: &mut Vec<String>) {
+        let text = |field: &str| style.get(field).and_then(Value::as_str).map(str::trim).unwrap_or_default();
+        let (pattern, kind) = (text("pattern"), text("type"));
+        if matches!(pattern, "" | "/.*/") {
+            return;
+        }
+        if pattern.starts_with('/') {
+            notes.push(format!("what is set for its columns `{pattern:.60}` is left out"));
+            return;
+        }
+        let Some(name) = self.name(pattern) else { return };
+        let (_, column) = self.at(name.clone());
+        column.title = Some(text("alias").to_owned()).filter(|title| !title.is_empty());
+        column.hidden = kind == "hidden";
+        if kind == "number" && !text("unit").is_empty() {
+            let (unit, factor) = unit(text("unit"));
+            column.unit = Some(unit);
+            if let Some(of_query) = place(&name).and_then(|at| factors.get_mut(at)) {
+                *of_query = Some(factor);
+            }
+        }
+    }
+
     /// A column by its name in the file, or by what stands above it.
     fn sorted(&self, field: &str) -> Option<String> {
         let titled = self.all.iter().find(|(_, column)| column.title.as_deref() == Some(field));
@@ -251,6 +275,9 @@ pub(super) fn table(raw: &RawPanel, refs: &[&str], notes: &mut Vec<String>) -> T
             }
             other => notes.push(format!("its transformation `{other:.40}` is left out")),
         }
+    }
+    for style in raw.old.styles.as_array().map(Vec::as_slice).unwrap_or_default() {
+        columns.styled(style, &mut factors, notes);
     }
     for of_field in list(&raw.field_config, "/overrides") {
         let by_name = of_field.pointer("/matcher/id").and_then(Value::as_str) == Some("byName");

@@ -43,10 +43,11 @@ enum Value {
 pub fn from_pickle(bytes: &[u8]) -> Result<(Vec<GraphitePoint>, usize), PickleError> {
     let mut machine = Machine { rest: bytes, stack: Vec::new(), lists: Vec::new(), memo: HashMap::new(), made: 0 };
     let value = machine.run()?;
-    let Value::List(list) = value else { return Err(PickleError::Shape) };
+    // Whatever can be walked through is one to carbon: a tuple of points as well.
+    let entries = machine.inside(&value).ok_or(PickleError::Shape)?;
     let mut out = Vec::new();
     let mut bad = 0;
-    for entry in machine.lists.get(list).into_iter().flatten() {
+    for entry in entries {
         match machine.entry(entry) {
             Some(point) => out.push(point),
             None => bad += 1,
@@ -267,12 +268,14 @@ impl<'a> Machine<'a> {
         }
     }
 
-    /// A two's complement number of any length, of which eight bytes are enough here.
+    /// A two's complement number of any length. A counter of 64 bits has nine bytes once its highest is set.
     fn long(&mut self) -> Result<(), PickleError> {
         let [length] = self.array()?;
         let bytes = self.take(length.into())?;
-        if bytes.len() > 8 {
-            return Err(PickleError::Value);
+        if let Some((highest, rest)) = bytes.split_last().filter(|(_, rest)| rest.len() >= 8) {
+            let first = f64::from(highest.cast_signed());
+            let number = rest.iter().rev().fold(first, |number, byte| number.mul_add(256.0, f64::from(*byte)));
+            return self.push(Value::Number(number));
         }
         let sign = if bytes.last().is_some_and(|b| b & 0x80 != 0) { 0xff } else { 0 };
         let mut wide = [sign; 8];
@@ -330,6 +333,18 @@ mod tests {
     }
 
     #[test]
+    fn a_counter_of_64_bits_and_a_tuple_of_points_are_taken() {
+        // `pickle.dumps([("a.b", (1, 2**64 - 1)), ("c", (1, -2**64))], 2)`, and the same as a tuple.
+        let points: &[u8] = b"X\x03\x00\x00\x00a.bK\x01\x8a\x09\xff\xff\xff\xff\xff\xff\xff\xff\x00\x86\x86X\x01\x00\x00\x00cK\x01\x8a\x09\x00\x00\x00\x00\x00\x00\x00\x00\xff\x86\x86";
+        let limit = 2_f64.powi(64);
+        for (before, after) in [(&b"\x80\x02]("[..], &b"e."[..]), (&b"\x80\x02"[..], &b"\x86."[..])] {
+            let (points, bad) = from_pickle(&[before, points, after].concat()).unwrap();
+            let values: Vec<f64> = points.iter().map(|point| point.value).collect();
+            assert_eq!((values, bad), (vec![limit, -limit], 0));
+        }
+    }
+
+    #[test]
     fn nothing_is_ever_called() {
         // cos\nsystem\n(S'true'\ntR. : the classic that runs a command when Python reads it.
         assert_eq!(from_pickle(b"cos\nsystem\n(S'true'\ntR."), Err(PickleError::Opcode(b'c')));
@@ -343,6 +358,7 @@ mod tests {
         assert_eq!(from_pickle(b"K\x01."), Err(PickleError::Shape));
         assert_eq!(from_pickle(b"]"), Err(PickleError::Truncated));
         assert_eq!(from_pickle(b"]K\x01a."), Ok((Vec::new(), 1)));
+        assert_eq!(from_pickle(b")."), Ok((Vec::new(), 0)));
         // A list that holds itself is data like any other, and no point.
         assert_eq!(from_pickle(b"]q\x00h\x00a."), Ok((Vec::new(), 1)));
         // Tuples within tuples, which nobody may have to give back one inside of the other.

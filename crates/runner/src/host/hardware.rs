@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use super::{Host, Page, numbers, odd, optional, read_text};
 
-/// Entries of one folder of devices that are read.
-const DEVICES_MAX: usize = 256;
+/// Entries of one folder of devices that are read: a folder lists them in no order, so that processors beyond it would be any.
+const DEVICES_MAX: usize = 2_048;
 const MILLI: f64 = 1e-3;
 const MICRO: f64 = 1e-6;
 const KHZ: f64 = 1e3;

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use tenfold_protocols::prom_page;
 use tenfold_types::Labels;
 
-/// Series of one look.
-const SERIES_MAX: usize = 5_000;
+/// Series of one look. Of each processor there are about twenty.
+const SERIES_MAX: usize = 10_000;
 
 /// What was read, each series once.
 #[derive(Debug, Default)]

@@ -155,6 +155,12 @@ fn span_line(span: &Value) -> String {
     format!("{} to {} UTC: {who}{mark}", minute(span, "since"), minute(span, "until"))
 }
 
+/// That the list ends before the time that was asked for.
+fn cut_line(preview: &Value) -> Option<String> {
+    (preview["truncated"] == true)
+        .then(|| "there are more stretches than a preview lists; ask for fewer days with --for".to_owned())
+}
+
 fn swap_line(swap: &Value) -> String {
     let stretch = |a: &str, b: &str| format!("{} to {} UTC", minute(swap, a), minute(swap, b));
     let back = if swap["take_start"].is_null() {
@@ -284,7 +290,9 @@ impl Oncall {
             What::Preview { schedule, for_ms } => {
                 let days = ((for_ms + DAY_MS - 1) / DAY_MS).to_string();
                 let preview = client.get(&of(&schedule, "preview"), &[("days", &days)]).await?;
-                out.answer(&preview, |p| list(p, "spans").iter().map(span_line).chain(calendar_lines(p)).collect());
+                out.answer(&preview, |p| {
+                    list(p, "spans").iter().map(span_line).chain(cut_line(p)).chain(calendar_lines(p)).collect()
+                });
             }
             What::Digest { schedule } => {
                 let digest = client.get(&of(&schedule, "digest"), &[]).await?;
@@ -374,5 +382,17 @@ impl Oncall {
             }
         }
         Ok(Exit::Done)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_preview_that_is_cut_says_so() {
+        assert_eq!(cut_line(&json!({"spans": [], "truncated": false})), None);
+        let said = cut_line(&json!({"spans": [], "truncated": true})).unwrap_or_default();
+        assert!(said.contains("fewer days"), "{said}");
     }
 }

@@ -23,13 +23,17 @@ interface RowsProps {
   panel: Panel;
   range: Range;
   /** As a picture; a table is text, and is kept as a file of its numbers alone. */
-  drawn?: (rows: Newest[], unit: string) => Figure[];
+  drawn?: (rows: Newest[]) => Figure[];
   /** The numbers as a file, where they are not one of each series. */
   csv?: ((rows: Newest[]) => string) | undefined;
   children: (rows: Newest[]) => ReactNode;
 }
 
 const plainCsv = (rows: Newest[]): string => toCsv([["series", "value"], ...rows.map(({ label, value }) => [label, value])]);
+
+/** No series, or none that is shown: the word for it, where the panel has one. */
+const Nothing = ({ panel }: { panel: Panel }): ReactElement =>
+  (wordOf(null, panel.words) ? <p className="stat-value"><Judged value={null} panel={panel} /></p> : <p className="muted">No data.</p>);
 
 function Framed({ panel, range, drawn, csv = plainCsv, query, children }: RowsProps & { query: ReturnType<typeof useNewest> }): ReactElement {
   const rows = settled(query.data ?? [], panel.series);
@@ -38,9 +42,14 @@ function Framed({ panel, range, drawn, csv = plainCsv, query, children }: RowsPr
     <ChartFrame
       as="section" title={title} description={panel.description} tools={<PanelLinks panel={panel} />}
       csv={rows.length > 0 ? () => csv(rows) : undefined}
-      onPng={drawn && rows.length > 0 ? () => saveFigures(drawn(rows, panel.unit ?? "short"), title, range.name ? absolute(Date.now()) : absolute(range.toMs)) : undefined}
+      onPng={drawn && rows.length > 0 ? () => saveFigures(drawn(rows), title, range.name ? absolute(Date.now()) : absolute(range.toMs)) : undefined}
     >
-      <Loaded query={query}>{(found) => (found.length === 0 ? <p className="muted">No data.</p> : children(settled(found, panel.series)))}</Loaded>
+      <Loaded query={query}>
+        {(found) => {
+          const shown = settled(found, panel.series);
+          return shown.length === 0 ? <Nothing panel={panel} /> : children(shown);
+        }}
+      </Loaded>
     </ChartFrame>
   );
 }
@@ -51,7 +60,10 @@ const OfRange = (props: RowsProps): ReactElement => <Framed {...props} query={us
 /** A panel of one value for each series; a range is asked for where it needs one. */
 export const Rows = (props: RowsProps): ReactElement => (asksRange(props.panel) ? <OfRange {...props} /> : <OfNewest {...props} />);
 
-const figures = ({ words }: Panel) => (rows: Newest[], unit: string): Figure[] => rows.slice(0, BARS_MAX).map(({ label, value, unit: own, decimals }) => ({ label, text: told(value, own ?? unit, words, decimals) }));
+/** What a row's value is in: how many values there are is a number, whatever they are in. */
+const valueUnit = ({ reduce, unit = "short" }: Panel, own: string | undefined): string => (reduce === "count" ? "short" : (own ?? unit));
+
+const figures = (panel: Panel) => (rows: Newest[]): Figure[] => rows.slice(0, BARS_MAX).map(({ label, value, unit, decimals }) => ({ label, text: told(value, valueUnit(panel, unit), panel.words, decimals) }));
 
 /** The largest first, and how long a bar is that has no bound of its own. */
 function topped(rows: Newest[]): (Newest & { value: number; share: number })[] {
@@ -89,7 +101,7 @@ export function StatPanel({ panel, range }: { panel: Panel; range: Range }): Rea
         <ul className="stats">
           {rows.slice(0, BARS_MAX).map(({ label, value, line, unit = panel.unit ?? "short", decimals, thresholds = panel.thresholds }, index) => (
             <li key={`${label} ${index}`}>
-              <span className="stat-value"><Judged value={value} panel={thresholds ? { ...panel, thresholds } : panel} unit={panel.reduce === "count" ? "short" : unit} decimals={decimals} /></span>
+              <span className="stat-value"><Judged value={value} panel={thresholds ? { ...panel, thresholds } : panel} unit={valueUnit(panel, unit)} decimals={decimals} /></span>
               {panel.sparkline && line && <Sparkline values={line} label={lineWords(line, unit, range.text)} />}
               {worst(value, { unit, ...(thresholds ? { thresholds } : {}) }) && <span className="small">{worst(value, { unit, ...(thresholds ? { thresholds } : {}) })}</span>}
               {(rows.length > 1 || panel.queries[0]?.legend) && <span className="muted small">{label}</span>}
@@ -103,15 +115,17 @@ export function StatPanel({ panel, range }: { panel: Panel; range: Range }): Rea
 
 export function TopPanel({ panel, range }: { panel: Panel; range: Range }): ReactElement {
   return (
-    <Rows panel={panel} range={range} drawn={(rows, unit) => topped(rows).slice(0, BARS_MAX).map(({ label, value, share, unit: own, decimals }) => ({ label, text: told(value, own ?? unit, panel.words, decimals), share }))}>
+    <Rows panel={panel} range={range} drawn={(rows) => topped(rows).slice(0, BARS_MAX).map(({ label, value, share, unit, decimals }) => ({ label, text: told(value, valueUnit(panel, unit), panel.words, decimals), share }))}>
       {(rows) => {
         const sorted = topped(rows);
+        // What is no number has no bar.
+        if (sorted.length === 0) return <Nothing panel={panel} />;
         return (
           <ol className="bars">
             {sorted.slice(0, BARS_MAX).map(({ label, value, share, unit, decimals, thresholds = panel.thresholds }, index) => (
               <li key={`${label} ${index}`}>
                 <span className="bar-label" title={label}>{label}</span>
-                <span className="number nowrap"><Judged value={value} panel={thresholds ? { ...panel, thresholds } : panel} unit={unit} decimals={decimals} /></span>
+                <span className="number nowrap"><Judged value={value} panel={thresholds ? { ...panel, thresholds } : panel} unit={valueUnit(panel, unit)} decimals={decimals} /></span>
                 <meter min={0} max={1} value={share} aria-hidden="true" />
               </li>
             ))}

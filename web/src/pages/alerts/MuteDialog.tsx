@@ -7,7 +7,7 @@ import { useAction } from "../../lib/useAction";
 import { Link } from "../../router/Link";
 import { Dialog } from "../../ui/Dialog";
 import { Field } from "../../ui/Field";
-import { bodyOf, DAYS, emptyForm, formOf, timesText, withKind, type Kind, type MuteForm } from "./mutes";
+import { bodyOf, DAYS, emptyForm, formOf, timesOf, timesText, withKind, type Kind, type MuteForm } from "./mutes";
 
 const TYPING_MS = 300;
 const SHOWN = 6;
@@ -65,30 +65,32 @@ function Preview({ seen, form }: { seen: Seen; form: MuteForm }): ReactElement {
 }
 
 function Times({ recurs, onChange }: { recurs: string; onChange: (recurs: string) => void }): ReactElement {
-  const [days, setDays] = useState<string[]>(["sun"]);
-  const [from, setFrom] = useState("02:00");
-  const [to, setTo] = useState("04:00");
+  const [written, setWritten] = useState({ days: ["sun"], from: "02:00", to: "04:00" });
+  // What the text says is what the boxes show: a change of one of them must not change the others. An hour that is being typed
+  // is in no text yet.
+  const said = timesOf(recurs);
+  const { days, from, to } = said && written.from && written.to ? said : written;
+  const more = !said && recurs.trim() !== "";
   const write = (part: { days?: string[]; from?: string; to?: string }): void => {
     const next = { days, from, to, ...part };
-    setDays(next.days);
-    setFrom(next.from);
-    setTo(next.to);
-    if (next.from && next.to) onChange(timesText(next.days, next.from, next.to));
+    setWritten(next);
+    if (next.from && next.to) onChange(timesText(next.days, next.from, next.to, said?.zone));
   };
   return (
     <fieldset className="layer-form">
       <legend>Comes back</legend>
+      {more && <p className="muted">It says more than days and hours: change the text.</p>}
       <div className="buttons" role="group" aria-label="Days">
         {DAYS.map((day) => (
           <label key={day} className="inline">
-            <input type="checkbox" checked={days.includes(day)} onChange={(event) => write({ days: event.target.checked ? [...days, day] : days.filter((one) => one !== day) })} />
+            <input type="checkbox" disabled={more} checked={!more && days.includes(day)} onChange={(event) => write({ days: event.target.checked ? [...days, day] : days.filter((one) => one !== day) })} />
             {day}
           </label>
         ))}
       </div>
       <div className="columns even">
-        <Field label="From"><input type="time" value={from} onChange={(event) => write({ from: event.target.value })} /></Field>
-        <Field label="To" hint="Before it begins: on the next day."><input type="time" value={to} onChange={(event) => write({ to: event.target.value })} /></Field>
+        <Field label="From"><input type="time" disabled={more} value={from} onChange={(event) => write({ from: event.target.value })} /></Field>
+        <Field label="To" hint="Before it begins: on the next day."><input type="time" disabled={more} value={to} onChange={(event) => write({ to: event.target.value })} /></Field>
       </div>
       <Field label="As text" hint="Also day:1, day:-1, month:1..3; several with ; between them."><input required spellCheck={false} className="mono" value={recurs} onChange={(event) => onChange(event.target.value)} /></Field>
     </fieldset>

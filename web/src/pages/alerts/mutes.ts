@@ -45,9 +45,41 @@ export function withKind(form: MuteForm, kind: Kind, now: number): MuteForm {
   return { ...form, kind, length: form.kind === "maintenance" ? String(HOUR_MS) : form.length };
 }
 
-/** Days and hours as the server reads them, in the reader's zone. */
-export function timesText(days: readonly string[], from: string, to: string): string {
-  return [DAYS.filter((day) => days.includes(day)).join(" "), `${from}-${to}`, zone].filter(Boolean).join(" ");
+/** Days and hours as the server reads them, in the reader's zone unless another is said. */
+export function timesText(days: readonly string[], from: string, to: string, place: string = zone): string {
+  const end = from === "00:00" && to === "00:00" ? "24:00" : to;
+  return [DAYS.filter((day) => days.includes(day)).join(" "), `${from}-${end}`, place].filter(Boolean).join(" ");
+}
+
+export interface Times {
+  days: string[];
+  from: string;
+  to: string;
+  zone: string;
+}
+
+const ONE = /^((?:(?:mon|tue|wed|thu|fri|sat|sun) )*)(\d\d:\d\d)-(\d\d:\d\d)( [A-Za-z_]+(?:\/[\w+-]+)*)?$/;
+
+function oneOf(text: string): Times | null {
+  const found = ONE.exec(text.trim());
+  if (!found) return null;
+  const [, days = "", from = "", to = "", place = ""] = found;
+  return { days: days.split(" ").filter(Boolean), from, to, zone: place.trim() };
+}
+
+const nextDays = (days: readonly string[]): string[] => days.map((one) => DAYS[(DAYS.findIndex((day) => day === one) + 1) % DAYS.length]!);
+
+/** The days and hours of a text, where it says nothing else; null where only the text itself can say it. */
+export function timesOf(text: string): Times | null {
+  const parts = text.split(";").map(oneOf);
+  const [evening, morning] = parts;
+  if (!evening || parts.length > 2) return null;
+  // A day ends at 24:00 there, at 00:00 on the form.
+  if (parts.length === 1) return { ...evening, to: evening.to === "24:00" ? "00:00" : evening.to };
+  // What goes past midnight is written as its two halves.
+  if (!morning || evening.to !== "24:00" || morning.from !== "00:00" || evening.zone !== morning.zone) return null;
+  const same = [...nextDays(evening.days)].sort().join() === [...morning.days].sort().join();
+  return same ? { ...evening, to: morning.to } : null;
 }
 
 /** What is sent; throws a sentence for a person. */

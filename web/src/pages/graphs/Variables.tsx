@@ -1,11 +1,11 @@
 import { Menu } from "@base-ui/react/menu";
-import { useEffect, useId, useState, type ReactElement } from "react";
+import { useEffect, useId, useRef, useState, type ReactElement } from "react";
 import { labelNames, labelValues } from "../../api/promql";
 import type { Variable } from "../../api/types";
 import { useQuery } from "../../api/useQuery";
 import { FILTERS, matcherOf, SIGNS } from "../../charts/filters";
 import type { Range } from "../../charts/range";
-import { ALL, NO_FILTERS, toggled, useOptions, type Values } from "../../charts/variables";
+import { ALL, goesBy, NO_FILTERS, stillChosen, toggled, useOptions, type Values } from "../../charts/variables";
 import { Field } from "../../ui/Field";
 
 interface Props {
@@ -78,6 +78,15 @@ function Choice({ variable, values, range, choose }: Omit<Props, "variables"> & 
   useEffect(() => {
     if (!value && first) choose(variable.name, first);
   }, [value, first]);
+  const by = goesBy(variable, values);
+  const settled = useRef(by);
+  // What was chosen under another host or job may not be there under this one, and every panel would be empty.
+  useEffect(() => {
+    if (settled.current === by || loading || error) return;
+    settled.current = by;
+    const kept = stillChosen(chosen, options);
+    if (kept.length > 0 && kept.join("\n") !== chosen.join("\n")) choose(variable.name, kept);
+  }, [by, loading, error, options]);
   if (variable.free) return <Typed name={variable.name} value={value} onChange={(next) => choose(variable.name, next)} />;
   if (variable.multi) return <Several variable={variable} options={options} chosen={chosen} hint={error} onChange={(next) => choose(variable.name, next)} />;
   const shown = value && !options.includes(value) ? [value, ...options] : options;

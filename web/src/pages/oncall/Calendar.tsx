@@ -10,6 +10,8 @@ const DAYS = 14;
 
 export interface Piece {
   who: string | null;
+  /** Logins of all who are on call in it. */
+  people: string[];
   from: number;
   to: number;
   override: boolean;
@@ -18,14 +20,15 @@ export interface Piece {
 /** What of the shifts falls on the day that starts at `start`. */
 export function piecesOf(shifts: OnCall[], start: number, end: number): Piece[] {
   return shifts
-    .map((shift) => ({
-      who: shift.person?.login ?? null,
+    .map((shift) => ({ shift, people: [shift.person, ...(shift.also ?? [])].flatMap((one) => (one ? [one.login] : [])) }))
+    .map(({ shift, people }) => ({
+      who: people.length > 0 ? people.join(" and ") : null,
+      people,
       override: shift.override_id !== null && shift.override_id !== undefined,
       from: Math.max(start, shift.since ? Date.parse(shift.since) : start),
       to: Math.min(end, shift.until ? Date.parse(shift.until) : end),
     }))
-    .filter(({ from, to }) => to > from)
-    ;
+    .filter(({ from, to }) => to > from);
 }
 
 const hours = (piece: Piece, start: number, end: number): string => {
@@ -40,6 +43,7 @@ export function piecesOfSpans(spans: ScheduleSpan[], start: number, end: number)
   return spans
     .map(({ people, overrides, gap, since, until }) => ({
       who: gap ? null : people.join(" and "),
+      people,
       override: overrides.length > 0,
       from: Math.max(start, Date.parse(since)),
       to: Math.min(end, Date.parse(until)),
@@ -61,7 +65,7 @@ function Days({ name, today, first, now, me, piecesIn }: { name: string; today: 
             {piecesIn(from, end).map((piece) => (
               <span
                 key={piece.from}
-                className={["shift", piece.who === null ? "gap" : piece.who === me ? "" : "other", piece.override ? "override" : ""].filter(Boolean).join(" ")}
+                className={["shift", piece.who === null ? "gap" : piece.people.includes(me) ? "" : "other", piece.override ? "override" : ""].filter(Boolean).join(" ")}
                 title={`${piece.who ?? "nobody"}, ${hours(piece, from, end)}${piece.override ? ", by an override" : ""}`}
               >
                 <span className="strong">{piece.who ?? "nobody"}</span>

@@ -19,6 +19,7 @@ function Target({ target, label, schedules, logins, teams, onChange, onRemove }:
   return (
     <div className="buttons" role="group" aria-label={label}>
       <select aria-label={`${label}, who`} value={target.who} onChange={(event) => onChange({ who: event.target.value })}>
+        {target.who === "" && <option value="">choose…</option>}
         {!known && <option value={target.who}>{target.who} (gone)</option>}
         <optgroup label="Whoever is on">{schedules.map((name) => <option key={name} value={`schedule:${name}`}>{name}</option>)}</optgroup>
         <optgroup label="A person">{logins.map((login) => <option key={login} value={`person:${login}`}>{login}</option>)}</optgroup>

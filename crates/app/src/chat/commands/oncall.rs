@@ -29,7 +29,11 @@ pub(super) async fn execute(app: &App, who: &Caller, command: OnCall) -> Result<
             let preview = app.schedule_preview(&schedule, ask, None).await?;
             let troubles = preview.calendar.iter().flat_map(FollowedView::troubles).take(TROUBLES_MAX);
             let said = troubles.map(|trouble| format!("the calendar of {schedule} {trouble}"));
-            short(said.chain(preview.spans.iter().map(span_line)).collect())
+            let mut reply: Vec<String> = said.chain(preview.spans.iter().map(span_line)).collect();
+            if preview.truncated {
+                reply.insert(0, format!("{schedule} has more shifts than a preview lists; ask for fewer days"));
+            }
+            short(reply)
         }
         OnCall::Digest { schedule } => {
             let digest = app.handoff_digest(who, &schedule).await?;

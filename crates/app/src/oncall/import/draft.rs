@@ -437,19 +437,25 @@ impl<'k> Draft<'k> {
     /// The whole, with the routes as a draft: each matcher list leads to a policy, or nowhere.
     pub(super) fn finished(mut self, routes: &[(Vec<String>, Option<String>)]) -> ImportDraft {
         if !routes.is_empty() {
-            let receiver = |policy: Option<&str>| policy.unwrap_or("nobody").to_owned();
+            let policies: BTreeSet<&String> = routes.iter().filter_map(|(_, policy)| policy.as_ref()).collect();
+            // A policy may be called like one of our own receivers: each name is there once.
+            let own = |name: &str| {
+                let further = (2..).map(|n| format!("{name}-{n}"));
+                std::iter::once(name.to_owned()).chain(further).find(|n| !policies.contains(n)).unwrap_or_default()
+            };
+            let (on_call, nobody) = (own("on-call"), own("nobody"));
+            let receiver = |policy: Option<&str>| policy.unwrap_or(&nobody).to_owned();
             let tree: Vec<Value> = routes
                 .iter()
                 .map(|(matchers, policy)| json!({"matchers": matchers, "receiver": receiver(policy.as_deref())}))
                 .collect();
-            let policies: BTreeSet<&String> = routes.iter().filter_map(|(_, policy)| policy.as_ref()).collect();
-            let mut receivers = vec![json!({"name": "on-call", "quiet": false})];
-            receivers.extend(policies.into_iter().map(|p| json!({"name": p, "policy": p, "pages": "all"})));
+            let mut receivers = vec![json!({"name": on_call, "quiet": false})];
+            receivers.extend(policies.iter().map(|p| json!({"name": p, "policy": p, "pages": "all"})));
             if routes.iter().any(|(_, policy)| policy.is_none()) {
-                receivers.push(json!({"name": "nobody", "quiet": true}));
+                receivers.push(json!({"name": nobody, "quiet": true}));
             }
             // Alertmanager's own times would keep a page waiting for minutes that went out at once there.
-            let route = json!({"receiver": "on-call", "group_wait": "0s", "group_interval": "1s", "routes": tree});
+            let route = json!({"receiver": on_call, "group_wait": "0s", "group_interval": "1s", "routes": tree});
             self.out.routing = Some(json!({"route": route, "receivers": receivers}));
         }
         self.out

@@ -209,6 +209,11 @@ fn weekday(of: DateTime) -> usize {
 fn take_chain(draft: &mut Draft<'_>, id: &str, name: &str, steps: &[&Step]) {
     let mut out = Steps::default();
     let mut repeat = 0;
+    if steps.iter().any(|step| step.important) {
+        let text = "has steps that page by people's important rules; here those are the rules for critical pages, and the \
+                    severity of the incident says which hold";
+        draft.note(name, text);
+    }
     for step in steps {
         let (targets, in_turns) = match step.kind.as_str() {
             "wait" => {
@@ -254,6 +259,7 @@ fn own_rules(draft: &mut Draft<'_>, export: &Export) {
     for ((user, important), rules) in by_user {
         let Some(login) = draft.login(user).map(str::to_owned) else { continue };
         let (mut ways, mut after, mut told) = (Vec::new(), 0_i64, BTreeSet::new());
+        let mut lost = BTreeSet::new();
         for rule in rules {
             let way = match rule.kind.as_str() {
                 "wait" => {
@@ -266,14 +272,24 @@ fn own_rules(draft: &mut Draft<'_>, export: &Export) {
                 "notify_by_telegram" => "telegram",
                 "notify_by_slack" => "slack",
                 "notify_by_msteams" => "teams",
-                _ => continue,
+                // There the phone's app; here a browser on it.
+                "notify_by_mobile_app" | "notify_by_mobile_app_critical" => "webpush",
+                other => {
+                    lost.insert(other);
+                    continue;
+                }
             };
             if told.insert(way) {
                 ways.push(if after == 0 { way.to_owned() } else { format!("{way}:{after}") });
             }
         }
+        let which = if important { "critical" } else { "other" };
+        if !lost.is_empty() {
+            let lost: Vec<&str> = lost.into_iter().collect();
+            let message = format!("own rules ({which}): {} has no equal and is left out", lost.join(", "));
+            draft.note(login.clone(), message);
+        }
         if !ways.is_empty() {
-            let which = if important { "critical" } else { "other" };
             let message = format!(
                 "own rules are set by their owner: `tenfold oncall rules {login} --{which} {}`",
                 ways.join(",")
@@ -306,5 +322,11 @@ fn take_integration(
     }
     let labels = BTreeMap::from([("integration".to_owned(), label.clone())]);
     sources::sender(draft, sources::Sender { name, kind: &integration.kind, labels });
+    if !last.is_empty() && draft.policy_name(&last).is_none() {
+        let text = "its default route leads to a chain that was not taken over; no route is drafted, so the policies of the \
+                    alerts' services are asked";
+        draft.note(name, text);
+        return Vec::new();
+    }
     vec![(vec![format!("integration=\"{label}\"")], draft.policy_name(&last).map(str::to_owned))]
 }

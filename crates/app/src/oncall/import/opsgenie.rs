@@ -66,8 +66,12 @@ fn take_schedule(draft: &mut Draft<'_>, export: &Export, schedule: &Schedule) {
         return;
     };
     let mut turns = Vec::new();
-    for rotation in schedule.rotations.iter().filter(|r| r.enabled != Some(false)) {
+    for rotation in &schedule.rotations {
         let about = format!("{name}/{}", rotation.name);
+        if rotation.enabled == Some(false) {
+            draft.note(about, "is switched off there and is left out");
+            continue;
+        }
         match turns_of(rotation, &export.teams, zone_name, &zone) {
             Ok(one) => {
                 for team in rotation.participants.iter().filter(|p| p.kind == "team") {

@@ -40,7 +40,7 @@ pub const LANES: [Lane; 6] = [
 
 impl Lane {
     /// The programs behind a webhook are told of it.
-    pub fn to_programs(&self) -> bool {
+    pub fn to_programs(self) -> bool {
         self.service != "albums"
     }
 }

@@ -336,7 +336,12 @@ impl Tsdb {
         // Midnight itself belongs to the day before.
         let day = ((oldest - 1).div_euclid(DAY_MS) * DAY_MS).max(state.coarse_until);
         let closed = state.min_valid_t.min(now_ms.saturating_sub(self.options.coarse_after_ms));
-        (day + DAY_MS < closed).then_some(day)
+        if day + DAY_MS >= closed {
+            return None;
+        }
+        // What came late and is in memory still, after a kill or a full disk, is in no block that rows are made of.
+        let late = state.head.iter().filter_map(crate::head::HeadSeries::oldest_late_t).min();
+        late.is_none_or(|t| t > day + DAY_MS).then_some(day)
     }
 
     /// Writes the wanted resolutions of a day, each in place of what there is of it; how many blocks that were.

@@ -241,6 +241,7 @@ impl Tsdb {
             // Not beyond what is closed, also where blocks had another length once: a start takes the end of the last block
             // for the end of closed time.
             let end = (start + self.options.block_ms).min(self.state.read().min_valid_t);
+            self.make_again(std::iter::once(start))?;
             count += usize::from(self.cut(start, end, false)?);
         }
     }

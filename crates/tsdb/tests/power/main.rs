@@ -375,6 +375,38 @@ fn a_power_cut_at_every_operation_of_an_import_after_a_deletion() {
     }
 }
 
+/// The same of a maintenance that cuts a block of samples that came late alone: rows of their day wait for them.
+#[test]
+fn a_power_cut_at_every_operation_of_a_cut_of_late_samples() {
+    for operations in 0.. {
+        let mut machine = Machine::new(false);
+        let append = |machine: &mut Machine, rounds: usize| {
+            for _ in 0..rounds {
+                machine.step(&Step::Append);
+            }
+        };
+        append(&mut machine, 130);
+        machine.step(&Step::Work(Work::Maintain));
+        machine.step(&Step::Full(true));
+        append(&mut machine, 13);
+        machine.step(&Step::Full(false));
+        // The last four hours of the day have nothing but this.
+        append(&mut machine, 2);
+        machine.step(&Step::Late(0, 2));
+        append(&mut machine, 20);
+        machine.step(&Step::Work(Work::Sync));
+        machine.step(&Step::PowerCutWithin(operations, Left { permille: 500, torn: 0 }));
+        machine.step(&Step::Work(Work::Maintain));
+        if machine.fs.cut_is_due() {
+            assert!(operations > 30, "a maintenance of only {operations} operations");
+            return;
+        }
+        machine.step(&Step::Work(Work::Maintain));
+        append(&mut machine, 12);
+        machine.step(&Step::Work(Work::Maintain));
+    }
+}
+
 #[test]
 fn a_full_disk_refuses_and_later_goes_on() {
     let mut machine = Machine::new(false);

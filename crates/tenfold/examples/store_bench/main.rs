@@ -106,18 +106,38 @@ pub fn settle(servers: &[Server]) {
     }
 }
 
-fn tell_disk(servers: &[Server], samples: f64) {
+/// How many samples the blocks hold: ours and Prometheus keep the newest in memory, which their blocks must not be praised for.
+fn samples_in_blocks(server: &Server, all: f64) -> f64 {
+    match server.name {
+        "VictoriaMetrics" => all,
+        "Prometheus" => {
+            let blocks = std::fs::read_dir(&server.blocks).into_iter().flatten().flatten();
+            let meta = blocks.filter_map(|block| std::fs::read(block.path().join("meta.json")).ok());
+            let meta = meta.filter_map(|text| serde_json::from_slice::<serde_json::Value>(&text).ok());
+            meta.filter_map(|meta| meta["stats"]["numSamples"].as_f64()).sum()
+        }
+        _ => {
+            let page = String::from_utf8(server.ask("GET", "/metrics", "", b"").1).unwrap();
+            let line = page.lines().find_map(|line| line.strip_prefix("tenfold_tsdb_head_samples "));
+            all - line.unwrap().trim().parse::<f64>().unwrap()
+        }
+    }
+}
+
+fn tell_disk(servers: &[Server], all_samples: f64) {
     println!("\non disk: all files, and what is no log of the newest samples");
     for server in servers {
         // Prometheus' log and what it maps of its head; ours has its own directory of blocks.
         let settled = bytes_on_disk(&server.blocks, &["wal", "chunks_head", "cache"]);
         let all = bytes_on_disk(&server.data, &[]);
+        let samples = samples_in_blocks(server, all_samples);
         println!(
-            "{:16} {:6.1} MB, {:6.1} MB in blocks: {:.3} bytes of blocks a sample of all; {:.1} s of processor until now",
+            "{:16} {:6.1} MB, {:6.1} MB in blocks: {:.3} bytes a sample of the {:.1} million there; {:.1} s of processor until now",
             server.name,
             all as f64 / 1e6,
             settled as f64 / 1e6,
             settled as f64 / samples,
+            samples / 1e6,
             server.cpu_s()
         );
     }

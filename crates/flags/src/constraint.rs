@@ -7,6 +7,7 @@ use std::{cmp::Ordering, sync::Arc};
 use jiff::Timestamp as Instant;
 use regex::{Regex, RegexBuilder};
 use semver::Version;
+use tenfold_types::pattern::go_regex;
 
 use crate::{
     context::parse_date,
@@ -205,7 +206,9 @@ fn precedence(a: &Version, b: &Version) -> Ordering {
     numbers(a).cmp(&numbers(b)).then_with(|| a.cmp_precedence(b))
 }
 
+/// Read as yggdrasil does; what RE2 refuses, which other SDKs have, is none here either, nor what takes long to compile.
 pub(crate) fn compile_regex(pattern: &str, ignore_case: bool) -> Option<Regex> {
+    go_regex(&format!("{}{pattern}", if ignore_case { "(?i)" } else { "" })).ok()?;
     RegexBuilder::new(pattern).case_insensitive(ignore_case).size_limit(REGEX_BYTES_MAX).build().ok()
 }
 

@@ -103,6 +103,15 @@ fn bad_definitions_are_named() {
         ),
         (constraint(json!({"contextName": "x", "operator": "SEMVER_EQ", "value": "v1.0.0"})), "not a version"),
         (constraint(json!({"contextName": "x", "operator": "REGEX", "value": "(?=a)b"})), "does not compile"),
+        // Of these the crate `regex` would make something.
+        (constraint(json!({"contextName": "x", "operator": "REGEX", "value": "(?x) a"})), "does not compile"),
+        (
+            constraint(json!({
+                "contextName": "x", "operator": "REGEX", "caseInsensitive": true,
+                "value": r"[\x00-\x{10FFFF}]".repeat(500),
+            })),
+            "does not compile",
+        ),
         (constraint(json!({"contextName": "x", "operator": "IN_CIDR", "values": ["10.0.0.0/99"]})), "not an address"),
         (state(json!({"enabled": true, "variants": [{"name": "a", "weight": 0}]})), "sum to 0"),
         (state(json!({"enabled": true, "variants": [{"name": "disabled", "weight": 1}]})), "`disabled`"),

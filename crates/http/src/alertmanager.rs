@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use tenfold_alerting::{MatcherSet, MuteKind, read_matchers};
 use tenfold_app::alerts::{ALERTMANAGER_VERSION, FORWARDED_BY, Matchers, MuteView, NewMute, PostedAlert, SeenAlert};
 use tenfold_app::{App, Role};
-use tenfold_types::{ErrorCode, Fault, Labels, Matcher, MatcherOp, Timestamp, pattern::go_regex};
+use tenfold_types::{ErrorCode, Fault, Labels, Matcher, MatcherOp, Timestamp, pattern::whole};
 use utoipa_axum::routes;
 
 use crate::auth::Who;
@@ -85,9 +85,6 @@ struct Filter {
     any_receiver: bool,
 }
 
-/// Memory a compiled pattern may take.
-const REGEX_BYTES_MAX: usize = 1 << 20;
-
 impl Filter {
     fn read(query: Option<&str>) -> Result<Self, Fault> {
         let mut filter = Self { matchers: Vec::new(), receiver: None, flags: BTreeMap::new(), any_receiver: true };
@@ -96,12 +93,7 @@ impl Filter {
                 "filter" => filter.matchers.push(matchers(&value)?),
                 "receiver_matchers" => filter.any_receiver &= matchers(&value)?.matches(&Labels::new()),
                 "receiver" if !value.is_empty() => {
-                    let wrong = |e: String| bad(format!("failed to parse receiver param: {e}"));
-                    let text = go_regex(&value).map_err(wrong)?;
-                    let pattern = regex::RegexBuilder::new(&format!("^(?:{text})$"))
-                        .size_limit(REGEX_BYTES_MAX)
-                        .build()
-                        .map_err(|e| wrong(e.to_string()))?;
+                    let pattern = whole(&value).map_err(|e| bad(format!("failed to parse receiver param: {e}")))?;
                     filter.receiver = Some(pattern);
                 }
                 "active" | "silenced" | "inhibited" | "unprocessed" | "muted" | "expired" | "pending" => {

@@ -173,6 +173,11 @@ async fn grafana_lists_and_silences() {
     assert_eq!(some[0]["labels"]["alertname"], "Full");
     let groups = reader.get("/api/v2/alerts/groups?silenced=true&active=true&inhibited=true&receiver=on-call").await;
     assert!(groups.as_array().is_some_and(|g| !g.is_empty()), "{groups}");
+    let quoted = reader.get("/api/v2/alerts/groups?receiver=%5CQon-call%5CE").await;
+    assert_eq!(quoted.as_array().map(Vec::len), groups.as_array().map(Vec::len), "a pattern is one of Go's");
+    let (status, why) = reader.send(Method::GET, "/api/v2/alerts/groups?receiver=%5Cp%7BNowhere%7D", None).await;
+    let why = why.as_str().unwrap_or_default();
+    assert!(status == StatusCode::BAD_REQUEST && why.ends_with("Unicode property not found"), "{status} {why}");
     // Its form: a pattern and a negation.
     let matchers = json!([{"name": "service", "value": "d.*", "isRegex": true, "isEqual": true},
         {"name": "severity", "value": "info", "isRegex": false, "isEqual": false}]);

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use regex::{Regex, RegexBuilder};
 use serde::{Deserialize, Serialize};
 
-use crate::roles::Person;
+use crate::roles::{Person, finder};
 
 /// Bytes of one reviewed text.
 pub const TEXT_BYTES_MAX: usize = 1 << 20;
@@ -87,17 +87,8 @@ pub struct Reviewer {
 
 impl Reviewer {
     pub fn new(people: &[Person]) -> Self {
-        let mut names: Vec<String> = people
-            .iter()
-            .flat_map(|p| [p.login.clone(), p.name.clone()])
-            .filter(|n| n.chars().count() > 1)
-            .map(|n| regex::escape(&n))
-            .collect();
-        names.sort_by_key(|n| std::cmp::Reverse(n.len()));
-        let names = (!names.is_empty())
-            .then(|| Regex::new(&format!(r"(?i)@?\b(?:{})\b", names.join("|"))))
-            .and_then(Result::ok);
-        Self { names }
+        let names = people.iter().flat_map(|p| [p.login.as_str(), p.name.as_str()]);
+        Self { names: finder(names.filter(|n| n.chars().count() > 1)) }
     }
 
     /// Findings in the order of the text. Code, quotations, quoted lines and the timeline's table rows are not

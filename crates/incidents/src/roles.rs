@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use regex::Regex;
+use regex::{Regex, RegexBuilder};
 use tenfold_types::ActorKind;
 
 use crate::phase::{Phase, TimelineEntry};
@@ -16,6 +16,18 @@ pub struct Person {
     pub name: String,
     /// `developer` or `operator`.
     pub kind: String,
+}
+
+/// Room for the searches of names; a house of thousands has many.
+const SEARCH_BYTES_MAX: usize = 16 << 20;
+
+/// Finds names as words, the longest first, so that a full name goes before its first word. It may be as large as the people
+/// are many: without it every name would be published.
+pub(crate) fn finder<'n>(names: impl Iterator<Item = &'n str>) -> Option<Regex> {
+    let mut patterns: Vec<String> = names.filter(|n| !n.is_empty()).map(regex::escape).collect();
+    patterns.sort_by_key(|p| std::cmp::Reverse(p.len()));
+    let any = (!patterns.is_empty()).then(|| format!(r"(?i)@?\b(?:{})\b", patterns.join("|")))?;
+    RegexBuilder::new(&any).size_limit(usize::MAX).dfa_size_limit(SEARCH_BYTES_MAX).build().ok()
 }
 
 /// What each person is called in the text, and the means to put it there.
@@ -87,12 +99,7 @@ impl Roles {
         for (login, role) in &by_login {
             by_name.entry(login.to_lowercase()).or_insert_with(|| role.clone());
         }
-        let mut patterns: Vec<String> = by_name.keys().filter(|n| !n.is_empty()).map(|n| regex::escape(n)).collect();
-        // The longest first, so that a full name goes before its first word.
-        patterns.sort_by_key(|p| std::cmp::Reverse(p.len()));
-        let names = (!patterns.is_empty())
-            .then(|| Regex::new(&format!(r"(?i)@?\b(?:{})\b", patterns.join("|"))))
-            .and_then(Result::ok);
+        let names = finder(by_name.keys().map(String::as_str));
         Self { by_login, names, by_name }
     }
 

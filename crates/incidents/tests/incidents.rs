@@ -148,6 +148,17 @@ fn two_people_of_one_role_are_told_apart() {
     );
 }
 
+/// Compiled, their names take more than the 10 MB that the crate `regex` allows when it is not asked.
+#[test]
+fn nobody_is_named_however_many_there_are() {
+    let person =
+        |n: usize| Person { login: format!("p{n}"), name: format!("{n}{}", "k".repeat(100)), kind: "developer".into() };
+    let many: Vec<Person> = (0..1_500).map(person).collect();
+    let roles = Roles::derive(&[], &many);
+    let text = format!("@p7 and {} looked", many[1_499].name.to_uppercase());
+    assert_eq!(roles.redact(&text), "a colleague and a colleague looked");
+}
+
 #[test]
 fn marks_what_blames_and_leaves_the_rest() {
     let marked = [

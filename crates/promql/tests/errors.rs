@@ -64,6 +64,11 @@ fn deep_nesting_and_long_queries_are_refused() {
     let patterns = |count| parse(&format!("x{{{}}}", "a=~'b.*',".repeat(count)));
     assert!(patterns(100).is_ok());
     assert!(patterns(101).unwrap_err().to_string().contains("more than 100 regular expressions"));
+    // Of a whole query, without those that are only lists.
+    let selectors = |count, pattern: &str| parse(&vec![format!("x{{{}}}", pattern.repeat(100)); count].join(" + "));
+    assert!(selectors(5, "a=~'b.*',").is_ok() && selectors(6, "a=~'b|c',").is_ok());
+    let many = selectors(6, "a=~'b.*',");
+    assert!(matches!(many, Err(QueryError::Limit(m)) if m.contains("more than 500 regular expressions")));
     // Short, and megabytes where it is compiled.
     assert!(parse(r"x{a=~'\\pL{300}'}").unwrap_err().to_string().contains("size limit"));
 }
@@ -212,6 +217,14 @@ fn limits_say_their_number() {
     assert!(ask(&limits(|l| l.bytes_max = 450_000), &long).contains("holds more than 450000 bytes"));
     assert!(ask(&limits(|l| l.values_max = 1000), "sum by (s) (x)").contains("more than 1000 values"));
     assert!(ask(&limits(|l| l.values_max = 1000), "sum_over_time(x[1h:1s])").contains("at most 1000"));
+    // What doubles again and again.
+    for (function, how) in [("label_replace(", ", 's', '$1$1', 's', '(.*)')"), ("label_join(", ", 's', '-', 's', 's')")]
+    {
+        let growing = function.repeat(30) + "x" + &how.repeat(30);
+        assert!(ask(&Limits::default(), &growing).contains("at most 65536 bytes"), "{growing}");
+    }
+    let at_once = format!("label_replace(x, 's', '{}', 's', '(.*)')", "$1".repeat(40_000));
+    assert!(ask(&Limits::default(), &at_once).contains("at most 65536 bytes"));
 }
 
 #[test]

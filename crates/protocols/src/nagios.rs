@@ -497,7 +497,13 @@ define hostescalation {
         let resolved = resolve_with(&objects, Matching::Marked).unwrap();
         let of = |named, described| resolved.services_meant(named, "", described, "").unwrap().len();
         assert_eq!((of("web.*", "[AB].*"), of("*", "*"), of("web1", "A")), (5, 7, 1));
-        assert!(resolved.services_meant("(.*", "", "A", "").unwrap_err().contains("is not a pattern"));
+        // As the C library reads them: brackets in brackets, ends of words.
+        assert_eq!((of("^web[^[&&w]*$", "A"), of(r"\<web1\>.*", "B")), (2, 2));
+        let large = r"\pL+".repeat(300);
+        for (pattern, wrong) in [("(.*", "is not a pattern: unclosed group"), (large.as_str(), "size limit")] {
+            let told = resolved.services_meant(pattern, "", "A", "").unwrap_err();
+            assert!(told.contains(wrong), "{told}");
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Prometheus remote read: which samples are wanted, and the answers, whole (`SAMPLES`) or as a stream of frames with coded
 //! chunks (`STREAMED_XOR_CHUNKS`). Source: `prompb/remote.proto` and `types.proto`, and `chunked.go` for the frames.
 
+use tenfold_types::pattern::COMPILED_MAX;
 use tenfold_types::{HistogramPoint, Labels, Matcher, MatcherOp, Point};
 
 use crate::remote_write::{put_histogram, put_labels, put_point};
@@ -40,6 +41,8 @@ pub enum ReadError {
     Queries,
     #[error("a query has more than {MATCHERS_MAX} matchers; send fewer")]
     Matchers,
+    #[error("the request holds more than {COMPILED_MAX} regular expressions; send fewer")]
+    Patterns,
     #[error("a matcher is of the unknown kind {0}")]
     Kind(u64),
 }
@@ -60,6 +63,11 @@ pub fn decode(body: &[u8]) -> Result<ReadRequest, ReadError> {
             })?,
             _ => {}
         }
+    }
+    if out.queries.iter().flat_map(|query| &query.matchers).filter(|matcher| matcher.is_compiled()).count()
+        > COMPILED_MAX
+    {
+        return Err(ReadError::Patterns);
     }
     // In order of preference; nothing said means samples.
     out.streamed = accepted.iter().find(|n| **n <= 1) == Some(&1);
@@ -156,4 +164,34 @@ pub fn frame(query: usize, labels: &Labels, points: &[Point], histograms: &[Hist
     out.extend_from_slice(&crc32c(&data).to_be_bytes());
     out.extend_from_slice(&data);
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A request of so many queries, each with as many matchers as it may have.
+    fn asked(queries: usize, pattern: &str) -> Vec<u8> {
+        let mut out = Writer::default();
+        for _ in 0..queries {
+            out.message(1, |query| {
+                for _ in 0..MATCHERS_MAX {
+                    query.message(3, |matcher| {
+                        matcher.number(1, 2);
+                        matcher.text(2, "job");
+                        matcher.text(3, pattern);
+                    });
+                }
+            });
+        }
+        out.into_bytes()
+    }
+
+    #[test]
+    fn patterns_are_counted_over_all_queries() {
+        let read = |queries, pattern| decode(&asked(queries, pattern)).map(|request| request.queries.len());
+        assert_eq!(read(5, "a.*"), Ok(5));
+        assert_eq!(read(6, "a.*"), Err(ReadError::Patterns));
+        assert_eq!(read(6, "a|b"), Ok(6), "a list is none");
+    }
 }

@@ -5,13 +5,15 @@
 //! for what its groups found.
 
 use md5::{Digest, Md5};
-use regex::{Regex, RegexBuilder};
+use regex::Regex;
 use serde::{Deserialize, Serialize};
 use tenfold_types::Labels;
-use tenfold_types::pattern::{go_regex, regex_bytes_max};
+use tenfold_types::pattern;
 
 /// Longest name or value that a rule may make; `$1$1$1` over a few rules would otherwise grow without end.
 const MADE_BYTES_MAX: usize = 64 * 1024;
+/// What a template may come to at most when each `$` stands for all of the text; it is not even tried beyond that.
+const EXPANDED_BYTES_MAX: usize = 16 << 20;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -120,7 +122,7 @@ impl RuleSpec {
         }
         let regex = match self.regex.as_deref() {
             None | Some("(.*)") => None,
-            Some(text) => Some(anchored(text)?),
+            Some(text) => Some(Whole::read(text, matches!(action, Replace | LabelMap))?),
         };
         Ok(Rule {
             sources: self.source_labels.clone(),
@@ -150,19 +152,13 @@ impl PartialEq for Whole {
 
 impl Eq for Whole {}
 
-fn anchored(text: &str) -> Result<Whole, String> {
-    let told = |e: regex::Error| {
-        let text = e.to_string();
-        let last = text.lines().last().unwrap_or_default();
-        last.strip_prefix("error: ").unwrap_or(last).to_owned()
-    };
-    go_regex(text)
-        .and_then(|whole| {
-            let whole = format!(r"\A(?s:{whole})\z");
-            RegexBuilder::new(&whole).size_limit(regex_bytes_max(text)).build().map_err(told)
-        })
-        .map(|regex| Whole { text: text.to_owned(), regex })
-        .map_err(|e| format!("`regex`: `{text}`: {e}"))
+impl Whole {
+    /// With groups, what they found can be asked for.
+    fn read(text: &str, with_groups: bool) -> Result<Self, String> {
+        let regex = if with_groups { pattern::whole_with_groups(text) } else { pattern::whole(text) };
+        let regex = regex.map_err(|e| format!("`regex`: `{text}`: {e}"))?;
+        Ok(Self { text: text.to_owned(), regex })
+    }
 }
 
 /// Applies rules in their order. `None` when one of them drops the label set.
@@ -236,8 +232,12 @@ impl Rule {
         self.regex.as_ref().is_none_or(|r| r.regex.is_match(text))
     }
 
-    /// What a template makes of a match; `None` without a match.
+    /// What a template makes of a match; `None` without a match, and where it may be far too much.
     fn expand(&self, template: &str, text: &str) -> Option<String> {
+        let bytes_max = template.matches('$').count().saturating_mul(text.len()).saturating_add(template.len());
+        if bytes_max > EXPANDED_BYTES_MAX {
+            return None;
+        }
         let mut out = String::new();
         let Some(Whole { regex, .. }) = &self.regex else {
             if !template.contains('$') {
@@ -444,8 +444,26 @@ mod tests {
         ] {
             assert_eq!(rules(yaml).unwrap_err(), message, "{yaml}");
         }
+        // What thousands of groups found would take gigabytes to tell; whoever does not ask may have them.
+        let many = "(a)".repeat(2_000);
+        let rule = |action: &str| {
+            rules(&format!("[{{source_labels: [a], target_label: a, action: {action}, regex: '{many}'}}]"))
+        };
+        assert!(rule("replace").unwrap_err().contains("size limit"));
+        assert!(rule("keep").is_ok());
         assert!(rules("[{action: shuffle}]").unwrap_err().contains("shuffle"));
         assert!(rules("[{regexp: a}]").unwrap_err().contains("regexp"));
+    }
+
+    #[test]
+    fn what_would_be_far_too_long_is_not_tried() {
+        for yaml in
+            ["[{source_labels: [a], target_label: b, regex: '(.+)'}]", "[{source_labels: [a], target_label: b}]"]
+        {
+            let made = |template: &str, text: &str| rules(yaml).unwrap()[0].expand(template, text);
+            assert_eq!(made("$1-$1", "x").as_deref(), Some("x-x"));
+            assert_eq!(made(&"$1".repeat(20_000), &"x".repeat(1_000)), None);
+        }
     }
 
     proptest! {

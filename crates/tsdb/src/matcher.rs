@@ -1,7 +1,7 @@
 //! Matchers made ready for many label values: regular expressions compiled once, the common shapes without one.
 
 use regex::Regex;
-use tenfold_types::pattern::{go_regex, listed, literal, regex_bytes_max};
+use tenfold_types::pattern::{listed, literal, whole};
 use tenfold_types::{Labels, Matcher, MatcherOp};
 
 use crate::error::TsdbError;
@@ -56,19 +56,11 @@ fn regex_test(label: &str, pattern: &str) -> Result<Test, TsdbError> {
     if let Some(pieces) = pattern.split(".*").map(literal).collect::<Option<Vec<_>>>() {
         return Ok(Test::Pieces(pieces));
     }
-    go_regex(pattern)
-        .and_then(|text| {
-            let whole = format!("^(?s:{text})$");
-            regex::RegexBuilder::new(&whole).size_limit(regex_bytes_max(pattern)).build().map_err(|e| short(&e))
-        })
-        .map(|regex| Test::Regex(Box::new(regex)))
-        .map_err(|reason| TsdbError::Regex { label: label.into(), pattern: pattern.into(), reason })
-}
-
-/// The last line of the regex crate's several-line message says what is wrong.
-fn short(error: &regex::Error) -> String {
-    let text = error.to_string();
-    text.lines().last().unwrap_or_default().trim().trim_start_matches("error: ").to_string()
+    whole(pattern).map(|regex| Test::Regex(Box::new(regex))).map_err(|reason| TsdbError::Regex {
+        label: label.into(),
+        pattern: pattern.into(),
+        reason,
+    })
 }
 
 impl CompiledMatcher {
@@ -146,8 +138,7 @@ mod tests {
             pattern in r"(\(|\(\?:)?([abé]|\.\*|\.|\||\\\.|\*|\?){0,7}\)?",
             value in "[abé.]{0,6}",
         ) {
-            let whole = go_regex(&pattern).map(|text| Regex::new(&format!("^(?s:{text})$")));
-            let Ok(Ok(whole)) = whole else { return Ok(()) };
+            let Ok(whole) = whole(&pattern) else { return Ok(()) };
             let Ok(test) = CompiledMatcher::new(&Matcher::new("l", MatcherOp::Regex, pattern.as_str())) else {
                 return Ok(());
             };

@@ -177,6 +177,11 @@ impl Matcher {
     pub fn equal(name: impl Into<String>, value: impl Into<String>) -> Self {
         Self::new(name, MatcherOp::Equal, value)
     }
+
+    /// Whether its value is a pattern to compile. A list of texts is none.
+    pub fn is_compiled(&self) -> bool {
+        matches!(self.op, MatcherOp::Regex | MatcherOp::NotRegex) && crate::pattern::listed(&self.value).is_none()
+    }
 }
 
 impl std::fmt::Display for Matcher {

@@ -4,15 +4,13 @@ mod written;
 
 pub use written::read_matchers;
 
-use regex::{Regex, RegexBuilder};
-use tenfold_types::pattern::go_regex;
+use regex::Regex;
+use tenfold_types::pattern::whole;
 use tenfold_types::{Labels, Matcher, MatcherOp};
 
 pub const MATCHERS_MAX: usize = 20;
 /// Bytes of one matcher's value.
 pub const VALUE_BYTES_MAX: usize = 1_000;
-/// Memory a compiled pattern may take.
-const REGEX_BYTES_MAX: usize = 1 << 20;
 
 /// Matchers ready to be applied; all must hold.
 #[derive(Debug, Clone)]
@@ -96,12 +94,6 @@ impl std::fmt::Display for MatcherSet {
         let words: Vec<String> = self.0.iter().map(|(matcher, _)| matcher.to_string()).collect();
         write!(f, "{{{}}}", words.join(","))
     }
-}
-
-/// A pattern that a whole value has to match.
-fn whole(pattern: &str) -> Result<Regex, String> {
-    let whole = format!("^(?s:{})$", go_regex(pattern)?);
-    RegexBuilder::new(&whole).size_limit(REGEX_BYTES_MAX).build().map_err(|e| e.to_string())
 }
 
 fn holds(matcher: &Matcher, regex: Option<&Regex>, labels: &Labels) -> bool {

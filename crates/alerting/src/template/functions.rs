@@ -2,11 +2,12 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use tenfold_types::{Labels, Timestamp, pattern::go_regex};
+use tenfold_types::{Labels, Timestamp, pattern::anywhere};
 
 use super::{
     TemplateError, compare, format, humanize,
     methods::{self, Methods},
+    run::OUTPUT_BYTES_MAX,
     time, url,
     value::{Object, Value},
 };
@@ -219,7 +220,7 @@ impl Dialect {
             "toUpper" => Value::Text(text(0)?.to_uppercase()),
             "toLower" => Value::Text(text(0)?.to_lowercase()),
             "match" => Value::Bool(pattern(text(0)?)?.is_match(text(1)?)),
-            "reReplaceAll" => Value::Text(pattern(text(0)?)?.replace_all(text(2)?, text(1)?).into_owned()),
+            "reReplaceAll" => Value::Text(replaced(&pattern(text(0)?)?, text(1)?, text(2)?)?),
             "safeHtml" | "safeUrl" => Value::text(text(0)?),
             "humanize" => Value::Text(humanize::humanize(number()?)),
             "humanize1024" => Value::Text(humanize::humanize_1024(number()?)),
@@ -298,9 +299,25 @@ fn sorted(label: &str, list: &Value) -> Result<Value, TemplateError> {
 }
 
 fn pattern(text: &str) -> Result<regex::Regex, TemplateError> {
-    let wrong = |e: String| TemplateError(format!("`{text}` is not a pattern: {e}"));
-    let read = go_regex(text).map_err(wrong)?;
-    regex::RegexBuilder::new(&read).size_limit(1 << 20).build().map_err(|e| wrong(e.to_string()))
+    anywhere(text).map_err(|e| TemplateError(format!("`{text}` is not a pattern: {e}")))
+}
+
+/// All that is found with something in its place, until that is longer than what a template may write.
+fn replaced(pattern: &regex::Regex, replacement: &str, text: &str) -> Result<String, TemplateError> {
+    let references = replacement.matches('$').count();
+    let bytes_max = references.saturating_mul(text.len()).saturating_add(replacement.len());
+    let (mut made, mut from) = (String::new(), 0);
+    for found in pattern.captures_iter(text) {
+        let Some(whole) = found.get(0) else { continue };
+        made.push_str(&text[from..whole.start()]);
+        from = whole.end();
+        if made.len().saturating_add(bytes_max) > OUTPUT_BYTES_MAX {
+            return error(format!("`reReplaceAll` makes at most {OUTPUT_BYTES_MAX} bytes"));
+        }
+        found.expand(replacement, &mut made);
+    }
+    made.push_str(&text[from..]);
+    Ok(made)
 }
 
 /// Numbers also out of texts and instants, as Prometheus' functions take them.

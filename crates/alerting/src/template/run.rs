@@ -14,7 +14,9 @@ const STEPS_MAX: usize = 200_000;
 /// Blocks inside of blocks, templates that call templates among them.
 const DEPTH_MAX: usize = 200;
 /// Bytes one template may write.
-const OUTPUT_BYTES_MAX: usize = 256 << 10;
+pub const OUTPUT_BYTES_MAX: usize = 256 << 10;
+/// Steps that a pattern takes, which is compiled each time.
+const PATTERN_STEPS: usize = 100;
 
 pub struct Run<'r> {
     pub dialect: Dialect,
@@ -197,7 +199,16 @@ impl<'r> Run<'r> {
             Arg::Function(name) if name == "and" || name == "or" => self.lazily(name == "or", rest, carried, dot),
             Arg::Function(name) => {
                 let arguments = self.arguments(rest, carried, dot)?;
-                self.dialect.call(name, &arguments, self.world)
+                if matches!(name.as_str(), "match" | "reReplaceAll") {
+                    self.steps += PATTERN_STEPS;
+                }
+                let made = self.dialect.call(name, &arguments, self.world)?;
+                if let Value::Text(text) = &made
+                    && text.len() > OUTPUT_BYTES_MAX
+                {
+                    return error(format!("`{name}` makes at most {OUTPUT_BYTES_MAX} bytes"));
+                }
+                Ok(made)
             }
             Arg::Fields(fields) => {
                 let arguments = self.arguments(rest, carried, dot)?;

@@ -107,6 +107,7 @@ fn expands_everything_go_has() {
             "db:80 10.1.2.3:9 ::1",
         ),
         ("{{ reReplaceAll \"(.*)\\\\.(.*)\" \"$2-$1\" \"a.b\" }} {{ match \"^a\" \"abc\" }}", "b-a true"),
+        ("{{ reReplaceAll \"o\" \"0\" \"foo.o\" }} {{ reReplaceAll \"x*\" \"-\" \"ab\" }}", "f00.0 -a-b-"),
         ("{{ match \"^[^[]+$\" \"a]\" }} {{ match \"^\\\\w+$\" \"Zürich\" }}", "true false"),
         ("{{ graphLink \"up{a=\\\"b\\\"}\" }}", "/graph?g0.expr=up%7Ba%3D%22b%22%7D&g0.tab=0"),
         ("{{ with args 1 \"x\" }}{{ .arg0 }}{{ .arg1 }}{{ end }}", "1x"),
@@ -151,6 +152,15 @@ fn a_template_ends() {
     assert!(expand(wide, 0.0).contains("steps"), "{}", expand(wide, 0.0));
     let long = "{{ range 10000 }}{{ printf \"%200s\" \"\" }}{{ end }}";
     assert!(expand(long, 0.0).contains("bytes"), "{}", expand(long, 0.0));
+    for growing in [
+        "{{ $x := `0123456789` }}{{ range 100 }}{{ $x = printf `%s%s` $x $x }}{{ end }}",
+        "{{ $x := `0123456789` }}{{ range 100 }}{{ $x = reReplaceAll `(.*)` `$1$1` $x }}{{ end }}",
+        "{{ $x := `0123456789` }}{{ range 100 }}{{ $x = reReplaceAll `` $x $x }}{{ end }}",
+    ] {
+        assert!(expand(growing, 0.0).contains("at most 262144 bytes"), "{growing}");
+    }
+    let patterns = "{{ range 10000 }}{{ match `a` `b` }}{{ end }}";
+    assert!(expand(patterns, 0.0).contains("steps"), "{}", expand(patterns, 0.0));
     let deep = format!("{}{}", "{{ if true }}".repeat(60), "{{ end }}".repeat(60));
     assert!(Template::parse(&deep).is_err());
     let brackets = format!("{{{{ {}1{} }}}}", "(".repeat(60), ")".repeat(60));

@@ -10,6 +10,7 @@ use tenfold_promql::{
     RowsData, Run, SeriesData, StepCounts, Threads,
 };
 use tenfold_tsdb::{CoarseReach, CoarseSeries, SelectedSeries, SeriesChunks, Tsdb, TsdbError};
+use tenfold_types::pattern::COMPILED_MAX;
 use tenfold_types::{ErrorCode, Fault, HistogramPoint, Labels, Matcher, Point, Timestamp};
 
 use super::small::{Extent, Place, TEXT_BYTES_MAX, place_of};
@@ -192,10 +193,16 @@ pub struct SeriesFilter {
 impl SeriesFilter {
     /// From selectors as text (`up{job="web"}`) and optional bounds.
     pub fn parse(selectors: &[String], start: Option<Timestamp>, end: Option<Timestamp>) -> Result<Self, Fault> {
-        let parsed = selectors
-            .iter()
-            .map(|s| tenfold_promql::parse_matchers(s).map_err(|e| query_fault(&e, s)))
-            .collect::<Result<_, _>>()?;
+        let (mut parsed, mut patterns) = (Vec::with_capacity(selectors.len()), 0);
+        for selector in selectors {
+            let matchers = tenfold_promql::parse_matchers(selector).map_err(|e| query_fault(&e, selector))?;
+            patterns += matchers.iter().filter(|matcher| matcher.is_compiled()).count();
+            if patterns > COMPILED_MAX {
+                let message = format!("the selectors have more than {COMPILED_MAX} regular expressions together");
+                return Err(Fault::invalid(message));
+            }
+            parsed.push(matchers);
+        }
         let (start_ms, end_ms) = (start.map_or(i64::MIN, Timestamp::millis), end.map_or(i64::MAX, Timestamp::millis));
         Ok(Self { selectors: parsed, start_ms, end_ms })
     }

@@ -5,10 +5,14 @@ use serde_json::{Value as Json, json};
 use tenfold_alerting::MatcherSet;
 use tenfold_app::App;
 use tenfold_app::alerts::{ActiveAlertView, RuleGroupView, RuleView};
+use tenfold_app::metrics::SeriesFilter;
 use tenfold_types::Labels;
 
 use super::params::PrometheusRules;
 use super::{Answer, Params, bad, is_set, success};
+
+/// Selectors of one request.
+const SELECTORS_MAX: usize = 100;
 
 /// Prometheus knows three states; what we call unknown was firing, and tools must not read it as inactive.
 fn state(state: &str) -> &str {
@@ -71,10 +75,13 @@ impl Filter {
             Some("record") => "recording",
             Some(other) => return Err(bad(format!("`type`: `{other}` is none of alert and record"))),
         };
-        let labels = params.all("match[]").into_iter().map(|text| {
-            let matchers = tenfold_promql::parse_matchers(&text).map_err(|e| bad(format!("`match[]`: {e}")))?;
-            MatcherSet::any(&matchers).map_err(|e| bad(format!("`match[]`: {e}")))
-        });
+        let selectors = params.all("match[]");
+        if selectors.len() > SELECTORS_MAX {
+            return Err(bad(format!("`match[]`: there may be {SELECTORS_MAX}, here are {}", selectors.len())));
+        }
+        let selectors = SeriesFilter::parse(&selectors, None, None)?.selectors;
+        let labels =
+            selectors.iter().map(|matchers| MatcherSet::any(matchers).map_err(|e| bad(format!("`match[]`: {e}"))));
         Ok(Self {
             kind,
             names: params.all("rule_name[]"),

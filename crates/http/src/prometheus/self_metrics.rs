@@ -8,13 +8,12 @@ use serde_json::{Value as Json, json};
 use tenfold_app::App;
 use tenfold_protocols::exposition::{Format, Page, PageSample};
 use tenfold_protocols::prom_text;
+use tenfold_types::pattern::whole;
 use tenfold_types::{Fault, Labels};
 
 use super::params::PrometheusOwn;
 use super::{Answer, Params, bad, success};
 
-/// Of a compiled pattern.
-const REGEX_BYTES_MAX: usize = 1 << 20;
 /// What a histogram is told as in text.
 const PARTS: [&str; 3] = ["_bucket", "_sum", "_count"];
 
@@ -33,10 +32,7 @@ pub(super) async fn self_metrics(State(app): State<App>, RawQuery(q): RawQuery) 
 }
 
 fn pattern(text: &str) -> Result<regex::Regex, Fault> {
-    regex::RegexBuilder::new(&format!("^(?:{text})$"))
-        .size_limit(REGEX_BYTES_MAX)
-        .build()
-        .map_err(|e| bad(format!("`metric_name_pattern`: `{text}` is not a regular expression: {e}")))
+    whole(text).map_err(|e| bad(format!("`metric_name_pattern`: `{text}` is not a regular expression: {e}")))
 }
 
 /// Numbers that JSON has not are texts.

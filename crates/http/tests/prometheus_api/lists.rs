@@ -31,3 +31,25 @@ async fn long_lists_are_refused_by_their_memory() {
     }
     assert_eq!(asker.get("/api/v1/labels", &[("match[]", "m")]).await, data(json!(["__name__", "id"])));
 }
+
+/// A selector may have a hundred; a request with thousands of them would be compiled for minutes.
+#[tokio::test]
+async fn patterns_are_counted_over_all_selectors() {
+    let asker = Asker::new().await;
+    let selector = format!("up{{{}}}", "job=~'.+',".repeat(100));
+    let ask = |count: usize| vec![("match[]", selector.as_str()); count];
+    let (status, body) = asker.post("/api/v1/series", &ask(5)).await;
+    assert_eq!((status, body["data"].as_array().map(Vec::len)), (StatusCode::OK, Some(2)), "{body}");
+    let (status, body) = asker.post("/api/v1/series", &ask(6)).await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{body}");
+    assert!(body["error"].as_str().unwrap().contains("more than 500 regular expressions"), "{body}");
+    let (status, body) = asker.get("/api/v1/rules", &[("match[]", "{job=~'a.*'}"); 101]).await;
+    assert_eq!((status, &body["errorType"]), (StatusCode::BAD_REQUEST, &json!("bad_data")), "{body}");
+    assert_eq!(asker.get("/api/v1/rules", &[("match[]", "{job=~'a.*'}"); 100]).await.0, StatusCode::OK);
+    let selector = format!("{{{}}}", "job=~'a.*',".repeat(20));
+    let ask = |count: usize| vec![("match[]", selector.as_str()); count];
+    assert_eq!(asker.get("/api/v1/rules", &ask(25)).await.0, StatusCode::OK);
+    let (status, body) = asker.get("/api/v1/rules", &ask(26)).await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{body}");
+    assert!(body["error"].as_str().unwrap().contains("more than 500 regular expressions"), "{body}");
+}

@@ -75,8 +75,23 @@ async fn own_metrics_are_families_in_json() {
     assert!(families[1]["metric"][0]["counter"]["value"].is_number(), "{body}");
     let (_, all) = asker.get("/api/v1/status/self_metrics", &[]).await;
     assert!(all["data"].as_array().is_some_and(|all| all.len() > 2), "{all}");
-    let (status, body) = asker.get("/api/v1/status/self_metrics", &[("metric_name_pattern", "(")]).await;
-    assert_eq!((status, &body["errorType"]), (StatusCode::BAD_REQUEST, &json!("bad_data")));
+    // A pattern is one of Go's.
+    for pattern in [r"\Qtenfold_build_info\E", r"(?s)tenfold_.uild_info\z", r"[a-z&&t]+ld_build\pN*_info"] {
+        let (status, some) = asker.get("/api/v1/status/self_metrics", &[("metric_name_pattern", pattern)]).await;
+        let families = some["data"].as_array().map(Vec::len);
+        assert_eq!((status, families), (StatusCode::OK, Some(1)), "{pattern}: {some}");
+    }
+    for (pattern, wrong) in [
+        ("(", "unclosed group"),
+        (r"(?x)tenfold", "neither a group nor flags"),
+        (r"\p{Nowhere}", "Unicode property not found"),
+        (r"\pL{300}", "size limit"),
+    ] {
+        let (status, body) = asker.get("/api/v1/status/self_metrics", &[("metric_name_pattern", pattern)]).await;
+        assert_eq!((status, &body["errorType"]), (StatusCode::BAD_REQUEST, &json!("bad_data")));
+        let error = body["error"].as_str().expect("what is wrong");
+        assert!(error.contains(wrong) && error.lines().count() == 1, "{error}");
+    }
 }
 
 #[tokio::test]

@@ -5,12 +5,12 @@
 
 use std::{collections::HashMap, sync::Arc};
 
+use tenfold_types::pattern::whole;
 use tenfold_types::{Labels, Matcher, MatcherOp, is_stale};
 
 use super::{Context, Grid, Row, Sink, select::Shifted};
 use crate::{
     error::QueryError,
-    pattern,
     source::Run,
     syntax::ast::{Expr, Kind, Shift},
 };
@@ -31,7 +31,7 @@ impl Test {
     fn new(matcher: &Matcher) -> Result<Self, QueryError> {
         let regex = match matcher.op {
             MatcherOp::Regex | MatcherOp::NotRegex => Some(
-                pattern::whole(&matcher.value)
+                whole(&matcher.value)
                     .map_err(|_| QueryError::execution(format!("the regular expression of {matcher} is not valid")))?,
             ),
             MatcherOp::Equal | MatcherOp::NotEqual => None,

@@ -2,12 +2,24 @@
 
 use std::sync::Arc;
 
+use tenfold_types::pattern::whole_with_groups;
+
 use super::{
     Context, Grid, Sink,
     row::{Row, join_same},
     string,
 };
-use crate::{error::QueryError, pattern, syntax::ast::Expr};
+use crate::{error::QueryError, syntax::ast::Expr};
+
+/// Longest value that may be made; a few of these functions in one another would otherwise make gigabytes.
+const MADE_BYTES_MAX: usize = 64 * 1024;
+
+fn check_made(bytes: usize) -> Result<(), QueryError> {
+    if bytes > MADE_BYTES_MAX {
+        return Err(QueryError::Limit(format!("a label is made of at most {MADE_BYTES_MAX} bytes")));
+    }
+    Ok(())
+}
 
 fn check_label_name(name: &str) -> Result<(), QueryError> {
     if name.is_empty() {
@@ -18,9 +30,15 @@ fn check_label_name(name: &str) -> Result<(), QueryError> {
 
 impl Context<'_> {
     /// Rewrites the labels of every row and joins those that became equal.
-    fn relabel(&self, arg: &Expr, grid: Grid, sink: Sink<'_>, rewrite: impl Fn(&mut Row)) -> Result<(), QueryError> {
+    fn relabel(
+        &self,
+        arg: &Expr,
+        grid: Grid,
+        sink: Sink<'_>,
+        rewrite: impl Fn(&mut Row) -> Result<(), QueryError>,
+    ) -> Result<(), QueryError> {
         let mut rows = self.rows(arg, grid)?;
-        rows.iter_mut().for_each(rewrite);
+        rows.iter_mut().try_for_each(rewrite)?;
         join_same(rows)?.into_iter().try_for_each(sink)
     }
 
@@ -31,11 +49,13 @@ impl Context<'_> {
         let (target, replacement, source) = (string(target)?, string(replacement)?, string(source)?);
         check_label_name(target)?;
         let regex = string(regex)?;
-        let regex = pattern::whole(regex)
+        let regex = whole_with_groups(regex)
             .map_err(|_| QueryError::execution(format!("invalid regular expression in label_replace(): {regex}")))?;
+        let references = replacement.matches('$').count();
         self.relabel(&args[0], grid, sink, |row| {
             let value = row.labels.get(source).unwrap_or_default();
             if let Some(captures) = regex.captures(value) {
+                check_made(references.saturating_mul(value.len()).saturating_add(replacement.len()))?;
                 let mut text = String::new();
                 captures.expand(replacement, &mut text);
                 row.labels = Arc::new((*row.labels).clone().with(target, text));
@@ -43,6 +63,7 @@ impl Context<'_> {
                     row.drop_name = false;
                 }
             }
+            Ok(())
         })
     }
 
@@ -52,10 +73,12 @@ impl Context<'_> {
         let sources = args[3..].iter().map(string).collect::<Result<Vec<_>, _>>()?;
         self.relabel(&args[0], grid, sink, |row| {
             let values: Vec<&str> = sources.iter().map(|s| row.labels.get(s).unwrap_or_default()).collect();
+            check_made(values.iter().map(|value| value.len() + separator.len()).sum())?;
             row.labels = Arc::new((*row.labels).clone().with(target, values.join(separator)));
             if target == tenfold_types::Labels::NAME {
                 row.drop_name = false;
             }
+            Ok(())
         })
     }
 }

@@ -3,9 +3,10 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use regex::Regex;
+use tenfold_types::pattern::whole;
 use tenfold_types::{Histogram, HistogramPoint, Labels, Matcher, MatcherOp, Point, histogram::HintKeeper, is_stale};
 
-use crate::{QueryError, Queryable, Run, Samples, SeriesData, pattern};
+use crate::{QueryError, Queryable, Run, Samples, SeriesData};
 
 #[derive(Default)]
 pub struct Table(pub BTreeMap<Labels, Stored>);
@@ -76,7 +77,7 @@ impl<'m> Test<'m> {
         let pattern = match matcher.op {
             MatcherOp::Equal | MatcherOp::NotEqual => None,
             MatcherOp::Regex | MatcherOp::NotRegex => Some(
-                pattern::whole(&matcher.value)
+                whole(&matcher.value)
                     .map_err(|e| QueryError::Execution(format!("`{}` is not a pattern: {e}", matcher.value)))?,
             ),
         };

@@ -99,6 +99,8 @@ pub(crate) struct Parser {
     depth: usize,
     /// How deep the expression is that was read last.
     pub(crate) height: usize,
+    /// Regular expressions that were compiled so far.
+    pub(crate) patterns: usize,
     /// Inside `info(...)`, whose selector of labels may match everything.
     pub(crate) any_selector: bool,
     dialect: Dialect,
@@ -149,7 +151,8 @@ impl Parser {
                 text.len()
             )));
         }
-        Ok(Self { tokens: lex(text)?, at: 0, depth: 0, height: 0, any_selector: false, dialect: Dialect::default() })
+        let dialect = Dialect::default();
+        Ok(Self { tokens: lex(text)?, at: 0, depth: 0, height: 0, patterns: 0, any_selector: false, dialect })
     }
     pub(crate) fn token(&self) -> &Token {
         &self.tokens[self.at].token

@@ -1,5 +1,6 @@
 //! Series selectors and what may follow an expression: `[range]`, `[range:step]`, `offset`, `@`.
 
+use tenfold_types::pattern::COMPILED_MAX;
 use tenfold_types::{Labels, Matcher, MatcherOp};
 
 use crate::{
@@ -76,10 +77,14 @@ impl Parser {
             return Err(self.unexpected("a label value in quotes"));
         };
         self.next();
-        if matches!(op, MatcherOp::Regex | MatcherOp::NotRegex)
-            && let Err(reason) = pattern::check(&value)
-        {
-            return Err(QueryError::parse(span, format!("this regular expression is not valid: {reason}")));
+        if matches!(op, MatcherOp::Regex | MatcherOp::NotRegex) {
+            let compiled = pattern::check(&value)
+                .map_err(|reason| QueryError::parse(span, format!("this regular expression is not valid: {reason}")))?;
+            self.patterns += usize::from(compiled);
+            if self.patterns > COMPILED_MAX {
+                let message = format!("the query has more than {COMPILED_MAX} regular expressions");
+                return Err(QueryError::Limit(message));
+            }
         }
         Ok(Matcher::new(name, op, value))
     }

@@ -3,11 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use regex::Regex;
+use tenfold_types::pattern::anywhere;
 
 use super::{DEPTH_MAX, Fields, list};
-
-/// Bytes of a compiled pattern.
-const PATTERN_BYTES_MAX: usize = 1 << 20;
 
 /// How names in lists of hosts, groups and services are read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -52,8 +50,9 @@ impl Matching {
         if !is_pattern {
             return Ok(Wanted::Name(name));
         }
-        let pattern = regex::RegexBuilder::new(name).size_limit(PATTERN_BYTES_MAX).build();
-        pattern.map(Wanted::Pattern).map_err(|_| format!("`{name}` is not a pattern"))
+        // The C library's ends of words, which Go has not; no name has such a character.
+        let words = name.replace(r"\<", r"\b").replace(r"\>", r"\b");
+        anywhere(&words).map(Wanted::Pattern).map_err(|e| format!("`{name}` is not a pattern: {e}"))
     }
 
     /// The names of a list.

@@ -1,30 +1,32 @@
 //! Regular expressions as Prometheus, Alertmanager and Grafana mean them: Go's, in RE2's syntax (`regexp/syntax` with its flags
 //! for Perl). The crate `regex` reads another one: `[^[]` is open there, `[a&&b]` an intersection, `\<` the start of a word,
 //! and `\d`, `\w`, `\s` and `\b` know all of Unicode.
+//!
+//! Every pattern that somebody may write is compiled here, but for those of flags, which mean what they mean to other SDKs:
+//! [`whole`], [`whole_with_groups`] and [`anywhere`] bound its length, the steps of reading its classes, what it takes when it
+//! is compiled, and what its groups take in a search.
 
-/// A compiled regular expression may take this much memory, as the crate `regex` has it.
-const REGEX_BYTES_MAX: usize = 10 << 20;
-/// Any pattern may take as much.
-const REGEX_BYTES_LEAST: usize = 1 << 20;
-/// A long one may take so much for each of its bytes: a list of hosts takes some 70.
-const REGEX_BYTES_PER_BYTE: usize = 256;
+mod compiled;
+mod written;
 
+pub use compiled::{anywhere, whole, whole_with_groups};
+
+use written::Written;
+
+/// Patterns of one query or request that are compiled, which may take milliseconds each. Lists of texts are not.
+pub const COMPILED_MAX: usize = 500;
 /// Longer patterns are not compiled: while it is read one takes some hundred times its bytes.
 const PATTERN_BYTES_MAX: usize = 256 * 1024;
 /// Go's bound of a counted repetition.
 const REPEATS_MAX: u32 = 1_000;
+/// Ranges of a class of Unicode, of one that has many.
+const PROPERTY_RANGES: usize = 700;
 const FLAGS: [char; 4] = ['i', 'm', 's', 'U'];
 /// Classes by name, which stand within others: `[[:alpha:]_]`.
 const NAMED: [&str; 14] = [
     "alnum", "alpha", "ascii", "blank", "cntrl", "digit", "graph", "lower", "print", "punct", "space", "upper", "word",
     "xdigit",
 ];
-
-/// How much memory a pattern may take when it is compiled. Thousands of hosts take megabytes; a short pattern that does was
-/// written to.
-pub fn regex_bytes_max(pattern: &str) -> usize {
-    pattern.len().saturating_mul(REGEX_BYTES_PER_BYTE).clamp(REGEX_BYTES_LEAST, REGEX_BYTES_MAX)
-}
 
 /// The text a pattern stands for, when that is one only.
 pub fn literal(pattern: &str) -> Option<String> {
@@ -62,15 +64,20 @@ enum Last {
 /// What is wrong, in a few words. What only the crate `regex` finds (a property that Unicode has not, more than 250 groups in
 /// one another) it says when it compiles.
 pub fn go_regex(pattern: &str) -> Result<String, String> {
+    read(pattern, true).map(|written| written.text)
+}
+
+/// Without groups that are numbered and named when nobody asks what they found.
+fn read(pattern: &str, with_groups: bool) -> Result<Written, String> {
     if pattern.len() > PATTERN_BYTES_MAX {
         return Err(format!("it has {} bytes; at most {PATTERN_BYTES_MAX} are allowed", pattern.len()));
     }
-    let mut out = String::with_capacity(pattern.len() + 16);
+    let mut out = Written::new(pattern, with_groups);
     let mut rest = pattern;
     let mut open = 0_usize;
     let mut last = Last::Nothing;
     while let Some(c) = rest.chars().next() {
-        let (after, length) = (&rest[c.len_utf8()..], out.len());
+        let (after, length) = (&rest[c.len_utf8()..], out.text.len());
         let mut now = Last::Item;
         rest = match c {
             '(' => {
@@ -81,12 +88,12 @@ pub fn go_regex(pattern: &str) -> Result<String, String> {
             }
             ')' => {
                 open = open.checked_sub(1).ok_or("unopened group")?;
-                out.push(')');
+                out.text.push(')');
                 after
             }
             '|' => {
                 now = Last::Nothing;
-                out.push('|');
+                out.text.push('|');
                 after
             }
             '[' => class(after, &mut out)?,
@@ -98,20 +105,20 @@ pub fn go_regex(pattern: &str) -> Result<String, String> {
                         Last::Repetition => return Err("a repetition is repeated; put it in a group".to_owned()),
                         Last::Item => now = Last::Repetition,
                     }
-                    out.push_str(&rest[..length]);
+                    out.text.push_str(&rest[..length]);
                     &rest[length..]
                 } else {
-                    out.push_str(r"\{");
+                    out.text.push_str(r"\{");
                     after
                 }
             }
             _ => {
-                out.push(c);
+                out.text.push(c);
                 after
             }
         };
         // `\Q\E` and `(?)` are nothing, also to a repetition behind them.
-        if out.len() > length {
+        if out.text.len() > length {
             last = now;
         }
     }
@@ -141,15 +148,15 @@ fn repetition(text: &str) -> Result<Option<usize>, String> {
 }
 
 /// What stands behind a `(`: the rest of the pattern, and whether a group was opened or flags were set.
-fn group<'p>(after: &'p str, out: &mut String) -> Result<(&'p str, bool), String> {
+fn group<'p>(after: &'p str, out: &mut Written) -> Result<(&'p str, bool), String> {
     let Some(special) = after.strip_prefix('?') else {
-        out.push('(');
+        out.group();
         return Ok((after, true));
     };
     if let Some(named) = special.strip_prefix("P<").or_else(|| special.strip_prefix('<')) {
         let is_name = |n: &str| !n.is_empty() && n.bytes().all(|b| b == b'_' || b.is_ascii_alphanumeric());
         let (name, rest) = named.split_once('>').filter(|(name, _)| is_name(name)).ok_or("invalid named group")?;
-        out.extend(["(?P<", name, ">"]);
+        out.named_group(name)?;
         return Ok((rest, true));
     }
     let mut flags: [Option<bool>; FLAGS.len()] = [None; FLAGS.len()];
@@ -162,9 +169,10 @@ fn group<'p>(after: &'p str, out: &mut String) -> Result<(&'p str, bool), String
                     |wanted: bool| FLAGS.iter().zip(flags).filter(move |(_, is)| *is == Some(wanted)).map(|(c, _)| *c);
                 let (set, unset): (String, String) = (of(true).collect(), of(false).collect());
                 let dash = if unset.is_empty() { "" } else { "-" };
+                out.folds |= set.contains('i');
                 if c == ':' || !set.is_empty() || !unset.is_empty() {
-                    out.extend(["(?", &set, dash, &unset]);
-                    out.push(c);
+                    out.text.extend(["(?", &set, dash, &unset]);
+                    out.text.push(c);
                 }
                 return Ok((&special[at + 1..], c == ':'));
             }
@@ -178,7 +186,7 @@ fn group<'p>(after: &'p str, out: &mut String) -> Result<(&'p str, bool), String
 }
 
 /// What stands behind a backslash outside of classes: the rest of the pattern.
-fn escaped<'p>(after: &'p str, out: &mut String) -> Result<&'p str, String> {
+fn escaped<'p>(after: &'p str, out: &mut Written) -> Result<&'p str, String> {
     let same = match after.as_bytes().first() {
         Some(b'A') => r"\A",
         Some(b'z') => r"\z",
@@ -186,44 +194,47 @@ fn escaped<'p>(after: &'p str, out: &mut String) -> Result<&'p str, String> {
         Some(b'B') => r"(?-u:\B)",
         Some(b'Q') => {
             let (text, rest) = after[1..].split_once(r"\E").unwrap_or((&after[1..], ""));
-            text.chars().for_each(|c| put(c, out));
+            text.chars().for_each(|c| out.put(c));
             return Ok(rest);
         }
         _ => "",
     };
     if !same.is_empty() {
-        out.push_str(same);
+        out.text.push_str(same);
         return Ok(&after[1..]);
     }
     if let Some(rest) = set(after, false, out)? {
         return Ok(rest);
     }
     let (c, rest) = character(after)?;
-    put(c, out);
+    out.put(c);
     Ok(rest)
 }
 
 /// The set that the text behind a backslash names (`d`, `W`, `p{Greek}`), within a class or alone.
-fn set<'p>(after: &'p str, within: bool, out: &mut String) -> Result<Option<&'p str>, String> {
+fn set<'p>(after: &'p str, within: bool, out: &mut Written) -> Result<Option<&'p str>, String> {
     let Some(kind) = after.bytes().next() else { return Ok(None) };
     let negated = kind.is_ascii_uppercase();
     let members = match kind.to_ascii_lowercase() {
         b'd' => "0-9",
         b's' => r"\t\n\f\r ",
         b'w' => "0-9A-Z_a-z",
-        b'p' => return property(&after[1..], negated, out).map(Some),
+        b'p' => return property(&after[1..], negated, within, out).map(Some),
         _ => return Ok(None),
     };
+    if within {
+        out.set(negated)?;
+    }
     match (negated, within) {
-        (true, _) => out.extend(["[^", members, "]"]),
-        (false, true) => out.push_str(members),
-        (false, false) => out.extend(["[", members, "]"]),
+        (true, _) => out.text.extend(["[^", members, "]"]),
+        (false, true) => out.text.push_str(members),
+        (false, false) => out.text.extend(["[", members, "]"]),
     }
     Ok(Some(&after[1..]))
 }
 
 /// A class of Unicode, `N` or `{Greek}`; `{^Greek}` is all that is not.
-fn property<'p>(after: &'p str, negated: bool, out: &mut String) -> Result<&'p str, String> {
+fn property<'p>(after: &'p str, negated: bool, within: bool, out: &mut Written) -> Result<&'p str, String> {
     let first = after.chars().next().map_or(0, char::len_utf8);
     let named = after.strip_prefix('{').and_then(|named| named.split_once('}'));
     let (name, rest) = named.unwrap_or_else(|| after.split_at(first));
@@ -231,50 +242,53 @@ fn property<'p>(after: &'p str, negated: bool, out: &mut String) -> Result<&'p s
     if name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b' ')) {
         return Err("`\\p` names no class of Unicode".to_owned());
     }
-    out.extend([if negated { r"\P{" } else { r"\p{" }, name, "}"]);
+    out.property(negated && within)?;
+    out.text.extend([if negated { r"\P{" } else { r"\p{" }, name, "}"]);
     Ok(rest)
 }
 
 /// A class, from behind its `[` on: the rest of the pattern.
-fn class<'p>(after: &'p str, out: &mut String) -> Result<&'p str, String> {
+fn class<'p>(after: &'p str, out: &mut Written) -> Result<&'p str, String> {
     let mut rest = after;
-    out.push('[');
+    out.text.push('[');
     if let Some(negated) = rest.strip_prefix('^') {
-        out.push('^');
+        out.text.push('^');
         rest = negated;
     }
     // A `]` that comes first is one of the class.
     let mut first = true;
+    let mut ranges = 0;
     loop {
         if let Some(rest) = rest.strip_prefix(']').filter(|_| !first) {
-            out.push(']');
+            out.text.push(']');
             return Ok(rest);
         }
         first = false;
+        out.spend(ranges)?;
         if let Some((name, behind)) = rest.strip_prefix("[:").and_then(named) {
             if !NAMED.contains(&name.strip_prefix('^').unwrap_or(name)) {
                 return Err(format!("`[:{name}:]` is no class"));
             }
-            out.extend(["[:", name, ":]"]);
-            rest = behind;
+            out.set(name.starts_with('^'))?;
+            out.text.extend(["[:", name, ":]"]);
+            (rest, ranges) = (behind, ranges + 2);
             continue;
         }
         if let Some(escaped) = rest.strip_prefix('\\')
             && let Some(behind) = set(escaped, true, out)?
         {
-            rest = behind;
+            (rest, ranges) = (behind, ranges + if escaped.starts_with(['p', 'P']) { PROPERTY_RANGES } else { 4 });
             continue;
         }
         let (low, behind) = member(rest)?;
-        put(low, out);
-        rest = behind;
+        out.put(low);
+        (rest, ranges) = (behind, ranges + 1);
         if let Some(to) = behind.strip_prefix('-').filter(|to| !to.is_empty() && !to.starts_with(']')) {
             let (high, behind) = member(to)?;
             if high < low {
                 return Err(format!("invalid character class range, `{high}` comes before `{low}`"));
             }
-            out.push('-');
-            put(high, out);
+            out.range(low, high)?;
             rest = behind;
         }
     }
@@ -329,14 +343,6 @@ fn character(text: &str) -> Result<(char, &str), String> {
 fn code(digits: &str, radix: u32) -> Option<char> {
     let all = digits.chars().all(|c| c.is_digit(radix));
     u32::from_str_radix(digits, radix).ok().filter(|_| all).and_then(char::from_u32)
-}
-
-/// One character as itself, in a class and outside of one.
-fn put(c: char, out: &mut String) {
-    if r"\.+*?()|[]{}^$#&-~".contains(c) {
-        out.push('\\');
-    }
-    out.push(c);
 }
 
 #[cfg(test)]

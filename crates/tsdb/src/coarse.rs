@@ -95,9 +95,11 @@ impl CoarseSeries {
 /// Drops rows of a block that stand from a place on. A row cannot be taken apart: one that holds anything deleted goes as a
 /// whole. One that was made since does not.
 fn drop_deleted(rows: &mut Vec<Row>, from: usize, of: &BlockReader, resolution_ms: i64, deleted: &[Tombstone]) {
-    let holds = |d: &Tombstone, r: &Row| d.start <= r.t_ms && d.end > r.t_ms - resolution_ms;
-    let number = of.block.meta.number;
-    drop_from(rows, from, |r| deleted.iter().any(|d| number < d.block && holds(d, r)));
+    let deleted: Vec<&Tombstone> = deleted.iter().filter(|d| d.applies_to_rows(&of.block, resolution_ms)).collect();
+    if deleted.is_empty() {
+        return;
+    }
+    drop_from(rows, from, |r| deleted.iter().any(|d| d.start <= r.t_ms && d.end > r.t_ms - resolution_ms));
 }
 
 impl Tombstone {
@@ -268,10 +270,13 @@ impl Tsdb {
     /// Writes rows for every closed day that is old enough and has none; how many blocks that were.
     pub(crate) fn write_coarse(&self, now_ms: i64) -> Result<usize, TsdbError> {
         let Some(kept_ms) = self.options.coarse_retention_ms else { return Ok(0) };
+        // What came late and is in memory still, after a kill or a full disk, is in no block that rows are made of.
+        let late = self.state.read().head.iter().filter_map(crate::head::HeadSeries::oldest_late_t).min();
+        let whole = late.unwrap_or(i64::MAX);
         let mut written = 0;
         loop {
             let again = self.state.read().coarse_again.first().copied();
-            let Some(day) = again.or_else(|| self.next_coarse_day(now_ms)) else { return Ok(written) };
+            let Some(day) = again.or_else(|| self.next_coarse_day(now_ms, whole)) else { return Ok(written) };
             // Rows that would be dropped at once are not made: a day alone would hide that those after it are gone.
             match self.write_day(day, kept_ms.map(|kept| day + DAY_MS >= now_ms.saturating_sub(kept))) {
                 Ok(count) => written += count,
@@ -330,18 +335,14 @@ impl Tsdb {
         write_again(&*self.fs, &self.dir, days)
     }
 
-    fn next_coarse_day(&self, now_ms: i64) -> Option<i64> {
+    /// Of the time before `whole` all that is to be in blocks is there.
+    fn next_coarse_day(&self, now_ms: i64, whole: i64) -> Option<i64> {
         let state = self.state.read();
         let oldest = state.blocks.iter().filter(|b| b.meta.max_t >= state.coarse_until).map(|b| b.meta.min_t).min()?;
         // Midnight itself belongs to the day before.
         let day = ((oldest - 1).div_euclid(DAY_MS) * DAY_MS).max(state.coarse_until);
-        let closed = state.min_valid_t.min(now_ms.saturating_sub(self.options.coarse_after_ms));
-        if day + DAY_MS >= closed {
-            return None;
-        }
-        // What came late and is in memory still, after a kill or a full disk, is in no block that rows are made of.
-        let late = state.head.iter().filter_map(crate::head::HeadSeries::oldest_late_t).min();
-        late.is_none_or(|t| t > day + DAY_MS).then_some(day)
+        let closed = state.min_valid_t.min(now_ms.saturating_sub(self.options.coarse_after_ms)).min(whole);
+        (day + DAY_MS < closed).then_some(day)
     }
 
     /// Writes the wanted resolutions of a day, each in place of what there is of it; how many blocks that were.

@@ -1,7 +1,10 @@
 //! Merging blocks: neighbours into larger ones, late samples into the block of their time, deletions into the data, and
 //! what is left of a damaged block into a whole one.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, atomic::Ordering},
+};
 
 use roaring::RoaringBitmap;
 
@@ -46,16 +49,19 @@ impl Tsdb {
             if size > longest {
                 break;
             }
-            let mut at = 0;
-            while let Some(block) = state.blocks.get(at) {
+            let mut stretches: BTreeMap<i64, Vec<&Arc<Block>>> = BTreeMap::new();
+            for block in &state.blocks {
                 let start = block.meta.start_t.div_euclid(size) * size;
-                let end = start + size;
-                let inside = |b: &&Arc<Block>| b.meta.start_t >= start && b.meta.end_t <= end;
-                let inputs: Vec<_> = state.blocks.iter().filter(inside).cloned().collect();
-                if inputs.len() > 1 && end <= state.min_valid_t && inputs.iter().all(|b| !b.is_damaged()) {
-                    return Some(((start, end), inputs));
+                // Within no other stretch than that where it begins; within none when it is longer.
+                if block.meta.end_t <= start + size {
+                    stretches.entry(start).or_default().push(block);
                 }
-                at += 1;
+            }
+            let due = stretches.into_iter().find(|(start, inputs)| {
+                inputs.len() > 1 && start + size <= state.min_valid_t && inputs.iter().all(|b| !b.is_damaged())
+            });
+            if let Some((start, inputs)) = due {
+                return Some(((start, start + size), inputs.into_iter().cloned().collect()));
             }
         }
         None

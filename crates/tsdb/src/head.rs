@@ -5,7 +5,7 @@ use tenfold_types::{Exemplar, HistogramPoint, Point};
 
 use crate::{
     gorilla::{Appender, Chunk},
-    histograms::{HistogramChunk, RUN_HISTOGRAMS_MAX, forget_hint, runs},
+    histograms::{HistogramChunk, RUN_HISTOGRAMS_MAX, runs},
     postings::SeriesId,
     record::Kept,
 };
@@ -201,7 +201,7 @@ impl HeadSeries {
     }
     /// The same for a native histogram. What it says about the one before it was said before it came in between.
     pub fn push_late_histogram(&mut self, mut point: HistogramPoint) {
-        forget_hint(&mut point);
+        point.forget_hint();
         let extra = self.extra_mut();
         let taken = extra.late.binary_search_by_key(&point.t_ms, |p| p.t_ms).is_ok();
         if let (Err(i), false) = (extra.late_histograms.binary_search_by_key(&point.t_ms, |h| h.t_ms), taken) {

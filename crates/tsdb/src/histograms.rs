@@ -13,13 +13,6 @@ use crate::{
     column::{put_times, put_values, take_times, take_values, whole},
 };
 
-/// The one before is another now: whether there was a reset between them is seen by comparing.
-pub(crate) fn forget_hint(point: &mut HistogramPoint) {
-    if matches!(point.histogram.reset_hint, ResetHint::Reset | ResetHint::NotReset) {
-        Arc::make_mut(&mut point.histogram).reset_hint = ResetHint::Unknown;
-    }
-}
-
 /// Histograms in one run at most.
 pub(crate) const RUN_HISTOGRAMS_MAX: usize = 240;
 

@@ -16,7 +16,6 @@ use crate::{
     db::{State, Tsdb},
     error::TsdbError,
     head::HeadSlice,
-    histograms::forget_hint,
     matcher::CompiledMatcher,
     postings::SeriesId,
     record::Tombstone,
@@ -115,12 +114,15 @@ pub(crate) struct Settle {
     ordered: usize,
     /// The last histogram that was read was deleted.
     after_deleted: bool,
+    /// The instants of floats and of histograms up to a place, of a series that has both.
+    known: (HashSet<i64>, HashSet<i64>),
+    known_to: (usize, usize),
 }
 
 impl Settle {
     pub fn new(floats: &[Point], histograms: &[HistogramPoint]) -> Self {
         let start = (floats.len(), histograms.len());
-        Self { start, at: start, ordered: 0, after_deleted: false }
+        Self { start, at: start, known_to: start, ..Self::default() }
     }
 
     /// Whether the first float from a place on is later than the one before it.
@@ -146,10 +148,13 @@ impl Settle {
         }
         // Hardly a series has both kinds.
         if floats.len() > self.start.0 && histograms.len() > self.start.1 {
-            let taken: HashSet<i64> = histograms[self.start.1..self.at.1].iter().map(|h| h.t_ms).collect();
-            let known: HashSet<i64> = floats[self.start.0..self.at.0].iter().map(|p| p.t_ms).collect();
-            drop_from(floats, self.at.0, |p| taken.contains(&p.t_ms));
-            drop_from(histograms, self.at.1, |h| known.contains(&h.t_ms));
+            let (from, to) = (self.known_to, self.at);
+            let (of_floats, of_histograms) = &mut self.known;
+            of_floats.extend(floats[from.0..to.0].iter().map(|p| p.t_ms));
+            of_histograms.extend(histograms[from.1..to.1].iter().map(|h| h.t_ms));
+            self.known_to = to;
+            drop_from(floats, to.0, |p| of_histograms.contains(&p.t_ms));
+            drop_from(histograms, to.1, |h| of_floats.contains(&h.t_ms));
         }
         self.at = (floats.len(), histograms.len());
     }
@@ -160,7 +165,7 @@ impl Settle {
         drop_from(floats, self.at.0, |p| gone(p.t_ms));
         for h in &mut histograms[self.at.1..] {
             if self.after_deleted {
-                forget_hint(h);
+                h.forget_hint();
             }
             self.after_deleted = gone(h.t_ms);
         }
@@ -178,7 +183,7 @@ impl Settle {
             let mut before = None;
             histograms.extend(tail.into_iter().map(|(i, mut h)| {
                 if before.replace(i).is_some_and(|before| before + 1 != i) {
-                    forget_hint(&mut h);
+                    h.forget_hint();
                 }
                 h
             }));
@@ -187,13 +192,9 @@ impl Settle {
     }
 }
 
-/// Drops of what stands from a place on.
+/// Drops of what stands from a place on. It is called once for each part of a list that grows: what is before is not walked.
 pub(crate) fn drop_from<T>(list: &mut Vec<T>, from: usize, gone: impl Fn(&T) -> bool) {
-    let mut i = 0;
-    list.retain(|item| {
-        i += 1;
-        i <= from || !gone(item)
-    });
+    list.extract_if(from.., |item| gone(item)).for_each(drop);
 }
 
 /// A series with its exemplars, oldest first.
@@ -492,5 +493,49 @@ impl State {
             active |= block.ids() & &ids;
         }
         active
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use tenfold_types::Histogram;
+
+    use super::*;
+
+    #[test]
+    fn only_what_stands_from_a_place_on_is_dropped() {
+        for (from, gone, left) in [
+            (0, vec![1], vec![2, 3, 2, 3]),
+            (2, vec![1, 2], vec![1, 2, 3, 3]),
+            (3, vec![1, 2, 3], vec![1, 2, 3]),
+            (4, vec![9], vec![1, 2, 3, 1, 2, 3]),
+            (6, vec![1], vec![1, 2, 3, 1, 2, 3]),
+        ] {
+            let (mut list, asked) = (vec![1, 2, 3, 1, 2, 3], Cell::new(0));
+            drop_from(&mut list, from, |n| {
+                asked.set(asked.get() + 1);
+                gone.contains(n)
+            });
+            assert_eq!((list, asked.get()), (left, 6 - from), "{gone:?} from {from} on");
+        }
+    }
+
+    #[test]
+    fn of_many_sources_the_first_sample_of_an_instant_stands_whatever_its_kind() {
+        // The first float is of another series.
+        let (mut floats, mut histograms) = (vec![Point::new(2, 0.0)], Vec::new());
+        let mut settle = Settle::new(&floats, &histograms);
+        let sources: [(&[i64], &[i64]); 4] = [(&[1], &[]), (&[3], &[1, 2]), (&[2, 4], &[3, 5]), (&[5, 6], &[4, 7])];
+        for (of_floats, of_histograms) in sources {
+            floats.extend(of_floats.iter().map(|t| Point::new(*t, 1.0)));
+            let histogram = |t: &i64| HistogramPoint { t_ms: *t, histogram: Arc::new(Histogram::default()) };
+            histograms.extend(of_histograms.iter().map(histogram));
+            settle.source(&mut floats, &mut histograms, std::iter::empty());
+        }
+        settle.end(&mut floats, &mut histograms);
+        assert_eq!(floats.iter().map(|p| p.t_ms).collect::<Vec<_>>(), [2, 1, 3, 4, 6]);
+        assert_eq!(histograms.iter().map(|h| h.t_ms).collect::<Vec<_>>(), [2, 5, 7]);
     }
 }

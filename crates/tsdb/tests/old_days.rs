@@ -9,6 +9,11 @@ use tenfold_types::{Histogram, Labels, Matcher};
 
 use common::{HOUR, all, open, sample};
 
+/// Days have rows when they are a day old, and keep them for so long by resolution.
+fn with_rows(coarse_retention_ms: Option<[i64; 2]>) -> Options {
+    Options { coarse_retention_ms, coarse_after_ms: 24 * HOUR, ..Options::default() }
+}
+
 fn rows_of(found: &tenfold_tsdb::Coarse) -> Vec<tenfold_tsdb::Row> {
     let mut rows = Vec::new();
     found.series[0].read(&mut rows).unwrap();
@@ -19,12 +24,7 @@ fn rows_of(found: &tenfold_tsdb::Coarse) -> Vec<tenfold_tsdb::Row> {
 fn old_days_get_rows_and_the_step_chooses_them() {
     let dir = tempfile::tempdir().unwrap();
     let day = 24 * HOUR;
-    let options = Options {
-        coarse_retention_ms: Some([10 * day, 100 * day]),
-        coarse_after_ms: day,
-        retention_ms: 5 * day,
-        ..Options::default()
-    };
+    let options = Options { retention_ms: 5 * day, ..with_rows(Some([10 * day, 100 * day])) };
     let db = Tsdb::open(dir.path(), options.clone()).unwrap().0;
     let mut t = 0;
     while t <= 4 * day {
@@ -81,12 +81,7 @@ fn old_days_get_rows_and_the_step_chooses_them() {
 fn labels_of_time_that_has_rows_alone_are_found() {
     let dir = tempfile::tempdir().unwrap();
     let day = 24 * HOUR;
-    let options = Options {
-        coarse_retention_ms: Some([10 * day, 100 * day]),
-        coarse_after_ms: day,
-        retention_ms: 5 * day,
-        ..Options::default()
-    };
+    let options = Options { retention_ms: 5 * day, ..with_rows(Some([10 * day, 100 * day])) };
     let db = Tsdb::open(dir.path(), options).unwrap().0;
     for t in (30_000..=4 * day).step_by(5 * 60_000) {
         let instance = if t < day { "a" } else { "b" };
@@ -112,12 +107,7 @@ fn labels_of_time_that_has_rows_alone_are_found() {
 fn rows_that_are_made_after_a_deletion_say_what_is_left() {
     let dir = tempfile::tempdir().unwrap();
     let (day, minute) = (24 * HOUR, 60_000);
-    let options = Options {
-        coarse_retention_ms: Some([100 * day; 2]),
-        coarse_after_ms: day,
-        block_ms_max: 2 * HOUR,
-        ..Options::default()
-    };
+    let options = Options { block_ms_max: 2 * HOUR, ..with_rows(Some([100 * day; 2])) };
     let db = Tsdb::open(dir.path(), options).unwrap().0;
     let write = |from: i64, to: i64| {
         for t in (from..to).step_by(10 * minute as usize) {
@@ -157,13 +147,8 @@ fn what_is_imported_after_a_deletion_stays() {
     for coarse_retention_ms in [None, Some([100 * day; 2])] {
         let dir = tempfile::tempdir().unwrap();
         let open = || {
-            let options = Options {
-                coarse_retention_ms,
-                coarse_after_ms: day,
-                retention_ms: 30 * day,
-                block_ms_max: 8 * HOUR,
-                ..Options::default()
-            };
+            let kept = with_rows(coarse_retention_ms);
+            let options = Options { retention_ms: 30 * day, block_ms_max: 8 * HOUR, ..kept };
             Tsdb::open(dir.path(), options).unwrap().0
         };
         let db = open();

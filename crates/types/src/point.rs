@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{Histogram, Labels};
+use crate::{Histogram, Labels, ResetHint};
 
 /// A float sample without its labels.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -26,6 +26,15 @@ pub struct HistogramPoint {
     pub histogram: Arc<Histogram>,
 }
 
+impl HistogramPoint {
+    /// The one before is another now: whether there was a reset between them is seen by comparing.
+    pub fn forget_hint(&mut self) {
+        if matches!(self.histogram.reset_hint, ResetHint::Reset | ResetHint::NotReset) {
+            Arc::make_mut(&mut self.histogram).reset_hint = ResetHint::Unknown;
+        }
+    }
+}
+
 /// One observation behind a sample, with labels of its own such as a trace id.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Exemplar {
@@ -44,4 +53,21 @@ pub const STALE_NAN: f64 = f64::from_bits(STALE_NAN_BITS);
 /// Whether a value is the staleness marker; an ordinary NaN is not.
 pub const fn is_stale(value: f64) -> bool {
     value.to_bits() == STALE_NAN_BITS
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_said_of_the_one_before_is_forgotten() {
+        use ResetHint::{Gauge, NotReset, Reset, Unknown};
+        for (hint, left) in [(Unknown, Unknown), (Reset, Unknown), (NotReset, Unknown), (Gauge, Gauge)] {
+            let histogram = Arc::new(Histogram { reset_hint: hint, count: 3.0, ..Histogram::default() });
+            let mut point = HistogramPoint { t_ms: 7, histogram: Arc::clone(&histogram) };
+            point.forget_hint();
+            assert_eq!(*point.histogram, Histogram { reset_hint: left, ..(*histogram).clone() });
+            assert_eq!(histogram.reset_hint, hint, "others that have it keep it as it was");
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tenfold_types::{Histogram, HistogramPoint, Labels, Point, ResetHint, STALE_NAN_BITS, is_stale};
+use tenfold_types::{HistogramPoint, Labels, Point, STALE_NAN_BITS, is_stale};
 
 use super::{
     Context, Grid, Row, Sink,
@@ -240,7 +240,10 @@ impl Context<'_> {
             run.clear();
             for (step, t_ms) in inner.times().enumerate() {
                 if let Some(h) = row.histogram(step) {
-                    run.histograms.push(HistogramPoint { t_ms, histogram: without_hint(h) });
+                    // Between the instants of a subquery there may be other samples.
+                    let mut point = HistogramPoint { t_ms, histogram: Arc::clone(h) };
+                    point.forget_hint();
+                    run.histograms.push(point);
                 } else if !is_absent(row.values[step]) {
                     run.floats.push(Point::new(t_ms, row.values[step]));
                 }
@@ -328,16 +331,6 @@ impl Context<'_> {
             Ok(any.then_some(row))
         };
         self.window_rows(expr, grid, &make, keep, sink)
-    }
-}
-
-/// Forgets what is known about counter resets: between the instants of a subquery there may be other samples.
-fn without_hint(h: &Arc<Histogram>) -> Arc<Histogram> {
-    match h.reset_hint {
-        ResetHint::Unknown | ResetHint::Gauge => Arc::clone(h),
-        ResetHint::Reset | ResetHint::NotReset => {
-            Arc::new(Histogram { reset_hint: ResetHint::Unknown, ..(**h).clone() })
-        }
     }
 }
 

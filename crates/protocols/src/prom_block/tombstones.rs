@@ -4,9 +4,8 @@
 //! ends in milliseconds, and the checksum of the spans.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
-use tenfold_types::{HistogramPoint, Point, ResetHint};
+use tenfold_types::{HistogramPoint, Point};
 
 use super::{BlockError, Cursor};
 
@@ -54,8 +53,8 @@ impl Tombstones {
                 return false;
             }
             // What it says of the histogram before it was said of one that is gone.
-            if follows_gap && matches!(point.histogram.reset_hint, ResetHint::Reset | ResetHint::NotReset) {
-                Arc::make_mut(&mut point.histogram).reset_hint = ResetHint::Unknown;
+            if follows_gap {
+                point.forget_hint();
             }
             follows_gap = false;
             true
@@ -65,7 +64,7 @@ impl Tombstones {
 
 #[cfg(test)]
 mod tests {
-    use tenfold_types::Histogram;
+    use tenfold_types::{Histogram, ResetHint};
 
     use super::*;
     use crate::crc32c::crc32c;

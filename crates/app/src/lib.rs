@@ -19,6 +19,7 @@ pub mod flags;
 pub mod forges;
 pub mod incidents;
 mod judged;
+mod listed;
 pub mod metrics;
 pub mod noise;
 pub mod now;

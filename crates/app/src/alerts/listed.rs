@@ -13,14 +13,15 @@ use super::{
     transitions::{summary, view},
     views::AlertView,
 };
-use crate::{App, incidents, now::FiringView};
+use crate::{
+    App, incidents,
+    listed::{self, Listed},
+    now::FiringView,
+};
 
 /// Ended alerts in one list.
 const ENDED_LISTED_MAX: i64 = 200;
-/// Alerts in one answer, when the question does not say.
-const LISTED_DEFAULT: usize = 1_000;
-/// Alerts in one answer.
-const LISTED_MAX: usize = 10_000;
+const LISTED: Listed = Listed { what: "alerts", default: 1_000, max: 10_000 };
 
 const STATES: [&str; 4] = ["firing", "unknown", "pending", "resolved"];
 const SEVERITIES: [&str; 3] = ["critical", "warning", "info"];
@@ -80,16 +81,12 @@ fn cursor((state, severity, since, fingerprint): &Place) -> String {
     format!("{state}.{severity}.{since}.{fingerprint}")
 }
 
-fn read_cursor(text: &str) -> Result<Place, Fault> {
+fn read_cursor(text: &str) -> Option<Place> {
     let mut parts = text.splitn(4, '.');
-    let mut next = || parts.next().unwrap_or_default();
-    let (state, severity, since, fingerprint) =
-        (next().parse::<usize>(), next().parse::<usize>(), next().parse::<i64>(), next().to_owned());
-    match (state, severity, since) {
-        (Ok(state), Ok(severity), Ok(since)) if !fingerprint.is_empty() => Ok((state, severity, since, fingerprint)),
-        _ => Err(Fault::invalid(format!("`{text}` is not a place in the list of alerts"))
-            .advice("send `next` of the answer before as it is, or leave `after` out")),
-    }
+    let (state, severity) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
+    let since = parts.next()?.parse().ok()?;
+    let fingerprint = parts.next().filter(|text| !text.is_empty())?;
+    Some((state, severity, since, fingerprint.to_owned()))
 }
 
 fn counted(rows: &[store::AlertPlace]) -> Vec<AlertCounts> {
@@ -236,14 +233,12 @@ fn page_of(
     }
     let counts = counted(&places);
     if let Some(after) = after {
-        places.retain(|p| place(p) > *after);
+        listed::go_on(&mut places, |p| place(p) <= *after);
     }
     if let Some(most) = ask.per_service {
         thinned(&mut places, most);
     }
-    let more = places.len() > limit;
-    places.truncate(limit);
-    let last = places.last().filter(|_| more && ask.per_service.is_none());
+    let last = listed::cut(&mut places, limit).filter(|_| ask.per_service.is_none());
     let next = last.map(|p| cursor(&place(p)));
     Ok(AlertPage { items: views_of(tx, &places, now)?, counts, next })
 }
@@ -267,22 +262,18 @@ fn front(tx: &mut dyn Tx, most: usize, now: Timestamp) -> Result<(FiringView, Ur
 impl App {
     /// Alerts: the active ones, the most urgent first, then those that ended lately; the first 10,000. `state` keeps one state.
     pub async fn alerts_list(&self, state: Option<&str>) -> Result<Vec<AlertView>, Fault> {
-        let ask = AlertAsk { state: state.map(str::to_owned), limit: Some(LISTED_MAX), ..AlertAsk::default() };
+        let ask = AlertAsk { state: state.map(str::to_owned), limit: Some(LISTED.max), ..AlertAsk::default() };
         Ok(self.alerts_page(ask).await?.items)
     }
 
     /// A page of the same list, with how many alerts each service has.
     pub async fn alerts_page(&self, ask: AlertAsk) -> Result<AlertPage, Fault> {
         check_state(ask.state.as_deref())?;
-        let limit = ask.limit.unwrap_or(LISTED_DEFAULT);
-        if !(1..=LISTED_MAX).contains(&limit) {
-            return Err(Fault::invalid(format!("an answer has 1 to {LISTED_MAX} alerts, not {limit}"))
-                .advice("ask again with `after` for those that follow"));
-        }
+        let limit = LISTED.limit(ask.limit)?;
         if ask.per_service == Some(0) {
             return Err(Fault::invalid("`per_service` is 1 or more").advice("leave it out for all of each service"));
         }
-        let after = ask.after.as_deref().map(read_cursor).transpose()?;
+        let after = LISTED.place(ask.after.as_deref(), read_cursor)?;
         let now = self.now();
         let mut page = self.read(move |tx| page_of(tx, &ask, limit, after.as_ref(), now)).await?;
         self.overlay_values(&mut page.items);
@@ -400,10 +391,10 @@ mod tests {
         let rows = rows();
         assert_eq!(rows.iter().map(|r| r.fingerprint.as_str()).collect::<String>(), "ecabd");
         for row in &rows {
-            assert_eq!(read_cursor(&cursor(&place(row))).expect("a cursor"), place(row));
+            assert_eq!(read_cursor(&cursor(&place(row))), Some(place(row)));
         }
         for wrong in ["", "1", "1.2.x.f", "0.0.0.", "f"] {
-            assert!(read_cursor(wrong).is_err(), "{wrong}");
+            assert_eq!(read_cursor(wrong), None, "{wrong}");
         }
     }
 

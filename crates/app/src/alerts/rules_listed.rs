@@ -6,14 +6,11 @@ use tenfold_types::Fault;
 
 use super::groups::{RuleStatus, Running};
 use super::views::{RuleGroupView, group_view, worst};
-use crate::App;
+use crate::{App, listed::Listed};
 
 /// Alerts of one rule in an answer.
 const ALERTS_LISTED_MAX: usize = 20;
-/// Rules in one answer, when the question does not say.
-const LISTED_DEFAULT: usize = 2_000;
-/// Rules in one answer.
-const LISTED_MAX: usize = 20_000;
+const LISTED: Listed = Listed { what: "rules", default: 2_000, max: 20_000 };
 /// States of a rule by which one may ask.
 const STATES: [&str; 6] = ["firing", "unknown", "pending", "inactive", "error", TROUBLE];
 /// All that somebody may want to look at: what fires, has no data, or cannot be evaluated.
@@ -85,12 +82,7 @@ impl RuleAsk {
             return Err(Fault::invalid(format!("`{state}` is not a state of a rule"))
                 .advice("firing, unknown, pending, inactive, error or trouble"));
         }
-        let limit = self.limit.unwrap_or(LISTED_DEFAULT);
-        if !(1..=LISTED_MAX).contains(&limit) {
-            return Err(Fault::invalid(format!("an answer has 1 to {LISTED_MAX} rules, not {limit}"))
-                .advice("ask again with `after` for those that follow"));
-        }
-        Ok(limit)
+        LISTED.limit(self.limit)
     }
 
     fn wants_state(&self, state: &str) -> bool {

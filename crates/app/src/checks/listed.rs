@@ -6,12 +6,12 @@ use tenfold_alerting::checks::CheckStatus;
 use tenfold_types::Fault;
 
 use super::{Check, CheckView, SchedulerView};
-use crate::App;
+use crate::{
+    App,
+    listed::{self, Listed},
+};
 
-/// Checks in one answer, when the question does not say.
-const LISTED_DEFAULT: usize = 1_000;
-/// Checks in one answer.
-const LISTED_MAX: usize = 10_000;
+const LISTED: Listed = Listed { what: "checks", default: 1_000, max: 10_000 };
 /// What a filter by state says for all that are not ok.
 const PROBLEM: &str = "problem";
 
@@ -79,12 +79,13 @@ const fn rank(status: CheckStatus) -> u8 {
     }
 }
 
-fn read_cursor(text: &str) -> Result<Place, Fault> {
-    let read = text.split_once('.').and_then(|(rank, name)| Some((rank.parse().ok()?, name.to_owned())));
-    read.ok_or_else(|| {
-        Fault::invalid(format!("`{text}` is not a place in the list of checks"))
-            .advice("send `next` of the answer before as it is, or leave `after` out")
-    })
+fn cursor((rank, name): &Place) -> String {
+    format!("{rank}.{name}")
+}
+
+fn read_cursor(text: &str) -> Option<Place> {
+    let (rank, name) = text.split_once('.')?;
+    Some((rank.parse().ok()?, name.to_owned()))
 }
 
 impl CheckAsk {
@@ -97,12 +98,7 @@ impl CheckAsk {
             return Err(Fault::invalid(format!("`{state}` is not a state of a check"))
                 .advice("ok, warning, critical, unknown or problem"));
         }
-        let limit = self.limit.unwrap_or(LISTED_DEFAULT);
-        if !(1..=LISTED_MAX).contains(&limit) {
-            return Err(Fault::invalid(format!("an answer has 1 to {LISTED_MAX} checks, not {limit}"))
-                .advice("ask again with `after` for those that follow"));
-        }
-        Ok(limit)
+        LISTED.limit(self.limit)
     }
 
     fn wants_state(&self, status: CheckStatus) -> bool {
@@ -133,7 +129,7 @@ impl App {
     /// A page of them.
     pub fn checks_page(&self, ask: &CheckAsk) -> Result<CheckList, Fault> {
         let limit = ask.check()?;
-        let after = ask.after.as_deref().map(read_cursor).transpose()?;
+        let after = LISTED.place(ask.after.as_deref(), read_cursor)?;
         let text = ask.q.as_deref().unwrap_or_default().trim().to_lowercase();
         let mut counts = CheckCounts::default();
         let table = self.checks.table.lock();
@@ -147,15 +143,12 @@ impl App {
         }
         places.sort_unstable();
         if let Some(after) = &after {
-            places.retain(|place| place > after);
+            listed::go_on(&mut places, |place| place <= after);
         }
-        let more = places.len() > limit;
-        places.truncate(limit);
+        let next = listed::cut(&mut places, limit).map(cursor);
         let shown = places.iter().filter_map(|(_, name)| Some(CheckView::listed(name, table.get(name)?)));
         let items: Vec<CheckView> = shown.collect();
         drop(table);
-        let last = places.last().filter(|_| more);
-        let next = last.map(|(rank, name)| format!("{rank}.{name}"));
         Ok(CheckList { items, counts, next, scheduler: self.checks_scheduler() })
     }
 }

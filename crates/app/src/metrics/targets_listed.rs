@@ -8,11 +8,9 @@ use serde::{Deserialize, Serialize};
 use tenfold_types::Fault;
 
 use super::targets::{Health, Stand, Target, TargetStatus};
+use crate::listed::{self, Listed};
 
-/// Targets in one answer, when the question does not say.
-const LISTED_DEFAULT: usize = 1_000;
-/// Targets in one answer.
-const LISTED_MAX: usize = 10_000;
+const LISTED: Listed = Listed { what: "targets", default: 1_000, max: 10_000 };
 /// Jobs that are told with their numbers; those in which the fewest are down are left out.
 const JOBS_MAX: usize = 1_000;
 const TEXT_BYTES_MAX: usize = 200;
@@ -96,20 +94,13 @@ fn cursor((rank, job, instance, number): Place<'_>) -> String {
     format!("{rank}.{number:x}.{}.{job}{instance}", job.len())
 }
 
-fn place_of(text: &str) -> Option<Place<'_>> {
+fn read_cursor(text: &str) -> Option<Place<'_>> {
     let mut parts = text.splitn(4, '.');
     let rank = parts.next()?.parse().ok()?;
     let number = u64::from_str_radix(parts.next()?, 16).ok()?;
     let job_bytes = parts.next()?.parse().ok()?;
     let (job, instance) = parts.next()?.split_at_checked(job_bytes)?;
     Some((rank, job, instance, number))
-}
-
-fn read_cursor(text: &str) -> Result<Place<'_>, Fault> {
-    place_of(text).ok_or_else(|| {
-        Fault::invalid(format!("`{text}` is not a place in the list of targets"))
-            .advice("send `next` of the answer before as it is, or leave `after` out")
-    })
 }
 
 /// A question that was checked.
@@ -135,17 +126,12 @@ impl<'a> Wanted<'a> {
             return Err(Fault::invalid(format!("the words to find are longer than {TEXT_BYTES_MAX} bytes"))
                 .advice("a few words of the job, the address or a label are enough"));
         }
-        let limit = ask.limit.unwrap_or(LISTED_DEFAULT);
-        if !(1..=LISTED_MAX).contains(&limit) {
-            return Err(Fault::invalid(format!("an answer has 1 to {LISTED_MAX} targets, not {limit}"))
-                .advice("ask again with `after` for those that follow"));
-        }
         Ok(Self {
             health,
             job: ask.job.as_deref(),
             words: text.split_whitespace().map(str::to_lowercase).collect(),
-            limit,
-            after: ask.after.as_deref().map(read_cursor).transpose()?,
+            limit: LISTED.limit(ask.limit)?,
+            after: LISTED.place(ask.after.as_deref(), read_cursor)?,
         })
     }
 
@@ -199,13 +185,11 @@ impl super::State {
                 places.push(((rank(stand.health), target.job(), target.instance(), stand.number), target));
             }
         }
-        if let Some(after) = wanted.after {
-            places.retain(|(place, _)| *place > after);
-        }
         places.sort_unstable_by_key(|(place, _)| *place);
-        let more = places.len() > wanted.limit;
-        places.truncate(wanted.limit);
-        let next = places.last().filter(|_| more).map(|(place, _)| cursor(*place));
+        if let Some(after) = wanted.after {
+            listed::go_on(&mut places, |(place, _)| *place <= after);
+        }
+        let next = listed::cut(&mut places, wanted.limit).map(|(place, _)| cursor(*place));
         let items = places.iter().map(|(_, target)| self.status((*target).clone())).collect();
         let (jobs, jobs_left_out) = jobs_of(by_job, JOBS_MAX);
         Ok(TargetList { items, counts, jobs, jobs_left_out, config_trouble: self.config_trouble(), next })
@@ -330,7 +314,7 @@ mod tests {
         for (ask, says) in [
             (TargetAsk { health: Some("bad".into()), ..none() }, "`bad` is not a health"),
             (TargetAsk { limit: Some(0), ..none() }, "1 to 10000 targets, not 0"),
-            (TargetAsk { limit: Some(LISTED_MAX + 1), ..none() }, "not 10001"),
+            (TargetAsk { limit: Some(LISTED.max + 1), ..none() }, "not 10001"),
             (TargetAsk { q: Some("x".repeat(TEXT_BYTES_MAX + 1)), ..none() }, "longer than 200 bytes"),
             (TargetAsk { after: Some("web".into()), ..none() }, "`web` is not a place"),
         ] {
@@ -342,10 +326,10 @@ mod tests {
     #[test]
     fn places_survive_as_text() {
         for place in [(0, "web", "h1:80", 7), (2, "a.b 3.ü", "", u64::MAX), (1, "", "[::1]:9100", 0)] {
-            assert_eq!(read_cursor(&cursor(place)).expect("a place"), place);
+            assert_eq!(read_cursor(&cursor(place)), Some(place));
         }
         for wrong in ["", "0.7.3", "x.7.3.webh1", "0.z.3.webh1", "0.7.9.webh1", "0.7.1.üh1"] {
-            assert!(read_cursor(wrong).is_err(), "{wrong}");
+            assert_eq!(read_cursor(wrong), None, "{wrong}");
         }
     }
 

@@ -1,5 +1,8 @@
 //! Calendars at addresses that answer well, badly, slowly and not at all.
 
+#[path = "common/request.rs"]
+mod request;
+
 use std::time::Duration;
 
 use tenfold_app::oncall::{CalendarAnswer, CalendarClient, CalendarKnown, ICS_BYTES_MAX};
@@ -7,6 +10,8 @@ use tenfold_ingest::Calendars;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
+
+use request::request;
 
 const ICS: &str = "BEGIN:VCALENDAR\r\nEND:VCALENDAR\r\n";
 
@@ -25,12 +30,8 @@ impl Site {
             let mut held = Vec::new();
             for answer in answers {
                 let Ok((mut stream, _)) = listener.accept().await else { return };
-                let mut head = Vec::new();
-                while !head.ends_with(b"\r\n\r\n") {
-                    let Ok(byte) = stream.read_u8().await else { break };
-                    head.push(byte);
-                }
-                let _ = tell.send(String::from_utf8_lossy(&head).to_lowercase());
+                let Some((head, _)) = request(&mut stream).await else { return };
+                let _ = tell.send(head.to_lowercase());
                 if answer.is_empty() {
                     held.push(stream);
                 } else {

@@ -1,15 +1,20 @@
 //! The cluster that answers instead of the own store: what it is shown of us, and what is told of one that has moved.
 
+#[path = "common/request.rs"]
+mod request;
+
 use std::sync::Arc;
 
 use tenfold_app::settings::Engine;
 use tenfold_app::{App, Settings};
 use tenfold_testkit::{TempDb, TestClock, TestEntropy, temp_db};
 use tenfold_types::ErrorCode;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
+
+use request::request;
 
 const LABELS: &str =
     "HTTP/1.1 200 OK\r\nContent-Length: 35\r\nConnection: close\r\n\r\n{\"status\":\"success\",\"data\":[\"job\"]}";
@@ -27,14 +32,7 @@ async fn cluster(answers: Vec<&'static str>) -> (String, mpsc::UnboundedReceiver
     tokio::spawn(async move {
         for answer in answers {
             let (mut stream, _) = listener.accept().await.expect("a connection");
-            let mut head = Vec::new();
-            while !head.ends_with(b"\r\n\r\n") {
-                head.push(stream.read_u8().await.expect("the head of a request"));
-            }
-            let head = String::from_utf8(head).expect("text");
-            let length = head.lines().find_map(|l| l.strip_prefix("content-length: ")?.parse().ok());
-            let mut body = vec![0; length.unwrap_or(0)];
-            stream.read_exact(&mut body).await.expect("the body");
+            let (head, _) = request(&mut stream).await.expect("a request");
             stream.write_all(answer.as_bytes()).await.expect("the answer is sent");
             let _ = tell.send(head);
         }

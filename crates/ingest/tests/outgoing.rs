@@ -1,6 +1,9 @@
 //! Remote write out, told by a receiver of the test's own: what arrives in which version, what is left out, and what becomes
 //! of queues that were written before.
 
+#[path = "common/request.rs"]
+mod request;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,10 +18,12 @@ use tenfold_scrape::{Action, RuleSpec};
 use tenfold_testkit::{TempDb, TestClock, TestEntropy, temp_db};
 use tenfold_types::histogram::Buckets;
 use tenfold_types::{Histogram, HistogramPoint, Point, Timestamp};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
+
+use request::request;
 
 const NOW: i64 = 1_795_424_400_000;
 const OLD_ONLY: &str = "HTTP/1.1 415 Unsupported Media Type\r\nContent-Length: 4\r\nConnection: close\r\n\r\nwhat";
@@ -74,14 +79,7 @@ async fn hearing(
     tokio::spawn(async move {
         loop {
             let (mut stream, _) = listener.accept().await.expect("a connection");
-            let mut head = Vec::new();
-            while !head.ends_with(b"\r\n\r\n") {
-                head.push(stream.read_u8().await.expect("the head of a request"));
-            }
-            let head = String::from_utf8(head).expect("text");
-            let length = head.lines().find_map(|l| l.strip_prefix("content-length: ")?.parse().ok());
-            let mut body = vec![0; length.expect("a length")];
-            stream.read_exact(&mut body).await.expect("the body");
+            let (head, body) = request(&mut stream).await.expect("a request");
             let heard = Heard { head, body: decompress(&body).expect("snappy") };
             let Some(answer) = answer(&heard) else { return };
             stream.write_all(answer.as_bytes()).await.expect("the answer is sent");

@@ -1,5 +1,8 @@
 //! The scraper against a real HTTP server: samples, labels, `up`, what vanished, what is refused.
 
+#[path = "common/request.rs"]
+mod request;
+
 use std::{
     sync::{Arc, Mutex},
     time::{Duration, Instant},
@@ -12,12 +15,10 @@ use tenfold_app::{
 use tenfold_promql::Value;
 use tenfold_testkit::{TempDb, TestEntropy, temp_db};
 use tenfold_types::{Clock, Labels, Timestamp};
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpListener,
-    sync::mpsc,
-};
+use tokio::{io::AsyncWriteExt, net::TcpListener, sync::mpsc};
 use tokio_util::sync::CancellationToken;
+
+use request::request;
 
 const START: Timestamp = Timestamp(1_800_000_000_000);
 
@@ -83,10 +84,8 @@ impl Page {
         let shared = answer.clone();
         tokio::spawn(async move {
             while let Ok((mut stream, _)) = listener.accept().await {
-                let mut request = Vec::new();
-                while !request.ends_with(b"\r\n\r\n") {
-                    let Ok(byte) = stream.read_u8().await else { break };
-                    request.push(byte);
+                if request(&mut stream).await.is_none() {
+                    continue;
                 }
                 let text = shared.lock().expect("no panic holds it").clone();
                 let at = Instant::now();

@@ -5,5 +5,7 @@ mod dns;
 mod found;
 mod peer;
 mod prometheus;
+#[path = "../common/request.rs"]
+mod request;
 mod site;
 mod world;

@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
+
+use crate::request::request;
 
 #[derive(Default)]
 struct Shared {
@@ -30,19 +32,8 @@ impl Site {
             while let Ok((mut stream, _)) = listener.accept().await {
                 let site = serving.clone();
                 tokio::spawn(async move {
-                    let mut request = Vec::new();
-                    while !request.ends_with(b"\r\n\r\n") {
-                        let Ok(byte) = stream.read_u8().await else { return };
-                        request.push(byte);
-                    }
-                    let head = String::from_utf8_lossy(&request).to_ascii_lowercase();
-                    let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok());
-                    let mut body = vec![0; length.unwrap_or(0)];
-                    if stream.read_exact(&mut body).await.is_err() {
-                        return;
-                    }
-                    request.extend(body);
-                    let answer = site.answer(&String::from_utf8_lossy(&request));
+                    let Some((head, body)) = request(&mut stream).await else { return };
+                    let answer = site.answer(&(head + &String::from_utf8_lossy(&body)));
                     let _ = stream.write_all(&answer).await;
                 });
             }

@@ -10,7 +10,7 @@ fuzz_target!(|bytes: &[u8]| {
         0 => {
             let _ = decode(body, &Types::default(), &mut lists);
         }
-        1 => lists = from_json(body).unwrap_or_default(),
+        1 => lists = from_json(body).unwrap_or_default().lists,
         _ => {
             if let Ok(text) = std::str::from_utf8(body) {
                 let _ = Types::default().add(text);

@@ -42,6 +42,8 @@ pub const NEED_BLOBS_MAX: usize = 1024;
 pub const RELEASES_MAX: usize = 256;
 /// Largest page of a host's metrics.
 pub const METRICS_BYTES_MAX: usize = 2 * 1024 * 1024;
+/// The series of a page that says how many others had no room on it.
+pub const METRICS_DROPPED: &str = "tenfold_agent_series_dropped";
 /// Longest text a message carries (an error, the end of a log).
 pub const TEXT_BYTES_MAX: usize = 16 * 1024;
 const NAME_BYTES_MAX: usize = 253;

@@ -8,7 +8,10 @@
 mod secure;
 mod types;
 
-use serde::Deserialize;
+use std::fmt;
+
+use serde::de::{SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer as _};
 use tenfold_types::Labels;
 
 use crate::statsd::metric_name;
@@ -46,6 +49,8 @@ pub enum CollectdError {
     Signature,
     #[error("values come without a host, plugin and type")]
     Nameless,
+    #[error("`{0}` is no dstype")]
+    Dstype(String),
     #[error("the body is not collectd's JSON: {0}")]
     Json(String),
 }
@@ -246,10 +251,51 @@ struct Posted {
     type_instance: String,
 }
 
-/// Reads what `write_http` posts in its format JSON.
-pub fn from_json(body: &[u8]) -> Result<Vec<ValueList>, CollectdError> {
-    let all: Vec<Posted> = serde_json::from_slice(body).map_err(|e| CollectdError::Json(e.to_string()))?;
-    all.into_iter().map(Posted::list).collect()
+/// What `write_http` posted.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Posts {
+    pub lists: Vec<ValueList>,
+    /// Entries that are no list of values.
+    pub refused: usize,
+    /// Which one was the first, and why.
+    pub first_refused: String,
+}
+
+/// Reads what `write_http` posts in its format JSON. A wrong entry costs no other.
+pub fn from_json(body: &[u8]) -> Result<Posts, CollectdError> {
+    let unread = |e: serde_json::Error| CollectdError::Json(e.to_string());
+    let mut json = serde_json::Deserializer::from_slice(body);
+    let posts = json.deserialize_seq(Entries).map_err(unread)?;
+    json.end().map_err(unread)?;
+    Ok(posts)
+}
+
+struct Entries;
+
+impl<'de> Visitor<'de> for Entries {
+    type Value = Posts;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut entries: A) -> Result<Posts, A::Error> {
+        let mut posts = Posts::default();
+        // One after the other: what is anything else than values is never in memory as a whole.
+        while let Some(entry) = entries.next_element::<serde_json::Value>()? {
+            let read = Posted::deserialize(entry).map_err(|e| e.to_string());
+            match read.and_then(|posted| posted.list().map_err(|e| e.to_string())) {
+                Ok(list) => posts.lists.push(list),
+                Err(error) => {
+                    if posts.refused == 0 {
+                        posts.first_refused = format!("entry {}: {error:.200}", posts.lists.len() + 1);
+                    }
+                    posts.refused += 1;
+                }
+            }
+        }
+        Ok(posts)
+    }
 }
 
 impl Posted {
@@ -260,7 +306,7 @@ impl Posted {
         }
         let mut values = Vec::with_capacity(count);
         for ((value, kind), name) in self.values.into_iter().zip(self.dstypes).zip(self.dsnames) {
-            let kind = Kind::by_name(&kind).ok_or_else(|| CollectdError::Json(format!("`{kind}` is no dstype")))?;
+            let kind = Kind::by_name(&kind).ok_or_else(|| CollectdError::Dstype(kind.chars().take(40).collect()))?;
             let name = if count == 1 { String::new() } else { name };
             values.push(DataValue { name, kind, value: value.unwrap_or(f64::NAN) });
         }
@@ -381,20 +427,41 @@ mod tests {
         let body = br#"[{"values":[5,null],"dstypes":["derive","gauge"],"dsnames":["rx","tx"],"time":1400000000.5,"interval":10,
             "host":"h","plugin":"interface","plugin_instance":"eth0","type":"if_octets","type_instance":"","meta":{"a":1}},
             {"values":[1],"dstypes":["counter"],"dsnames":["value"],"time":0,"host":"h","plugin":"a","type":"b"}]"#;
-        let all = from_json(body).unwrap();
+        let read = from_json(body).unwrap();
+        assert_eq!((read.refused, read.first_refused.as_str()), (0, ""));
+        let all = read.lists;
         assert_eq!((all[0].t_ms, all[1].t_ms), (Some(1_400_000_000_500), None));
         assert_eq!(all[0].labels(&all[0].values[0]).get("ds_name"), Some("rx"));
         assert!(all[0].values[1].value.is_nan());
         assert_eq!(all[1].labels(&all[1].values[0]).to_string(), "collectd_a_b{host=\"h\",plugin=\"a\",type=\"b\"}");
+        for body in [&b"PUTVAL h/a/b N:1"[..], b"{}", b"[1", b"[]]"] {
+            assert!(matches!(from_json(body), Err(CollectdError::Json(_))), "{}", String::from_utf8_lossy(body));
+        }
+    }
+
+    #[test]
+    fn a_wrong_entry_costs_no_other() {
         let entry = |values: &str, kinds: &str, host: &str| {
             format!(
-                "[{{\"values\":{values},\"dstypes\":{kinds},\"dsnames\":[\"value\"],\"time\":1,\"host\":\"{host}\",\"plugin\":\"a\",\"type\":\"b\"}}]"
+                "{{\"values\":{values},\"dstypes\":{kinds},\"dsnames\":[\"value\"],\"time\":1,\"host\":\"{host}\",\"plugin\":\"a\",\"type\":\"b\"}}"
             )
         };
-        assert_eq!(from_json(entry("[1,2]", "[\"gauge\"]", "h").as_bytes()), Err(CollectdError::Values));
-        assert!(matches!(from_json(entry("[1]", "[\"text\"]", "h").as_bytes()), Err(CollectdError::Json(_))));
-        assert_eq!(from_json(entry("[1]", "[\"gauge\"]", "").as_bytes()), Err(CollectdError::Nameless));
-        assert!(matches!(from_json(b"PUTVAL h/a/b N:1"), Err(CollectdError::Json(_))));
+        let good = |host: &str| entry("[1]", "[\"gauge\"]", host);
+        for (wrong, why) in [
+            (entry("[1,2]", "[\"gauge\"]", "h"), "not as long as it says"),
+            (entry("[1]", "[\"text\"]", "h"), "`text` is no dstype"),
+            (good(""), "without a host"),
+            (entry("[\"1\"]", "[\"gauge\"]", "h"), "invalid type"),
+            ("{\"host\":\"h\"}".to_owned(), "missing field"),
+            ("7".to_owned(), "invalid type"),
+        ] {
+            let body = format!("[{},{wrong},{},{wrong}]", good("one"), good("two"));
+            let read = from_json(body.as_bytes()).unwrap();
+            let hosts: Vec<&str> = read.lists.iter().map(|list| list.host.as_str()).collect();
+            assert_eq!((hosts, read.refused), (vec!["one", "two"], 2), "{wrong}");
+            let first = &read.first_refused;
+            assert!(first.starts_with("entry 2: ") && first.contains(why), "{first}");
+        }
     }
 
     proptest! {

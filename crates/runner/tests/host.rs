@@ -10,6 +10,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use tenfold_protocols::agent::METRICS_BYTES_MAX;
 use tenfold_protocols::prom_text::{self, Format};
 use tenfold_runner::host::{Group, Host, Page};
 use tenfold_testkit::TestClock;
@@ -139,8 +140,11 @@ fn node_exporter_says_the_same() {
     };
     exporter.page();
     let theirs = exporter.page();
-    let ours =
-        prom_text::parse(&Host::default().collect(&[], &TestClock::default()).text(), Format::default()).unwrap();
+    let ours = prom_text::parse(
+        &Host::default().collect(&[], &TestClock::default()).text(METRICS_BYTES_MAX).text,
+        Format::default(),
+    )
+    .unwrap();
     let ours: BTreeMap<Labels, f64> = ours.samples.into_iter().map(|s| (s.labels, s.value)).collect();
     let (mut missing, mut apart, mut same) = (BTreeSet::new(), Vec::new(), 0);
     for sample in theirs.samples {
@@ -318,7 +322,8 @@ fn a_host_of_many_processors_is_told_whole() {
     }
     write(root, "proc/meminfo", "MemTotal: 1000 kB\n");
     let page = look(root, &[Group { service: "photos".into(), id: 10 }]);
-    assert!(page.text().contains("\ntenfold_agent_series_dropped 0\n"), "nothing is left out");
+    let told = page.text(METRICS_BYTES_MAX);
+    assert!(told.text.contains("\ntenfold_agent_series_dropped 0\n"), "nothing is left out");
     for cpu in (0..PROCESSORS).map(|cpu| cpu.to_string()) {
         assert_eq!(page.get("node_cpu_scaling_frequency_hertz", &[("cpu", &cpu)]), Some(2e9), "{cpu}");
         assert_eq!(page.get("node_softnet_processed_total", &[("cpu", &cpu)]), Some(10.0), "{cpu}");
@@ -360,6 +365,6 @@ fn what_the_kernel_might_write_ends_nothing() {
             write(dir.path(), file, text);
         }
         let page = look(dir.path(), &[Group { service: "photos".into(), id: 1 }]);
-        prom_text::parse(&page.text(), Format::default()).unwrap();
+        prom_text::parse(&page.text(METRICS_BYTES_MAX).text, Format::default()).unwrap();
     }
 }

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use tenfold_protocols::agent::Release;
+use tenfold_protocols::agent::{METRICS_DROPPED, Release};
 use tenfold_protocols::exposition::Format;
 use tenfold_types::{Fault, Labels};
 
@@ -65,11 +65,21 @@ pub(super) fn expect_host(app: &App, host: &str, environment: &str) -> Result<()
     app.metrics.expect_pushed(&host_target(host, environment), app.now())
 }
 
+/// How many series an agent had no room for, as it says itself.
+fn left_out(page: &str) -> u64 {
+    let count = page.lines().rev().find_map(|line| line.strip_prefix(METRICS_DROPPED)?.strip_prefix(' '));
+    count.and_then(|count| count.parse().ok()).unwrap_or(0)
+}
+
 /// Takes in what an agent says of its host. The samples are of the instant at which they arrive, as in a scrape: the clock
 /// of a host is not ours.
 pub(super) fn host_metrics(app: &App, host: &str, environment: &str, page: String, took_ms: u64) {
     let target = host_target(host, environment);
     let duration_ms = i64::try_from(took_ms).unwrap_or(i64::MAX);
+    let series = left_out(&page);
+    if series > 0 {
+        app.metrics.agent_left_out(&target, series, app.now());
+    }
     let scraped = Scraped { at: app.now(), duration_ms, page: Ok((page.into(), Format::default())) };
     if let Err(fault) = app.metrics.pushed(target, scraped) {
         tracing::warn!(%fault, host, "the metrics of a host could not be kept");
@@ -79,6 +89,19 @@ pub(super) fn host_metrics(app: &App, host: &str, environment: &str, page: Strin
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_page_says_what_is_not_on_it() {
+        for (page, series) in [
+            ("# TYPE tenfold_agent_series_dropped gauge\ntenfold_agent_series_dropped 12\nzz 1\n", 12),
+            ("tenfold_agent_series_dropped 0\n", 0),
+            ("tenfold_agent_series_dropped_more 3\n", 0),
+            ("node_load1 1\n", 0),
+            ("", 0),
+        ] {
+            assert_eq!(left_out(page), series, "{page}");
+        }
+    }
 
     #[test]
     fn a_host_elsewhere_is_asked_where_it_calls_from() {

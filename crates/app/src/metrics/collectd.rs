@@ -82,15 +82,16 @@ impl State {
                 }
             }
         }
-        self.push_collectd(&Source::new("collectd", "udp"), &lists, &bad, now).map(|_| ())
+        let first = bad.first().map_or("", String::as_str);
+        self.push_collectd(&Source::new("collectd", "udp"), &lists, (bad.len(), first), now).map(|_| ())
     }
 
-    /// Takes in lists of values, and counts what could not be read beside them.
+    /// Takes in lists of values, and counts how much could not be read beside them, with the reason of the first.
     pub fn push_collectd(
         &self,
         source: &Source,
         lists: &[ValueList],
-        bad: &[String],
+        bad: (usize, &str),
         now: Timestamp,
     ) -> Result<Pushed, PushFault> {
         let mut series: Vec<(Labels, Point)> = Vec::new();
@@ -121,9 +122,9 @@ const fn is_unsafe(error: &CollectdError) -> bool {
     matches!(error, Encrypted | NotEncrypted | Signature | Unsigned | User)
 }
 
-fn batch<'s>(series: &'s [(Labels, Point)], bad: &[String]) -> Result<Batch<'s>, TooMuch> {
+fn batch<'s>(series: &'s [(Labels, Point)], (bad, first): (usize, &str)) -> Result<Batch<'s>, TooMuch> {
     let mut batch = Batch::default();
-    batch.refuse("bad_packet", bad.len(), || bad.first().cloned().unwrap_or_default());
+    batch.refuse("bad_packet", bad, || first.to_owned());
     for (labels, point) in series {
         for (name, value) in labels.iter() {
             batch.label(name, value)?;

@@ -26,11 +26,13 @@ const SCRAPE_LIMITS: [&str; 8] = [
     "samples_per_second_max",
 ];
 const BODY_LIMIT: &str = "body_size_limit";
+/// What an agent may say of its host in one page.
+const AGENT_LIMIT: &str = "agent_page";
 
 /// A limit that was gone over within the last hour.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct ExceededLimit {
-    /// `series` or `samples_per_second`; of a scraped job Prometheus' name, such as `sample_limit`.
+    /// `series` or `samples_per_second`; of a scraped job Prometheus' name, such as `sample_limit`; of hosts `agent_page`.
     pub limit: String,
     #[schema(value_type = String)]
     pub last_at: Timestamp,
@@ -73,7 +75,12 @@ pub(super) fn is_recent(at: Timestamp, now: Timestamp) -> bool {
 impl Jobs {
     /// Takes note of a scrape that failed.
     pub fn note(&self, target: &Target, reason: &str, at: Timestamp, own: &Own) {
-        let Some(limit) = limit_of(reason) else { return };
+        if let Some(limit) = limit_of(reason) {
+            self.note_limit(target, limit, reason, at, own);
+        }
+    }
+
+    fn note_limit(&self, target: &Target, limit: &'static str, reason: &str, at: Timestamp, own: &Own) {
         let mut all = self.0.lock();
         let job = target.pool();
         let job = if all.contains_key(job) || all.len() < JOBS_MAX { job } else { OTHER };
@@ -92,6 +99,15 @@ impl Jobs {
 }
 
 impl State {
+    /// Takes note of a host whose agent had no room for all of its series: the rest is kept, so that no scrape failed.
+    pub fn agent_left_out(&self, target: &Target, series: u64, at: Timestamp) {
+        let reason = format!(
+            "its agent left out {series} series, those that it reads last, for want of room in its page; have fewer or shorter \
+             series written for the collector `textfile` there, or scrape a node_exporter of that host"
+        );
+        self.jobs_over.note_limit(target, AGENT_LIMIT, &reason, at, &self.own);
+    }
+
     /// Scraped jobs that went over a limit within the last hour.
     pub fn jobs_exceeded(&self, now: Timestamp) -> Vec<JobExceeded> {
         let all = self.jobs_over.0.lock();
@@ -162,6 +178,21 @@ mod tests {
         assert_eq!(state.jobs_exceeded(at(15 + 3_600)), [over("large", &large)], "an hour later it is forgiven");
         let labels = [("job", "loud"), ("limit", "sample_limit")];
         assert_eq!(state.own.get("tenfold_scrape_limit_exceeded_total", &labels), 2.0);
+    }
+
+    #[test]
+    fn a_host_that_could_not_say_all_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = State::open(&Settings { data_dir: dir.path().to_owned(), ..Settings::default() }).unwrap();
+        let labels = Labels::from_pairs([("job", "node"), ("instance", "web-1")]);
+        let target = Target::reported("agent://web-1".to_owned(), labels, "web-1");
+        state.agent_left_out(&target, 7, at(0));
+        state.agent_left_out(&target, 9, at(15));
+        let jobs = state.jobs_exceeded(at(60));
+        let [JobExceeded { job, exceeded }] = jobs.as_slice() else { panic!("one job: {jobs:?}") };
+        assert_eq!((job.as_str(), exceeded.len(), exceeded[0].limit.as_str()), ("node", 1, "agent_page"));
+        assert_eq!((exceeded[0].count, exceeded[0].last_at), (2, at(15)));
+        assert!(exceeded[0].example.starts_with("web-1: its agent left out 9 series"), "{exceeded:?}");
     }
 
     #[test]

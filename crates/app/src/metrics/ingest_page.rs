@@ -158,9 +158,23 @@ fn scraped() -> Vec<Panel> {
         ),
         own("Targets", "short", &[("sum(up)", "up"), ("count(up)", "known")]),
         own(
+            "Over a limit",
+            "ops",
+            &[(
+                "sum by (exported_job, limit) ($rate(tenfold_scrape_limit_exceeded_total))",
+                "{{exported_job}} {{limit}}",
+            )],
+        ),
+        // Of the hosts, not of this server.
+        panel(
+            "Series that agents had no room for",
+            "short",
+            &[("topk(10, sum by (instance) (tenfold_agent_series_dropped)) > 0", "{{instance}}")],
+        ),
+        own(
             "Discovery that failed",
             "ops",
-            &[("sum by (job, kind) ($rate(tenfold_discovery_failures_total))", "{{job}} {{kind}}")],
+            &[("sum by (exported_job, kind) ($rate(tenfold_discovery_failures_total))", "{{exported_job}} {{kind}}")],
         ),
     ]
 }

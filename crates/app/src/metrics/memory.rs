@@ -18,6 +18,11 @@ static POOL: LazyLock<Arc<Pool>> = LazyLock::new(|| {
     Arc::new(Pool::new(allowed / PART))
 });
 
+/// Finds out how much memory there is, so that the first question need not wait for it.
+pub(super) fn find_out() {
+    LazyLock::force(&POOL);
+}
+
 /// The bounds of a query, its own within them. Those that people and programs ask share a pool; rules are evaluated whatever
 /// others ask.
 pub(super) fn query_limits(own: Limits, shared: bool) -> Limits {

@@ -316,6 +316,7 @@ fn series_of(samples: &[Sample]) -> Vec<OneSample<'_>> {
 #[expect(clippy::unused_async, reason = "every part is loaded the same way")]
 pub async fn load(app: &App) -> Result<(), Fault> {
     app.metrics.targets.set_static(&app.settings.metrics.static_targets, &app.settings.ganglia.sources);
+    memory::find_out();
     Ok(())
 }
 
@@ -487,7 +488,7 @@ fn append_own(app: &App) {
         .own
         .read()
         .into_iter()
-        .map(|(labels, value)| Sample::new(labels.with("job", "tenfold"), now.millis(), value))
+        .map(|(labels, value)| Sample::new(own::kept_as(labels), now.millis(), value))
         .collect();
     if let Err(fault) = app.metrics.append(&samples) {
         tracing::warn!(%fault, "the server's own metrics were lost");

@@ -25,6 +25,16 @@ fn key(name: &str, labels: &[(&str, &str)]) -> Labels {
     Labels::from_pairs(labels.iter().copied().chain([(Labels::NAME, name)]))
 }
 
+/// The labels of a series in the store. A job that is counted of keeps its name as it would in a scrape.
+pub(super) fn kept_as(labels: Labels) -> Labels {
+    let of = labels.get("job").map(str::to_owned);
+    let kept = labels.with("job", "tenfold");
+    match of {
+        Some(job) => kept.with("exported_job", job),
+        None => kept,
+    }
+}
+
 impl Own {
     /// Adds to a counter.
     pub fn add(&self, name: &str, labels: &[(&str, &str)], by: f64) {
@@ -111,6 +121,14 @@ impl App {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn jobs_that_are_counted_of_stay_apart() {
+        let kept = |labels: &[(&str, &str)]| kept_as(key("failures_total", labels)).to_string();
+        assert_eq!(kept(&[("kind", "dns")]), "failures_total{job=\"tenfold\",kind=\"dns\"}");
+        let of_web = "failures_total{exported_job=\"web\",job=\"tenfold\",kind=\"dns\"}";
+        assert_eq!(kept(&[("job", "web"), ("kind", "dns")]), of_web);
+    }
 
     #[test]
     fn who_wants_too_many_series_is_named() {

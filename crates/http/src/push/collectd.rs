@@ -44,11 +44,12 @@ async fn take(app: &App, source: Source, body: Vec<u8>) -> Result<Pushed, PushFa
     let place = app.metrics.push_place().await.map_err(again)?;
     let inside = app.clone();
     let pushed = work(move || {
-        let lists = from_json(&body).map_err(|error| {
+        let posts = from_json(&body).map_err(|error| {
             inside.metrics.push_unreadable(&source);
             again(Fault::new(ErrorCode::BadRequest, error.to_string()).advice("send Format \"JSON\" of write_http"))
         })?;
-        inside.metrics.push_collectd(&source, &lists, &[], inside.now())
+        let bad = (posts.refused, posts.first_refused.as_str());
+        inside.metrics.push_collectd(&source, &posts.lists, bad, inside.now())
     })
     .await
     .map_err(again)?;

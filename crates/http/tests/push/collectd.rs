@@ -29,3 +29,24 @@ async fn lists_in_json_become_series() {
     assert!(wrong.text().contains("Format"), "{}", wrong.text());
     assert_eq!(world.post("/collectd", "", &[], Vec::new()).await.status, StatusCode::UNAUTHORIZED);
 }
+
+#[tokio::test]
+async fn a_wrong_entry_costs_no_other() {
+    let world = world().await;
+    let token = world.metrics_token().await;
+    let entry = |plugin: &str, values: &str| {
+        format!(
+            "{{\"values\":{values},\"dstypes\":[\"gauge\"],\"dsnames\":[\"value\"],\"time\":{T_S},\"host\":\"h1\",\
+             \"plugin\":\"{plugin}\",\"type\":\"t\"}}"
+        )
+    };
+    let body = format!("[{},{},{}]", entry("one", "[1]"), entry("bad", "[1,2]"), entry("two", "[2]"));
+    let answer = world.post("/collectd", &token, &[], body.into_bytes()).await;
+    let text = answer.text();
+    assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{text}");
+    assert!(text.contains("1 refused (bad_packet), the first: entry 2: "), "{text}");
+    for (name, value) in [("collectd_one_t", 1.0), ("collectd_two_t", 2.0)] {
+        assert_eq!(world.values(name, T_S * 1_000)[0].1, value, "{name}");
+    }
+    assert!(world.values("collectd_bad_t", T_S * 1_000).is_empty());
+}

@@ -20,6 +20,7 @@ pub(super) async fn run(
     mut interval: watch::Receiver<Option<Duration>>,
     stop: CancellationToken,
 ) {
+    let mut dropped = 0;
     loop {
         let Some(pause) = *interval.borrow_and_update() else {
             tokio::select! {
@@ -27,7 +28,15 @@ pub(super) async fn run(
                 changed = interval.changed() => if changed.is_err() { return } else { continue },
             }
         };
-        look(&shared, &host).await;
+        let left_out = look(&shared, &host).await;
+        // How many varies from look to look with the processes of the host.
+        if left_out > 0 && dropped == 0 {
+            tracing::warn!(
+                series = left_out,
+                "the host has more series than one page takes; those read last are left out"
+            );
+        }
+        dropped = left_out;
         tokio::select! {
             () = stop.cancelled() => return,
             // A new connection is told at once.
@@ -37,20 +46,20 @@ pub(super) async fn run(
     }
 }
 
-async fn look(shared: &Arc<Shared>, host: &Host) {
+/// Gives how many series had no room.
+async fn look(shared: &Arc<Shared>, host: &Host) -> u64 {
     let (host, config) = (host.clone(), shared.config.clone());
     let looked = tokio::task::spawn_blocking(move || {
         let started = config.clock.now();
-        let page = host.collect(&groups(&config.dir), &*config.clock).text();
+        let page = host.collect(&groups(&config.dir), &*config.clock).text(METRICS_BYTES_MAX);
         (page, config.clock.now().since_ms(started))
     });
     let Ok((page, took_ms)) = looked.await else {
-        return tracing::error!("reading the host's metrics panicked");
+        tracing::error!("reading the host's metrics panicked");
+        return 0;
     };
-    if page.len() > METRICS_BYTES_MAX {
-        return tracing::warn!(bytes = page.len(), "the host's metrics are too large to be told");
-    }
-    shared.say(FromAgent::Metrics { page, took_ms: u64::try_from(took_ms).unwrap_or(0) });
+    shared.say(FromAgent::Metrics { page: page.text, took_ms: u64::try_from(took_ms).unwrap_or(0) });
+    page.dropped
 }
 
 /// The processes of each service: its release is the leader of a group of its own.

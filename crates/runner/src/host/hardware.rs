@@ -185,6 +185,7 @@ pub(super) fn run_queues(host: &Host, page: &mut Page) -> io::Result<()> {
 struct Array {
     device: String,
     active: bool,
+    /// What is under way or waits; "" for nothing.
     doing: &'static str,
     in_use: f64,
     required: f64,
@@ -196,6 +197,10 @@ struct Array {
 }
 
 const MD_STATES: [&str; 5] = ["active", "inactive", "recovering", "resync", "check"];
+/// What the kernel says that an array does, and the state that it is then in. As with node_exporter, one that takes another
+/// shape is in none of them.
+const MD_DOING: [(&str, &str); 4] =
+    [("recovery", "recovering"), ("resync", "resync"), ("check", "check"), ("reshape", "reshape")];
 
 /// Software RAID.
 pub(super) fn arrays(host: &Host, page: &mut Page) -> io::Result<()> {
@@ -219,6 +224,12 @@ pub(super) fn arrays(host: &Host, page: &mut Page) -> io::Result<()> {
         page.put("node_md_disks_required", &labels, array.required);
         page.put("node_md_blocks", &labels, array.blocks);
         page.put("node_md_blocks_synced", &labels, array.synced);
+        let folder = host.path(format!("sys/block/{device}/md"));
+        // `11 (10)` while it grows.
+        if let Some(disks) = text_in(&folder.join("raid_disks")).split(' ').next().and_then(|n| n.parse::<f64>().ok()) {
+            page.put("node_md_raid_disks", &labels, disks);
+            page.put("node_md_degraded", &labels, number_in(&folder.join("degraded")).unwrap_or(0.0));
+        }
     }
     Ok(())
 }
@@ -242,6 +253,9 @@ fn read_arrays(text: &str) -> io::Result<Vec<Array>> {
         if array.doing.is_empty() {
             array.synced = array.blocks;
         }
+        if !array.active {
+            (array.in_use, array.required, array.down) = (0.0, 0.0, 0.0);
+        }
     }
     Ok(all)
 }
@@ -256,7 +270,8 @@ fn array(device: &str, rest: &str) -> Array {
     Array { device: device.to_owned(), active, in_use, required: in_use, failed, spare, ..Array::default() }
 }
 
-/// `1046528 blocks super 1.2 [2/1] [U_]`, and what it is doing: `[==>...]  recovery = 12.6% (131840/1046528) ...`.
+/// `1046528 blocks super 1.2 [2/1] [U_]`, and what it is doing: `[==>...]  recovery = 12.6% (131840/1046528) ...`, or
+/// `resync=DELAYED`, with nothing done yet.
 fn detail(array: &mut Array, line: &str) {
     let fields: Vec<&str> = line.split_ascii_whitespace().collect();
     if fields.get(1) == Some(&"blocks") {
@@ -271,8 +286,8 @@ fn detail(array: &mut Array, line: &str) {
         }
         return;
     }
-    for (word, state) in [("recovery", "recovering"), ("resync", "resync"), ("check", "check")] {
-        if fields.contains(&word) {
+    for (word, state) in MD_DOING {
+        if fields.iter().any(|field| field.split('=').next() == Some(word)) {
             array.doing = state;
         }
     }
@@ -303,13 +318,54 @@ mod tests {
             [
                 ("md1", true, "recovering", [1.0, 2.0, 1.0, 1.0, 1.0]),
                 ("md0", true, "", [2.0, 2.0, 0.0, 0.0, 0.0]),
-                ("md9", false, "", [1.0, 1.0, 0.0, 0.0, 0.0]),
+                ("md9", false, "", [0.0, 0.0, 0.0, 0.0, 0.0]),
             ]
         );
         assert_eq!(
             arrays.iter().map(|a| (a.blocks, a.synced)).collect::<Vec<_>>(),
             [(1_046_528.0, 131_840.0), (2_093_056.0, 2_093_056.0), (100.0, 100.0)]
         );
+    }
+
+    #[test]
+    fn an_array_is_in_one_state() {
+        let root = tempfile::tempdir().expect("a folder");
+        let write = |below: &str, text: &str| {
+            let path = root.path().join(below);
+            std::fs::create_dir_all(path.parent().expect("a folder")).expect("it is made");
+            std::fs::write(path, text).expect("it is written");
+        };
+        let array = |name: &str, doing: &str| {
+            format!("{name} : active raid1 sda[0] sdb[1]\n      1000 blocks super 1.2 [2/2] [UU]\n      {doing}\n\n")
+        };
+        let bar = "[=>...................]  ";
+        let doing = [
+            ("md0", String::new(), "active", 1_000.0),
+            ("md1", format!("{bar}recovery =  8.5% (85/1000) finish=17.0min speed=259K/sec"), "recovering", 85.0),
+            ("md2", format!("{bar}resync =  0.1% (1/1000) finish=17.0min speed=259K/sec"), "resync", 1.0),
+            ("md3", format!("{bar}check =  5.7% (57/1000) finish=0.2min speed=1K/sec"), "check", 57.0),
+            ("md4", "resync=DELAYED".to_owned(), "resync", 0.0),
+            ("md5", "\tresync=PENDING".to_owned(), "resync", 0.0),
+            ("md6", format!("{bar}reshape =  2.0% (20/1000) finish=17.0min speed=259K/sec"), "none of them", 20.0),
+            ("md7", "bitmap: 0/30 pages [0KB], 65536KB chunk".to_owned(), "active", 1_000.0),
+        ];
+        write("proc/mdstat", &doing.iter().map(|(name, line, ..)| array(name, line)).collect::<String>());
+        write("sys/block/md1/md/raid_disks", "2\n");
+        write("sys/block/md1/md/degraded", "1\n");
+        write("sys/block/md6/md/raid_disks", "11 (10)\n");
+        let mut page = Page::default();
+        arrays(&Host::at(root.path()), &mut page).expect("it is read");
+        for (name, line, state, synced) in &doing {
+            let is = |state: &str| page.get("node_md_state", &[("device", name), ("state", state)]);
+            for one in MD_STATES {
+                assert_eq!(is(one), Some(f64::from(u8::from(one == *state))), "{name} {one}: {line}");
+            }
+            assert_eq!(page.get("node_md_blocks_synced", &[("device", name)]), Some(*synced), "{line}");
+        }
+        let told = |metric: &str, device: &str| page.get(metric, &[("device", device)]);
+        assert_eq!((told("node_md_raid_disks", "md1"), told("node_md_degraded", "md1")), (Some(2.0), Some(1.0)));
+        assert_eq!((told("node_md_raid_disks", "md6"), told("node_md_degraded", "md6")), (Some(11.0), Some(0.0)));
+        assert_eq!(told("node_md_degraded", "md0"), None);
     }
 
     #[test]

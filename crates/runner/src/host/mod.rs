@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 
 use tenfold_types::Clock;
 
-pub use page::Page;
+pub use page::{Page, PageText};
 pub use services::Group;
 
 /// A file of the kernel that is larger than this is not read.

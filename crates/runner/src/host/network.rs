@@ -152,17 +152,36 @@ pub(super) fn sockets(host: &Host, page: &mut Page) -> io::Result<()> {
     Ok(())
 }
 
-/// One line a processor, in hexadecimal.
+/// Columns of a processor's line, in hexadecimal.
+const SOFTNET: [(usize, &str); 7] = [
+    (0, "processed_total"),
+    (1, "dropped_total"),
+    (2, "times_squeezed_total"),
+    (8, "cpu_collision_total"),
+    (9, "received_rps_total"),
+    (10, "flow_limit_count_total"),
+    (11, "backlog_len"),
+];
+/// Which processor it is, since Linux 5.14.
+const SOFTNET_CPU: usize = 12;
+
 pub(super) fn soft_interrupts(host: &Host, page: &mut Page) -> io::Result<()> {
-    for (cpu, line) in host.read("proc/net/softnet_stat")?.lines().enumerate() {
-        let cpu = cpu.to_string();
-        let names = ["processed", "dropped", "times_squeezed"];
-        for (name, value) in names.iter().zip(line.split_ascii_whitespace()) {
-            let value = u32::from_str_radix(value, 16).unwrap_or(0);
-            page.put(&format!("node_softnet_{name}_total"), &[("cpu", &cpu)], f64::from(value));
+    softnet(&host.read("proc/net/softnet_stat")?, page);
+    Ok(())
+}
+
+fn softnet(text: &str, page: &mut Page) {
+    for (at, line) in text.lines().enumerate() {
+        let read = |value: &str| u32::from_str_radix(value, 16).unwrap_or(0);
+        let values: Vec<u32> = line.split_ascii_whitespace().map(read).collect();
+        // A processor that is off has no line.
+        let cpu = values.get(SOFTNET_CPU).map_or_else(|| at.to_string(), u32::to_string);
+        for (column, name) in SOFTNET {
+            if let Some(value) = values.get(column) {
+                page.put(&format!("node_softnet_{name}"), &[("cpu", &cpu)], f64::from(*value));
+            }
         }
     }
-    Ok(())
 }
 
 /// Of each processor's line, those that say that something is lost or searched for; the rest moves with every packet.
@@ -225,4 +244,46 @@ pub(super) fn bonds(host: &Host, page: &mut Page) -> io::Result<()> {
         page.put("node_bonding_active", &[("master", master)], active);
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(text: &str) -> Vec<String> {
+        let mut page = Page::default();
+        softnet(text, &mut page);
+        page.series().map(|(labels, value)| format!("{labels} {value}")).collect()
+    }
+
+    #[test]
+    fn soft_interrupts_are_of_the_processor_that_is_named() {
+        // The second processor is off.
+        let text = "00015c73 00020e76 F0000769 00000000 00000000 00000000 00000000 00000000 00000001 00000002 00000003 \
+                    00000004 00000000 00000000 00000000\n\
+                    01663fb2 00000000 0000012a 00000000 00000000 00000000 00000000 00000000 00000000 00000000 00000000 \
+                    00000000 00000002 00000000 00000000\n";
+        let all = told(text);
+        for line in [
+            "node_softnet_processed_total{cpu=\"0\"} 89203",
+            "node_softnet_dropped_total{cpu=\"0\"} 134774",
+            "node_softnet_times_squeezed_total{cpu=\"0\"} 4026533737",
+            "node_softnet_cpu_collision_total{cpu=\"0\"} 1",
+            "node_softnet_received_rps_total{cpu=\"0\"} 2",
+            "node_softnet_flow_limit_count_total{cpu=\"0\"} 3",
+            "node_softnet_backlog_len{cpu=\"0\"} 4",
+            "node_softnet_times_squeezed_total{cpu=\"2\"} 298",
+        ] {
+            assert!(all.iter().any(|one| one == line), "{line}: {all:?}");
+        }
+        assert_eq!(all.len(), 14, "{all:?}");
+    }
+
+    #[test]
+    fn older_kernels_have_fewer_columns_and_name_no_processor() {
+        let all = told("0a 1 2 0 0 0 0 0 3\n0b 0 0 0 0 0 0 0 0\n");
+        assert_eq!(all.len(), 8, "{all:?}");
+        assert!(all.contains(&"node_softnet_processed_total{cpu=\"1\"} 11".to_owned()), "{all:?}");
+        assert!(all.contains(&"node_softnet_cpu_collision_total{cpu=\"0\"} 3".to_owned()), "{all:?}");
+    }
 }

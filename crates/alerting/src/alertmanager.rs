@@ -4,6 +4,8 @@
 //! policy that is asked, `quiet: true` tells nobody, `pages: all` pages for alerts that are not critical as well, and
 //! `messages` has the words of messages by channel. `template_texts` has what the files of `templates` hold.
 
+use std::collections::btree_map::Entry;
+
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -76,12 +78,18 @@ pub(crate) const CHANNELS: [(&str, &str, &str); 11] = [
     ("sns", "sms", "a number, and the server's account in `[channels]`"),
 ];
 
+/// The other products that Alertmanager tells.
+const OTHERS: [&str; 6] = ["incidentio", "jira", "rocketchat", "victorops", "webex", "wechat"];
+
 /// What to do about a kind of receiver.
 fn advice(product: &str) -> String {
     let Some((_, channel, address)) = CHANNELS.iter().find(|(known, _, _)| *known == product) else {
-        return format!(
-            "{product} carries no pages here; give the receiver an escalation policy, or `webhook_configs`"
-        );
+        let own = "give the receiver an escalation policy, or `webhook_configs`";
+        return if OTHERS.contains(&product) {
+            format!("{product} carries no pages here; {own}")
+        } else {
+            format!("`{product}_configs` is of no product that is known here, or misspelt: it tells nobody; {own}")
+        };
     };
     let own = "on Settings, Me, or in `contact` of their profile";
     let way = format!("the channel `{channel}` is each person's own way ({address}, {own})");
@@ -173,18 +181,25 @@ pub fn import_sealed(yaml: &str, kept: &[KeptSecrets]) -> Result<Imported, Routi
     Ok(Imported { spec, routing, report })
 }
 
-/// The same of what is stored, which was taken by an older version perhaps: what is wrong with how a webhook is asked is told,
-/// and keeps no alert from its people. All webhooks are then asked without an `http_config`.
+/// The same of what is stored, which was taken by an older version perhaps: what is wrong with how a webhook is asked, or is no
+/// list, is told, and keeps no alert from its people. All webhooks are then asked without an `http_config`.
 ///
 /// # Errors
 /// As [`import_alertmanager`], but for webhooks.
 pub fn import_stored(yaml: &str, kept: &[KeptSecrets]) -> Result<Imported, RoutingError> {
     let refused = match import_sealed(yaml, kept) {
         Ok(imported) => return Ok(imported),
-        Err(refused) if refused.path.contains("webhook_configs") => refused,
+        Err(refused) if refused.path.contains("_configs") => refused,
         Err(refused) => return Err(refused),
     };
     let mut file: Map<String, Value> = read(yaml)?;
+    if make_lists(&mut file)
+        && let Ok(mut imported) = import_sealed(&Value::Object(file.clone()).to_string(), kept)
+    {
+        let message = format!("{}; it is read as a list of that one", refused.message);
+        imported.report.push(note(refused.path, message));
+        return Ok(imported);
+    }
     if let Some(global) = file.get_mut("global").and_then(Value::as_object_mut) {
         global.remove("http_config");
     }
@@ -199,6 +214,19 @@ pub fn import_stored(yaml: &str, kept: &[KeptSecrets]) -> Result<Imported, Routi
     let message = format!("{}; until that is mended, webhooks are asked without `http_config`", refused.message);
     imported.report.push(note(refused.path, message));
     Ok(imported)
+}
+
+/// Makes lists of what older versions took for `*_configs`; whether there was any.
+fn make_lists(file: &mut Map<String, Value>) -> bool {
+    let mut any = false;
+    let receivers = file.get_mut("receivers").and_then(Value::as_array_mut).into_iter().flatten();
+    for (kind, value) in receivers.filter_map(Value::as_object_mut).flatten() {
+        if kind.ends_with("_configs") && !value.is_null() && !value.is_array() {
+            *value = Value::Array(vec![value.take()]);
+            any = true;
+        }
+    }
+    any
 }
 
 /// The file as YAML, or the line at which it is none.
@@ -223,7 +251,7 @@ fn read_receiver(
         return Err(wrong(format!("{path}.name"), "a receiver has a name"));
     };
     let (mut channels, mut people, mut policy, mut quiet, mut pages) = (0, 0, None, None, None);
-    let (mut webhook_configs, mut messages) = (Vec::new(), Wordings::new());
+    let (mut webhook_configs, mut messages, mut own) = (Vec::new(), Wordings::new(), Wordings::new());
     for (kind, value) in receiver.iter().filter(|(kind, _)| *kind != "name") {
         match (kind.as_str(), value) {
             ("policy", Value::String(name)) => policy = Some(name.clone()),
@@ -240,13 +268,17 @@ fn read_receiver(
             continue;
         }
         if kind == "messages" {
-            messages.extend(wording::read_own(value, &format!("{path}.{kind}"))?);
+            own = wording::read_own(value, &format!("{path}.{kind}"))?;
             continue;
         }
         let Some(product) = kind.strip_suffix("_configs") else {
             return Err(wrong(format!("{path}.{kind}"), "is not known"));
         };
-        let count = value.as_array().map_or(0, Vec::len);
+        let count = match value {
+            Value::Null => 0,
+            Value::Array(list) => list.len(),
+            _ => return Err(wrong(format!("{path}.{kind}"), "is a list")),
+        };
         channels += count;
         if kind == "webhook_configs" {
             webhook_configs = webhook::read(value, &format!("{path}.{kind}"))?;
@@ -258,9 +290,20 @@ fn read_receiver(
         people += count;
         report.push(note(format!("{path}.{kind}"), advice(product)));
         if let Some((channel, words)) = wording::words_of(product, value, &format!("{path}.{kind}"), report) {
-            messages.entry(channel).or_insert(words);
+            match messages.entry(channel) {
+                Entry::Vacant(free) => {
+                    free.insert(words);
+                }
+                Entry::Occupied(known) if *known.get() == words || own.contains_key(known.key()) => {}
+                Entry::Occupied(known) => {
+                    let message =
+                        format!("has other words for `{}` than another kind before it: those are taken", known.key());
+                    report.push(note(format!("{path}.{kind}"), message));
+                }
+            }
         }
     }
+    messages.extend(own);
     let quiet = quiet.unwrap_or(channels == 0 && policy.is_none() && pages.is_none());
     if people > 0 && !quiet && pages.is_none() {
         let message = "is told of whatever comes to it there; here it pages people for critical alerts, and with \
@@ -293,16 +336,36 @@ receivers:
 - name: r
   slack_configs: [{api_url: 'https://hooks.example.org/T0/secret', channel: '#web'}]
   email_configs: [{to: web@example.org}]
-  msteamsv2_configs: [{webhook_url: 'https://teams.example.org/secret'}]
+  msteams_configs: [{webhook_url: 'https://teams.example.org/secret', title: one}]
+  msteamsv2_configs: [{webhook_url: 'https://teams.example.org/secret', title: two}]
   wechat_configs: [{to_user: x}]
+  jira_configs: [{api_url: 'https://jira.example.org/secret', project: OPS, issue_type: Bug}]
+  rocketchat_configs: [{channel: '#web', token: secret}]
+  incidentio_configs: [{url: 'https://api.incident.example/secret', alert_source_token: secret}]
+  mattermost_configs: [{webhook_url: 'https://mm.example.org/secret', text: hello}]
+  slak_configs: [{channel: '#web'}]
   sns_configs: []
 ";
-        let report = import_alertmanager(file).unwrap().report;
+        let imported = import_alertmanager(file).unwrap();
+        let (messages, report) = (&imported.spec.receivers[0].messages, imported.report);
+        assert_eq!(messages["teams"].subject.as_deref(), Some("one"));
+        assert_eq!(messages["mattermost"].text.as_deref(), Some("hello"));
+        let other = "has other words for `teams`";
+        assert!(
+            report.iter().any(|n| n.path.ends_with("msteamsv2_configs") && n.message.contains(other)),
+            "{report:?}"
+        );
         let told = |path: &str| report.iter().find(|n| n.path == path).map_or("", |n| n.message.as_str());
         for (path, parts) in [
             ("receivers[0].slack_configs", ["the channel `slack`", "incoming webhook"]),
             ("receivers[0].email_configs", ["the channel `mail`", "stands for a list"]),
+            ("receivers[0].msteams_configs", ["the channel `teams`", "`policy:`"]),
             ("receivers[0].msteamsv2_configs", ["the channel `teams`", "`policy:`"]),
+            ("receivers[0].jira_configs", ["jira carries no pages", "webhook_configs"]),
+            ("receivers[0].rocketchat_configs", ["rocketchat carries no pages", "webhook_configs"]),
+            ("receivers[0].incidentio_configs", ["incidentio carries no pages", "webhook_configs"]),
+            ("receivers[0].mattermost_configs", ["the channel `mattermost`", "incoming webhook"]),
+            ("receivers[0].slak_configs", ["misspelt", "tells nobody"]),
             ("receivers[0].wechat_configs", ["wechat carries no pages", "webhook_configs"]),
             ("global.smtp_smarthost", ["`[mail]`", "tenfold.toml"]),
             ("global.slack_api_url", ["each person's own", "profile"]),
@@ -312,6 +375,17 @@ receivers:
         }
         assert_eq!(told("receivers[0].sns_configs"), "", "an empty list says nothing");
         assert!(report.iter().all(|n| !n.message.contains("secret")), "{report:?}");
+    }
+
+    /// Alertmanager refuses it, and one that counted for nothing would leave the receiver without anybody to page.
+    #[test]
+    fn what_is_no_list_is_refused_and_pages_where_it_is_stored() {
+        let file = "{route: {receiver: r}, receivers: [{name: r, slack_configs: {channel: '#web', title: one}}]}";
+        assert_eq!(import_alertmanager(file).unwrap_err().path, "receivers[0].slack_configs");
+        let stored = import_stored(file, &[]).unwrap();
+        assert!(!stored.spec.receivers[0].quiet);
+        assert_eq!(stored.spec.receivers[0].messages["slack"].subject.as_deref(), Some("one"));
+        assert!(stored.report.iter().any(|n| n.message.contains("as a list of that one")), "{:?}", stored.report);
     }
 
     /// `amtool check-config` takes it as well.

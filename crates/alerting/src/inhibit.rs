@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use tenfold_types::Labels;
 
 use crate::{
-    MatcherSet,
+    Fingerprint, MatcherSet,
     nothing::or_nothing,
     routes::{RoutingError, matchers, wrong},
 };
@@ -76,8 +76,8 @@ impl InhibitRule {
     pub(crate) fn inhibits<'a>(
         &self,
         target: &Labels,
-        sources: &[(&'a str, &'a Labels)],
-    ) -> Option<(&'a str, &'a Labels)> {
+        sources: &[(Fingerprint, &'a Labels)],
+    ) -> Option<(Fingerprint, &'a Labels)> {
         let both_sides = self.source.matches(target);
         sources.iter().find(|(_, source)| !(both_sides && self.target.matches(source))).copied()
     }

@@ -35,7 +35,7 @@ mod wording;
 pub use alertmanager::{Imported, Note, import_alertmanager, import_sealed, import_stored};
 pub use arrival::{APART_MS, Arrivals, Due, Occasion, TOGETHER_MS, Watched};
 pub use backtest::{Evaluated, Fire, fires};
-pub use fingerprint::fingerprint;
+pub use fingerprint::{Fingerprint, fingerprint};
 pub use inhibit::{InhibitRule, InhibitSpec};
 pub use intervals::{MINUTES_OF_DAY, MONTHS, Range, TimeInterval, TimeRange, WEEKDAYS};
 pub use lint::{Finding, lacks, lint, runbook};

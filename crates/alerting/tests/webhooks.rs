@@ -4,13 +4,25 @@
 
 use std::sync::Arc;
 
-use tenfold_alerting::import_alertmanager;
 use tenfold_alerting::pipeline::{Flush, Flushed, GroupId, HowEnded, Known};
 use tenfold_alerting::webhook::{Ledger, OwedAlert, message};
+use tenfold_alerting::{Fingerprint, import_alertmanager};
 use tenfold_types::{FlatMap, Labels, Timestamp};
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_millis(1_700_000_000_000 + second * 1_000)
+}
+
+/// The fingerprint that has a name of up to eight letters in it, and sorts as that does.
+fn written(name: &str) -> Fingerprint {
+    let mut bytes = [0; 8];
+    bytes[..name.len()].copy_from_slice(name.as_bytes());
+    Fingerprint::parse(&format!("{:016x}", u64::from_be_bytes(bytes))).unwrap()
+}
+
+fn name_of(fingerprint: Fingerprint) -> String {
+    let bytes = u64::from_str_radix(&fingerprint.text(), 16).unwrap().to_be_bytes();
+    bytes.into_iter().take_while(|byte| *byte > 0).map(char::from).collect()
 }
 
 fn known(name: &str, ended: Option<i64>) -> Arc<Known> {
@@ -30,10 +42,10 @@ fn flush(text: &str) -> Flush {
         let quiet = word.starts_with('(');
         let word = word.trim_matches(['(', ')']);
         let (name, ended) = word.split_once('!').map_or((word, None), |(n, s)| (n, Some(s.parse().unwrap())));
-        Flushed { fingerprint: name.into(), known: known(name, ended), quiet }
+        Flushed { fingerprint: written(name), known: known(name, ended), quiet }
     };
     Flush {
-        group: Arc::new(GroupId { route: "{}".to_owned(), labels: Labels::from_pairs([("job", "api")]) }),
+        group: Arc::new(GroupId::new("{}".to_owned(), Labels::from_pairs([("job", "api")]))),
         receiver: "default".to_owned(),
         repeat_interval_ms: 100_000,
         alerts: text.split_whitespace().map(one).collect(),
@@ -55,8 +67,8 @@ fn check(send_resolved: bool, script: &str) {
         let told = if owes {
             let owed = ledger.owed.clone().unwrap();
             let said = ledger.said(&owed, send_resolved);
-            let told: Vec<String> =
-                said.iter().map(|(f, a)| if a.over.is_some() { format!("{f}!") } else { (*f).to_owned() }).collect();
+            let one = |(f, a): &(Fingerprint, &OwedAlert)| name_of(*f) + if a.over.is_some() { "!" } else { "" };
+            let told: Vec<String> = said.iter().map(one).collect();
             assert!(!ledger.took(&owed, send_resolved, now), "{line}");
             told.join(" ")
         } else {
@@ -158,8 +170,52 @@ fn a_message_that_was_replaced_while_it_was_under_way_leaves_the_newer_one_owed(
     assert!(!ledger.took(&sent, true, at(4)), "nothing of it is news");
 }
 
-fn names(alerts: &FlatMap<Arc<str>, OwedAlert>) -> Vec<&str> {
-    alerts.keys().map(|f| &**f).collect()
+#[test]
+fn what_is_muted_and_ends_before_there_is_an_answer_is_told_as_over() {
+    for send_resolved in [true, false] {
+        let mut ledger = Ledger::default();
+        assert!(ledger.flush(&flush("a"), send_resolved, at(0)));
+        let sent = ledger.owed.clone().unwrap();
+        ledger.tell(sent.clone());
+        assert!(!ledger.flush(&flush("(a)"), send_resolved, at(10)), "it is muted");
+        assert!(ledger.knows_of(written("a")) && ledger.owes_firing(written("a")), "it may take it all the same");
+        assert_eq!((ledger.lasting(false).len(), ledger.lasting(true).len()), (0, 1));
+        assert!(ledger.flush(&flush("(a!15)"), send_resolved, at(20)));
+        assert!(ledger.flush(&flush(""), send_resolved, at(30)), "its group has forgotten it");
+        assert!(ledger.took(&sent, send_resolved, at(40)), "its end is owed");
+        let owed = ledger.owed.clone().unwrap();
+        assert_eq!(ledger.said(&owed, send_resolved).len(), usize::from(send_resolved));
+        assert!(!ledger.took(&owed, send_resolved, at(50)) && ledger.is_blank());
+    }
+    let mut ledger = Ledger::default();
+    assert!(ledger.flush(&flush("a"), true, at(0)));
+    ledger.tell(ledger.owed.clone().unwrap());
+    assert!(!ledger.flush(&flush("(a)"), true, at(10)));
+    assert!(ledger.refused() && ledger.lasting(true).is_empty(), "it did not take it");
+    assert!(!ledger.flush(&flush("(a!15)"), true, at(20)), "nobody has told it");
+}
+
+#[test]
+fn what_fires_anew_after_it_was_told_is_told_after_a_restart_since_its_end_was_perhaps_told() {
+    let mut ledger = Ledger::default();
+    assert!(ledger.flush(&flush("a b"), true, at(0)));
+    let sent = ledger.owed.clone().unwrap();
+    assert!(!ledger.took(&sent, true, at(1)));
+    ledger.began_again(|_| Some(at(1)));
+    assert!(!ledger.flush(&flush("a b"), true, at(10)), "both began before");
+    let a_began = |fingerprint: Fingerprint| (fingerprint == written("a")).then(|| at(5));
+    ledger.began_again(a_began);
+    let mut over = ledger.clone();
+    assert!(ledger.flush(&flush("a b"), true, at(20)));
+    let sent = ledger.owed.clone().unwrap();
+    assert!(!ledger.took(&sent, true, at(21)) && !ledger.flush(&flush("a b"), true, at(30)), "once");
+    assert!(over.flush(&flush("a!15 b"), true, at(20)));
+    let sent = over.owed.clone().unwrap();
+    assert_eq!(over.said(&sent, true).len(), 2, "its end as well");
+}
+
+fn names(alerts: &FlatMap<Fingerprint, OwedAlert>) -> Vec<String> {
+    alerts.keys().copied().map(name_of).collect()
 }
 
 #[test]
@@ -170,13 +226,13 @@ fn an_end_that_is_told_after_a_restart_is_of_what_no_longer_fires() {
     ledger.took(&sent, true, at(0));
     for (name, left) in [("a", Some("b")), ("b", None)] {
         let over = OwedAlert { known: known(name, Some(5)), over: Some(at(5)) };
-        ledger.owe_again(FlatMap::from([(name.into(), over)]));
+        ledger.owe_again(FlatMap::from([(written(name), over)]));
         assert_eq!(ledger.lasting(false).len(), 1, "it is stored until it is taken");
         let sent = ledger.owed.clone().unwrap();
         assert!(!ledger.took(&sent, true, at(6)));
         assert!(ledger.lasting(false).is_empty());
-        let firing = ledger.heard.as_ref().and_then(|heard| heard.firing.iter().next().cloned());
-        assert_eq!(firing.as_deref(), left);
+        let firing = ledger.heard.as_ref().and_then(|heard| heard.firing.iter().next().copied());
+        assert_eq!(firing.map(name_of).as_deref(), left);
     }
     assert!(ledger.is_blank(), "nothing of it fires");
     assert!(ledger.flush(&flush("a"), true, at(7)), "that it fires again is news");
@@ -213,6 +269,28 @@ fn what_is_over_for_too_long_is_given_up_and_what_fires_is_not() {
 }
 
 #[test]
+fn of_many_that_are_over_and_forgotten_the_last_thousand_to_end_stay_owed() {
+    let mut ledger = Ledger::default();
+    let group = |one: &dyn Fn(usize) -> String| flush(&(0..1_500).map(one).collect::<Vec<_>>().join(" "));
+    assert!(ledger.flush(&group(&|n: usize| format!("a{n:04}")), true, at(0)));
+    let sent = ledger.owed.clone().unwrap();
+    assert!(!ledger.took(&sent, true, at(0)));
+    // The first by name are the last to end.
+    assert!(ledger.flush(&group(&|n: usize| format!("a{n:04}!{}", 1_500 - n)), true, at(2_000)));
+    assert!(ledger.flush(&flush("a0500b"), true, at(2_010)), "its group has forgotten them");
+    let owed = ledger.owed.clone().unwrap();
+    let mut wanted: Vec<String> = (0..1_000).map(|n| format!("a{n:04}")).collect();
+    wanted.insert(501, "a0500b".to_owned());
+    assert_eq!(names(&owed.alerts), wanted);
+    let heard = ledger.heard.as_ref().unwrap();
+    assert!(
+        heard.firing.len() == 1_000 && !heard.firing.contains(&written("a1000")),
+        "when that fires again it is news"
+    );
+    assert!(!ledger.took(&owed, true, at(2_020)));
+}
+
+#[test]
 fn the_message_is_alertmanagers() {
     let config = "{route: {receiver: default}, receivers: [{name: default, webhook_configs: [{url: 'http://h/', max_alerts: 2}]}]}";
     let imported = import_alertmanager(config).unwrap();
@@ -229,7 +307,7 @@ fn the_message_is_alertmanagers() {
         serde_json::json!({
             "status": status, "labels": {"alertname": name, "job": "api"}, "annotations": {"summary": "it broke"},
             "startsAt": "2023-11-14T22:13:20.000Z", "endsAt": ends,
-            "generatorURL": format!("http://us/alerts/{name}"), "fingerprint": name,
+            "generatorURL": format!("http://us/alerts/{}", written(name)), "fingerprint": written(name),
         })
     };
     let wanted = serde_json::json!({

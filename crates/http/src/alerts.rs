@@ -6,8 +6,8 @@ use axum::http::HeaderMap;
 use serde::{Deserialize, Serialize};
 use tenfold_app::alerts::{
     AlertAsk, AlertPage, AlertView, CalendarAsk, Foretold, MuteCalendar, MutePreview, MuteView, NewMute, Question,
-    RefusedList, RoutingView, RuleAsk, RuleChange, RuleGroupList, RuleGroupView, Settle, WhyNotAsk, WhyNotView,
-    WhyView, rule_file_version,
+    RefusedList, RoutingView, RuleAsk, RuleChange, RuleGroupList, RuleGroupView, Settle, Settled, WhyNotAsk,
+    WhyNotView, WhyView, rule_file_version,
 };
 use tenfold_app::{App, Role};
 use tenfold_types::Timestamp;
@@ -68,6 +68,14 @@ struct RefusedUntil {
 #[derive(Serialize, utoipa::ToSchema)]
 struct RefusedSettled {
     requests: u64,
+    /// Alerts in them that are not tried once more: they are over, or more was said of them since.
+    over: u64,
+}
+
+impl From<Settled> for RefusedSettled {
+    fn from(Settled { requests, over }: Settled) -> Self {
+        Self { requests, over }
+    }
 }
 
 /// What was sent of alerts to a node without the lease and could not be taken by the one with it: the newest 100, and how many there are.
@@ -76,10 +84,10 @@ async fn refused(State(app): State<App>) -> Result<Json<RefusedList>, ApiError> 
     Ok(Json(app.alerts_refused().await?))
 }
 
-/// Tries all of that once more, each as of when it came.
+/// Tries all of that once more, each as of when it came, without what is over by now.
 #[utoipa::path(post, path = "/api/alerts/refused", responses((status = 200, body = RefusedSettled)))]
 async fn refused_again(State(app): State<App>, Who(who): Who) -> Result<Json<RefusedSettled>, ApiError> {
-    Ok(Json(RefusedSettled { requests: app.alerts_refused_settle(&who, Settle::Again).await? }))
+    Ok(Json(app.alerts_refused_settle(&who, Settle::Again).await?.into()))
 }
 
 /// Forgets that.
@@ -89,7 +97,7 @@ async fn refused_forget(
     Who(who): Who,
     QueryOf(RefusedUntil { until }): QueryOf<RefusedUntil>,
 ) -> Result<Json<RefusedSettled>, ApiError> {
-    Ok(Json(RefusedSettled { requests: app.alerts_refused_settle(&who, Settle::Forget { until }).await? }))
+    Ok(Json(app.alerts_refused_settle(&who, Settle::Forget { until }).await?.into()))
 }
 
 /// Alerts: the active ones, the most urgent first, then those that ended lately; and how many each service has.

@@ -64,11 +64,14 @@ async fn what_came_since_somebody_looked_is_not_forgotten_with_the_rest() {
     assert!(wrong.0.is_client_error(), "{wrong:?}");
     assert_eq!(listed().await.1["total"], 3, "nothing has changed");
 
-    assert_eq!(ask(&world, &deployer, Method::DELETE, &until).await, (StatusCode::OK, json!({"requests": 2})));
+    assert_eq!(
+        ask(&world, &deployer, Method::DELETE, &until).await,
+        (StatusCode::OK, json!({"requests": 2, "over": 0}))
+    );
     let (_, left) = listed().await;
     assert_eq!((&left["total"], left["items"].as_array().unwrap().len()), (&json!(1), 1), "{left}");
-    assert_eq!(ask(&world, &deployer, Method::DELETE, &until).await.1, json!({"requests": 0}));
-    assert_eq!(ask(&world, &deployer, Method::POST, PATH).await, (StatusCode::OK, json!({"requests": 1})));
+    assert_eq!(ask(&world, &deployer, Method::DELETE, &until).await.1, json!({"requests": 0, "over": 0}));
+    assert_eq!(ask(&world, &deployer, Method::POST, PATH).await, (StatusCode::OK, json!({"requests": 1, "over": 0})));
     assert_eq!(listed().await.1, json!({"items": [], "total": 0}), "it waits again");
     let waiting = world.app.read(|tx| Ok(alert_inbox::waiting(tx)?)).await.unwrap();
     assert_eq!(waiting.requests, 1);

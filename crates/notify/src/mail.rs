@@ -58,7 +58,7 @@ impl Mail {
     }
 
     pub(crate) async fn send(&self, to: &str, notice: &Notice, key: &str) -> Result<(), NotifyError> {
-        let root = format!("<{}@{}>", notice.thread, self.domain);
+        let root = self.root(notice);
         self.hand_over(self.message(to, notice, key, (&root, &root))?).await
     }
 
@@ -66,8 +66,15 @@ impl Mail {
     pub(crate) async fn answer(&self, to: &str, update: &Update, key: &str) -> Result<(), NotifyError> {
         let notice = Notice { subject: format!("Re: {}", update.notice.subject), ..update.notice.clone() };
         let page = format!("<{}@{}>", update.page_key, self.domain);
-        let references = format!("<{}@{}> {page}", notice.thread, self.domain);
+        let references = format!("{} {page}", self.root(&notice));
         self.hand_over(self.message(to, &notice, key, (&page, &references))?).await
+    }
+
+    /// What all mails of a conversation refer to. Several servers may send from one domain, and one that was set up anew has an
+    /// incident 3 again: the server's place and the incident's beginning keep them apart.
+    fn root(&self, notice: &Notice) -> String {
+        let began = if notice.incident > 0 { format!("-{}", notice.at.millis()) } else { String::new() };
+        format!("<{}{began}-{}@{}>", notice.thread, notice.plain_place(), self.domain)
     }
 
     async fn hand_over(&self, message: Message) -> Result<(), NotifyError> {

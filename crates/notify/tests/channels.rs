@@ -47,8 +47,8 @@ async fn a_mail_is_plain_threaded_and_the_same_when_sent_again() {
     let text = &mails[0].text;
     for part in [
         "Message-ID: <0192-page.mail@example.org>",
-        "References: <incident-3@example.org>",
-        "In-Reply-To: <incident-3@example.org>",
+        "References: <incident-3-1795424400000-127-0-0-1-7070@example.org>",
+        "In-Reply-To: <incident-3-1795424400000-127-0-0-1-7070@example.org>",
         "Auto-Submitted: auto-generated",
         "X-Tenfold-Incident: 3",
         "Date: Mon, 23 Nov 2026 09:00:00",
@@ -56,6 +56,25 @@ async fn a_mail_is_plain_threaded_and_the_same_when_sent_again() {
     ] {
         assert!(text.contains(part), "`{part}` is missing in\n{text}");
     }
+}
+
+/// A staging server, or one that was set up anew, has an incident 3 as well.
+#[tokio::test]
+async fn servers_of_one_domain_have_conversations_of_their_own() {
+    let (dir, server) = (tempfile::tempdir().unwrap(), FakeSmtp::start().await);
+    let channels = open(dir.path(), server.address().port()).unwrap();
+    let elsewhere = Notice { link: "https://[fd00::1]:7070/incidents/3".to_owned(), ..notice() };
+    let later = Notice { at: Timestamp(1_795_424_400_001), ..notice() };
+    for (key, notice) in [("a", notice()), ("b", elsewhere), ("c", later)] {
+        channels.send(Channel::Mail, "raj@example.org", &notice, key).await.unwrap();
+    }
+    let mails = server.wait_for(3).await;
+    let root = |text: &str| text.lines().find(|line| line.starts_with("References: ")).map(str::to_owned);
+    let roots: std::collections::BTreeSet<_> = mails.iter().map(|mail| root(&mail.text)).collect();
+    assert_eq!(roots.len(), 3, "{roots:?}");
+    let named =
+        roots.iter().flatten().any(|root| root.contains("<incident-3-1795424400000--fd00--1--7070@example.org>"));
+    assert!(named, "{roots:?}");
 }
 
 #[tokio::test]

@@ -232,7 +232,7 @@ async fn a_page_reaches_the_mailbox_once_per_step() {
     let page = settle(&app, &clock, 1, "ana", "delivered").await;
     wait_until("the first mail", || !postfix.mails("ana").is_empty()).await;
     let mail = postfix.mails("ana").remove(0);
-    for part in ["Subject: [critical] Incident 1: High", "!ack 1", "References: <incident-1@example.org>"] {
+    for part in ["Subject: [critical] Incident 1: High", "!ack 1", "References: <incident-1-"] {
         assert!(mail.contains(part), "`{part}` is missing in\n{mail}");
     }
     assert!(mail.contains(&format!("Message-ID: <{}.mail@example.org>", page.id)), "{mail}");

@@ -173,6 +173,36 @@ async fn others_follow_with_a_short_quiet_message() {
 }
 
 #[tokio::test]
+async fn what_rings_on_rings_no_more_once_somebody_has_it() {
+    let s = Scene::new().await;
+    s.page(Channel::Pushover, "KEY", &json!({"status": 1})).await;
+    let page = s.server.hooks().remove(0);
+    let tag = "tenfold-127-0-0-1-7070-incident-3";
+    assert!(page.body.contains("priority=2") && page.body.contains(&format!("tags={tag}")), "{}", page.body);
+    let stop = format!("/1/receipts/cancel_by_tag/{tag}.json");
+    let (had, _) = s.told(Channel::Pushover, "KEY", &update(UpdateKind::Acknowledged, None)).await;
+    assert_eq!((had.path.as_str(), had.body.as_str()), (stop.as_str(), "token=TOKEN"));
+    let (over, _) = s.told(Channel::Pushover, "KEY", &update(UpdateKind::Over, None)).await;
+    assert_eq!(over.path, stop, "it may have rung to its end");
+    let last = s.server.wait_for(4).await.remove(3);
+    assert!(last.path == "/1/messages.json" && last.body.contains("priority=-1"), "{}: {}", last.path, last.body);
+}
+
+/// Nothing may ring there any more, or what rang was taken by nobody.
+#[tokio::test]
+async fn that_it_is_over_is_told_though_ringing_was_not_ended() {
+    let s = Scene::new().await;
+    s.server.answer(Answer::Refuse);
+    s.channels.update(Channel::Pushover, "KEY", &update(UpdateKind::Over, None), "page.1.2").await.unwrap_err();
+    s.server.wait_for_attempts(2).await;
+    s.server.answer(Answer::Accept);
+    let warning = Notice { severity: "warning".to_owned(), ..notice() };
+    let over = Update { notice: warning, ..update(UpdateKind::Over, None) };
+    let (told, _) = s.told(Channel::Pushover, "KEY", &over).await;
+    assert_eq!(told.path, "/1/messages.json", "it never rang on");
+}
+
+#[tokio::test]
 async fn a_mail_answers_the_page_in_its_conversation() {
     let (dir, server, smtp) = (tempfile::tempdir().unwrap(), FakeWebhook::start().await, FakeSmtp::start().await);
     let channels = open(dir.path(), &server, mail(&smtp));
@@ -187,9 +217,11 @@ async fn a_mail_answers_the_page_in_its_conversation() {
         "Subject: Re: [critical] Incident 3: photos answers 12 % with errors",
         "Message-ID: <page.1.2@example.org>",
         "In-Reply-To: <page.1@example.org>",
-        "References: <incident-3@example.org> <page.1@example.org>",
+        "References: <incident-3-1795424400000-127-0-0-1-7070@example.org> <page.1@example.org>",
     ] {
-        assert!(mails[1].text.contains(part), "`{part}` is missing in\n{}", mails[1].text);
+        // A long header goes on in the next line.
+        let text = mails[1].text.replace("\r\n ", " ").replace("\n ", " ");
+        assert!(text.contains(part), "`{part}` is missing in\n{text}");
     }
 }
 

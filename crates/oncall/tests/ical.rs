@@ -55,6 +55,16 @@ fn days_durations_and_cancelled_events() {
 }
 
 #[test]
+fn what_has_no_length_keeps_no_calendar_from_being_read() {
+    for reminder in ["DTSTART:20260701T090000Z", "DTSTART:20260701T090000Z\r\nDTEND:20260701T090000Z"] {
+        assert_eq!(read(reminder), Ok(vec![]), "{reminder}");
+    }
+    // Clocks go from 02:00 to 03:00 on 29 March.
+    let short = "DTSTART;TZID=Europe/Berlin:20260328T023000\r\nDTEND;TZID=Europe/Berlin:20260328T030000\r\nRRULE:FREQ=DAILY;COUNT=3";
+    assert_eq!(starts(short), ["2026-03-28T01:30", "2026-03-30T00:30"]);
+}
+
+#[test]
 fn repetitions_keep_the_clock_over_a_change() {
     let weekly = "DTSTART;TZID=Europe/Berlin:20261019T220000\r\nDTEND;TZID=Europe/Berlin:20261020T060000\r\n";
     assert_eq!(

@@ -169,6 +169,18 @@ pub fn refused(tx: &mut dyn Tx, limit: i64) -> Result<Vec<RefusedRow>, StoreErro
     tx.query(sql, params![limit])?.iter().map(read).collect()
 }
 
+/// What is left of one that is tried no more; without anything it is forgotten. One that waits again by now stays as it is.
+pub fn refused_rest(tx: &mut dyn Tx, id: i64, body: Option<&str>) -> Result<(), StoreError> {
+    let Some(body) = body else {
+        tx.execute("DELETE FROM alert_inbox WHERE id = $1 AND refused_at IS NOT NULL", params![id])?;
+        return Ok(());
+    };
+    let size = i64::try_from(body.len()).unwrap_or(i64::MAX);
+    let sql = "UPDATE alert_inbox SET body = $2, size_bytes = $3 WHERE id = $1 AND refused_at IS NOT NULL";
+    tx.execute(sql, params![id, body, size])?;
+    Ok(())
+}
+
 /// Everything that is tried no more waits again. Returns how many.
 pub fn refused_again(tx: &mut dyn Tx) -> Result<u64, StoreError> {
     tx.execute(

@@ -62,7 +62,11 @@ async fn where_everything_was_taken_nothing_is_listed() {
     assert!(err(&none).contains("everything was taken"), "{}", err(&none));
     assert_eq!(json_of(&b, &["alerts", "refused", "--json"]), json!({"items": [], "total": 0}));
     for settle in ["--again", "--forget"] {
-        assert_eq!(json_of(&b, &["alerts", "refused", settle, "--json"]), json!({"requests": 0}), "{settle}");
+        assert_eq!(
+            json_of(&b, &["alerts", "refused", settle, "--json"]),
+            json!({"requests": 0, "over": 0}),
+            "{settle}"
+        );
     }
     let both = b.run(&["alerts", "refused", "--again", "--forget"]);
     assert_eq!((code(&both), text(&both)), (2, String::new()), "{}", err(&both));
@@ -125,6 +129,28 @@ async fn what_was_kept_aside_is_listed_with_its_reason_and_settled_by_who_may() 
     let events = json_of(&b, &["events", "--kind", "alert.refused_again", "--json"]);
     let event = &events["items"][0];
     assert_eq!((&event["actor"]["id"], &event["data"]["requests"]), (&json!("ana"), &json!(4)), "{events}");
+}
+
+#[tokio::test]
+async fn what_is_over_by_now_is_not_tried_once_more_and_that_is_said() {
+    let b = Bench::start();
+    b.set_up();
+    let db = database(&b).await;
+    let came = at("2020-01-01T09:00:00Z");
+    let alert =
+        |name: &str, ends_at: &str| json!({"labels": {"alertname": name, "service": "photos"}, "endsAt": ends_at});
+    let (past, to_come) = ("2020-01-01T09:05:00Z", "2999-01-01T00:00:00Z");
+    let both = json!({"posted": [alert("Late", past), alert("Full", to_come)]}).to_string();
+    keep_aside(&db, both, came, "the store is broken").await;
+    keep_aside(&db, json!({"posted": [alert("Gone", past)]}).to_string(), came, "the store is broken").await;
+    let again = b.run(&["alerts", "refused", "--again"]);
+    assert_eq!((code(&again), text(&again).trim()), (0, "1 requests are tried once more"), "{}", err(&again));
+    assert!(err(&again).contains("without 2 alerts that are over"), "{}", err(&again));
+    assert_eq!(count(&db).await, (0, 1), "what is left of the first waits");
+    let kept = db.read(|tx| alert_inbox::due(tx, 0, Timestamp(i64::MAX), 9)).await.unwrap();
+    assert!(kept[0].body.contains("Full") && !kept[0].body.contains("Late"), "{}", kept[0].body);
+    let events = json_of(&b, &["events", "--kind", "alert.refused_again", "--json"]);
+    assert_eq!((&events["items"][0]["data"]["requests"], &events["items"][0]["data"]["over"]), (&json!(1), &json!(2)));
 }
 
 #[tokio::test]

@@ -51,6 +51,10 @@ fn what_somebody_does_is_in_the_record_under_the_name_and_by_this_door() {
     let open = b.run(&["incident", "open", "uploads are slow", "--severity", "warning"]);
     assert_eq!(code(&open), 0, "{}", err(&open));
     assert_eq!(code(&b.run(&["ack", "1"])), 0);
+    let draft = b.run(&["incident", "postmortem", "1"]);
+    assert_eq!(code(&draft), 0, "{}", err(&draft));
+    assert!(text(&draft).starts_with("# ") && text(&draft).contains("uploads are slow"), "{}", text(&draft));
+    assert_eq!(code(&b.run(&["incident", "postmortem", "2"])), 1, "there is none");
     let events = b.run(&["events", "--kind", "incident.acknowledged", "--json"]);
     let value: serde_json::Value = serde_json::from_slice(&events.stdout).unwrap();
     assert_eq!((&value["items"][0]["actor"]["id"], &value["items"][0]["source"]), (&"ana".into(), &"cli".into()));

@@ -1,21 +1,20 @@
 //! Why somebody is told of an alert, or is not: the stages asked about labels at a time.
 
 use serde::{Deserialize, Serialize};
-use std::sync::Arc;
 use tenfold_types::{FlatSet, Labels, Timestamp};
 
 use super::{
     Context, Decision, GroupId, PipelineState, Stage, Verdict, flap, flush,
     stages::{self, Sources},
 };
-use crate::{fingerprint, routes::Route};
+use crate::{Fingerprint, routes::Route};
 
 /// Refused routes that are named.
 const REFUSED_MAX: usize = 200;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Explanation {
-    pub fingerprint: String,
+    pub fingerprint: Fingerprint,
     /// The routes it ends in; never empty.
     pub routes: Vec<RouteVerdict>,
     /// Routes that were asked and did not match: the route and the matcher that failed.
@@ -38,7 +37,7 @@ pub struct RouteVerdict {
 
 /// Asks every stage about a firing alert with `labels` at `at`, as [`super::step`] does.
 pub fn explain(context: Context<'_>, state: &PipelineState, labels: &Labels, at: Timestamp) -> Explanation {
-    let fingerprint = fingerprint(labels);
+    let fingerprint = Fingerprint::of(labels);
     let mut refused = Vec::new();
     let routes = context.routing.tree.matching(labels, &mut |route: &Route, matcher| {
         if refused.len() < REFUSED_MAX {
@@ -46,7 +45,7 @@ pub fn explain(context: Context<'_>, state: &PipelineState, labels: &Labels, at:
         }
     });
     let sources = Sources::of(context, &state.alerts);
-    let at_route = |route| at_route(context, state, &sources, &fingerprint, labels, route, at);
+    let at_route = |route| at_route(context, state, &sources, fingerprint, labels, route, at);
     let routes = routes.into_iter().map(at_route).collect();
     Explanation { fingerprint, routes, refused }
 }
@@ -55,12 +54,12 @@ fn at_route(
     context: Context<'_>,
     state: &PipelineState,
     sources: &Sources<'_>,
-    fingerprint: &str,
+    fingerprint: Fingerprint,
     labels: &Labels,
     route: &Route,
     at: Timestamp,
 ) -> RouteVerdict {
-    let id = GroupId { route: route.key.clone(), labels: route.group_labels(labels) };
+    let id = GroupId::new(route.key.clone(), route.group_labels(labels));
     let group = state.groups.get(&id);
     let next_at = group.map_or(at.plus_ms(route.group_wait_ms), |g| g.next_at.max(at));
     let mut decisions: Vec<Decision> = flap::seen(state, fingerprint, at).into_iter().collect();
@@ -69,31 +68,24 @@ fn at_route(
     let mut verdict = decisions.last().map_or(Verdict::Pass, |d| d.verdict);
     if verdict == Verdict::Pass {
         // One that has ended is told of anew, also while its group has not been looked at since.
-        let anew = state.alerts.get(fingerprint).is_some_and(|before| before.ended.is_some());
+        let anew = state.alerts.get(&fingerprint).is_some_and(|before| before.ended.is_some());
         let mut told = group.and_then(|g| g.told.clone());
         if let Some(told) = told.as_mut().filter(|_| anew) {
-            told.firing.remove(fingerprint);
+            told.firing.remove(&fingerprint);
         }
-        let firing = FlatSet::from_iter([Arc::from(fingerprint)]);
+        let firing = FlatSet::from_iter([fingerprint]);
         let (stage, now_verdict, because) = match flush::news(told.as_ref(), &firing, &[], route, next_at) {
             None => (Stage::Notify, Verdict::Nothing, "it was told of, and it is not yet time to repeat it".to_owned()),
             Some((_, because)) if next_at <= at => (Stage::Notify, Verdict::Send, because),
             Some((_, because)) => (Stage::Group, Verdict::Wait, format!("{because}; its group is looked at {next_at}")),
         };
         verdict = now_verdict;
-        decisions.push(Decision {
-            fingerprint: fingerprint.to_owned(),
-            route: Some(route.key.clone()),
-            stage,
-            verdict,
-            because,
-            by: None,
-        });
+        decisions.push(Decision { fingerprint, route: Some(route.key.clone()), stage, verdict, because, by: None });
     }
     RouteVerdict {
         route: route.key.clone(),
         receiver: route.receiver.clone(),
-        group: id.labels,
+        group: id.into_labels(),
         verdict,
         decisions,
         next_at,

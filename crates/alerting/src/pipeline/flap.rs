@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use tenfold_types::{Timestamp, format_duration_ms};
 
 use super::{Context, Decision, Effect, HowEnded, Incoming, PipelineState, Stage, Verdict};
+use crate::Fingerprint;
 
 /// Most beginnings that `fires` may ask for; so many are remembered of an alert.
 pub const FLAP_FIRES_MAX: u32 = 50;
@@ -77,27 +78,26 @@ pub enum Turn {
 /// An alert's flap state has turned.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Turned {
-    pub fingerprint: String,
+    pub fingerprint: Fingerprint,
     pub turn: Turn,
 }
 
 impl PipelineState {
     /// What is remembered of an alert's changes; nothing of one that has not begun to fire lately.
-    pub fn flap(&self, fingerprint: &str) -> Option<Flap> {
-        if let Some(flapping) = self.flapping.get(fingerprint) {
+    pub fn flap(&self, fingerprint: Fingerprint) -> Option<Flap> {
+        if let Some(flapping) = self.flapping.get(&fingerprint) {
             return Some(Flap { fires: Vec::new(), flapping: Some(*flapping) });
         }
-        self.fires.get(fingerprint).map(|fires| Flap { fires: fires.to_vec(), flapping: None })
+        self.fires.get(&fingerprint).map(|fires| Flap { fires: fires.to_vec(), flapping: None })
     }
 
     /// How an alert flaps; nothing of one that does not.
-    pub fn flapping(&self, fingerprint: &str) -> Option<&Flapping> {
-        self.flapping.get(fingerprint)
+    pub fn flapping(&self, fingerprint: Fingerprint) -> Option<&Flapping> {
+        self.flapping.get(&fingerprint)
     }
 
     /// After a start: takes what was stored of an alert's changes.
-    pub fn recall(&mut self, fingerprint: &str, flap: Flap) {
-        let fingerprint: Arc<str> = fingerprint.into();
+    pub fn recall(&mut self, fingerprint: Fingerprint, flap: Flap) {
         let fires_on = self.alerts.get(&fingerprint).is_some_and(|known| known.ended.is_none());
         if let Some(flapping) = flap.flapping {
             if fires_on {
@@ -109,9 +109,9 @@ impl PipelineState {
     }
 
     /// Forgets that an alert flaps, since those who were told of it have put it aside: what it does next is news.
-    pub fn let_go(&mut self, fingerprint: &str) {
-        let Some(flapping) = self.flapping.remove(fingerprint) else { return };
-        if let (Some(at), Some(known)) = (flapping.over_since, self.alerts.get_mut(fingerprint)) {
+    pub fn let_go(&mut self, fingerprint: Fingerprint) {
+        let Some(flapping) = self.flapping.remove(&fingerprint) else { return };
+        if let (Some(at), Some(known)) = (flapping.over_since, self.alerts.get_mut(&fingerprint)) {
             Arc::make_mut(known).ended = Some((at, HowEnded::Resolved));
         }
     }
@@ -128,10 +128,8 @@ impl PipelineState {
     }
 }
 
-fn decide(effects: &mut Vec<Effect>, fingerprint: &str, verdict: Verdict, because: String, turn: Turn) {
-    let fingerprint = fingerprint.to_owned();
-    let decision =
-        Decision { fingerprint: fingerprint.clone(), route: None, stage: Stage::Flap, verdict, because, by: None };
+fn decide(effects: &mut Vec<Effect>, fingerprint: Fingerprint, verdict: Verdict, because: String, turn: Turn) {
+    let decision = Decision { fingerprint, route: None, stage: Stage::Flap, verdict, because, by: None };
     effects.push(Effect::Decided(decision));
     effects.push(Effect::Turned(Turned { fingerprint, turn }));
 }
@@ -140,12 +138,12 @@ fn decide(effects: &mut Vec<Effect>, fingerprint: &str, verdict: Verdict, becaus
 pub(super) fn holds(
     context: Context<'_>,
     state: &mut PipelineState,
-    fingerprint: &Arc<str>,
+    fingerprint: Fingerprint,
     incoming: &Incoming,
     now: Timestamp,
     effects: &mut Vec<Effect>,
 ) -> bool {
-    let Some(flapping) = state.flapping.get_mut(fingerprint) else { return false };
+    let Some(flapping) = state.flapping.get_mut(&fingerprint) else { return false };
     let calm_ms = context.flapping.calm_ms;
     match incoming.ended {
         Some((at, HowEnded::Resolved)) => {
@@ -159,7 +157,7 @@ pub(super) fn holds(
             true
         }
         Some(_) => {
-            state.flapping.remove(fingerprint);
+            state.flapping.remove(&fingerprint);
             false
         }
         None => {
@@ -177,7 +175,7 @@ pub(super) fn holds(
 pub(super) fn fired(
     context: Context<'_>,
     state: &mut PipelineState,
-    fingerprint: &Arc<str>,
+    fingerprint: Fingerprint,
     now: Timestamp,
     effects: &mut Vec<Effect>,
 ) {
@@ -185,7 +183,7 @@ pub(super) fn fired(
     if rules.fires == 0 {
         return;
     }
-    if state.fires.len() >= REMEMBERED_MAX && !state.fires.contains_key(fingerprint) {
+    if state.fires.len() >= REMEMBERED_MAX && !state.fires.contains_key(&fingerprint) {
         // Once an instant: in a storm all of them are recent, and each alert would look through them.
         if state.fires_swept_at.replace(now) != Some(now) {
             state.forget_fires(rules, now);
@@ -194,18 +192,18 @@ pub(super) fn fired(
             return;
         }
     }
-    let before = state.fires.get(fingerprint).map_or(&[][..], |fires| &fires[..]);
+    let before = state.fires.get(&fingerprint).map_or(&[][..], |fires| &fires[..]);
     let mut fires: Vec<Timestamp> =
         before.iter().copied().filter(|at| (0..rules.within_ms).contains(&now.since_ms(*at))).collect();
     fires.push(now);
     let count = fires.len();
     if count < usize::try_from(rules.fires.min(FLAP_FIRES_MAX)).unwrap_or(usize::MAX) {
-        state.fires.insert(fingerprint.clone(), fires.into());
+        state.fires.insert(fingerprint, fires.into());
         return;
     }
-    state.fires.remove(fingerprint);
+    state.fires.remove(&fingerprint);
     let calm_at = now.plus_ms(rules.calm_ms);
-    state.flapping.insert(fingerprint.clone(), Flapping { since: now, calm_at, over_since: None });
+    state.flapping.insert(fingerprint, Flapping { since: now, calm_at, over_since: None });
     let (within, calm) = (format_duration_ms(rules.within_ms), format_duration_ms(rules.calm_ms));
     let because =
         format!("it fired {count} times within {within}: it flaps, and is held as firing until calm for {calm}");
@@ -217,8 +215,8 @@ pub(super) fn calm(state: &mut PipelineState, now: Timestamp, effects: &mut Vec<
     if state.calm_due().is_none_or(|due| due > now) {
         return;
     }
-    let calm: Vec<(Arc<str>, Flapping)> =
-        state.flapping.iter().filter(|(_, f)| f.calm_at <= now).map(|(key, f)| (key.clone(), *f)).collect();
+    let calm: Vec<(Fingerprint, Flapping)> =
+        state.flapping.iter().filter(|(_, f)| f.calm_at <= now).map(|(key, f)| (*key, *f)).collect();
     for (fingerprint, flapping) in calm {
         state.flapping.remove(&fingerprint);
         let known = state.alerts.get_mut(&fingerprint).filter(|known| known.ended.is_none());
@@ -229,17 +227,16 @@ pub(super) fn calm(state: &mut PipelineState, now: Timestamp, effects: &mut Vec<
             }
             _ => "it has been calm, and flaps no more: it fires on".to_owned(),
         };
-        decide(effects, &fingerprint, Verdict::Pass, because, Turn::Calm(flapping.over_since));
+        decide(effects, fingerprint, Verdict::Pass, because, Turn::Calm(flapping.over_since));
     }
 }
 
 /// What the stage says of an alert that flaps still at `at`, if nothing changes until then.
-pub(super) fn seen(state: &PipelineState, fingerprint: &str, at: Timestamp) -> Option<Decision> {
-    let Flapping { since, calm_at, over_since } = state.flapping.get(fingerprint).filter(|f| f.calm_at > at)?;
+pub(super) fn seen(state: &PipelineState, fingerprint: Fingerprint, at: Timestamp) -> Option<Decision> {
+    let Flapping { since, calm_at, over_since } = state.flapping.get(&fingerprint).filter(|f| f.calm_at > at)?;
     let because = match over_since {
         Some(at) => format!("it flaps since {since}; over since {at}, which is told at {calm_at} if it stays so"),
         None => format!("it flaps since {since}, and is held as firing until {calm_at} at least"),
     };
-    let fingerprint = fingerprint.to_owned();
     Some(Decision { fingerprint, route: None, stage: Stage::Flap, verdict: Verdict::Pass, because, by: None })
 }

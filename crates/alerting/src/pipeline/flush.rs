@@ -9,7 +9,7 @@ use super::{
     Stage, Told, Verdict,
     stages::{self, Sources},
 };
-use crate::routes::Route;
+use crate::{Fingerprint, routes::Route};
 
 pub(super) fn due(context: Context<'_>, state: &mut PipelineState, now: Timestamp, effects: &mut Vec<Effect>) {
     let due = state.take_due(now);
@@ -25,7 +25,7 @@ pub(super) fn due(context: Context<'_>, state: &mut PipelineState, now: Timestam
     let mut let_go = false;
     let sources = Sources::of(context, &state.alerts);
     for id in due {
-        let route = context.routing.tree.by_key(&id.route);
+        let route = context.routing.tree.by_key(id.route());
         let (Some(group), Some(route)) = (state.groups.get_mut(&id), route) else {
             state.groups.remove(&id);
             let_go = true;
@@ -59,44 +59,44 @@ fn look(
     now: Timestamp,
     effects: &mut Vec<Effect>,
 ) {
-    let told = group.told.as_ref().map(|t| &t.firing);
-    let mut firing = FlatSet::new();
+    let Group { alerts, verdicts, told, .. } = &mut *group;
+    let told = told.as_ref().map(|t| &t.firing);
+    let mut firing = Vec::new();
     let mut ended = Vec::new();
     let webhooks = context.routing.receivers.get(&route.receiver).is_some_and(|r| !r.webhook_configs.is_empty());
     let mut flushed = Vec::new();
-    let mut keep = |fingerprint: &Arc<str>, known: &Arc<Known>, quiet: bool| {
+    let mut keep = |fingerprint: Fingerprint, known: &Arc<Known>, quiet: bool| {
         if webhooks {
-            flushed.push(Flushed { fingerprint: fingerprint.clone(), known: known.clone(), quiet });
+            flushed.push(Flushed { fingerprint, known: known.clone(), quiet });
         }
     };
-    for fingerprint in group.alerts.clone() {
-        let Some(known) = sources.alerts.get(&fingerprint) else {
-            group.alerts.remove(&fingerprint);
-            continue;
-        };
+    // What is over goes in one pass: of many, each would else move all behind it.
+    alerts.retain(|&fingerprint| {
+        let Some(known) = sources.alerts.get(&fingerprint) else { return false };
         if let Some((at, how)) = known.ended {
-            group.alerts.remove(&fingerprint);
-            group.verdicts.remove(&fingerprint);
+            verdicts.remove(&fingerprint);
             // Whoever was told that it fires is told that it is over, muted or not. Others need not know.
             if told.is_some_and(|t| t.contains(&fingerprint)) {
-                ended.push(Ended { fingerprint: fingerprint.to_string(), at, how });
+                ended.push(Ended { fingerprint, at, how });
             }
             if webhooks {
-                let decisions = stages::ask(context, sources, &fingerprint, &known.labels, route, now);
-                keep(&fingerprint, known, decisions.last().is_some_and(|d| d.verdict == Verdict::Suppress));
+                let decisions = stages::ask(context, sources, fingerprint, &known.labels, route, now);
+                keep(fingerprint, known, decisions.last().is_some_and(|d| d.verdict == Verdict::Suppress));
             }
-            continue;
+            return false;
         }
-        let decisions = stages::ask(context, sources, &fingerprint, &known.labels, route, now);
+        let decisions = stages::ask(context, sources, fingerprint, &known.labels, route, now);
         let last = decisions.last().map_or((Verdict::Pass, None), |d| (d.verdict, d.by.clone()));
-        keep(&fingerprint, known, last.0 != Verdict::Pass);
+        keep(fingerprint, known, last.0 != Verdict::Pass);
         if last.0 == Verdict::Pass {
-            firing.insert(fingerprint.clone());
+            firing.push(fingerprint);
         }
-        if group.verdicts.insert(fingerprint, last.clone()) != Some(last) {
+        if verdicts.insert(fingerprint, last.clone()) != Some(last) {
             effects.extend(decisions.into_iter().map(Effect::Decided));
         }
-    }
+        true
+    });
+    let firing: FlatSet<Fingerprint> = firing.into_iter().collect();
     if webhooks {
         effects.push(Effect::Flush(Flush {
             group: id.clone(),
@@ -108,16 +108,16 @@ fn look(
     let Some((reason, because)) = news(group.told.as_ref(), &firing, &ended, route, now) else { return };
     let empty = FlatSet::new();
     let before = group.told.as_ref().map_or(&empty, |t| &t.firing);
-    let new: Vec<String> = firing.difference(before).map(ToString::to_string).collect();
-    let about: Vec<String> = if new.is_empty() {
-        ended.iter().map(|e| e.fingerprint.clone()).chain(firing.iter().map(ToString::to_string)).collect()
+    let new: Vec<Fingerprint> = firing.difference(before).copied().collect();
+    let about: Vec<Fingerprint> = if new.is_empty() {
+        ended.iter().map(|e| e.fingerprint).chain(firing.iter().copied()).collect()
     } else {
         new.clone()
     };
     effects.extend(about.into_iter().map(|fingerprint| {
         Effect::Decided(Decision {
             fingerprint,
-            route: Some(id.route.clone()),
+            route: Some(id.route().to_owned()),
             stage: Stage::Notify,
             verdict: Verdict::Send,
             because: because.clone(),
@@ -125,15 +125,15 @@ fn look(
         })
     }));
     // A muted alert that was told stays told: its end is owed.
-    let mut remembered: FlatSet<Arc<str>> = before.iter().filter(|f| group.alerts.contains(*f)).cloned().collect();
-    remembered.extend(firing.iter().cloned());
+    let mut remembered: FlatSet<Fingerprint> = before.iter().filter(|f| group.alerts.contains(*f)).copied().collect();
+    remembered.extend(firing.iter().copied());
     group.told = Some(Told { at: now, firing: remembered });
     effects.push(Effect::Notify(Notification {
         group: GroupId::clone(id),
         receiver: route.receiver.clone(),
         reason,
         thread: group.thread,
-        firing: firing.iter().map(ToString::to_string).collect(),
+        firing: firing.into_iter().collect(),
         new,
         ended,
     }));
@@ -142,7 +142,7 @@ fn look(
 /// Whether there is anything to tell.
 pub(super) fn news(
     told: Option<&Told>,
-    firing: &FlatSet<Arc<str>>,
+    firing: &FlatSet<Fingerprint>,
     ended: &[Ended],
     route: &Route,
     now: Timestamp,

@@ -24,7 +24,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use tenfold_types::{FlatSet, Timestamp};
 
-use crate::{Mute, Route, Routing, fingerprint};
+use crate::{Fingerprint, Mute, Route, Routing};
 
 /// Alerts that are followed at a time.
 pub const ALERTS_MAX: usize = 200_000;
@@ -92,7 +92,7 @@ pub enum Verdict {
 /// What a stage decided about an alert, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Decision {
-    pub fingerprint: String,
+    pub fingerprint: Fingerprint,
     /// The route it was decided for, when it was for one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub route: Option<String>,
@@ -127,9 +127,9 @@ pub struct Notification {
     pub reason: Reason,
     /// The same for all notifications from a group's first to its last: a channel that can, changes that one message.
     pub thread: u64,
-    /// Fingerprints, those that are told of for the first time among them.
-    pub firing: Vec<String>,
-    pub new: Vec<String>,
+    /// Those that are told of for the first time are among them.
+    pub firing: Vec<Fingerprint>,
+    pub new: Vec<Fingerprint>,
     /// What is over since the last notification.
     pub ended: Vec<Ended>,
 }
@@ -137,7 +137,7 @@ pub struct Notification {
 /// An alert of a group that was looked at.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Flushed {
-    pub fingerprint: Arc<str>,
+    pub fingerprint: Fingerprint,
     pub known: Arc<Known>,
     /// Inhibited, muted, or outside of its route's hours.
     pub quiet: bool,
@@ -180,13 +180,12 @@ fn receive(
     now: Timestamp,
     effects: &mut Vec<Effect>,
 ) {
-    let fingerprint: Arc<str> = fingerprint(&incoming.labels).into();
-    if flap::holds(context, state, &fingerprint, &incoming, now, effects) {
+    let fingerprint = Fingerprint::of(&incoming.labels);
+    if flap::holds(context, state, fingerprint, &incoming, now, effects) {
         return;
     }
     let mut decide = |stage, verdict, because: String| {
-        let decision =
-            Decision { fingerprint: fingerprint.to_string(), route: None, stage, verdict, because, by: None };
+        let decision = Decision { fingerprint, route: None, stage, verdict, because, by: None };
         effects.push(Effect::Decided(decision));
     };
     if let Some(known) = state.alerts.get_mut(&fingerprint)
@@ -222,7 +221,7 @@ fn receive(
         return;
     }
     decide(Stage::Dedup, Verdict::Pass, "it was not firing before".to_owned());
-    flap::fired(context, state, &fingerprint, now, effects);
+    flap::fired(context, state, fingerprint, now, effects);
     let known = Known {
         labels: incoming.labels,
         annotations: incoming.annotations,
@@ -231,7 +230,7 @@ fn receive(
         lapsed: incoming.lapsed,
         generator_url: incoming.generator_url,
     };
-    route(context, state, &fingerprint, &known, now, effects);
+    route(context, state, fingerprint, &known, now, effects);
     state.alerts.insert(fingerprint, Arc::new(known));
 }
 
@@ -239,15 +238,15 @@ fn receive(
 fn route(
     context: Context<'_>,
     state: &mut PipelineState,
-    fingerprint: &Arc<str>,
+    fingerprint: Fingerprint,
     known: &Known,
     now: Timestamp,
     effects: &mut Vec<Effect>,
 ) {
-    let anew = state.alerts.get(fingerprint).is_some_and(|before| before.ended.is_some());
+    let anew = state.alerts.get(&fingerprint).is_some_and(|before| before.ended.is_some());
     for route in context.routing.tree.matching(&known.labels, &mut |_, _| {}) {
         effects.push(Effect::Decided(stages::routed(fingerprint, route)));
-        let id = Arc::new(GroupId { route: route.key.clone(), labels: route.group_labels(&known.labels) });
+        let id = Arc::new(GroupId::new(route.key.clone(), route.group_labels(&known.labels)));
         let overdue = known.starts_at.plus_ms(route.group_wait_ms) < now;
         let (thread, looks) = (&mut state.thread_next, &mut state.looks);
         let group = state.groups.entry(id.clone()).or_insert_with(|| {
@@ -257,7 +256,7 @@ fn route(
             Arc::new(Group::new(*thread, next_at))
         });
         let group = Arc::make_mut(group);
-        group.alerts.insert(fingerprint.clone());
+        group.alerts.insert(fingerprint);
         // It ended and its group was not looked at since. That it fired then was told; that it fires now was not.
         if anew {
             group.forget(fingerprint);
@@ -279,21 +278,21 @@ pub fn restore<T>(
 ) -> PipelineState {
     let mut state = PipelineState::default();
     for (known, heard) in alerts {
-        let fingerprint: Arc<str> = fingerprint(&known.labels).into();
+        let fingerprint = Fingerprint::of(&known.labels);
         for route in context.routing.tree.matching(&known.labels, &mut |_, _| {}) {
-            let id = GroupId { route: route.key.clone(), labels: route.group_labels(&known.labels) };
+            let id = GroupId::new(route.key.clone(), route.group_labels(&known.labels));
             let thread = &mut state.thread_next;
             let group = state.groups.entry(Arc::new(id)).or_insert_with(|| {
                 *thread += 1;
                 Arc::new(Group::new(*thread, now))
             });
             let group = Arc::make_mut(group);
-            group.alerts.insert(fingerprint.clone());
+            group.alerts.insert(fingerprint);
             if told(&heard, route) {
                 let told = group.told.get_or_insert_with(|| Told { at: now, firing: FlatSet::new() });
-                told.firing.insert(fingerprint.clone());
+                told.firing.insert(fingerprint);
                 group.flushed = true;
-                group.verdicts.insert(fingerprint.clone(), (Verdict::Pass, None));
+                group.verdicts.insert(fingerprint, (Verdict::Pass, None));
             }
         }
         state.alerts.insert(fingerprint, Arc::new(known));
@@ -307,12 +306,12 @@ pub fn restore<T>(
 /// before is looked at at once: its receiver may be one that has heard nothing yet.
 pub fn go_on(context: Context<'_>, state: &mut PipelineState, before: &PipelineState, rerouted: bool, now: Timestamp) {
     for (id, old) in before.groups.iter() {
-        let Some(route) = context.routing.tree.by_key(&id.route) else { continue };
+        let Some(route) = context.routing.tree.by_key(id.route()) else { continue };
         let Some(group) = state.groups.get_mut(id) else { continue };
         let group = Arc::make_mut(group);
         let Group { alerts, verdicts, .. } = group;
         for (fingerprint, verdict) in old.verdicts.iter().filter(|(fingerprint, _)| alerts.contains(*fingerprint)) {
-            verdicts.insert(fingerprint.clone(), verdict.clone());
+            verdicts.insert(*fingerprint, verdict.clone());
         }
         if let (Some(told), Some(old)) = (&mut group.told, &old.told) {
             told.at = old.at;

@@ -6,25 +6,25 @@ use std::sync::Arc;
 use tenfold_types::{Labels, Timestamp};
 
 use super::{Context, Decision, Known, SharedMap, Stage, Verdict};
-use crate::{inhibit::InhibitRule, routes::Route};
+use crate::{Fingerprint, inhibit::InhibitRule, routes::Route};
 
 /// The alerts, and which of them may inhibit others.
 pub(super) struct Sources<'a> {
-    pub alerts: &'a SharedMap<Arc<str>, Arc<Known>>,
+    pub alerts: &'a SharedMap<Fingerprint, Arc<Known>>,
     /// By the place of the rule, then by the values of its `equal` labels.
     by_rule: Vec<HashMap<Vec<Option<&'a str>>, Vec<Source<'a>>>>,
 }
 
-type Source<'a> = (&'a str, &'a Labels);
+type Source<'a> = (Fingerprint, &'a Labels);
 
 impl<'a> Sources<'a> {
-    pub(super) fn of(context: Context<'a>, alerts: &'a SharedMap<Arc<str>, Arc<Known>>) -> Self {
+    pub(super) fn of(context: Context<'a>, alerts: &'a SharedMap<Fingerprint, Arc<Known>>) -> Self {
         let by_rule = |rule: &'a InhibitRule| {
             let mut by_equal: HashMap<_, Vec<Source<'a>>> = HashMap::new();
             // One whose sender is silent may be over, and keeps nobody from hearing of what fires.
             let firing = alerts.iter().filter(|(_, known)| known.over().is_none());
             for (fingerprint, known) in firing.filter(|(_, known)| rule.source.matches(&known.labels)) {
-                by_equal.entry(rule.equal_of(&known.labels)).or_default().push((fingerprint, &known.labels));
+                by_equal.entry(rule.equal_of(&known.labels)).or_default().push((*fingerprint, &known.labels));
             }
             by_equal
         };
@@ -44,9 +44,9 @@ impl<'a> Sources<'a> {
     }
 }
 
-pub(super) fn routed(fingerprint: &str, route: &Route) -> Decision {
+pub(super) fn routed(fingerprint: Fingerprint, route: &Route) -> Decision {
     Decision {
-        fingerprint: fingerprint.to_owned(),
+        fingerprint,
         route: Some(route.key.clone()),
         stage: Stage::Route,
         verdict: Verdict::Pass,
@@ -59,7 +59,7 @@ pub(super) fn routed(fingerprint: &str, route: &Route) -> Decision {
 pub(super) fn ask(
     context: Context<'_>,
     sources: &Sources<'_>,
-    fingerprint: &str,
+    fingerprint: Fingerprint,
     labels: &Labels,
     route: &Route,
     at: Timestamp,
@@ -69,14 +69,7 @@ pub(super) fn ask(
         let decision = stage(context, sources, labels, route, at);
         let (stage, verdict, because, by) = decision;
         let over = verdict == Verdict::Suppress;
-        decisions.push(Decision {
-            fingerprint: fingerprint.to_owned(),
-            route: Some(route.key.clone()),
-            stage,
-            verdict,
-            because,
-            by,
-        });
+        decisions.push(Decision { fingerprint, route: Some(route.key.clone()), stage, verdict, because, by });
         if over {
             break;
         }
@@ -90,7 +83,7 @@ fn inhibited(context: Context<'_>, sources: &Sources<'_>, labels: &Labels, _: &R
     if let Some((rule, (source, source_labels))) = sources.inhibit(context, labels) {
         let name = source_labels.get("alertname").unwrap_or("an alert");
         let because = format!("{name} ({source}) fires and inhibits it by {}", rule.name);
-        return (Stage::Inhibit, Verdict::Suppress, because, Some(source.to_owned()));
+        return (Stage::Inhibit, Verdict::Suppress, because, Some(source.text()));
     }
     (Stage::Inhibit, Verdict::Pass, "no firing alert inhibits it".to_owned(), None)
 }

@@ -1,13 +1,13 @@
 //! What the pipeline remembers.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use tenfold_types::{FlatSet, Labels, Timestamp};
 
 use super::{Flapping, SharedMap, Verdict};
-use crate::{Annotations, Routing};
+use crate::{Annotations, Fingerprint, Routing, fingerprint::hash_named};
 
 /// Why an alert no longer fires.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,14 +67,53 @@ impl Known {
 
 /// The alerts of a route that have the route's group labels in common.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(from = "Named")]
 pub struct GroupId {
-    pub route: String,
-    pub labels: Labels,
+    /// Of the rest. It comes first in the order: of many groups most have the route and the front of the labels in common.
+    #[serde(skip_serializing)]
+    hash: u64,
+    route: String,
+    labels: Labels,
+}
+
+#[derive(Deserialize)]
+struct Named {
+    route: String,
+    labels: Labels,
+}
+
+impl From<Named> for GroupId {
+    fn from(Named { route, labels }: Named) -> Self {
+        Self::new(route, labels)
+    }
+}
+
+impl GroupId {
+    pub fn new(route: String, labels: Labels) -> Self {
+        Self { hash: hash_named(&route, &labels), route, labels }
+    }
+
+    pub fn route(&self) -> &str {
+        &self.route
+    }
+
+    pub fn labels(&self) -> &Labels {
+        &self.labels
+    }
+
+    pub fn into_labels(self) -> Labels {
+        self.labels
+    }
+
+    /// By what people see them in order.
+    fn named(&self) -> (&str, &Labels) {
+        (&self.route, &self.labels)
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ended {
-    pub fingerprint: String,
+    pub fingerprint: Fingerprint,
     pub at: Timestamp,
     pub how: HowEnded,
 }
@@ -83,20 +122,20 @@ pub struct Ended {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Told {
     pub at: Timestamp,
-    pub firing: FlatSet<Arc<str>>,
+    pub firing: FlatSet<Fingerprint>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Group {
     pub thread: u64,
-    pub alerts: FlatSet<Arc<str>>,
+    pub alerts: FlatSet<Fingerprint>,
     /// When it is looked at next.
     pub next_at: Timestamp,
     /// It was looked at before.
     pub flushed: bool,
     pub told: Option<Told>,
     /// The last verdict on each alert, so that a decision is written when it changes and not at every look.
-    pub verdicts: SharedMap<Arc<str>, (Verdict, Option<String>)>,
+    pub verdicts: SharedMap<Fingerprint, (Verdict, Option<String>)>,
 }
 
 impl Group {
@@ -105,11 +144,11 @@ impl Group {
     }
 
     /// Forgets that an alert was told of, and what was decided of it.
-    pub(super) fn forget(&mut self, fingerprint: &str) {
+    pub(super) fn forget(&mut self, fingerprint: Fingerprint) {
         if let Some(told) = &mut self.told {
-            told.firing.remove(fingerprint);
+            told.firing.remove(&fingerprint);
         }
-        self.verdicts.remove(fingerprint);
+        self.verdicts.remove(&fingerprint);
     }
 }
 
@@ -129,16 +168,16 @@ pub(super) fn sooner(looks: &mut Looks, id: &Arc<GroupId>, group: &mut Group, at
 /// Copies share the alerts and groups that neither has changed: a step may be made on a copy, and dropped.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct PipelineState {
-    pub alerts: SharedMap<Arc<str>, Arc<Known>>,
+    pub alerts: SharedMap<Fingerprint, Arc<Known>>,
     pub groups: SharedMap<Arc<GroupId>, Arc<Group>>,
     pub(super) thread_next: u64,
     pub(super) looks: Looks,
     /// When alerts began to fire lately, the oldest first.
-    pub(super) fires: SharedMap<Arc<str>, Arc<[Timestamp]>>,
+    pub(super) fires: SharedMap<Fingerprint, Arc<[Timestamp]>>,
     /// When what is too old among them was looked for last, since there were too many.
     pub(super) fires_swept_at: Option<Timestamp>,
     /// Alerts that flap.
-    pub(super) flapping: BTreeMap<Arc<str>, Flapping>,
+    pub(super) flapping: BTreeMap<Fingerprint, Flapping>,
 }
 
 impl PipelineState {
@@ -148,11 +187,11 @@ impl PipelineState {
         look.into_iter().chain(self.calm_due()).min()
     }
 
-    /// Takes out the groups that want to be looked at by now, in their order. Each that stays is to be put in again.
+    /// Takes out the groups that want to be looked at by now, by route and labels. Each that stays is to be put in again.
     pub(super) fn take_due(&mut self, now: Timestamp) -> Vec<Arc<GroupId>> {
         let due = self.looks.take_front(|(at, _)| *at <= now);
         let mut due: Vec<Arc<GroupId>> = due.into_iter().map(|(_, id)| id).collect();
-        due.sort_unstable();
+        due.sort_unstable_by(|a, b| a.named().cmp(&b.named()));
         due
     }
 
@@ -160,7 +199,7 @@ impl PipelineState {
     /// were told does not wait for its group's interval.
     pub fn hurry(&mut self, routing: &Routing, labels: &Labels, now: Timestamp) {
         for route in routing.tree.matching(labels, &mut |_, _| {}) {
-            let id = GroupId { route: route.key.clone(), labels: route.group_labels(labels) };
+            let id = GroupId::new(route.key.clone(), route.group_labels(labels));
             if let Some(group) = self.groups.get_mut(&id).filter(|group| group.flushed) {
                 sooner(&mut self.looks, &Arc::new(id), Arc::make_mut(group), now);
             }
@@ -180,7 +219,7 @@ impl PipelineState {
         if self.alerts.values().all(|known| known.ended.is_none()) {
             return;
         }
-        let held: BTreeSet<&Arc<str>> = self.groups.values().flat_map(|g| g.alerts.iter()).collect();
+        let held: HashSet<Fingerprint> = self.groups.values().flat_map(|g| g.alerts.iter().copied()).collect();
         self.alerts.retain(|f, known| known.ended.is_none() || held.contains(f));
     }
 }
@@ -192,7 +231,7 @@ mod tests {
     #[test]
     fn groups_are_looked_at_when_they_want_to_be_in_their_order() {
         let at = Timestamp::from_millis;
-        let id = |route: &str| Arc::new(GroupId { route: route.to_owned(), labels: Labels::new() });
+        let id = |route: &str| Arc::new(GroupId::new(route.to_owned(), Labels::new()));
         let mut state = PipelineState::default();
         for (thread, route, ms) in [(1, "c", 5), (2, "b", 7), (3, "a", 7), (4, "d", 9)] {
             state.groups.insert(id(route), Arc::new(Group::new(thread, at(ms))));
@@ -208,5 +247,18 @@ mod tests {
         assert_eq!((state.next_due(), state.looks.len()), (Some(at(8)), 1));
         assert_eq!(state.take_due(at(9)), [id("d")]);
         assert_eq!(state.next_due(), None);
+    }
+
+    #[test]
+    fn a_group_is_stored_as_its_route_and_labels() {
+        let of = |service: &str| GroupId::new("{}".to_owned(), Labels::from_pairs([("service", service)]));
+        let text = serde_json::to_string(&of("a")).unwrap();
+        assert_eq!(text, r#"{"route":"{}","labels":{"service":"a"}}"#);
+        assert_eq!(serde_json::from_str::<GroupId>(&text).unwrap(), of("a"));
+        let other_route = GroupId::new("{}/0".to_owned(), of("a").into_labels());
+        assert!(of("a") != of("b") && of("a") != other_route);
+        let mut all = [other_route.clone(), of("b"), of("a")];
+        all.sort_by(|a, b| a.named().cmp(&b.named()));
+        assert_eq!(all, [of("a"), of("b"), other_route]);
     }
 }

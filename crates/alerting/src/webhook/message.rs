@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use tenfold_types::{FlatMap, Labels, Timestamp};
 
 use super::{OwedAlert, WebhookSpec};
+use crate::Fingerprint;
 use crate::pipeline::{GroupId, HowEnded};
 
 #[derive(Serialize)]
@@ -34,7 +35,7 @@ struct Alert<'a> {
     ends_at: Ends,
     #[serde(rename = "generatorURL")]
     generator_url: String,
-    fingerprint: &'a str,
+    fingerprint: Fingerprint,
     /// Ours, and only when it is so: nobody has said that it is over, its source went silent.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     silent: bool,
@@ -62,7 +63,7 @@ pub fn message(
     spec: &WebhookSpec,
     receiver: &str,
     group: &GroupId,
-    said: &[(&str, &OwedAlert)],
+    said: &[(Fingerprint, &OwedAlert)],
     external_url: &str,
 ) -> Result<String, Error> {
     let mut said: Vec<_> = said.to_vec();
@@ -70,7 +71,7 @@ pub fn message(
     let count = if spec.max_alerts == 0 { said.len() } else { said.len().min(spec.max_alerts) };
     let truncated_alerts = said.len() - count;
     said.truncate(count);
-    let alerts = said.iter().map(|(fingerprint, one)| {
+    let alerts = said.iter().map(|&(fingerprint, one)| {
         let explained = one.known.generator_url.clone();
         let generator_url = explained.unwrap_or_else(|| format!("{external_url}/alerts/{fingerprint}"));
         let silent = match one.known.ended {
@@ -92,14 +93,14 @@ pub fn message(
         receiver,
         status: word(said.iter().all(|(_, a)| a.over.is_some())),
         alerts: alerts.collect(),
-        group_labels: &group.labels,
+        group_labels: group.labels(),
         common_labels: common(said.iter().map(|(_, a)| a.known.labels.iter().collect())),
         common_annotations: common(
             said.iter().map(|(_, a)| a.known.annotations.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect()),
         ),
         external_url,
         version: "4",
-        group_key: format!("{}:{}", group.route, group.labels),
+        group_key: format!("{}:{}", group.route(), group.labels()),
         truncated_alerts,
     };
     serde_json::to_string(&message)

@@ -100,13 +100,13 @@ fn beginnings_far_apart_are_no_flapping() {
 fn a_start_between_changes_nothing_of_it() {
     let mut house = flapping();
     house.give(24, ends(FLAPPER, 24));
-    let fingerprint = house.state.alerts.keys().next().expect("it is followed").to_string();
-    let flap = house.state.flap(&fingerprint).expect("it flaps");
+    let fingerprint = *house.state.alerts.keys().next().expect("it is followed");
+    let flap = house.state.flap(fingerprint).expect("it flaps");
     let text = serde_json::to_string(&flap).expect("it is JSON");
     let known: Vec<_> = house.state.alerts.values().map(|known| ((**known).clone(), true)).collect();
     let context = Context { routing: &house.routing, mutes: &[], flapping: house.flapping };
     house.state = tenfold_alerting::pipeline::restore(context, known, |told, _| *told, at(26));
-    house.state.recall(&fingerprint, serde_json::from_str(&text).expect("it is read again"));
+    house.state.recall(fingerprint, serde_json::from_str(&text).expect("it is read again"));
     let why = explain(context, &house.state, &labels(FLAPPER), at(27));
     assert!(why.routes[0].decisions[0].because.contains("it flaps since"), "{why:?}");
     house.give(34, fires(FLAPPER, 34));

@@ -4,13 +4,13 @@
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tenfold_alerting::pipeline::{Decision, Flap, FlapRules, PipelineState, Turn};
-use tenfold_alerting::{AlertState, Transition, TransitionKind};
+use tenfold_alerting::{AlertState, Fingerprint, Transition, TransitionKind};
 use tenfold_store::{Tx, alerts as store};
 use tenfold_types::{Fault, Severity, Timestamp};
 use utoipa::ToSchema;
 
 use super::{
-    pipeline::Outcome,
+    pipeline::{Outcome, of_alert},
     telling::incidents_of,
     transitions::{Body, Origin, body, draft, event_severity, summary, with},
 };
@@ -35,7 +35,7 @@ pub struct FlapView {
 /// An alert whose flapping has ended.
 #[derive(Debug, Clone)]
 pub(super) struct Calmed {
-    pub fingerprint: String,
+    pub fingerprint: Fingerprint,
     /// Since when it is over; nothing where it fires on.
     pub over: Option<Timestamp>,
     pub decisions: Vec<Decision>,
@@ -44,7 +44,20 @@ pub(super) struct Calmed {
 impl Body {
     /// It is over by the word of its source, and held as firing.
     pub(super) fn held(&self) -> bool {
-        self.flap.as_ref().and_then(|flap| flap.flapping).is_some_and(|flapping| flapping.over_since.is_some())
+        self.over_since().is_some()
+    }
+
+    /// Since when it is over by the word of its source, where it is held as firing all the same.
+    pub(super) fn over_since(&self) -> Option<Timestamp> {
+        self.flap.as_ref()?.flapping?.over_since
+    }
+
+    /// When it began to fire: by the clock here, as far as that is remembered. Senders say when it began by theirs, and some
+    /// the same of each time.
+    pub(super) fn began(&self) -> Timestamp {
+        let flap = self.flap.as_ref();
+        let begun = flap.and_then(|flap| flap.fires.last().copied().or(flap.flapping.map(|flapping| flapping.since)));
+        begun.unwrap_or(self.alert.active_since)
     }
 
     pub(super) fn flap_view(&self) -> Option<FlapView> {
@@ -64,8 +77,8 @@ pub(super) async fn recall(app: &App, state: &mut PipelineState, active: &[store
         app.read(move |tx: &mut dyn Tx| Ok(store::ended_since(tx, since, ENDED_READ_MAX)?)).await?
     };
     for row in active.iter().chain(&ended) {
-        if let Some(flap) = body(row)?.flap {
-            state.recall(&row.fingerprint, flap);
+        if let (Some(fingerprint), Some(flap)) = (Fingerprint::parse(&row.fingerprint), body(row)?.flap) {
+            state.recall(fingerprint, flap);
         }
     }
     Ok(())
@@ -76,17 +89,18 @@ pub(super) async fn put_aside(
     app: &App,
     state: &PipelineState,
     batch: &[(Origin, Transition)],
-) -> Result<Vec<String>, Fault> {
-    let firing = batch.iter().filter(|(_, t)| t.kind == TransitionKind::Firing).map(|(_, t)| &t.alert.fingerprint);
-    let again: Vec<String> = firing.filter(|key| state.flapping(key).is_some()).cloned().collect();
+) -> Result<Vec<Fingerprint>, Fault> {
+    let firing = batch.iter().filter(|(_, t)| t.kind == TransitionKind::Firing);
+    let firing = firing.filter_map(|(_, t)| Fingerprint::parse(&t.alert.fingerprint));
+    let again: Vec<Fingerprint> = firing.filter(|key| state.flapping(*key).is_some()).collect();
     if again.is_empty() {
         return Ok(again);
     }
     app.read(move |tx: &mut dyn Tx| {
         let mut out = Vec::new();
         for key in &again {
-            if aside_since(tx, key)?.is_some() {
-                out.push(key.clone());
+            if aside_since(tx, &key.text())?.is_some() {
+                out.push(*key);
             }
         }
         Ok(out)
@@ -132,7 +146,7 @@ pub(super) fn instead(t: &mut Txn<'_>, transition: &Transition, outcome: &Outcom
     };
     put(t, &mut row, &of)?;
     let event = draft(&row, &of.alert, "alert.turned", Severity::Debug, text);
-    t.record(with(event, "decisions", json!(outcome.decisions.get(fingerprint))))?;
+    t.record(with(event, "decisions", json!(outcome.decided(fingerprint))))?;
     Ok(true)
 }
 
@@ -150,7 +164,7 @@ pub(super) fn began(t: &mut Txn<'_>, row: &store::AlertRow, outcome: &Outcome) -
 
 /// It flaps no more: what its source said last holds, and those who were told that it fires are told.
 pub(super) fn calmed(t: &mut Txn<'_>, calmed: &Calmed, endings: &mut incidents::Endings) -> Result<(), Fault> {
-    let row = store::get(t.tx(), &calmed.fingerprint)?.filter(|row| row.ended_at.is_none());
+    let row = store::get(t.tx(), &calmed.fingerprint.text())?.filter(|row| row.ended_at.is_none());
     let Some(mut row) = row else { return Ok(()) };
     let mut of = body(&row)?;
     of.flap = None;
@@ -185,10 +199,10 @@ pub(super) fn put(t: &mut Txn<'_>, row: &mut store::AlertRow, of: &Body) -> Resu
 
 impl Outcome {
     pub(super) fn turn(&self, fingerprint: &str) -> Option<Turn> {
-        self.turns.get(fingerprint).copied()
+        of_alert(&self.turns, fingerprint).copied()
     }
 
     pub(super) fn flap(&self, fingerprint: &str) -> Option<&Flap> {
-        self.flaps.get(fingerprint)
+        of_alert(&self.flaps, fingerprint)
     }
 }

@@ -20,6 +20,7 @@ use tenfold_types::{Actor, ErrorCode, EventDraft, Fault, Labels, Severity, Sourc
 use super::{
     INTEGRATION_LABEL, KEY_LABEL, PostedAlert,
     lease::Lease,
+    outdated,
     received::{Said, read},
     waits::{self, Names, Waits},
 };
@@ -64,7 +65,7 @@ pub(super) enum Words {
 
 impl Words {
     /// Which alerts it is about, so that what is said of one of them keeps its order.
-    fn of(&self) -> Names {
+    pub(super) fn of(&self) -> Names {
         match self {
             Self::Posted(posted) => posted.iter().flat_map(|one| names_of(&labels_of(one))).collect(),
             Self::Keyed { label, value, said } => said.iter().map(|one| keyed_name((label, value), &one.key)).collect(),
@@ -72,12 +73,12 @@ impl Words {
     }
 }
 
-fn labels_of(one: &PostedAlert) -> Labels {
+pub(super) fn labels_of(one: &PostedAlert) -> Labels {
     Labels::from_pairs(one.labels.iter().map(|(n, v)| (n.clone(), v.clone())))
 }
 
 /// An alert that was posted may be that of a key, of which others speak as well.
-fn names_of(labels: &Labels) -> Names {
+pub(super) fn names_of(labels: &Labels) -> Names {
     let mut names = Names::from([waits::name(&fingerprint(labels))]);
     if let Some(key) = labels.get(KEY_LABEL) {
         let senders = [SENDER, INTEGRATION_LABEL].into_iter();
@@ -87,7 +88,7 @@ fn names_of(labels: &Labels) -> Names {
 }
 
 /// A key may have had other labels before.
-fn keyed_name(sender: (&str, &str), key: &str) -> u64 {
+pub(super) fn keyed_name(sender: (&str, &str), key: &str) -> u64 {
     waits::name(&format!("{}={}/{key}", sender.0, sender.1))
 }
 
@@ -123,11 +124,19 @@ fn refuse(t: &mut Txn<'_>, id: i64, why: &str) -> Result<(), Fault> {
 /// What becomes of requests that could not be taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Settle {
+    /// Without what is over by now.
     Again,
     /// Those that were given up by then; all where nothing is said. What came since then nobody has seen.
-    Forget {
-        until: Option<Timestamp>,
-    },
+    Forget { until: Option<Timestamp> },
+}
+
+/// What was done with them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Settled {
+    /// Those that are tried once more, or are forgotten.
+    pub requests: u64,
+    /// Alerts that were left out since they are over, or more was said of them. A request with no others is forgotten.
+    pub over: u64,
 }
 
 /// A request of alerts that could not be taken, and is kept.
@@ -183,12 +192,20 @@ impl App {
         Ok(RefusedList { items: rows.into_iter().map(RefusedView::of).collect(), total })
     }
 
-    /// Tries all of them once more, each as of when it came, or forgets those that were given up by an instant. Returns how
-    /// many.
-    pub async fn alerts_refused_settle(&self, who: &Caller, settle: Settle) -> Result<u64, Fault> {
+    /// Tries all of them once more, each as of when it came, or forgets those that were given up by an instant.
+    pub async fn alerts_refused_settle(&self, who: &Caller, settle: Settle) -> Result<Settled, Fault> {
         who.require(Role::Deployer, None, None)?;
-        let who = who.clone();
+        let (who, now) = (who.clone(), self.now());
         self.transact(move |t| {
+            // Within: an end that is noted beside it would be written over.
+            let rests = match settle {
+                Settle::Again => outdated::rests(t.tx(), now)?,
+                Settle::Forget { .. } => Vec::new(),
+            };
+            for rest in &rests {
+                store::refused_rest(t.tx(), rest.id, rest.body.as_deref())?;
+            }
+            let over: u64 = rests.iter().map(|rest| rest.over).sum();
             let (count, what, kind) = match settle {
                 Settle::Again => (store::refused_again(t.tx())?, "tries again", "alert.refused_again"),
                 Settle::Forget { until } => {
@@ -196,12 +213,13 @@ impl App {
                     (store::refused_forget(t.tx(), until)?, "forgot", "alert.refused_forgotten")
                 }
             };
-            if count > 0 {
-                let text = format!("{} {what} {count} requests of alerts that could not be taken", who.name);
+            if count > 0 || over > 0 {
+                let without = if over > 0 { format!(", without {over} alerts that are over") } else { String::new() };
+                let text = format!("{} {what} {count} requests of alerts that could not be taken{without}", who.name);
                 let draft = EventDraft::new(who.actor.clone(), who.source, kind, text).severity(Severity::Warning);
-                t.record(draft.data(json!({"requests": count})))?;
+                t.record(draft.data(json!({"requests": count, "over": over})))?;
             }
-            Ok(count)
+            Ok(Settled { requests: count, over })
         })
         .await
     }

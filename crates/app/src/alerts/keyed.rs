@@ -11,7 +11,7 @@ use super::{
     PostedAlert,
     ahead::Mark,
     flaps::aside_since,
-    inbox::Words,
+    inbox::{Words, keyed_name},
     received::{GROUP, Received, Said, read},
     transitions::{body, place, severity, would_page},
 };
@@ -186,6 +186,7 @@ impl App {
         let aside = self.keyed_aside(sender, (&said, &known), mark, now).await?;
         let over = said.values().filter(|one| one.state == SaidState::Resolved && !known.contains_key(&one.key));
         let over: BTreeSet<String> = over.map(|one| one.key.clone()).collect();
+        self.ended_aside(over.iter().map(|key| keyed_name(sender, key)).collect(), now).await?;
         known.extend(self.keyed_given_up(sender, over).await?);
         let resolve_timeout_ms = self.alerts.routing()?.routing.resolve_timeout_ms;
         let (mut words, mut wrong) = (Vec::new(), Vec::new());

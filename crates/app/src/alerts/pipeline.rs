@@ -5,7 +5,7 @@
 //! queue ([`super::ahead`]); after a start, and when one was refused, it is made again from the alerts: those with an
 //! incident were told of. When rules or the routing change it is made again as well, and its groups go on as they were.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use tenfold_alerting::pipeline::{
@@ -13,8 +13,8 @@ use tenfold_alerting::pipeline::{
     Turned, Verdict, go_on, restore, step,
 };
 use tenfold_alerting::{
-    Alert, AlertState, KeptSecrets, Mute, Note, Pages, Route, RouteDefaults, Routing, RoutingSpec, Transition,
-    TransitionKind, fingerprint, seal,
+    Alert, AlertState, Fingerprint, KeptSecrets, Mute, Note, Pages, Route, RouteDefaults, Routing, RoutingSpec,
+    Transition, TransitionKind, seal,
 };
 use tenfold_store::{Tx, alerts as store};
 use tenfold_types::{Fault, Labels, Timestamp};
@@ -34,12 +34,12 @@ use crate::{App, Txn};
 #[derive(Debug, Default)]
 pub(super) struct Outcome {
     /// The alerts of which somebody is told for the first time, each with those receivers that page.
-    pub told: BTreeMap<String, Vec<Telling>>,
-    pub decisions: BTreeMap<String, Vec<Decision>>,
+    pub told: BTreeMap<Fingerprint, Vec<Telling>>,
+    pub decisions: BTreeMap<Fingerprint, Vec<Decision>>,
     /// What flap state did of the alerts that came in.
-    pub(super) turns: BTreeMap<String, Turn>,
+    pub(super) turns: BTreeMap<Fingerprint, Turn>,
     /// What is remembered of the changes of those that came in.
-    pub(super) flaps: BTreeMap<String, Flap>,
+    pub(super) flaps: BTreeMap<Fingerprint, Flap>,
     /// Those that flap no more.
     pub calmed: Vec<Calmed>,
     /// Groups whose receivers have webhooks.
@@ -51,20 +51,20 @@ pub(super) struct Outcome {
 impl Outcome {
     fn of(held: &Held, state: &PipelineState, effects: Vec<Effect>) -> Self {
         let routing = &held.routing;
-        let pages = |fingerprint: &str, pages: Pages| {
-            state.alerts.get(fingerprint).is_some_and(|known| transitions::pages_at(&known.labels, pages))
+        let pages = |fingerprint: Fingerprint, pages: Pages| {
+            state.alerts.get(&fingerprint).is_some_and(|known| transitions::pages_at(&known.labels, pages))
         };
         let mut out = Self::default();
         for effect in effects {
             match effect {
                 Effect::Notify(notification) => {
                     let Some(receiver) = routing.receivers.get(&notification.receiver) else { continue };
-                    let route = routing.tree.by_key(&notification.group.route);
+                    let route = routing.tree.by_key(notification.group.route());
                     let group_interval_ms = route.map_or(0, |r| r.group_interval_ms);
                     let policy = receiver.policy.clone();
-                    let grouped = held.yaml.as_ref().map(|_| Arc::new(notification.group.labels));
+                    let grouped = held.yaml.as_ref().map(|_| Arc::new(notification.group.into_labels()));
                     let telling = Telling { policy, receiver: receiver.name.clone(), grouped, group_interval_ms };
-                    for fingerprint in notification.new.into_iter().filter(|f| pages(f, receiver.pages)) {
+                    for fingerprint in notification.new.into_iter().filter(|f| pages(*f, receiver.pages)) {
                         let tellings = out.told.entry(fingerprint).or_default();
                         if !receiver.quiet {
                             telling::add(tellings, telling.clone());
@@ -81,12 +81,7 @@ impl Outcome {
                     out.turns.insert(fingerprint, turn);
                 }
                 Effect::Decided(decision) => {
-                    // Several of each alert come one after the other.
-                    if let Some(list) = out.decisions.get_mut(&decision.fingerprint) {
-                        list.push(decision);
-                    } else {
-                        out.decisions.insert(decision.fingerprint.clone(), vec![decision]);
-                    }
+                    out.decisions.entry(decision.fingerprint).or_default().push(decision);
                 }
             }
         }
@@ -95,17 +90,18 @@ impl Outcome {
 
     /// Keeps what is remembered of the changes of those that came in, to be stored with them.
     fn keep_flaps(&mut self, state: &PipelineState, batch: &[(Origin, Transition)]) {
-        let moved = batch.iter().map(|(_, t)| &t.alert.fingerprint);
-        self.flaps = moved.filter_map(|key| Some((key.clone(), state.flap(key)?))).collect();
+        let moved = batch.iter().filter_map(|(_, t)| Fingerprint::parse(&t.alert.fingerprint));
+        self.flaps = moved.filter_map(|key| Some((key, state.flap(key)?))).collect();
     }
 
     /// Forgets the decisions that lead to nothing that is written: those on alerts that fired before, and of which nobody is
     /// told anew nor kept from hearing.
     fn keep_told(&mut self, batch: &[(Origin, Transition)]) {
         let mut decisions = std::mem::take(&mut self.decisions);
-        let moved: BTreeSet<&str> = batch.iter().map(|(_, t)| t.alert.fingerprint.as_str()).collect();
+        let moved = batch.iter().filter_map(|(_, t)| Fingerprint::parse(&t.alert.fingerprint));
+        let moved: HashSet<Fingerprint> = moved.collect();
         decisions.retain(|fingerprint, list| {
-            moved.contains(fingerprint.as_str())
+            moved.contains(fingerprint)
                 || self.told.contains_key(fingerprint)
                 || list.iter().any(|d| d.verdict == Verdict::Suppress)
         });
@@ -117,19 +113,23 @@ impl Outcome {
         let over = |t: &Transition| t.alert.resolved_at.is_some() || t.kind == TransitionKind::Unknown;
         let ended = batch.iter().filter(|(_, t)| over(t)).map(|(_, t)| t.alert.labels.clone());
         let calmed = self.calmed.iter().filter(|calmed| calmed.over.is_some());
-        let calmed = calmed.filter_map(|calmed| Some(before.alerts.get(calmed.fingerprint.as_str())?.labels.clone()));
+        let calmed = calmed.filter_map(|calmed| Some(before.alerts.get(&calmed.fingerprint)?.labels.clone()));
         ended.chain(calmed).collect()
     }
 
     /// Who pages for this alert now.
     pub(super) fn pages(&self, fingerprint: &str) -> &[Telling] {
-        self.told.get(fingerprint).map_or(&[], Vec::as_slice)
+        of_alert(&self.told, fingerprint).map_or(&[], Vec::as_slice)
+    }
+
+    /// What was decided of this alert just now.
+    pub(super) fn decided(&self, fingerprint: &str) -> Option<&[Decision]> {
+        of_alert(&self.decisions, fingerprint).map(Vec::as_slice)
     }
 
     /// What keeps this alert quiet, when it was decided just now.
     pub(super) fn quiet(&self, fingerprint: &str) -> Option<&Decision> {
-        let decisions = self.decisions.get(fingerprint)?;
-        decisions.iter().rev().find(|d| d.verdict == Verdict::Suppress)
+        self.decided(fingerprint)?.iter().rev().find(|d| d.verdict == Verdict::Suppress)
     }
 
     /// The mute that keeps this alert quiet.
@@ -137,6 +137,11 @@ impl Outcome {
         let decision = self.quiet(fingerprint).filter(|d| d.stage == Stage::Mute)?;
         mutes::number(decision.by.as_deref()?)
     }
+}
+
+/// What there is of an alert that is stored.
+pub(super) fn of_alert<'a, T>(all: &'a BTreeMap<Fingerprint, T>, fingerprint: &str) -> Option<&'a T> {
+    all.get(&Fingerprint::parse(fingerprint)?)
 }
 
 /// The routing that holds, and what it was written as.
@@ -291,7 +296,7 @@ pub(super) async fn stage(
         app.alerts.ahead.settle().await;
     }
     let now = app.now();
-    again.retain(|i| memory.alerts.get(fingerprint(&i.labels).as_str()).is_some_and(|k| k.ended.is_some()));
+    again.retain(|i| memory.alerts.get(&Fingerprint::of(&i.labels)).is_some_and(|k| k.ended.is_some()));
     if batch.is_empty() && again.is_empty() && memory.next_due().is_none_or(|due| due > now) {
         return Ok(None);
     }
@@ -301,7 +306,7 @@ pub(super) async fn stage(
     let context = Context { routing: &held.routing, mutes: &mutes, flapping };
     let mut state = memory.clone();
     for fingerprint in flaps::put_aside(app, &state, &batch).await? {
-        state.let_go(&fingerprint);
+        state.let_go(fingerprint);
     }
     for (_, worse) in batch.iter().filter(|(origin, t)| origin.at_once && t.kind == TransitionKind::Firing) {
         state.hurry(&held.routing, &worse.alert.labels, now);

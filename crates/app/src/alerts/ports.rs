@@ -163,19 +163,19 @@ impl Channel {
         matches!(self, Self::Pagerduty | Self::Opsgenie)
     }
 
+    /// Whether a critical page rings on until it is told that it need not.
+    pub const fn rings_on(self) -> bool {
+        matches!(self, Self::Pushover)
+    }
+
     /// Whether news is told here: never where it would ring, nor where the room hears it anyway.
     pub const fn hears(self, kind: UpdateKind) -> bool {
         match self {
-            Self::Mail
-            | Self::Webhook
-            | Self::Slack
-            | Self::Mattermost
-            | Self::Teams
-            | Self::Ntfy
-            | Self::Gotify
-            | Self::Pushover => !matches!(kind, UpdateKind::Acknowledged),
-            // It takes the place of what is shown, which would ask for an acknowledgement still.
-            Self::Webpush => true,
+            Self::Mail | Self::Webhook | Self::Slack | Self::Mattermost | Self::Teams | Self::Ntfy | Self::Gotify => {
+                !matches!(kind, UpdateKind::Acknowledged)
+            }
+            // It takes the place of what is shown, which would ask for an acknowledgement still; what rings on is to stop.
+            Self::Webpush | Self::Pushover => true,
             other => other.edits(),
         }
     }

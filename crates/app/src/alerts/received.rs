@@ -16,7 +16,7 @@ use tenfold_types::{ErrorCode, Fault, Labels, Timestamp};
 
 use super::{
     KEY_LABEL, UNKNOWN_KEEP_MS,
-    inbox::Words,
+    inbox::{Words, names_of},
     lease::Lease,
     pipeline,
     transitions::{Body, Origin, body},
@@ -104,7 +104,7 @@ pub(super) fn reload(app: &App, rows: &[store::AlertRow]) -> Result<(), Fault> {
 const NO_TIME: Timestamp = Timestamp::from_millis(-62_135_596_800_000);
 
 /// The time that was given, if any was.
-fn given(at: Option<Timestamp>) -> Option<Timestamp> {
+pub(super) fn given(at: Option<Timestamp>) -> Option<Timestamp> {
     at.filter(|at| *at > NO_TIME)
 }
 
@@ -420,6 +420,7 @@ impl App {
             let message = format!("at most {RECEIVED_MAX} alerts of senders are followed");
             return Err(Fault::new(ErrorCode::TooMany, message).advice("send it again when some of them are over"));
         }
+        self.ended_aside(again.iter().flat_map(|one| names_of(&one.labels)).collect(), now).await?;
         batch.extend(self.over_after_all(over, now).await?);
         let staged = if batch.is_empty() && again.is_empty() {
             None

@@ -100,7 +100,7 @@ fn seen(why: &Explanation) -> SeenAlert {
     };
     let zero = Timestamp::from_millis(0);
     SeenAlert {
-        fingerprint: why.fingerprint.clone(),
+        fingerprint: why.fingerprint.text(),
         labels: Labels::new(),
         annotations: BTreeMap::new(),
         starts_at: zero,

@@ -1,11 +1,11 @@
 //! Storing and recording what the state machine decided, and opening or joining an incident for what pages.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tenfold_alerting::pipeline::{Decision, Flap, Turn};
-use tenfold_alerting::{Alert, Pages, Rule, Transition, TransitionKind, runbook};
+use tenfold_alerting::{Alert, Fingerprint, Pages, Rule, Transition, TransitionKind, runbook};
 use tenfold_store::alerts as store;
 use tenfold_types::{Actor, EventData, EventDraft, Fault, Labels, Severity, Source, Timestamp};
 
@@ -306,9 +306,10 @@ pub(super) fn persist(
     endings.settle(t)?;
     // One that flaps and fires again has not begun to fire: it may be told of now for another reason.
     let began = |fingerprint: &&str| outcome.turn(fingerprint) != Some(Turn::Again);
-    let fired: BTreeSet<&str> = firing.map(|(_, t)| t.alert.fingerprint.as_str()).filter(began).collect();
-    for (fingerprint, decisions) in outcome.decisions.iter().filter(|(f, _)| !fired.contains(f.as_str())) {
-        decided(t, fingerprint, decisions, outcome)?;
+    let fired = firing.map(|(_, t)| t.alert.fingerprint.as_str()).filter(began);
+    let fired: HashSet<Fingerprint> = fired.filter_map(Fingerprint::parse).collect();
+    for (fingerprint, decisions) in outcome.decisions.iter().filter(|(f, _)| !fired.contains(*f)) {
+        decided(t, &fingerprint.text(), decisions, outcome)?;
     }
     Ok(())
 }
@@ -417,7 +418,7 @@ impl Beginning {
         let severity = if quiet.is_some() { Severity::Debug } else { event_severity(&row) };
         let facts = Facts {
             suspects: Some(&suspects),
-            decisions: outcome.decisions.get(&alert.fingerprint).map(Vec::as_slice),
+            decisions: outcome.decided(&alert.fingerprint),
             muted_by: outcome.muted_by(&alert.fingerprint),
             ..Facts::of(&row, alert)
         };

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tenfold_alerting::pipeline::{Effect, Explanation, Incoming, Input, Notification, Planned, explain, simulate};
 use tenfold_alerting::webhook::{has_userinfo, masked};
 use tenfold_alerting::{
-    AlertRule, Annotations, Imported, Note, Pages, ReceiverSpec, Routing, RoutingError, RoutingSpec, Rule,
+    AlertRule, Annotations, Fingerprint, Imported, Note, Pages, ReceiverSpec, Routing, RoutingError, RoutingSpec, Rule,
     import_sealed, parse_matchers, seal,
 };
 use tenfold_store::{alerts as store, events::EventQuery};
@@ -261,7 +261,7 @@ impl App {
         let look = look(self).await?;
         let at = question.at.unwrap_or(look.at).max(look.at);
         let explanation = explain(look.context(), &look.state, &labels, at);
-        let fires = look.state.alerts.get(explanation.fingerprint.as_str()).is_some_and(|k| k.ended.is_none());
+        let fires = look.state.alerts.get(&explanation.fingerprint).is_some_and(|k| k.ended.is_none());
         let input = Input::Alerts(vec![Incoming {
             labels: labels.clone(),
             annotations: Annotations::default(),
@@ -270,19 +270,20 @@ impl App {
             lapsed: None,
             generator_url: None,
         }]);
-        let fingerprint = &explanation.fingerprint;
+        let fingerprint = explanation.fingerprint;
         let until = at.plus_ms(HORIZON_MS);
         let planned = simulate(look.context(), &look.state, &[(at, input)], until);
         let receivers = explanation.routes.iter().filter_map(|r| look.held.routing.receivers.get(&r.receiver));
         let of_all = receivers.filter(|r| !r.quiet).any(|r| r.pages == Pages::All);
         let pages = transitions::pages_at(&labels, if of_all { Pages::All } else { Pages::Critical });
         let told = if pages { paging(&look.held, &planned, fingerprint, &labels) } else { Vec::new() };
-        let about = (fingerprint.as_str(), &labels);
+        let text = fingerprint.text();
+        let about = (text.as_str(), &labels);
         let incidents = if pages { self.foretold_incidents(about, at, told, until).await? } else { Vec::new() };
         let mut incidents = incidents.into_iter();
         let (incident, further) = (incidents.next(), incidents.collect());
         let about = planned.into_iter().filter_map(|p| match p.effect {
-            Effect::Notify(n) if n.firing.contains(fingerprint) => Some(Foreseen { at: p.at, notification: n }),
+            Effect::Notify(n) if n.firing.contains(&fingerprint) => Some(Foreseen { at: p.at, notification: n }),
             _ => None,
         });
         let notifications = about.take(NOTIFICATIONS_MAX).collect();
@@ -394,14 +395,14 @@ fn fits(rule: &AlertRule, labels: &Labels) -> bool {
 }
 
 /// When people are told of an alert for the first time, by the receivers that are not quiet.
-fn paging(held: &Held, planned: &[Planned], fingerprint: &str, labels: &Labels) -> Vec<(Timestamp, Telling)> {
+fn paging(held: &Held, planned: &[Planned], fingerprint: Fingerprint, labels: &Labels) -> Vec<(Timestamp, Telling)> {
     let told = |p: &Planned| {
         let Effect::Notify(n) = &p.effect else { return None };
         let receiver = held.routing.receivers.get(&n.receiver).filter(|r| !r.quiet)?;
-        if !transitions::pages_at(labels, receiver.pages) || !n.new.iter().any(|f| f == fingerprint) {
+        if !transitions::pages_at(labels, receiver.pages) || !n.new.contains(&fingerprint) {
             return None;
         }
-        let grouped = held.yaml.as_ref().map(|_| Arc::new(n.group.labels.clone()));
+        let grouped = held.yaml.as_ref().map(|_| Arc::new(n.group.labels().clone()));
         let (policy, receiver) = (receiver.policy.clone(), receiver.name.clone());
         Some((p.at, Telling { policy, receiver, grouped, group_interval_ms: 0 }))
     };

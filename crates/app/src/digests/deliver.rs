@@ -151,8 +151,14 @@ async fn claim(app: &App, lease: &Lease, id: String) -> Result<Option<Claimed>, 
     .await
 }
 
+/// The same for every try. Another server may owe the same person a digest of the same name, and whoever counts keys is to take
+/// both: it has this server's place in it.
+fn key(id: &str, notice: &Notice, channel: Channel) -> String {
+    format!("{id}.{}.{}", notice.plain_place(), channel.as_str())
+}
+
 async fn send(app: &App, claimed: &Claimed) -> Result<(), NotifyError> {
-    let key = format!("{}.{}", claimed.id, claimed.channel.as_str());
+    let key = key(&claimed.id, &claimed.notice, claimed.channel);
     let sending = async {
         if claimed.channel == Channel::Irc {
             let text = format!("{} {}", claimed.notice.subject, claimed.notice.link);
@@ -222,4 +228,30 @@ fn gave_up(t: &mut Txn<'_>, row: &mut store::DigestRow, body: &Body, because: &s
     let draft = EventDraft::new(Actor::system(), Source::System, "digest.failed", text);
     t.record(draft.severity(Severity::Warning).data(data))?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_servers_have_keys_of_their_own() {
+        let of = |link: &str| {
+            let notice = Notice {
+                subject: "Your shift".to_owned(),
+                text: String::new(),
+                link: link.to_owned(),
+                thread: "handoff-web".to_owned(),
+                incident: 0,
+                service: None,
+                environment: None,
+                severity: "info".to_owned(),
+                at: Timestamp(0),
+            };
+            key("handoff/web/1/ana", &notice, Channel::Mail)
+        };
+        assert_eq!(of("https://tenfold.example.org/on-call"), "handoff/web/1/ana.tenfold-example-org.mail");
+        assert_ne!(of("https://tenfold.example.org/on-call"), of("https://staging.example.org/on-call"));
+        assert_eq!(of("http://[::1]:7070/alerts/noise"), "handoff/web/1/ana.---1--7070.mail");
+    }
 }

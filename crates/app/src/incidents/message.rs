@@ -19,6 +19,23 @@ pub(super) const TEST_INCIDENT: i64 = 0;
 const ALERTS_LISTED_MAX: usize = 10;
 /// Alerts whose runbooks one message names; a storm has thousands, and each page is written anew.
 const ALERTS_READ_MAX: i64 = 50;
+/// Of the server's place in a name.
+const PLACE_CHARS_MAX: usize = 100;
+
+impl Notice {
+    /// The host of the server that tells it, with its port. Several servers, a staging one perhaps, may tell the same people, and
+    /// each has an incident 3.
+    pub fn place(&self) -> &str {
+        let behind = self.link.split_once("://").map_or("", |(_, rest)| rest);
+        behind.split('/').next().unwrap_or_default()
+    }
+
+    /// The same for where colons and brackets may not stand.
+    pub fn plain_place(&self) -> String {
+        let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
+        self.place().chars().take(PLACE_CHARS_MAX).map(plain).collect()
+    }
+}
 
 /// The message of a page as things stand now. A receiver's own words come first; what people act by, the suspects and where
 /// to acknowledge, stands below them.

@@ -10,7 +10,7 @@ use super::{
     drill,
     keys::{About, policy_for},
     owed::{owe, owe_grown},
-    reopen::{ended_lately, reopen},
+    reopen::{cancelled, ended_lately, reopen},
     stored::{Body, CameBy, Incident, State, person, word},
 };
 use crate::{
@@ -165,6 +165,7 @@ pub(super) fn open(t: &mut Txn<'_>, new: New, source: Source, alert: Option<&str
             classified: None,
             reopened: 0,
             before_end: None,
+            cancelled: None,
             paused: None,
             asked: None,
             handed: None,
@@ -208,7 +209,7 @@ pub(crate) struct GuardIncident {
 }
 
 /// Opens an incident for what a guard did, unless one is open for its service and environment already. Gives the number
-/// of the one there is then.
+/// of the one there is then, which is as critical as the guard says: who was told of less by quiet ways is asked anew.
 pub(crate) fn open_by_guard(t: &mut Txn<'_>, of: GuardIncident) -> Result<Option<i64>, Fault> {
     let key = match (&of.own, &of.service) {
         (Some(own), _) => own.clone(),
@@ -216,6 +217,13 @@ pub(crate) fn open_by_guard(t: &mut Txn<'_>, of: GuardIncident) -> Result<Option
         (None, None) => format!("flag:{}/{}", of.flag, of.environment),
     };
     if let Some(open) = store::open_by_key(t.tx(), &key)? {
+        let mut incident = Incident::read(&open)?;
+        if of.critical && incident.body.severity != "critical" {
+            let now = t.now();
+            "critical".clone_into(&mut incident.body.severity);
+            ring_anew(t.tx(), &mut incident, now)?;
+            incident.write(t.tx())?;
+        }
         return Ok(Some(open.number));
     }
     let number = counters::next(t.tx(), "incident")?;
@@ -352,6 +360,7 @@ pub(super) fn resolve(
     incident.body.resolved_at = Some(now);
     incident.body.resolved_by = Some(actor.id.clone());
     incident.body.before_end = incident.body.escalation.as_ref().map(|e| e.progress.clone());
+    incident.body.cancelled = cancelled(t.tx(), incident.number)?;
     stop_escalation(&mut incident, &Input::Resolved, now);
     incident.write(t.tx())?;
     supersede(t.tx(), incident.number, None)?;

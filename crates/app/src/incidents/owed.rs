@@ -35,8 +35,9 @@ fn owe_all(t: &mut Txn<'_>, incident: &Incident, kind: UpdateKind, interval_ms: 
     for page in store::pages(t.tx(), incident.number)? {
         for delivery in store::deliveries(t.tx(), &page.id)? {
             let Some(channel) = Channel::parse(&delivery.channel) else { continue };
-            // A try whose answer nobody has may have opened something there; to close what is not there does no harm.
-            let perhaps = channel.closes() && delivery.tries > 0 && kind != UpdateKind::Grown;
+            // A try whose answer nobody has may have opened something there, or ring on; to end what is not there does no harm.
+            let lasts = channel.closes() || incident.rings_on(channel);
+            let perhaps = lasts && delivery.tries > 0 && kind != UpdateKind::Grown;
             if delivery.state != word::ACCEPTED && !perhaps {
                 continue;
             }
@@ -72,6 +73,10 @@ fn owe_one(
 ) -> Result<(), Fault> {
     let now = t.now();
     let Some(channel) = Channel::parse(&delivery.channel).filter(|c| c.hears(kind)) else { return Ok(()) };
+    // Where nothing rings on it would tell nobody anything, in place of news that waits.
+    if kind == UpdateKind::Acknowledged && channel.rings_on() && !incident.rings_on(channel) {
+        return Ok(());
+    }
     let before = updates::get(t.tx(), &page.id, &delivery.channel)?;
     if kind == UpdateKind::Grown && !grows(incident, page, channel, before.as_ref()) {
         return Ok(());

@@ -45,7 +45,7 @@ pub(super) fn reopen(
     incident.open_key = Some(key.to_owned());
     incident.state = if incident.body.acknowledged_at.is_some() { State::Acknowledged } else { State::Open };
     let round = store::pages(t.tx(), incident.number)?.iter().map(|p| p.round).max().unwrap_or(-1) + 1;
-    let before = incident.body.before_end.take();
+    let (before, cancelled) = (incident.body.before_end.take(), incident.body.cancelled.take());
     incident.body.paused = None;
     if let (Some(escalation), Some(before)) = (&mut incident.body.escalation, before) {
         escalation.progress = resumed(before, u32::try_from(round).unwrap_or(0), ended_at, now);
@@ -58,7 +58,7 @@ pub(super) fn reopen(
         None => (Severity::Critical, String::new()),
     };
     if incident.state == State::Open {
-        resume_pages(t.tx(), number, ended_at, now)?;
+        resume_pages(t.tx(), number, cancelled, (ended_at, now))?;
     }
     let text = format!("Incident {number} is open again: {title}{who}");
     let mut draft =
@@ -91,9 +91,27 @@ fn later(at: Timestamp, ended_at: Timestamp, now: Timestamp) -> Timestamp {
     now.plus_ms(at.since_ms(ended_at).max(0))
 }
 
-/// What the end had cancelled is owed again, under the same keys.
-fn resume_pages(tx: &mut dyn Tx, number: i64, ended_at: Timestamp, now: Timestamp) -> Result<(), Fault> {
-    for page in store::pages(tx, number)? {
+/// Round and step of the last page that is cancelled: somebody had the incident after it, or was handed it. Pages come in the order
+/// of their places.
+pub(super) fn cancelled(tx: &mut dyn Tx, number: i64) -> Result<Option<(i64, i64)>, Fault> {
+    for page in store::pages(tx, number)?.iter().rev() {
+        let is_over = matches!(page.state.as_str(), word::ACKNOWLEDGED | word::SUPERSEDED);
+        if is_over || store::deliveries(tx, &page.id)?.iter().any(|row| row.state == word::SUPERSEDED) {
+            return Ok(Some((page.round, page.step)));
+        }
+    }
+    Ok(None)
+}
+
+/// What the end had cancelled is owed again, under the same keys: behind the place up to which it was cancelled before. Whoever
+/// was asked up to there was asked anew since, and would have two pages at once.
+fn resume_pages(
+    tx: &mut dyn Tx,
+    number: i64,
+    cancelled: Option<(i64, i64)>,
+    (ended_at, now): (Timestamp, Timestamp),
+) -> Result<(), Fault> {
+    for page in store::pages(tx, number)?.into_iter().filter(|page| Some((page.round, page.step)) > cancelled) {
         let rows = store::deliveries(tx, &page.id)?;
         let taken = rows.iter().any(|row| row.state == word::ACCEPTED);
         for row in rows {

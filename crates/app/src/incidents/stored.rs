@@ -8,7 +8,10 @@ use tenfold_store::{Tx, incidents as store, people};
 use tenfold_types::{Fault, Labels, Timestamp};
 
 use super::muted::Paused;
-use crate::{alerts::SuspectView, people::Person};
+use crate::{
+    alerts::{Channel, SuspectView},
+    people::Person,
+};
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Body {
@@ -51,6 +54,9 @@ pub(super) struct Body {
     /// Where its escalation stood when its alerts ended it.
     #[serde(default)]
     pub before_end: Option<Progress>,
+    /// Round and step of the last page that was cancelled before its alerts ended it: up to there nothing is owed again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cancelled: Option<(i64, i64)>,
     /// Its escalation stands still, since its alerts are muted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paused: Option<Paused>,
@@ -156,6 +162,11 @@ impl Incident {
         self.state = State::Open;
         self.body.acknowledged_at = None;
         (self.body.acknowledged_by.take(), self.body.acknowledged_by_name.take())
+    }
+
+    /// Whether its pages ring on there: those of lesser ones ring once.
+    pub(super) fn rings_on(&self, channel: Channel) -> bool {
+        channel.rings_on() && self.body.severity == "critical"
     }
 
     pub(super) fn write(&self, tx: &mut dyn Tx) -> Result<(), Fault> {

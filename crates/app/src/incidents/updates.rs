@@ -94,7 +94,8 @@ async fn claim(app: &App, lease: &Lease, row: &updates::UpdateRow) -> Result<Opt
         let ((Some(page), Some(delivery), Some(channel), Some(kind)), true) = (of, ours) else { return Ok(None) };
         let incident = Incident::get(t.tx(), page.incident)?;
         row.next_at = None;
-        if !so_still(&incident, kind) || !may_now(t.tx(), &page.person, channel, now)? {
+        let stops = incident.rings_on(channel) && kind != UpdateKind::Grown;
+        if !so_still(&incident, kind) || !(stops || may_now(t.tx(), &page.person, channel, now)?) {
             word::SUPERSEDED.clone_into(&mut row.state);
             updates::put(t.tx(), &row)?;
             return Ok(None);

@@ -1,6 +1,6 @@
 //! Fairness figures for the people of a schedule, who has had least, and the digest at a handoff.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
@@ -181,9 +181,12 @@ impl App {
             let busy = busy(tx, &of, ask, now)?;
             let shadows: Vec<String> =
                 of.newest().map(|v| v.plan.shadows.iter().map(|s| s.person.clone()).collect()).unwrap_or_default();
+            // Nobody can put them on call, and they have had less the longer they are gone.
+            let gone = person_store::people(tx)?.into_iter().filter(|row| row.disabled_at.is_some());
+            let gone: BTreeSet<String> = gone.map(|row| row.login).collect();
             let mut free: Vec<(i64, String)> = shares(tx, &of, from, now)?
                 .into_iter()
-                .filter(|(login, _)| !busy.contains(login) && !shadows.contains(login))
+                .filter(|(login, _)| !busy.contains(login) && !shadows.contains(login) && !gone.contains(login))
                 .map(|(login, (l, _))| (l.weighed_ms(), login))
                 .collect();
             free.sort();
@@ -195,7 +198,8 @@ impl App {
                     p.name
                 ),
                 None => {
-                    "everybody in this schedule is on call then, here or elsewhere, or would not have rested".to_owned()
+                    "everybody in this schedule is on call then, here or elsewhere, would not have rested, or is gone"
+                        .to_owned()
                 }
             };
             Ok(SuggestionView { person, reason })

@@ -1,12 +1,12 @@
 //! Pages in browsers: turned on by the person, sent to each of them, and those that are no more are forgotten.
 
 use serde_json::json;
-use tenfold_app::alerts::{NotifyError, PushError};
+use tenfold_app::alerts::PushError;
 use tenfold_app::people::{NewBrowser, PersonUpdate};
 use tenfold_app::{Caller, Role};
 use tenfold_types::ErrorCode;
 
-use crate::world::{World, caller, from};
+use crate::world::{World, caller, from, put_off};
 
 const DESK: &str = "https://push.example.org/desk";
 const PHONE: &str = "https://push.example.net/phone";
@@ -90,12 +90,7 @@ async fn with_the_last_browser_the_page_fails_and_the_next_step_does_not_wait() 
 #[tokio::test]
 async fn a_push_service_in_trouble_is_tried_again_when_it_asks() {
     let w = with(303, &[DESK]).await;
-    let limited = NotifyError {
-        too_large: false,
-        permanent: false,
-        retry_after_ms: Some(20_000),
-        message: "webpush answers 429".to_owned(),
-    };
+    let limited = put_off("webpush answers 429", Some(20_000));
     w.receivers.push_refusals.lock().insert(DESK.to_owned(), PushError::Failed(limited));
     w.errors(9.0);
     w.pass(15).await;

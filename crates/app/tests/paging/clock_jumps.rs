@@ -15,7 +15,7 @@ use tenfold_app::checks::{CheckRunner, Ran, Run};
 use tenfold_app::{Caller, Role};
 use tenfold_testkit::TestEntropy;
 
-use crate::world::{Answer, World, caller, from};
+use crate::world::{Answer, World, caller, from, put_off};
 
 const HOUR_MS: i64 = 3_600_000;
 const JUMPS_MS: [i64; 4] = [-24 * HOUR_MS, -HOUR_MS, HOUR_MS, 24 * HOUR_MS];
@@ -26,12 +26,8 @@ fn jump(w: &World, by_ms: i64) {
     w.clock.set(w.clock_now().plus_ms(by_ms));
 }
 
-fn later() -> NotifyError {
-    NotifyError { too_large: false, permanent: false, retry_after_ms: None, message: "450 later".to_owned() }
-}
-
 fn refuse(w: &World) {
-    w.receivers.answers.lock().push_back(Answer::Refuse(later()));
+    w.receivers.answers.lock().push_back(Answer::put_off(None));
 }
 
 #[tokio::test]
@@ -74,7 +70,7 @@ async fn news_that_was_put_off_comes_though_the_clock_is_set() {
         w.tick().await;
         w.errors(9.0);
         w.pass(15).await;
-        w.receivers.update_refusals.lock().push_back(later());
+        w.receivers.update_refusals.lock().push_back(put_off("450 later", None));
         w.errors(1.0);
         w.pass(5).await;
         assert!(w.receivers.update_refusals.lock().is_empty(), "{by_ms}: it was tried");
@@ -99,7 +95,7 @@ impl WebhookPoster for Hook {
     async fn post(&self, _: &WebhookSpec, _: String, _: &str) -> Result<(), NotifyError> {
         self.asked.fetch_add(1, Ordering::Relaxed);
         if self.down.load(Ordering::Relaxed) {
-            return Err(later());
+            return Err(put_off("450 later", None));
         }
         self.taken.fetch_add(1, Ordering::Relaxed);
         Ok(())

@@ -1,7 +1,7 @@
 //! Digests come by themselves: at each handover to whoever comes on call, once, by ways that do not ring.
 
 use serde_json::json;
-use tenfold_app::alerts::{NewMute, NotifyError};
+use tenfold_app::alerts::NewMute;
 use tenfold_app::people::{PersonKind, PersonUpdate};
 use tenfold_app::{Caller, Role};
 use tenfold_types::{Actor, EventDraft, Source};
@@ -90,9 +90,7 @@ async fn a_schedule_may_tell_nobody() {
 #[tokio::test]
 async fn what_is_refused_is_tried_again_and_lost_in_no_crash() {
     let mut w = desk(322, json!({})).await;
-    let later =
-        NotifyError { too_large: false, permanent: false, retry_after_ms: None, message: "450 later".to_owned() };
-    w.receivers.answers.lock().push_back(Answer::Refuse(later));
+    w.receivers.answers.lock().push_back(Answer::put_off(None));
     w.clock.advance_ms(HOUR_MS);
     told(&w).await;
     assert!(desks(&w).is_empty());
@@ -106,11 +104,9 @@ async fn what_is_refused_is_tried_again_and_lost_in_no_crash() {
 #[tokio::test]
 async fn what_was_refused_comes_though_the_clock_is_set_back() {
     let w = desk(329, json!({})).await;
-    let later =
-        NotifyError { too_large: false, permanent: false, retry_after_ms: None, message: "450 later".to_owned() };
     w.clock.advance_ms(HOUR_MS);
     w.tick().await;
-    w.receivers.answers.lock().push_back(Answer::Refuse(later));
+    w.receivers.answers.lock().push_back(Answer::put_off(None));
     told(&w).await;
     assert!(desks(&w).is_empty() && w.receivers.answers.lock().is_empty(), "it is put off");
     w.clock.set(w.clock_now().plus_ms(-24 * HOUR_MS));

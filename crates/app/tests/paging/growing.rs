@@ -6,7 +6,7 @@ use tenfold_app::people::PersonUpdate;
 use tenfold_app::{Caller, Role};
 use tenfold_types::{Event, Severity};
 
-use crate::world::{Told, World, caller, from};
+use crate::world::{Answer, Told, World, caller, from, put_off};
 
 const ANA: &str = "ana@example.org";
 const RING: &str = "https://ana.example/ring";
@@ -133,12 +133,7 @@ async fn in_quiet_hours_only_quiet_ways_bring_news() {
 
 #[tokio::test]
 async fn news_is_owed_until_it_is_taken_or_newer_news_stand_there() {
-    let later = || NotifyError {
-        too_large: false,
-        permanent: false,
-        retry_after_ms: Some(20_000),
-        message: "450 later".to_owned(),
-    };
+    let later = || put_off("450 later", Some(20_000));
     let w = fired(234).await;
     w.app.incident_acknowledge(&caller("ana", Role::Responder), 1).await.expect("acknowledged");
     alert(&w, "Queue").await;
@@ -227,6 +222,38 @@ async fn what_a_page_opened_elsewhere_is_acknowledged_and_closed_and_does_not_ri
 }
 
 #[tokio::test]
+async fn what_perhaps_rings_on_is_ended_though_nobody_said_that_it_was_taken() {
+    let w = World::new(242).await;
+    contact(&w, json!({"channels": {"pushover": "KEY"}})).await;
+    w.tick().await;
+    w.receivers.answers.lock().push_back(Answer::put_off(Some(60_000)));
+    w.errors(9.0);
+    w.pass(15).await;
+    assert_eq!(w.receivers.calls.lock().len(), 1);
+    w.app.incident_acknowledge(&caller("ana", Role::Responder), 1).await.expect("acknowledged");
+    w.tick().await;
+    assert_eq!(kinds(&w), [UpdateKind::Acknowledged]);
+}
+
+/// That somebody has it is no message there, so it takes the place of none.
+#[tokio::test]
+async fn where_nothing_rings_on_news_that_waits_is_told_after_an_acknowledgement() {
+    let w = World::new(243).await;
+    contact(&w, json!({"channels": {"pushover": "KEY"}})).await;
+    w.tick().await;
+    for name in ["Slow", "Queue"] {
+        let labels = json!({"alertname": name, "service": "photos", "severity": "warning", "page": "true"});
+        w.app.alerts_receive(&Caller::system(), vec![from(json!({"labels": labels}))]).await.expect("it is taken");
+        w.tick().await;
+        w.tick().await;
+    }
+    assert_eq!((w.receivers.calls.lock().len(), news(&w)), (1, vec![]));
+    w.app.incident_acknowledge(&caller("ana", Role::Responder), 1).await.expect("acknowledged");
+    w.pass(60).await;
+    assert_eq!(news(&w), [told(UpdateKind::Grown, "KEY", "2 alerts now")]);
+}
+
+#[tokio::test]
 async fn what_was_perhaps_opened_elsewhere_again_is_closed_again() {
     use UpdateKind::Over;
     let w = paged_by(240, "pagerduty", "KEY").await;
@@ -234,9 +261,7 @@ async fn what_was_perhaps_opened_elsewhere_again_is_closed_again() {
     w.pass(5).await;
     assert_eq!(kinds(&w), [Over]);
     // The answer to what opens it there is lost, and it is over before it is tried again.
-    let message = "no answer within 30 s".to_owned();
-    let lost = NotifyError { too_large: false, permanent: false, retry_after_ms: Some(60_000), message };
-    w.receivers.update_refusals.lock().push_back(lost);
+    w.receivers.update_refusals.lock().push_back(put_off("no answer within 30 s", Some(60_000)));
     w.errors(9.0);
     w.pass(15).await;
     assert!(w.receivers.update_refusals.lock().is_empty(), "it was tried");
@@ -249,8 +274,7 @@ async fn what_was_perhaps_opened_elsewhere_again_is_closed_again() {
 async fn what_is_open_elsewhere_is_closed_after_a_long_outage_and_people_hear_of_it_meanwhile() {
     const REFUSALS: usize = 25;
     let w = paged_by(241, "pagerduty", "KEY").await;
-    let message = "503 Service Unavailable".to_owned();
-    let down = NotifyError { too_large: false, permanent: false, retry_after_ms: None, message };
+    let down = put_off("503 Service Unavailable", None);
     w.receivers.update_refusals.lock().extend(std::iter::repeat_n(down, REFUSALS));
     w.errors(1.0);
     w.pass(5).await;

@@ -2,8 +2,10 @@
 
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use serde::{Serialize, de::DeserializeOwned};
 use tenfold_app::App;
 use tenfold_testkit::{ProcessGuard, TestEntropy};
@@ -17,7 +19,7 @@ const PATIENCE: Duration = Duration::from_mins(1);
 const READ: usize = 200;
 
 /// A number that whoever runs the tests has set.
-pub fn number(name: &str) -> Option<u64> {
+fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().and_then(|text| text.parse().ok())
 }
 
@@ -26,6 +28,65 @@ pub fn number(name: &str) -> Option<u64> {
 pub struct Kind {
     pub test: &'static str,
     pub order: &'static str,
+}
+
+impl Kind {
+    /// What this process is to live, where it is a life.
+    pub fn order<O: DeserializeOwned>(self) -> Option<O> {
+        let order = std::env::var(self.order).ok()?;
+        // The harness has begun a line.
+        println!();
+        Some(serde_json::from_str(&order).expect("the order is whole"))
+    }
+}
+
+/// Where a life says its lines.
+pub type Say<L> = Arc<dyn Fn(&L) + Send + Sync>;
+
+/// To whoever started its process.
+pub fn aloud<L: Serialize + 'static>() -> Say<L> {
+    Arc::new(|line: &L| println!("{}", serde_json::to_string(line).expect("a line is plain data")))
+}
+
+/// To a test that lives it itself, and finds the lines here.
+pub fn kept<L: Clone + Send + 'static>() -> (Say<L>, Arc<Mutex<Vec<L>>>) {
+    let lines = Arc::new(Mutex::new(Vec::new()));
+    let kept = lines.clone();
+    (Arc::new(move |line: &L| kept.lock().push(line.clone())), lines)
+}
+
+/// The network takes its time, in which other things happen.
+pub async fn travel(dice: &TestEntropy, most: u64) {
+    for _ in 0..dice.below(most) {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// As many kills as are asked for, or as the test does by itself; each store has some of them and a seed of its own.
+pub async fn histories(kills: u64, of_a_store: u64, mut history: impl AsyncFnMut(u64, u64) -> Result<(), String>) {
+    let (mut left, mut seed) = (number("KILL_ROUNDS").unwrap_or(kills), number("SEED").unwrap_or(1_000));
+    while left > 0 {
+        let kills = left.min(of_a_store);
+        if let Err(wrong) = history(seed, kills).await {
+            panic!("SEED={seed} KILL_ROUNDS={kills}: {wrong}");
+        }
+        (left, seed) = (left - kills, seed + 1);
+    }
+}
+
+/// So many lives that are killed; after every few of them, and after the last, one that rests. `live` is told whether it does.
+pub async fn of_one_store(
+    kills: u64,
+    to_a_rest: u64,
+    mut live: impl AsyncFnMut(bool) -> Result<(), String>,
+) -> Result<(), String> {
+    for kill in 1..=kills {
+        live(false).await.map_err(|wrong| format!("kill {kill}: {wrong}"))?;
+        if kill.is_multiple_of(to_a_rest) || kill == kills {
+            live(true).await.map_err(|wrong| format!("rest after {kill}: {wrong}"))?;
+        }
+    }
+    Ok(())
 }
 
 /// Starts the process, hears what it says, and kills it some time after so many lines: after none, while it starts. `hear` says

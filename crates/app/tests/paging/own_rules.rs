@@ -2,7 +2,6 @@
 //! that failed.
 
 use serde_json::{Value, json};
-use tenfold_app::alerts::NotifyError;
 use tenfold_app::config::{ConfigAction, ConfigApply, ConfigFile};
 use tenfold_app::incidents::Resolution;
 use tenfold_app::people::PersonUpdate;
@@ -105,11 +104,7 @@ async fn a_way_that_fails_for_good_pulls_the_next_one_forward() {
 async fn a_way_that_is_put_off_again_and_again_does_not_keep_the_next_waiting() {
     let slow = json!({"critical": [{"channel": "mail"}, {"channel": "webhook", "after_s": 3600}]});
     let w = with(205, slow).await;
-    let later = || {
-        let message = "450 later".to_owned();
-        Answer::Refuse(NotifyError { too_large: false, permanent: false, retry_after_ms: None, message })
-    };
-    w.receivers.answers.lock().extend([later(), later(), later()]);
+    w.receivers.answers.lock().extend(std::iter::repeat_n(Answer::put_off(None), 3));
     fire(&w).await;
     // Tried at once, after five seconds, and after ten more.
     w.pass(10).await;

@@ -101,13 +101,7 @@ async fn an_escalation_goes_on_where_it_stood() {
 async fn a_page_that_the_end_had_cancelled_is_sent_after_all() {
     let w = World::new(222).await;
     w.tick().await;
-    let refusal = tenfold_app::alerts::NotifyError {
-        too_large: false,
-        permanent: false,
-        retry_after_ms: Some(40_000),
-        message: "450 later".to_owned(),
-    };
-    w.receivers.answers.lock().push_back(Answer::Refuse(refusal));
+    w.receivers.answers.lock().push_back(Answer::put_off(Some(40_000)));
     w.errors(9.0);
     w.pass(15).await;
     assert_eq!(told(&w), Vec::<String>::new());
@@ -116,6 +110,25 @@ async fn a_page_that_the_end_had_cancelled_is_sent_after_all() {
     assert_eq!(told(&w), [ANA]);
     let keys = w.receivers.calls.lock().clone();
     assert_eq!(keys[0], keys[1], "the same message");
+}
+
+#[tokio::test]
+async fn a_page_that_somebody_had_spared_a_person_stays_cancelled() {
+    let w = World::new(228).await;
+    w.tick().await;
+    w.receivers.answers.lock().push_back(Answer::put_off(Some(40_000)));
+    w.errors(9.0);
+    w.pass(15).await;
+    w.app.incident_acknowledge_for(&caller("raj", Role::Responder), 1, Some(60_000)).await.expect("acknowledged");
+    w.pass(60).await;
+    assert_eq!(told(&w), [ANA], "the time is over, and she is asked in a round of its own");
+    over_and_again(&w, 30).await;
+    assert_eq!(w.app.incident(1).await.expect("the incident").state, "open");
+    w.pass(10).await;
+    assert_eq!(told(&w), [ANA]);
+    let pages = w.app.pages(Some(1)).await.expect("pages");
+    let states: Vec<_> = pages.iter().map(|page| (page.round, page.state.as_str())).collect();
+    assert!(states.contains(&(1, "superseded")) && states.contains(&(2, "delivered")), "{states:?}");
 }
 
 #[tokio::test]

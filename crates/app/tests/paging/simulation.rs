@@ -11,7 +11,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::env;
 
 use tenfold_app::Role;
-use tenfold_app::alerts::NotifyError;
 
 use crate::world::{Answer, World, caller};
 
@@ -64,15 +63,7 @@ async fn history(seed: u64) {
             0 => w.errors(9.0),
             1 => w.errors(1.0),
             2 => w.samples.errors.lock().clone_from(&[None, Some(vec![])][dice.below(2) as usize]),
-            3 => {
-                let refusal = NotifyError {
-                    too_large: false,
-                    permanent: false,
-                    retry_after_ms: None,
-                    message: "450 later".to_owned(),
-                };
-                w.receivers.answers.lock().push_back(Answer::Refuse(refusal));
-            }
+            3 => w.receivers.answers.lock().push_back(Answer::put_off(None)),
             4 => w.receivers.answers.lock().push_back(Answer::DieBefore),
             5 => w.receivers.answers.lock().push_back(Answer::DieAfter),
             6 => w.restart().await,

@@ -86,7 +86,7 @@ async fn history(seed: u64) {
         let foretold: Vec<_> = told.incident.iter().chain(&told.further).collect();
         let known: BTreeSet<i64> = foretold.iter().filter_map(|i| i.number).collect();
         let mut opened: Vec<_> = foretold.iter().filter(|i| i.verdict == "opened").map(|i| pages_of(i)).collect();
-        let view = w.app.alert_get(&told.explanation.fingerprint).await.expect("it fires");
+        let view = w.app.alert_get(&told.explanation.fingerprint.text()).await.expect("it fires");
         let mine: BTreeSet<i64> = view.incident.into_iter().chain(view.further_incidents).collect();
         let joined: BTreeSet<i64> = mine.intersection(&before).copied().collect();
         assert_eq!(joined, known, "{place}");

@@ -3,17 +3,13 @@
 use std::time::Duration;
 
 use serde_json::json;
-use tenfold_app::alerts::{NewMute, NotifyError, PostedAlert};
+use tenfold_app::alerts::{NewMute, PostedAlert};
 use tenfold_app::incidents::{NewIncident, Resolution};
 use tenfold_app::people::{Contact, PersonUpdate};
 use tenfold_app::{Caller, Role};
 use tokio_util::sync::CancellationToken;
 
 use crate::world::{Answer, World, caller, from};
-
-fn refusal(message: &str, retry_after_ms: Option<i64>) -> Answer {
-    Answer::Refuse(NotifyError { too_large: false, permanent: false, retry_after_ms, message: message.to_owned() })
-}
 
 #[tokio::test]
 async fn vanished_data_is_unknown_and_only_data_resolves() {
@@ -80,7 +76,7 @@ async fn a_mute_keeps_quiet_and_its_end_lets_it_through() {
 async fn mail_that_is_put_off_is_tried_again_and_counted_once() {
     let w = World::new(13).await;
     w.tick().await;
-    w.receivers.answers.lock().extend([refusal("450 later", None), refusal("450 later", Some(30_000))]);
+    w.receivers.answers.lock().extend([Answer::put_off(None), Answer::put_off(Some(30_000))]);
     w.errors(9.0);
     w.pass(15).await;
     assert_eq!(w.receivers.calls.lock().len(), 1);
@@ -178,7 +174,7 @@ async fn a_way_that_hangs_keeps_nobody_from_the_next_one() {
 async fn an_acknowledgement_before_delivery_ends_the_tries() {
     let w = World::new(16).await;
     w.tick().await;
-    w.receivers.answers.lock().extend([refusal("450 later", None)]);
+    w.receivers.answers.lock().extend([Answer::put_off(None)]);
     w.errors(9.0);
     w.pass(15).await;
     w.app.incident_acknowledge(&caller("raj", Role::Responder), 1).await.expect("acknowledged");

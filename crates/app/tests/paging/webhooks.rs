@@ -7,10 +7,10 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tenfold_app::Role;
-use tenfold_app::alerts::{NotifyError, WebhookPoster, WebhookSpec};
+use tenfold_app::alerts::{NewMute, NotifyError, WebhookPoster, WebhookSpec};
 use tokio::sync::Notify;
 
-use crate::world::{World, caller, from};
+use crate::world::{World, caller, from, put_off};
 
 const ROUTING: &str = "
 route: {receiver: programs, group_by: [service], group_wait: 0s, group_interval: 1m, repeat_interval: 4h}
@@ -23,6 +23,9 @@ struct Hook {
     down: AtomicBool,
     /// It never answers.
     hangs: AtomicBool,
+    /// It takes what it is told, and answers when the test lets go of `held`.
+    slow: AtomicBool,
+    held: tokio::sync::Mutex<()>,
     /// Told of each try.
     asked: Notify,
 }
@@ -53,14 +56,12 @@ impl WebhookPoster for Hook {
             return std::future::pending().await;
         }
         if self.down.load(Ordering::Relaxed) {
-            return Err(NotifyError {
-                too_large: false,
-                permanent: false,
-                retry_after_ms: None,
-                message: "it answers 503".to_owned(),
-            });
+            return Err(put_off("it answers 503", None));
         }
         self.taken.lock().push(serde_json::from_str(&body).expect("it is JSON"));
+        if self.slow.load(Ordering::Relaxed) {
+            drop(self.held.lock().await);
+        }
         Ok(())
     }
 }
@@ -207,6 +208,73 @@ async fn what_a_webhook_took_just_before_a_kill_is_told_as_over_though_it_ends_r
     say(&w, "Full", 0).await;
     minutes(&w, 3).await;
     assert_eq!(hook.heard().last().map(String::as_str), Some("Full resolved"));
+}
+
+#[tokio::test]
+async fn what_fires_again_after_its_end_was_taken_just_before_a_kill_is_told() {
+    let (mut w, hook) = world(62).await;
+    say(&w, "Full", 600).await;
+    minutes(&w, 1).await;
+    hook.asked.notified().await;
+    say(&w, "Full", 0).await;
+    w.pass(60).await;
+    hook.asked.notified().await;
+    // That it took the end is not stored, and it hears no more before the kill.
+    assert_eq!(hook.heard(), ["Full firing", "Full resolved"]);
+    hook.hangs.store(true, Ordering::Relaxed);
+    say(&w, "Full", 600).await;
+    assert_eq!(heard_after_kill(&mut w).await, ["Full firing"]);
+}
+
+#[tokio::test]
+async fn what_waits_for_its_for_again_when_the_server_is_killed_is_told_as_over() {
+    let (mut w, hook) = world(63).await;
+    w.tick().await;
+    w.errors(9.0);
+    w.pass(15).await;
+    w.app.webhooks_tick().await.expect("they are told");
+    assert_eq!(hook.heard(), ["HighErrorRate firing"]);
+    w.errors(1.0);
+    w.pass(5).await;
+    w.errors(9.0);
+    w.pass(5).await;
+    assert_eq!(w.app.alerts_list(None).await.expect("alerts")[0].state, "pending");
+    w.errors(1.0);
+    assert_eq!(heard_after_kill(&mut w).await, ["HighErrorRate resolved"]);
+}
+
+/// The webhook has taken that `Full` fires and has not answered; since then that was muted, and is over.
+async fn muted_and_over_before_the_answer(w: &World, hook: &Hook) {
+    hook.slow.store(true, Ordering::Relaxed);
+    say(w, "Full", 600).await;
+    w.pass(5).await;
+    hook.asked.notified().await;
+    let until = w.clock_now().plus_ms(3_600_000);
+    let mute = NewMute::from_text("alertname=Full", "moving disks", until);
+    w.app.mute_create(&caller("raj", Role::Responder), mute).await.expect("a mute");
+    w.pass(60).await;
+    say(w, "Full", 0).await;
+}
+
+#[tokio::test]
+async fn what_is_muted_and_over_before_a_webhook_answers_is_told_as_over() {
+    let (w, hook) = world(64).await;
+    let held = hook.held.lock().await;
+    muted_and_over_before_the_answer(&w, &hook).await;
+    w.pass(60).await;
+    assert_eq!(hook.heard(), ["Full firing"]);
+    drop(held);
+    minutes(&w, 2).await;
+    assert_eq!(hook.heard(), ["Full resolved"]);
+}
+
+#[tokio::test]
+async fn what_is_muted_and_over_before_a_webhook_answers_is_told_as_over_after_a_kill() {
+    let (mut w, hook) = world(65).await;
+    let _held = hook.held.lock().await;
+    muted_and_over_before_the_answer(&w, &hook).await;
+    assert_eq!(hook.heard(), ["Full firing"]);
+    assert_eq!(heard_after_kill(&mut w).await, ["Full resolved"]);
 }
 
 #[tokio::test]

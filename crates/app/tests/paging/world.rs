@@ -40,6 +40,17 @@ pub enum Answer {
     Hold,
 }
 
+/// What a receiver says that takes nothing for now, and perhaps when to come back.
+pub fn put_off(message: &str, retry_after_ms: Option<i64>) -> NotifyError {
+    NotifyError { too_large: false, permanent: false, retry_after_ms, message: message.to_owned() }
+}
+
+impl Answer {
+    pub fn put_off(retry_after_ms: Option<i64>) -> Self {
+        Self::Refuse(put_off("450 later", retry_after_ms))
+    }
+}
+
 /// A message as a receiver took it.
 #[derive(Debug, Clone)]
 pub struct Sent {
@@ -106,7 +117,8 @@ impl Receivers {
 #[async_trait]
 impl Notifier for Receivers {
     fn serves(&self, channel: Channel) -> bool {
-        matches!(channel, Channel::Mail | Channel::Webhook | Channel::Discord | Channel::Pagerduty | Channel::Webpush)
+        use Channel::{Discord, Mail, Pagerduty, Pushover, Webhook, Webpush};
+        matches!(channel, Mail | Webhook | Discord | Pushover | Pagerduty | Webpush)
     }
     async fn send(&self, _channel: Channel, to: &str, message: &Notice, key: &str) -> Result<(), NotifyError> {
         self.calls.lock().push(key.to_owned());
@@ -116,8 +128,7 @@ impl Notifier for Receivers {
             self.taken.lock().push(sent);
         };
         if self.unknown.lock().contains(to) {
-            let message = "550 no such mailbox".to_owned();
-            return Err(NotifyError { too_large: false, permanent: true, retry_after_ms: None, message });
+            return Err(NotifyError { permanent: true, ..put_off("550 no such mailbox", None) });
         }
         if self.slow.lock().contains(to) {
             take();

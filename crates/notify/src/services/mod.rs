@@ -5,6 +5,7 @@ pub(crate) mod answer;
 mod chat;
 mod paging;
 mod phone;
+mod plain;
 mod push;
 mod rooms;
 
@@ -12,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
-use tenfold_app::alerts::{Channel, Notice, NotifyError, Update};
+use tenfold_app::alerts::{Channel, Notice, NotifyError, Update, UpdateKind};
 use tenfold_app::settings::Channels as Settings;
 use tenfold_httpkit::body::beginning;
 use tenfold_types::Clock;
@@ -165,6 +166,15 @@ impl Accounts {
             _ => return None,
         })
     }
+
+    /// What ends the ringing of a page whose incident is over, before that is told.
+    fn silence(&self, channel: Channel, update: &Update) -> Option<Request> {
+        let rings = channel == Channel::Pushover && update.notice.severity == "critical";
+        if !rings || update.kind != UpdateKind::Over {
+            return None;
+        }
+        Some(push::pushover_cancel(self.pushover.as_ref()?, update))
+    }
 }
 
 /// Sends requests and reads what comes back.
@@ -207,6 +217,15 @@ impl Services {
 
     /// Tells what became of a page.
     pub async fn update(&self, channel: Channel, to: &str, update: &Update, key: &str) -> Result<(), NotifyError> {
+        if let Some(silence) = self.accounts.silence(channel, update) {
+            match self.call(channel, Some(silence), key).await {
+                // Nothing rings there that could be ended, and they are to hear that it is over all the same.
+                Err(error) if error.permanent => {
+                    tracing::warn!(%error, channel = channel.as_str(), "ringing was not ended");
+                }
+                silenced => drop(silenced?),
+            }
+        }
         self.call(channel, self.accounts.update(channel, to, update, key), key).await.map(|_| ())
     }
 

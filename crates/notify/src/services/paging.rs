@@ -12,11 +12,9 @@ const DETAILS_MAX: usize = 14_000;
 /// Of the server's name in a key; PagerDuty takes 255 characters of the whole.
 const PLACE_CHARS_MAX: usize = 150;
 
-/// What the alert is called there. Several servers, a staging one perhaps, may page one service, and each has an incident 3: what
-/// one of them opens or closes must not be the other's.
+/// What the alert is called there: what one server opens or closes must not be another's.
 fn alias(notice: &Notice) -> String {
-    let behind = notice.link.split_once("://").map_or("", |(_, rest)| rest);
-    let place: String = behind.split('/').next().unwrap_or_default().chars().take(PLACE_CHARS_MAX).collect();
+    let place: String = notice.place().chars().take(PLACE_CHARS_MAX).collect();
     format!("tenfold/{place}/{}", notice.thread)
 }
 

@@ -1,7 +1,7 @@
 //! Push messages: ntfy, Gotify, Pushover.
 
 use serde_json::json;
-use tenfold_app::alerts::{Notice, Update};
+use tenfold_app::alerts::{Notice, Update, UpdateKind};
 
 use super::{Body, Request, Verb, cut};
 
@@ -30,7 +30,13 @@ pub fn gotify(url: &str, to: &str, notice: &Notice) -> Request {
     Request::post(format!("{url}/message"), body).header("x-gotify-key", to)
 }
 
-/// `to` is the key of a user or a group. Critical pages ring again each minute for half an hour, until they are seen.
+/// What the pages of an incident have in common, so that all of them stop ringing at once.
+fn tag(notice: &Notice) -> String {
+    format!("tenfold-{}-{}", notice.plain_place(), notice.thread)
+}
+
+/// `to` is the key of a user or a group. Critical pages ring again each minute for half an hour, until they are seen or
+/// somebody has the incident.
 pub fn pushover((url, token): &(String, String), to: &str, notice: &Notice) -> Request {
     let mut pairs = vec![
         ("token", token.clone()),
@@ -43,6 +49,7 @@ pub fn pushover((url, token): &(String, String), to: &str, notice: &Notice) -> R
     ];
     if notice.severity == "critical" {
         pairs.extend([("priority", "2".to_owned()), ("retry", "60".to_owned()), ("expire", "1800".to_owned())]);
+        pairs.push(("tags", tag(notice)));
     } else {
         pairs.push(("priority", "1".to_owned()));
     }
@@ -63,7 +70,18 @@ pub fn gotify_update(url: &str, to: &str, update: &Update) -> Request {
     Request::post(format!("{url}/message"), body).header("x-gotify-key", to)
 }
 
-pub fn pushover_update((url, token): &(String, String), to: &str, update: &Update) -> Request {
+/// Ends the ringing of all pages of the incident.
+pub fn pushover_cancel((url, token): &(String, String), update: &Update) -> Request {
+    let url = format!("{url}/1/receipts/cancel_by_tag/{}.json", tag(&update.notice));
+    Request { verb: Verb::Post, url, headers: Vec::new(), body: Body::Form(vec![("token", token.clone())]) }
+}
+
+/// That somebody has it ends the ringing, and is no message of its own.
+pub fn pushover_update(account: &(String, String), to: &str, update: &Update) -> Request {
+    if update.kind == UpdateKind::Acknowledged {
+        return pushover_cancel(account, update);
+    }
+    let (url, token) = account;
     let pairs = vec![
         ("token", token.clone()),
         ("user", to.to_owned()),

@@ -1,5 +1,6 @@
 //! The requests, field by field, where a service would refuse or misread something else.
 
+use serde_json::json;
 use tenfold_types::Timestamp;
 
 use super::*;
@@ -72,17 +73,89 @@ fn chat_services() {
     assert!(!["@all", "@channel", "@here"].iter().any(|m| slack.contains(m)), "nor in Slack: {slack}");
     assert!(slack.contains("ana@example.org"), "an address is none: {slack}");
     let (_, discord) = json(Channel::Discord, "https://hooks/x");
-    assert_eq!(discord["allowed_mentions"]["parse"], serde_json::json!([]), "a label mentions nobody");
+    assert_eq!(discord["allowed_mentions"]["parse"], json!([]), "a label mentions nobody");
     let (_, teams) = json(Channel::Teams, "https://hooks/x");
     assert_eq!(teams["attachments"][0]["content"]["actions"][0]["url"], notice().link);
     let lines = Notice { text: "one\ntwo\n".to_owned(), ..notice() };
     let Body::Json(teams) = request(Channel::Teams, "https://hooks/x", &lines).body else { panic!("JSON") };
-    assert_eq!(teams["attachments"][0]["content"]["body"][1]["text"], "one\n\ntwo\n\n", "Markdown joins single lines");
+    let lines = &teams["attachments"][0]["content"]["body"];
+    assert_eq!((&lines[1]["inlines"][0]["text"], &lines[2]["inlines"][0]["text"]), (&json!("one"), &json!("two")));
     let (url, telegram) = json(Channel::Telegram, "-100123");
     assert_eq!((url.as_str(), telegram["chat_id"].as_str()), ("https://t/botTOKEN/sendMessage", Some("-100123")));
     let matrix = request(Channel::Matrix, "!a b:example.org", &notice());
     assert_eq!(matrix.url, "https://m/_matrix/client/v3/rooms/%21a%20b%3Aexample.org/send/m.room.message/key%2F1");
     assert!(matrix.verb == Verb::Put && matrix.headers == [("authorization", "Bearer TOKEN".to_owned())]);
+}
+
+/// Markup, addresses behind other words and names, as a label may have them.
+#[test]
+fn what_an_alert_says_is_plain_text_everywhere() {
+    let evil = Notice {
+        subject: "*a* [x](http://evil.example/p_q) @here".to_owned(),
+        text: "__b__ `c` ~d~ <!channel> <@U1> @everyone @room\n# title\n- item\n> {{{DATE(1)}}}\nsee https://wiki.example/a_b?c=1&d."
+            .to_owned(),
+        ..notice()
+    };
+    let body = |channel| json_of(channel, &evil);
+    let slack = body(Channel::Slack);
+    let blocks = &slack["attachments"][0]["blocks"];
+    assert_eq!((&slack["mrkdwn"], &blocks[0]["text"]["type"]), (&json!(false), &json!("plain_text")));
+    let text = blocks[0]["text"]["text"].as_str().expect("a text");
+    assert!(text.contains("&lt;!channel&gt; &lt;@\u{200b}U1&gt; @\u{200b}everyone"), "{text}");
+    assert_eq!(blocks[1]["text"]["text"], "<https://wiki.example/a_b?c=1&amp;d>", "it can be followed");
+    assert_eq!(blocks[2]["elements"][0]["url"], evil.link);
+
+    let (discord, mattermost) = (body(Channel::Discord), body(Channel::Mattermost));
+    assert_eq!(discord["content"], "\\*a\\* \\[x\\](http://evil.example/p_q) @here");
+    assert_eq!(
+        discord["embeds"][0]["description"],
+        "\\_\\_b\\_\\_ \\`c\\` \\~d\\~ \\<!channel\\> \\<@U1\\> @everyone @room\n\\# title\n\\- item\n\\> {{{DATE(1)}}}\nsee \
+         https://wiki.example/a_b?c=1&d."
+    );
+    assert_eq!(mattermost["text"], format!("[\\*a\\* \\[x\\](http://evil.example/p_q) @\u{200b}here]({})", evil.link));
+    let text = mattermost["attachments"][0]["text"].as_str().expect("a text");
+    assert!(
+        text.starts_with("\\_\\_b\\_\\_ \\`c\\` \\~d\\~ <\\!channel\\> <@\u{200b}U1\\> @\u{200b}everyone"),
+        "{text}"
+    );
+
+    let teams = body(Channel::Teams);
+    let card = teams["attachments"][0]["content"]["body"].as_array().expect("blocks");
+    assert!(card.iter().all(|block| block["type"] == "RichTextBlock"), "a TextBlock is Markdown: {teams}");
+    let runs: Vec<&Value> = card.iter().filter_map(|block| block["inlines"].as_array()).flatten().collect();
+    assert!(runs.iter().all(|run| !run["text"].as_str().expect("a text").contains("{{DATE")), "{teams}");
+    assert_eq!(card[0]["inlines"][0]["text"], evil.subject);
+    let addresses: Vec<&Value> =
+        runs.iter().map(|run| &run["selectAction"]["url"]).filter(|url| url.is_string()).collect();
+    assert_eq!(addresses, ["https://wiki.example/a_b?c=1&d"]);
+
+    let telegram = body(Channel::Telegram);
+    assert_eq!(telegram["parse_mode"], Value::Null);
+    assert!(telegram["text"].as_str().is_some_and(|text| text.contains("@\u{200b}room")), "{telegram}");
+    let matrix = body(Channel::Matrix);
+    assert_eq!((&matrix["m.mentions"], &matrix["formatted_body"]), (&json!({}), &Value::Null));
+    assert_eq!(body(Channel::Ntfy)["markdown"], Value::Null);
+    assert_eq!(body(Channel::Gotify)["extras"]["client::display"], Value::Null, "it is text/plain then");
+    let Body::Form(pushover) = request(Channel::Pushover, "USER", &evil).body else { panic!("a form") };
+    assert!(pushover.iter().all(|(name, _)| *name != "html" && *name != "monospace"));
+}
+
+/// Teams refuses more, and for good.
+#[test]
+fn a_card_has_at_most_28_kilobytes() {
+    for line in ["\n", "\"\\", "{{{D", "http://a ", "ü\nhttps://b/\u{1}\n"] {
+        let text = line.repeat(30_000 / line.len());
+        let long = Notice { subject: "\"".repeat(200), text, ..notice() };
+        let bytes = json_of(Channel::Teams, &long).to_string().len();
+        assert!(bytes < 28_000, "{line:?}: {bytes}");
+    }
+}
+
+fn json_of(channel: Channel, notice: &Notice) -> Value {
+    match request(channel, "https://hooks/x", notice).body {
+        Body::Json(json) => json,
+        other => panic!("{other:?}"),
+    }
 }
 
 /// Words of a receiver's own may be long; where the page is acknowledged stands behind them.

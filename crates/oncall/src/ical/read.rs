@@ -238,11 +238,13 @@ impl Draft {
         for civil in civils {
             let begins = start.at(civil)?;
             let ends = end_of(civil)?;
-            if ends <= begins {
-                return Err("the event ends before it begins, or has no length".to_owned());
+            if ends < begins && civil == start.civil {
+                return Err("the event ends before it begins".to_owned());
             }
             let moved = elsewhere.is_some_and(|e| e.has(begins, civil));
-            if moved || self.except.has(begins, civil) || ends <= from || begins >= to {
+            // A reminder has no length (RFC 5545, 3.6.1), and a change of clocks may swallow an occurrence: nobody is on call by
+            // either, and the rest of the calendar counts.
+            if moved || ends <= begins || self.except.has(begins, civil) || ends <= from || begins >= to {
                 continue;
             }
             room.bytes = room.bytes.checked_sub(text_bytes).ok_or_else(|| {

@@ -49,8 +49,18 @@ pub async fn run(db: &Db) {
     let kept = read(db, |tx| inbox::refused(tx, 9)).await;
     let (body, why) = ("three".to_owned(), "never".to_owned());
     assert_eq!(kept, [inbox::RefusedRow { id: behind, body, at: NOW, refused_at: later, tries: 2, why }]);
+    // Of what waits nothing is left out.
+    write(db, move |tx| inbox::refused_rest(tx, behind, Some("two"))).await;
     assert_eq!(write(db, inbox::refused_again).await, 1);
-    assert_eq!(read(db, |tx| inbox::due(tx, 0, NOW, 9)).await, [row(behind, "three")]);
+    for body in [Some("none"), None] {
+        write(db, move |tx| inbox::refused_rest(tx, behind, body)).await;
+    }
+    assert_eq!(read(db, |tx| inbox::due(tx, 0, NOW, 9)).await, [row(behind, "two")]);
+    assert_eq!(read(db, inbox::waiting).await, inbox::Waiting { requests: 1, bytes: 3 });
+    let whole = write(db, |tx| inbox::put(tx, "whole", NOW)).await;
+    write(db, move |tx| inbox::refuse(tx, whole, later, "never")).await;
+    write(db, move |tx| inbox::refused_rest(tx, whole, None)).await;
+    assert_eq!(read(db, inbox::refused_count).await, 0);
     write(db, move |tx| inbox::refuse(tx, behind, later, "never")).await;
     assert_eq!(write(db, move |tx| inbox::refused_forget(tx, later.plus_ms(-1))).await, 0, "nobody has seen it");
     assert_eq!(write(db, move |tx| inbox::refused_forget(tx, later)).await, 1);

@@ -70,8 +70,12 @@ async fn refused(client: &Client, out: Out, again: bool, forget: bool) -> Result
         let settled = if again { client.post(REFUSED, &json!({})).await? } else { client.delete(REFUSED).await? };
         let what = if again { "are tried once more" } else { "are forgotten" };
         out.answer(&settled, |s| vec![format!("{} requests {what}", number(s, "requests"))]);
+        let over = number(&settled, "over");
+        if over > 0 {
+            talk(&format!("without {over} alerts that are over, or of which more was said since"));
+        }
         if again && number(&settled, "requests") > 0 {
-            talk("each counts as of when it came: what its sender ended since may fire again, and page");
+            talk("each counts as of when it came");
         }
         return Ok(());
     }

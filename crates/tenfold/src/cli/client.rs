@@ -86,6 +86,15 @@ impl Client {
     pub async fn get(&self, path: &str, query: &[(&str, &str)]) -> Result<Value, Failure> {
         self.send(self.request(Method::GET, &with_query(path, query)), true).await
     }
+    /// An answer that is a text as it stands.
+    pub async fn get_text(&self, path: &str) -> Result<String, Failure> {
+        let request = self.request(Method::GET, path).timeout(ANSWER);
+        let response = request.send().await.map_err(|e| self.broken(&e, true))?;
+        if response.status().is_success() {
+            return response.text().await.map_err(|e| self.broken(&e, true));
+        }
+        self.answer(response, true).await.and(Err(Failure::failed("there is no text")))
+    }
     /// All pages of a list as one answer: the first, with the items of those behind it.
     pub async fn get_all(&self, path: &str, query: &[(&str, &str)]) -> Result<Value, Failure> {
         let mut all = self.get(path, query).await?;

@@ -154,9 +154,9 @@ impl Resolve {
 }
 
 verb_of_words! {
-    /// Open an incident or a drill, list them, show one, say how a drill went.
+    /// Open an incident or a drill, list them, show one, draft its postmortem, say how a drill went.
     Incident,
-    "  tenfold incident open \"uploads are slow\" --service photos\n  tenfold incident list\n  tenfold incident show 14\n  tenfold incident drill \"the database is gone\" --service photos\n  tenfold incident score 15"
+    "  tenfold incident open \"uploads are slow\" --service photos\n  tenfold incident list\n  tenfold incident show 14\n  tenfold incident postmortem 14\n  tenfold incident drill \"the database is gone\" --service photos\n  tenfold incident score 15"
 }
 
 #[derive(Debug, clap::Subcommand)]
@@ -192,6 +192,11 @@ enum What {
     },
     /// One incident: who has it or is asked, its alerts, what changed before, and its timeline.
     Show {
+        #[arg(value_name = "N", value_parser = clap::value_parser!(i64).range(1..))]
+        incident: i64,
+    },
+    /// The draft of a postmortem, Markdown, with roles instead of names.
+    Postmortem {
         #[arg(value_name = "N", value_parser = clap::value_parser!(i64).range(1..))]
         incident: i64,
     },
@@ -236,6 +241,11 @@ impl Incident {
                 let line = |e: &Value| format!("{} {}", minute(e, "occurred_at"), text(e, "text"));
                 let head = head(&shown, out);
                 out.answer(&timeline, |t| head.into_iter().chain(list(t, "items").iter().map(line)).collect());
+            }
+            What::Postmortem { incident } => {
+                let draft = client.get_text(&format!("/api/incidents/{incident}/postmortem")).await?;
+                let draft = json!({"incident": incident, "text": draft});
+                out.answer(&draft, |d| text(d, "text").lines().map(str::to_owned).collect());
             }
         }
         Ok(Exit::Done)

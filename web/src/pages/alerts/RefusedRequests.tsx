@@ -29,7 +29,10 @@ function Found({ items, total }: { items: RefusedRequest[]; total: number }): Re
   const [asked, setAsked] = useState(false);
   const { busy, run } = useAction("alert.refused");
   const why = person.role === "deployer" || person.role === "admin" ? null : "Deciding on them takes the role deployer.";
-  const again = (): Promise<unknown> => run(alerts.refusedAgain, ({ requests }) => `${plural(requests, "request")} will be tried again, each as of when it came.`);
+  const again = (): Promise<unknown> => run(alerts.refusedAgain, ({ requests, over }) => {
+    const without = over > 0 ? ` Left out: ${plural(over, "alert")} over by now.` : "";
+    return `${plural(requests, "request")} will be tried again, each as of when it came.${without}`;
+  });
   const forget = async (): Promise<void> => {
     // What is given up meanwhile nobody has read.
     const until = items.map((request) => request.refused_at).sort().at(-1) ?? "";

@@ -109,8 +109,9 @@ fn take(app: &App, id: &HookId) -> Option<(Arc<SlotId>, Arc<Owed>)> {
         let Some(slot) = slots.get_mut(&next) else { continue };
         if let Some(owed) = slot.ledger.owed.clone() {
             slot.state = SlotState::Sending;
-            let piece = slot.most.map(|most| slot.ledger.piece(&owed, most));
-            return Some((next, piece.unwrap_or(owed)));
+            let told = slot.most.map_or_else(|| owed.clone(), |most| slot.ledger.piece(&owed, most));
+            slot.ledger.tell(told.clone());
+            return Some((next, told));
         }
         // Muted, or over with nobody to tell, while it waited.
         slot.state = SlotState::Idle;
@@ -179,6 +180,9 @@ fn finish(app: &App, id: &Arc<SlotId>, sent: Option<(&WebhookSpec, &Owed)>, answ
         }
         (answer, sent) => {
             let error = answer.err().unwrap_or_else(|| NotifyError::later("it was not asked"));
+            if slot.ledger.refused() && slot.lasts {
+                dirty.insert(id.clone());
+            }
             slot.tries += 1;
             slot.state = SlotState::Waiting;
             // One message that is refused for good among others that are taken would else be tried with each of them.
@@ -454,7 +458,7 @@ mod tests {
     fn groups_that_were_refused_together_come_back_one_by_one() {
         let slot = |n: usize| {
             let labels = Labels::from_pairs([("instance", format!("i-{n}"))]);
-            let group = Arc::new(GroupId { route: "{}".to_owned(), labels });
+            let group = Arc::new(GroupId::new("{}".to_owned(), labels));
             SlotId::new(("programs".to_owned(), 0), group)
         };
         let waits: BTreeSet<i64> = (0..200).map(|n| scattered(BACKOFF_MAX_MS, &slot(n), 9)).collect();

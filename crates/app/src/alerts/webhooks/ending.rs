@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use tenfold_alerting::pipeline::GroupId;
-use tenfold_alerting::{Routing, fingerprint};
+use tenfold_alerting::{Fingerprint, Routing};
 use tenfold_types::{Fault, Labels};
 
 use super::{Inner, SlotId, deliver};
@@ -24,9 +24,9 @@ pub(in crate::alerts) async fn store_before_end(
     }
     let mut unsure = HashSet::new();
     for labels in ending {
-        let (slots, fingerprint) = (slots_of(routing, labels), fingerprint(labels));
+        let (slots, fingerprint) = (slots_of(routing, labels), Fingerprint::of(labels));
         let mut inner = app.alerts.webhooks.inner.lock();
-        unsure.extend(slots.into_iter().filter(|id| is_unsure(&mut inner, id, &fingerprint)));
+        unsure.extend(slots.into_iter().filter(|id| is_unsure(&mut inner, id, fingerprint)));
     }
     if unsure.is_empty() {
         return Ok(());
@@ -56,14 +56,14 @@ fn slots_of(routing: &Routing, labels: &Labels) -> Vec<Arc<SlotId>> {
         if webhooks == 0 {
             continue;
         }
-        let group = Arc::new(GroupId { route: route.key.clone(), labels: route.group_labels(labels) });
+        let group = Arc::new(GroupId::new(route.key.clone(), route.group_labels(labels)));
         out.extend((0..webhooks).map(|i| Arc::new(SlotId::new((route.receiver.clone(), i), group.clone()))));
     }
     out
 }
 
 /// Whether a webhook knows of an alert, and that is perhaps not stored. What it is owed is to be from now on.
-fn is_unsure(inner: &mut Inner, id: &Arc<SlotId>, fingerprint: &str) -> bool {
+fn is_unsure(inner: &mut Inner, id: &Arc<SlotId>, fingerprint: Fingerprint) -> bool {
     let Some(slot) = inner.slots.get_mut(id).filter(|slot| slot.ledger.knows_of(fingerprint)) else { return false };
     if slot.ledger.owes_firing(fingerprint) && !std::mem::replace(&mut slot.lasts, true) {
         inner.dirty.insert(id.clone());
@@ -77,13 +77,21 @@ mod tests {
     use tenfold_types::Timestamp;
 
     use super::*;
-    use crate::alerts::webhooks::Slot;
+    use crate::alerts::webhooks::{Slot, stored};
 
     const AT: Timestamp = Timestamp(1_700_000_000_000);
 
+    fn labels(name: &str) -> Labels {
+        Labels::from_pairs([("alertname", name)])
+    }
+
+    fn of(name: &str) -> Fingerprint {
+        Fingerprint::of(&labels(name))
+    }
+
     fn known(name: &str) -> Arc<Known> {
         Arc::new(Known {
-            labels: Labels::from_pairs([("alertname", name)]),
+            labels: labels(name),
             annotations: Arc::default(),
             starts_at: AT,
             ended: None,
@@ -94,8 +102,8 @@ mod tests {
 
     /// A webhook that is owed `Full` and `Late`, with nothing to store.
     fn owing() -> (Inner, Arc<SlotId>) {
-        let group = Arc::new(GroupId { route: "{}".to_owned(), labels: Labels::new() });
-        let alert = |name: &str| Flushed { fingerprint: name.into(), known: known(name), quiet: false };
+        let group = Arc::new(GroupId::new("{}".to_owned(), Labels::new()));
+        let alert = |name: &str| Flushed { fingerprint: of(name), known: known(name), quiet: false };
         let alerts = ["Full", "Late"].map(alert).to_vec();
         let receiver = "programs".to_owned();
         let flush = Flush { group: group.clone(), receiver: receiver.clone(), repeat_interval_ms: 100_000, alerts };
@@ -110,16 +118,32 @@ mod tests {
     #[test]
     fn what_is_owed_while_a_try_hangs_is_stored_before_it_ends_and_once() {
         let (mut inner, id) = owing();
-        assert!(!is_unsure(&mut inner, &id, "Queue"), "it is owed nothing of it");
+        assert!(!is_unsure(&mut inner, &id, of("Queue")), "it is owed nothing of it");
         assert!(inner.dirty.is_empty());
-        assert!(is_unsure(&mut inner, &id, "Full"));
+        assert!(is_unsure(&mut inner, &id, of("Full")));
         let lasting = inner.slots[&id].ledger.lasting(inner.slots[&id].lasts);
         assert_eq!(lasting.len(), 2);
         // It is being stored, and then it is.
         inner.storing = Arc::new(std::mem::take(&mut inner.dirty));
-        assert!(is_unsure(&mut inner, &id, "Late"), "that may fail");
+        assert!(is_unsure(&mut inner, &id, of("Late")), "that may fail");
         inner.storing = Arc::default();
-        assert!(!is_unsure(&mut inner, &id, "Late"));
+        assert!(!is_unsure(&mut inner, &id, of("Late")));
+    }
+
+    #[test]
+    fn what_it_is_told_and_is_muted_meanwhile_is_stored_before_it_ends() {
+        let (mut inner, id) = owing();
+        let slot = inner.slots.get_mut(&id).expect("it is there");
+        let owed = slot.ledger.owed.clone().expect("it is owed something");
+        slot.ledger.tell(owed);
+        let quiet = |name: &str| Flushed { fingerprint: of(name), known: known(name), quiet: true };
+        let (group, receiver) = (id.group.clone(), id.hook.0.clone());
+        let alerts = vec![quiet("Full")];
+        let muted = Flush { group, receiver, repeat_interval_ms: 100_000, alerts };
+        assert!(!slot.ledger.flush(&muted, true, AT));
+        assert!(is_unsure(&mut inner, &id, of("Full")));
+        let row = stored::row(&id, &inner.slots[&id]).expect("it is written").expect("there is something to keep");
+        assert!(row.contains(&of("Full").text()), "{row}");
     }
 
     #[test]
@@ -129,9 +153,9 @@ mod tests {
         let owed = slot.ledger.owed.clone().expect("it is owed something");
         assert!(!slot.ledger.took(&owed, true, AT));
         inner.dirty.insert(id.clone());
-        assert!(is_unsure(&mut inner, &id, "Full"));
+        assert!(is_unsure(&mut inner, &id, of("Full")));
         assert!(!inner.slots[&id].lasts, "nothing is owed");
         inner.dirty.clear();
-        assert!(!is_unsure(&mut inner, &id, "Full"), "it is stored");
+        assert!(!is_unsure(&mut inner, &id, of("Full")), "it is stored");
     }
 }

@@ -11,14 +11,14 @@ mod deliver;
 mod ending;
 mod stored;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 use std::sync::{Arc, LazyLock};
 
 use parking_lot::{Mutex, RwLock};
 use tenfold_alerting::pipeline::{Flush, GroupId, Known, PipelineState};
 use tenfold_alerting::webhook::Ledger;
-use tenfold_alerting::{Alert, Routing};
+use tenfold_alerting::{Alert, AlertState, Fingerprint, Routing};
 use tenfold_types::Timestamp;
 use tokio::sync::Notify;
 
@@ -187,9 +187,9 @@ pub(super) fn flushed(app: &App, routing: &Routing, mut flushes: Vec<Flush>, now
 /// Puts in what has moved since the alerts went through the pipeline: annotations, and starts that senders corrected.
 fn freshen(app: &App, flushes: &mut [Flush]) {
     let received = app.alerts.received.lock();
-    let mut ours: Option<BTreeMap<String, Alert>> = None;
+    let mut ours: Option<HashMap<Fingerprint, Alert>> = None;
     for one in flushes.iter_mut().flat_map(|f| &mut f.alerts).filter(|a| a.known.ended.is_none()) {
-        if let Some(said) = received.get(&*one.fingerprint) {
+        if let Some(said) = received.get(&one.fingerprint.text()) {
             if one.known.starts_at != said.starts_at || one.known.annotations != said.alert.annotations {
                 let known = Arc::make_mut(&mut one.known);
                 known.starts_at = said.starts_at;
@@ -198,7 +198,7 @@ fn freshen(app: &App, flushes: &mut [Flush]) {
             continue;
         }
         let ours = ours.get_or_insert_with(|| of_rules(app));
-        if let Some(alert) = ours.get(&*one.fingerprint)
+        if let Some(alert) = ours.get(&one.fingerprint)
             && one.known.annotations != alert.annotations
         {
             Arc::make_mut(&mut one.known).annotations.clone_from(&alert.annotations);
@@ -206,13 +206,13 @@ fn freshen(app: &App, flushes: &mut [Flush]) {
     }
 }
 
-fn of_rules(app: &App) -> BTreeMap<String, Alert> {
+fn of_rules(app: &App) -> HashMap<Fingerprint, Alert> {
     let groups = app.alerts.groups.read().clone();
-    let mut out = BTreeMap::new();
+    let mut out = HashMap::new();
     for running in groups {
         let status = running.status.lock();
         let active = status.rules.iter().flat_map(|r| r.state.active.values());
-        out.extend(active.map(|a| (a.fingerprint.clone(), a.clone())));
+        out.extend(active.filter_map(|a| Some((Fingerprint::parse(&a.fingerprint)?, a.clone()))));
     }
     out
 }
@@ -232,10 +232,11 @@ pub(super) fn forget_gone(app: &App, state: &PipelineState) {
     app.alerts.webhooks.news.notify_one();
 }
 
-/// As it was stored, an alert that is over.
+/// As it was stored, an alert that is over. One that waits for its `for` again has been over since it does, at the latest.
 fn ended(known: Known, alert: &Alert) -> Option<Known> {
     use tenfold_alerting::pipeline::HowEnded;
-    let at = alert.resolved_at?;
+    let waits = (alert.state == AlertState::Pending).then_some(alert.active_since);
+    let at = alert.resolved_at.or(waits)?;
     let how = if alert.no_data_since.is_some() { HowEnded::Expired } else { HowEnded::Resolved };
     Some(Known { ended: Some((at, how)), ..known })
 }

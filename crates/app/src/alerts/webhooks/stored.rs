@@ -1,11 +1,12 @@
 //! What is stored of the ledgers, and reading it again.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use tenfold_alerting::pipeline::{GroupId, Known};
 use tenfold_alerting::webhook::{Heard, OwedAlert};
+use tenfold_alerting::{AlertState, Fingerprint};
 use tenfold_store::{Tx, alerts as store};
 use tenfold_types::{Fault, FlatMap, FlatSet, Labels, Timestamp};
 
@@ -30,35 +31,34 @@ struct Stored {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     at: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "FlatSet::is_empty")]
-    firing: FlatSet<Arc<str>>,
+    firing: FlatSet<Fingerprint>,
     #[serde(default, skip_serializing_if = "FlatMap::is_empty")]
-    over: FlatMap<Arc<str>, Timestamp>,
+    over: FlatMap<Fingerprint, Timestamp>,
     /// What it is owed of alerts that are over, and of all where that is to last.
     #[serde(default, skip_serializing_if = "FlatMap::is_empty")]
-    owed: FlatMap<Arc<str>, Known>,
+    owed: FlatMap<Fingerprint, Known>,
 }
 
 /// The name of a slot's row. Labels may be long, so they stand in it as their fingerprint.
 pub(super) fn name((receiver, place): &HookId, group: &GroupId) -> String {
-    let route = blake3::hash(group.route.as_bytes()).to_hex();
-    format!("{receiver}/{place}/{}/{}", &route[..16], tenfold_alerting::fingerprint(&group.labels))
+    let route = blake3::hash(group.route().as_bytes()).to_hex();
+    format!("{receiver}/{place}/{}/{}", &route[..16], Fingerprint::of(group.labels()))
 }
 
 /// What is to be stored of a slot; nothing when its row is to go.
 pub(super) fn row(id: &SlotId, slot: &Slot) -> Result<Option<String>, Fault> {
     let ledger = &slot.ledger;
     let heard = ledger.heard.as_ref();
-    let lasting = ledger.lasting(slot.lasts);
-    let owed = ledger.owed.iter().flat_map(|o| &o.alerts).filter(|(f, _)| lasting.contains_key(*f));
-    let owed: FlatMap<Arc<str>, Known> = owed.map(|(f, a)| (f.clone(), Known::clone(&a.known))).collect();
+    let owed = ledger.kept(slot.lasts).map(|(f, a)| (*f, Known::clone(&a.known)));
+    let owed: FlatMap<Fingerprint, Known> = owed.collect();
     if heard.is_none() && owed.is_empty() {
         return Ok(None);
     }
     let stored = Stored {
         receiver: id.hook.0.clone(),
         webhook: id.hook.1,
-        route: id.group.route.clone(),
-        labels: id.group.labels.clone(),
+        route: id.group.route().to_owned(),
+        labels: id.group.labels().clone(),
         at: heard.map(|h| h.at),
         firing: heard.map(|h| h.firing.clone()).unwrap_or_default(),
         over: heard.map(|h| h.over.clone()).unwrap_or_default(),
@@ -70,7 +70,7 @@ pub(super) fn row(id: &SlotId, slot: &Slot) -> Result<Option<String>, Fault> {
 fn read(body: &str) -> Result<(SlotId, Slot), Fault> {
     let stored: Stored = serde_json::from_str(body)
         .map_err(|e| Fault::internal(format!("what a webhook was told cannot be read: {e}")))?;
-    let group = GroupId { route: stored.route, labels: stored.labels };
+    let group = GroupId::new(stored.route, stored.labels);
     let id = SlotId::new((stored.receiver, stored.webhook), Arc::new(group));
     let mut slot = Slot::default();
     slot.ledger.heard = stored.at.map(|at| Heard { at, firing: stored.firing, over: stored.over });
@@ -109,6 +109,26 @@ fn take_over(inner: &mut Inner, slots: Vec<(SlotId, Slot)>, now: Timestamp) {
     }
 }
 
+/// Notes of what fires anew that its end was perhaps told, as far as it has begun by `now`: a sender may say that it will.
+fn began_again(slots: &mut [(SlotId, Slot)], active: &[store::AlertRow], now: Timestamp) -> Result<(), Fault> {
+    let heard = slots.iter().filter_map(|(_, slot)| slot.ledger.heard.as_ref()).flat_map(|heard| &heard.firing);
+    let heard: HashSet<Fingerprint> = heard.copied().collect();
+    let rows = active.iter().filter(|row| fires(row));
+    let rows = rows.filter_map(|row| Some((Fingerprint::parse(&row.fingerprint)?, row)));
+    let rows = rows.filter(|(fingerprint, _)| heard.contains(fingerprint));
+    let began = rows.map(|(fingerprint, row)| Ok((fingerprint, body(row)?.began())));
+    let began = began.collect::<Result<HashMap<Fingerprint, Timestamp>, Fault>>()?;
+    for (_, slot) in slots {
+        slot.ledger.began_again(|fingerprint| began.get(&fingerprint).copied().filter(|began| *began <= now));
+    }
+    Ok(())
+}
+
+/// As far as is known, it has begun to fire and has not ended.
+fn fires(row: &store::AlertRow) -> bool {
+    row.state != AlertState::Pending.as_str()
+}
+
 /// Takes the ledgers out of the store, once, and whenever another node may have gone on from them. Answers with the alerts
 /// that ended while nobody could be told, so that their groups are looked at again.
 pub(in crate::alerts) async fn reload(app: &App, active: &[store::AlertRow]) -> Result<Vec<Known>, Fault> {
@@ -119,7 +139,8 @@ pub(in crate::alerts) async fn reload(app: &App, active: &[store::AlertRow]) -> 
     let fresh = reads_again(&app.alerts.webhooks.inner.lock(), several, goes_on);
     if fresh {
         let rows = app.read(|tx| Ok(store::webhooks(tx)?)).await?;
-        let slots = rows.iter().map(|(_, body)| read(body)).collect::<Result<Vec<_>, _>>()?;
+        let mut slots = rows.iter().map(|(_, body)| read(body)).collect::<Result<Vec<_>, _>>()?;
+        began_again(&mut slots, active, app.now())?;
         let mut inner = app.alerts.webhooks.inner.lock();
         // What one took while that was read is not lost either.
         if reads_again(&inner, several, goes_on) {
@@ -127,13 +148,15 @@ pub(in crate::alerts) async fn reload(app: &App, active: &[store::AlertRow]) -> 
         }
     }
     drop(turn);
-    let missing: BTreeSet<String> = {
-        let active: BTreeSet<&str> = active.iter().map(|r| r.fingerprint.as_str()).collect();
+    let missing: BTreeSet<Fingerprint> = {
+        // One that waits for its `for` again has ended before.
+        let active = active.iter().filter(|r| fires(r)).filter_map(|r| Fingerprint::parse(&r.fingerprint));
+        let active: HashSet<Fingerprint> = active.collect();
         let inner = app.alerts.webhooks.inner.lock();
         let heard = inner.slots.values().filter_map(|s| s.ledger.heard.as_ref()).flat_map(|h| &h.firing);
         let owed = inner.slots.values().filter_map(|s| s.ledger.owed.as_ref()).flat_map(|o| &o.alerts);
         let owed = owed.filter(|(_, a)| a.over.is_none()).map(|(f, _)| f);
-        heard.chain(owed).filter(|f| !active.contains(&***f)).map(ToString::to_string).collect()
+        heard.chain(owed).filter(|f| !active.contains(*f)).copied().collect()
     };
     if missing.is_empty() {
         return Ok(Vec::new());
@@ -141,7 +164,7 @@ pub(in crate::alerts) async fn reload(app: &App, active: &[store::AlertRow]) -> 
     app.read(move |tx: &mut dyn Tx| {
         let mut out = Vec::new();
         for fingerprint in &missing {
-            let Some(row) = store::get(tx, fingerprint)? else { continue };
+            let Some(row) = store::get(tx, &fingerprint.text())? else { continue };
             let Body { alert, generator_url, .. } = body(&row)?;
             out.extend(ended(Known { generator_url, ..known(&alert) }, &alert));
         }
@@ -159,10 +182,14 @@ mod tests {
     use super::*;
     use crate::settings::Settings;
 
+    fn named(name: &str) -> Fingerprint {
+        Fingerprint::of(&Labels::from_pairs([("alertname", name)]))
+    }
+
     fn late() -> (Arc<SlotId>, Slot) {
-        let group = Arc::new(GroupId { route: "root".to_owned(), labels: Labels::default() });
+        let group = Arc::new(GroupId::new("root".to_owned(), Labels::default()));
         let mut slot = Slot::default();
-        slot.ledger.heard = Some(Heard { firing: [Arc::from("late")].into_iter().collect(), ..Heard::default() });
+        slot.ledger.heard = Some(Heard { firing: [named("late")].into_iter().collect(), ..Heard::default() });
         (Arc::new(SlotId::new(("programs".to_owned(), 0), group)), slot)
     }
 
@@ -190,6 +217,60 @@ mod tests {
         drop(turn);
         reading.await.unwrap();
         assert!(state.inner.lock().slots.contains_key(&id), "what it took is known");
+    }
+
+    #[test]
+    fn what_fires_anew_since_a_webhook_took_something_was_perhaps_told_as_over() {
+        let row = |name: &str, state: &str, active_since: i64, fires: &[i64]| store::AlertRow {
+            fingerprint: named(name).text(),
+            rule_file: String::new(),
+            rule_group: "received".to_owned(),
+            rule: name.to_owned(),
+            state: state.to_owned(),
+            severity: "warning".to_owned(),
+            service: None,
+            environment: None,
+            pages: false,
+            active_since: Timestamp(active_since),
+            ended_at: None,
+            incident: None,
+            body: serde_json::json!({
+                "fingerprint": named(name), "series": {}, "labels": {}, "annotations": {}, "state": state, "value": "1",
+                "active_since": Timestamp(active_since), "fired_at": null, "resolved_at": null, "keep_since": null,
+                "no_data_since": null, "flap": {"fires": fires.iter().map(|at| Timestamp(*at)).collect::<Vec<_>>()},
+            })
+            .to_string(),
+        };
+        let rows = [
+            row("again", "firing", 20, &[]),
+            row("as before", "firing", 5, &[]),
+            row("by our clock", "firing", 5, &[5, 20]),
+            row("clock ahead", "firing", 20, &[5]),
+            row("to come", "firing", 40, &[]),
+            row("waits", "pending", 20, &[]),
+        ];
+        let firing = rows.iter().map(|row| named(&row.rule)).collect();
+        let (id, mut slot) = late();
+        slot.ledger.heard = Some(Heard { at: Timestamp(10), firing, over: FlatMap::new() });
+        let mut slots = [(SlotId::clone(&id), slot)];
+        began_again(&mut slots, &rows, Timestamp(30)).unwrap();
+        let heard = slots[0].1.ledger.heard.as_ref().unwrap();
+        let over: BTreeSet<Fingerprint> = heard.over.keys().copied().collect();
+        assert_eq!(over, BTreeSet::from(["again", "by our clock"].map(named)));
+    }
+
+    #[test]
+    fn alerts_are_stored_by_the_texts_of_their_fingerprints() {
+        let (id, mut slot) = late();
+        let over = FlatMap::from([(named("over"), Timestamp(5))]);
+        slot.ledger.heard = Some(Heard { at: Timestamp(10), firing: FlatSet::from_iter([named("late")]), over });
+        let text = row(&id, &slot).unwrap().unwrap();
+        let shown: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(shown["firing"], serde_json::json!([named("late").text()]));
+        assert!(shown["over"][named("over").text()].is_string(), "{text}");
+        let (read_id, read_slot) = read(&text).unwrap();
+        assert!(read_id.group == id.group && read_id.name == id.name && read_slot.ledger.heard == slot.ledger.heard);
+        assert!(read(&text.replace(&named("late").text(), "late")).is_err());
     }
 
     #[test]

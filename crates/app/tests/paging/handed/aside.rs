@@ -2,9 +2,10 @@
 //! mended and somebody asks for it.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use serde_json::json;
-use tenfold_app::alerts::Settle;
+use tenfold_app::alerts::{Settle, Settled};
 use tenfold_app::{App, Caller, Role};
 use tenfold_store::{alert_inbox, params};
 use tenfold_testkit::TestClock;
@@ -35,9 +36,14 @@ impl Nodes {
 
     /// To the node that does not take alerts.
     async fn post(&self, name: &str) {
+        self.say(name, 30 * 86_400_000).await;
+    }
+
+    /// The same of one that ends so much later.
+    async fn say(&self, name: &str, ends_ms: i64) {
         let now = self.clock.now();
         let labels = json!({"alertname": name, "service": "photos"});
-        let alert = from(json!({"labels": labels, "startsAt": now, "endsAt": now.plus_ms(30 * 86_400_000)}));
+        let alert = from(json!({"labels": labels, "startsAt": now, "endsAt": now.plus_ms(ends_ms)}));
         self.all[1].alerts_posted(&Caller::system(), vec![alert]).await.expect("it is kept");
     }
 
@@ -72,19 +78,30 @@ fn firing(names: &[&str]) -> BTreeMap<String, String> {
     names.iter().map(|name| ((*name).to_owned(), "firing".to_owned())).collect()
 }
 
-#[tokio::test]
-async fn what_the_store_refuses_keeps_nobody_else_and_is_taken_when_the_store_is_mended() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
+const BREAK: &str = "INSERT INTO broken_alerts (rule) VALUES ($1)";
+const MEND: &str = "DELETE FROM broken_alerts WHERE rule = $1";
+
+/// Two nodes; the store refuses whatever is written of these alerts.
+async fn nodes(dir: &Path, broken: &[&'static str]) -> Nodes {
     let database = Database::Sqlite;
-    let clock = TestClock::at(Timestamp(truth::set_up(dir.path(), &database).await));
-    let db = database.open(dir.path()).await;
+    let clock = TestClock::at(Timestamp(truth::set_up(dir, &database).await));
+    let db = database.open(dir).await;
     let mut all = Vec::new();
     for (name, seed) in [("a", 3), ("b", 5)] {
-        all.push(truth::node(&db, (dir.path(), name), &database, seed, &clock).await);
+        all.push(truth::node(&db, (dir, name), &database, seed, &clock).await);
     }
     let nodes = Nodes { all, clock };
     nodes.look(1_000).await;
-    nodes.write("INSERT INTO broken_alerts (rule) VALUES ($1)", "Late").await;
+    for name in broken.iter().copied() {
+        nodes.write(BREAK, name).await;
+    }
+    nodes
+}
+
+#[tokio::test]
+async fn what_the_store_refuses_keeps_nobody_else_and_is_taken_when_the_store_is_mended() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let nodes = nodes(dir.path(), &["Late"]).await;
 
     nodes.post("Late").await;
     nodes.post("Full").await;
@@ -106,10 +123,44 @@ async fn what_the_store_refuses_keeps_nobody_else_and_is_taken_when_the_store_is
     nodes.look(HOP_MS).await;
     assert_eq!(nodes.aside().await, 1, "it is tried no more");
 
-    nodes.write("DELETE FROM broken_alerts WHERE rule = $1", "Late").await;
+    nodes.write(MEND, "Late").await;
     let raj = caller("raj", Role::Deployer);
-    assert_eq!(nodes.all[1].alerts_refused_settle(&raj, Settle::Again).await.expect("again"), 1);
+    let settled = nodes.all[1].alerts_refused_settle(&raj, Settle::Again).await.expect("again");
+    assert_eq!(settled, Settled { requests: 1, over: 0 });
     nodes.look(1_000).await;
     assert_eq!((nodes.tries().await, nodes.states().await), (vec![], firing(&["Full", "Late"])));
     assert_eq!((nodes.aside().await, nodes.count("alert.fired").await), (0, 2), "each once");
+}
+
+#[tokio::test]
+async fn what_is_over_by_now_is_left_out_when_it_is_tried_again() {
+    const ALL: [&str; 4] = ["Back", "Foreseen", "Late", "Still"];
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let nodes = nodes(dir.path(), &ALL).await;
+    for name in ALL {
+        // One says itself when it will be over.
+        nodes.say(name, if name == "Foreseen" { 60_000 } else { 30 * 86_400_000 }).await;
+    }
+    nodes.look(1_000).await;
+    for _ in 1..TRIES {
+        nodes.look(HOP_MS).await;
+    }
+    assert_eq!((nodes.tries().await, nodes.aside().await), (vec![], 4));
+    for name in ALL {
+        nodes.write(MEND, name).await;
+    }
+    // One has fired since, and is over; of another, which nobody knows, its sender says that it is over.
+    nodes.post("Back").await;
+    nodes.look(1_000).await;
+    nodes.say("Back", 0).await;
+    nodes.say("Late", 0).await;
+    nodes.look(1_000).await;
+    assert_eq!(nodes.count("alert.fired").await, 1);
+    let raj = caller("raj", Role::Deployer);
+    let settled = nodes.all[1].alerts_refused_settle(&raj, Settle::Again).await.expect("again");
+    assert_eq!(settled, Settled { requests: 1, over: 3 });
+    nodes.look(1_000).await;
+    let wanted = [("Back", "resolved"), ("Still", "firing")].map(|(name, state)| (name.to_owned(), state.to_owned()));
+    assert_eq!(nodes.states().await, BTreeMap::from(wanted));
+    assert_eq!((nodes.aside().await, nodes.count("alert.fired").await), (0, 2));
 }

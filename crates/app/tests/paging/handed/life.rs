@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
-use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tenfold_app::alerts::{NotifyError, PostedAlert, Settle, WebhookPoster, WebhookSpec};
 use tenfold_app::{App, Caller, Role};
@@ -18,12 +17,10 @@ use tenfold_types::{Clock as _, Fault, Timestamp};
 use super::model::Model;
 use super::truth::{self, Truth};
 use super::words::{self, Ask, Database, Line, Order, Sender, WORD, WORDS_MAX, Word};
-use crate::world::{caller, from};
+use crate::lives::{self, Kind, Say, travel};
+use crate::world::{caller, from, put_off};
 
-/// Holds the order, as JSON, of a process that is to be one life.
-pub const ORDER: &str = "TENFOLD_TEST_NODES";
-/// By this name the test binary lives one.
-pub const NAME: &str = "handed::life::one";
+pub const KIND: Kind = Kind { test: "handed::life::one", order: "TENFOLD_TEST_NODES" };
 
 /// What names its alerts by keys.
 const SENDER: (&str, &str) = ("alert_source", "nightly");
@@ -44,14 +41,12 @@ const LOOKED_AT_MS: i64 = 6_000;
 /// After so many of them all that waited is taken, and what was not answered is said once more.
 const REST_STEPS_BEFORE: i64 = 12;
 
-pub type Say = Arc<dyn Fn(&Line) + Send + Sync>;
-
 pub struct Life {
     nodes: Vec<App>,
     clock: TestClock,
     dice: TestEntropy,
     hook: Arc<Hook>,
-    say: Say,
+    say: Say<Line>,
     senders: Vec<Sender>,
     broken: BTreeMap<u64, i64>,
     nonsense: u64,
@@ -62,30 +57,24 @@ struct Hook {
     dice: TestEntropy,
     /// Takes whatever comes.
     kind: AtomicBool,
-    say: Say,
+    say: Say<Line>,
 }
 
 impl Hook {
-    /// The network takes its time, in which other things happen.
     async fn travel(&self) {
-        for _ in 0..self.dice.below(30) {
-            tokio::task::yield_now().await;
-        }
+        travel(&self.dice, 30).await;
     }
 }
 
 #[async_trait]
 impl WebhookPoster for Hook {
     async fn post(&self, _: &WebhookSpec, body: String, _: &str) -> Result<(), NotifyError> {
-        let refusal = |message: &str, permanent, retry_after_ms| {
-            Err(NotifyError { permanent, too_large: false, retry_after_ms, message: message.to_owned() })
-        };
         self.travel().await;
         let luck = if self.kind.load(Ordering::SeqCst) { u64::MAX } else { self.dice.below(12) };
         match luck {
-            0 => return refusal("503 Service Unavailable", false, None),
-            1 => return refusal("429 Too Many Requests", false, Some(5_000)),
-            2 => return refusal("410 Gone", true, None),
+            0 => return Err(put_off("503 Service Unavailable", None)),
+            1 => return Err(put_off("429 Too Many Requests", Some(5_000))),
+            2 => return Err(NotifyError { permanent: true, ..put_off("410 Gone", None) }),
             _ => {}
         }
         let message: Value = serde_json::from_str(&body).expect("it is JSON");
@@ -94,7 +83,7 @@ impl WebhookPoster for Hook {
             (self.say)(&Line::Told { alert: number, fires: alert["status"] == "firing" });
         }
         self.travel().await;
-        if luck == 3 { refusal("the connection was reset", false, None) } else { Ok(()) }
+        if luck == 3 { Err(put_off("the connection was reset", None)) } else { Ok(()) }
     }
 }
 
@@ -138,7 +127,7 @@ fn keyed(word: Word) -> KeyedAlert {
 }
 
 impl Life {
-    pub async fn begin(order: &Order, say: Say) -> Self {
+    pub async fn begin(order: &Order, say: Say<Line>) -> Self {
         say(&Line::Clock(order.now_ms));
         let clock = TestClock::at(Timestamp(order.now_ms));
         let kind = AtomicBool::new(order.rests);
@@ -354,12 +343,8 @@ impl Life {
 /// Without an order it lives on a file of its own, for a while and without a kill, and the model has nothing to say.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one() {
-    if let Ok(order) = std::env::var(ORDER) {
-        let order: Order = serde_json::from_str(&order).expect("the order is whole");
-        // The harness has begun a line.
-        println!();
-        let aloud = |line: &Line| println!("{}", serde_json::to_string(line).expect("a line is plain data"));
-        let mut life = Life::begin(&order, Arc::new(aloud)).await;
+    if let Some(order) = KIND.order::<Order>() {
+        let mut life = Life::begin(&order, lives::aloud()).await;
         if order.rests {
             life.rest().await;
             return std::future::pending().await;
@@ -381,9 +366,8 @@ async fn one() {
         nonsense: 0,
         rests: false,
     };
-    let lines = Arc::new(Mutex::new(Vec::new()));
-    let kept = lines.clone();
-    let mut life = Life::begin(&order, Arc::new(move |line: &Line| kept.lock().push(line.clone()))).await;
+    let (say, lines) = lives::kept();
+    let mut life = Life::begin(&order, say).await;
     for _ in 0..20 {
         life.turn().await;
     }

@@ -24,13 +24,11 @@ use std::path::Path;
 
 use tenfold_testkit::{PgServer, TestEntropy};
 
-use crate::lives::{self, number};
+use crate::lives;
 
 use model::{Counts, Model};
 use truth::Truth;
 use words::{Database, Line, Order};
-
-const LIFE: lives::Kind = lives::Kind { test: life::NAME, order: life::ORDER };
 
 const KILLS: u64 = 12;
 /// Then a new store begins, with the next seed.
@@ -58,16 +56,11 @@ async fn killed_on_postgresql_nodes_lose_no_word_and_tell_none_again() {
 
 /// As many as are asked for, each on a database of its own.
 async fn histories<D: Future<Output = Database>>(database: impl Fn(u64) -> D) {
-    let (mut left, mut seed) = (number("KILL_ROUNDS").unwrap_or(KILLS), number("SEED").unwrap_or(1_000));
     let mut counts = Counts::default();
-    while left > 0 {
-        let kills = left.min(KILLS_OF_A_STORE);
-        match history(&database(seed).await, seed, kills).await {
-            Ok(more) => counts.add(&more),
-            Err(wrong) => panic!("SEED={seed} KILL_ROUNDS={kills}: {wrong}"),
-        }
-        (left, seed) = (left - kills, seed + 1);
-    }
+    lives::histories(KILLS, KILLS_OF_A_STORE, async |seed, kills| {
+        history(&database(seed).await, seed, kills).await.map(|more| counts.add(&more))
+    })
+    .await;
     println!("{counts}");
     let all = counts.kills < KILLS || (counts.put_off > 0 && counts.held > 0 && counts.aside > 0);
     assert!(all && counts.told > 0, "too little has happened: {counts}");
@@ -78,14 +71,11 @@ async fn history(database: &Database, seed: u64, kills: u64) -> Result<Counts, S
     let dir = tempfile::tempdir().expect("a temporary directory");
     let dice = TestEntropy::seeded(seed.wrapping_mul(43));
     let mut model = Model::new(truth::set_up(dir.path(), database).await);
-    for kill in 1..=kills {
-        live(dir.path(), database, &mut model, &dice, false).await.map_err(|wrong| format!("kill {kill}: {wrong}"))?;
-        model.counts.kills += 1;
-        if kill.is_multiple_of(KILLS_TO_A_REST) || kill == kills {
-            let rested = live(dir.path(), database, &mut model, &dice, true).await;
-            rested.map_err(|wrong| format!("rest after {kill}: {wrong}"))?;
-        }
-    }
+    lives::of_one_store(kills, KILLS_TO_A_REST, async |rests| {
+        live(dir.path(), database, &mut model, &dice, rests).await
+    })
+    .await?;
+    model.counts.kills = kills;
     Ok(model.counts)
 }
 
@@ -114,7 +104,7 @@ async fn live(
         let rested = line == Line::Rested;
         model.hear(line).map(|()| rested)
     };
-    lives::until_killed(LIFE, &order, lines, dice, hear).await?;
+    lives::until_killed(life::KIND, &order, lines, dice, hear).await?;
     let truth = Truth::read(dir, database, model, rests).await;
     model.settle(&truth)?;
     if rests { model.rested(&truth) } else { Ok(()) }

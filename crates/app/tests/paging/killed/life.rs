@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
-use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tenfold_alerting::MuteKind;
 use tenfold_app::alerts::{Channel, Notice, Notifier, NotifyError, PostedAlert, Update, WebhookPoster, WebhookSpec};
@@ -19,20 +18,16 @@ use tokio::task::JoinHandle;
 use super::model::Model;
 use super::truth::{self, Truth};
 use super::words::{Ask, BY_RULE, LANES, Lane, Line, Order, Quiet, minute};
-use crate::world::{Samples, caller, from};
+use crate::lives::{self, Kind, Say, travel};
+use crate::world::{Samples, caller, from, put_off};
 
-/// Holds the order, as JSON, of a process that is to be one life.
-pub const ORDER: &str = "TENFOLD_TEST_LIFE";
-/// By this name the test binary lives one.
-pub const NAME: &str = "killed::life::one";
+pub const KIND: Kind = Kind { test: "killed::life::one", order: "TENFOLD_TEST_LIFE" };
 
 /// How long a life rests: longer than the longest wait of the routing, of a page that was put off and of an alert that flaps.
 const REST_MS: i64 = 20 * 60_000;
 /// Nobody waits for the end that a sender foresees.
 const FORESEEN_MS: i64 = 30 * 86_400_000;
 const RESPONDERS: [&str; 3] = ["ana", "raj", "mei"];
-
-pub type Say = Arc<dyn Fn(&Line) + Send + Sync>;
 
 pub struct Life {
     app: App,
@@ -42,7 +37,7 @@ pub struct Life {
     receiver: Arc<Receiver>,
     /// Webhooks are told of what is due, and what they took is stored.
     posting: Option<JoinHandle<Result<(), Fault>>>,
-    say: Say,
+    say: Say<Line>,
     bad: bool,
     /// Makes the reasons of its mutes its own.
     seed: u64,
@@ -56,19 +51,12 @@ struct Receiver {
     kind: AtomicBool,
     /// How often time has passed.
     passes: watch::Sender<u64>,
-    say: Say,
+    say: Say<Line>,
 }
 
 impl Receiver {
-    fn refusal(message: &str, retry_after_ms: Option<i64>) -> NotifyError {
-        NotifyError { permanent: false, too_large: false, retry_after_ms, message: message.to_owned() }
-    }
-
-    /// The network takes its time, in which other things happen.
     async fn travel(&self) {
-        for _ in 0..self.dice.below(40) {
-            tokio::task::yield_now().await;
-        }
+        travel(&self.dice, 40).await;
     }
 
     fn is_kind(&self) -> bool {
@@ -94,21 +82,21 @@ impl Notifier for Receiver {
         self.travel().await;
         let luck = if self.is_kind() { u64::MAX } else { self.dice.below(8) };
         match luck {
-            0 => return Err(Self::refusal("503 Service Unavailable", None)),
-            1 => return Err(Self::refusal("429 Too Many Requests", Some(20_000))),
+            0 => return Err(put_off("503 Service Unavailable", None)),
+            1 => return Err(put_off("429 Too Many Requests", Some(20_000))),
             _ => {}
         }
         let heard = luck != 2;
         (self.say)(&Line::Took { key: key.to_owned(), incident: message.incident, heard });
         self.travel().await;
-        if heard { Ok(()) } else { Err(Self::refusal("the connection was reset", None)) }
+        if heard { Ok(()) } else { Err(put_off("the connection was reset", None)) }
     }
 
     async fn update(&self, channel: Channel, to: &str, update: &Update, _: &str) -> Result<(), NotifyError> {
         self.travel().await;
         let luck = if self.is_kind() { u64::MAX } else { self.dice.below(8) };
         if luck < 2 {
-            return Err(Self::refusal("503 Service Unavailable", None));
+            return Err(put_off("503 Service Unavailable", None));
         }
         (self.say)(&Line::Told {
             incident: update.notice.incident,
@@ -117,7 +105,7 @@ impl Notifier for Receiver {
             kind: update.kind.as_str().to_owned(),
         });
         self.travel().await;
-        if luck == 2 { Err(Self::refusal("the connection was reset", None)) } else { Ok(()) }
+        if luck == 2 { Err(put_off("the connection was reset", None)) } else { Ok(()) }
     }
 }
 
@@ -127,15 +115,14 @@ impl WebhookPoster for Receiver {
         self.travel().await;
         let luck = if self.is_kind() { u64::MAX } else { self.dice.below(10) };
         match luck {
-            0 => return Err(Self::refusal("503 Service Unavailable", None)),
-            1 => return Err(Self::refusal("429 Too Many Requests", Some(20_000))),
+            0 => return Err(put_off("503 Service Unavailable", None)),
+            1 => return Err(put_off("429 Too Many Requests", Some(20_000))),
             2 => {
-                let refusal = Self::refusal("413 Content Too Large", None);
-                return Err(NotifyError { permanent: true, too_large: true, ..refusal });
+                return Err(NotifyError { permanent: true, too_large: true, ..put_off("413 Content Too Large", None) });
             }
             3 => {
                 self.hang().await;
-                return Err(Self::refusal("no answer within 10 s", None));
+                return Err(put_off("no answer within 10 s", None));
             }
             _ => {}
         }
@@ -144,7 +131,7 @@ impl WebhookPoster for Receiver {
             self.hang().await;
         }
         self.travel().await;
-        if luck == 5 { Err(Self::refusal("the connection was reset", None)) } else { Ok(()) }
+        if luck == 5 { Err(put_off("the connection was reset", None)) } else { Ok(()) }
     }
 }
 
@@ -170,7 +157,7 @@ async fn tick(app: App) -> Result<(), Fault> {
 }
 
 impl Life {
-    pub async fn begin(order: &Order, say: Say) -> Self {
+    pub async fn begin(order: &Order, say: Say<Line>) -> Self {
         say(&Line::Clock(order.now_ms));
         let clock = TestClock::at(Timestamp(order.now_ms));
         let samples = Arc::new(Samples::default());
@@ -382,12 +369,8 @@ impl Life {
 /// Without an order it lives in a directory of its own, for a while and without a kill, and the model has nothing to say.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one() {
-    if let Ok(order) = std::env::var(ORDER) {
-        let order: Order = serde_json::from_str(&order).expect("the order is whole");
-        // The harness has begun a line.
-        println!();
-        let aloud = |line: &Line| println!("{}", serde_json::to_string(line).expect("a line is plain data"));
-        let mut life = Life::begin(&order, Arc::new(aloud)).await;
+    if let Some(order) = KIND.order::<Order>() {
+        let mut life = Life::begin(&order, lives::aloud()).await;
         if order.rests {
             life.rest(40_000).await;
             return std::future::pending().await;
@@ -399,9 +382,8 @@ async fn one() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let now_ms = truth::set_up(dir.path()).await;
     let order = Order { dir: dir.path().to_owned(), seed: 77, now_ms, bad: false, rests: false };
-    let lines = Arc::new(Mutex::new(Vec::new()));
-    let kept = lines.clone();
-    let mut life = Life::begin(&order, Arc::new(move |line: &Line| kept.lock().push(line.clone()))).await;
+    let (say, lines) = lives::kept();
+    let mut life = Life::begin(&order, say).await;
     for _ in 0..20 {
         life.turn().await;
     }

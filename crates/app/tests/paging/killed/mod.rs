@@ -22,13 +22,11 @@ use std::path::Path;
 
 use tenfold_testkit::TestEntropy;
 
-use crate::lives::{self, number};
+use crate::lives;
 
 use model::{Counts, Model};
 use truth::Truth;
 use words::{Line, Order};
-
-const LIFE: lives::Kind = lives::Kind { test: life::NAME, order: life::ORDER };
 
 const KILLS: u64 = 25;
 /// Then a new store begins, with the next seed.
@@ -42,16 +40,11 @@ const DOWN_MS_MAX: u64 = 90_000;
 
 #[tokio::test]
 async fn killed_at_any_moment_it_loses_nothing_and_pages_nobody_for_what_is_acknowledged() {
-    let (mut left, mut seed) = (number("KILL_ROUNDS").unwrap_or(KILLS), number("SEED").unwrap_or(1_000));
     let mut counts = Counts::default();
-    while left > 0 {
-        let kills = left.min(KILLS_OF_A_STORE);
-        match history(seed, kills).await {
-            Ok(more) => counts.add(&more),
-            Err(wrong) => panic!("SEED={seed} KILL_ROUNDS={kills}: {wrong}"),
-        }
-        (left, seed) = (left - kills, seed + 1);
-    }
+    lives::histories(KILLS, KILLS_OF_A_STORE, async |seed, kills| {
+        history(seed, kills).await.map(|more| counts.add(&more))
+    })
+    .await;
     println!("{counts}");
     let all = counts.kills < KILLS || counts.kinds.len() == 4;
     let some = counts.acknowledged > 0 && counts.taken > 0 && counts.posted > 0;
@@ -63,13 +56,8 @@ async fn history(seed: u64, kills: u64) -> Result<Counts, String> {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let dice = TestEntropy::seeded(seed.wrapping_mul(41));
     let mut model = Model::new(truth::set_up(dir.path()).await);
-    for kill in 1..=kills {
-        live(dir.path(), &mut model, &dice, false).await.map_err(|wrong| format!("kill {kill}: {wrong}"))?;
-        model.counts.kills += 1;
-        if kill.is_multiple_of(KILLS_TO_A_REST) || kill == kills {
-            live(dir.path(), &mut model, &dice, true).await.map_err(|wrong| format!("rest after {kill}: {wrong}"))?;
-        }
-    }
+    lives::of_one_store(kills, KILLS_TO_A_REST, async |rests| live(dir.path(), &mut model, &dice, rests).await).await?;
+    model.counts.kills = kills;
     Ok(model.counts)
 }
 
@@ -92,5 +80,5 @@ async fn until_killed(order: &Order, model: &mut Model, dice: &TestEntropy) -> R
         let rested = line == Line::Rested;
         model.hear(line).map(|()| rested)
     };
-    lives::until_killed(LIFE, order, lines, dice, hear).await
+    lives::until_killed(life::KIND, order, lines, dice, hear).await
 }

@@ -179,7 +179,7 @@ impl Model {
     /// Its process is gone, with whatever it was doing.
     pub fn killed(&mut self) {
         self.calm();
-        self.programs.killed(&self.lanes);
+        self.programs.killed();
         for taken in self.taken.values_mut() {
             taken.unheard = true;
         }

@@ -1,9 +1,9 @@
 //! What the programs behind a webhook may rely on: they hear of what fires and of its end, also when the server is killed while
-//! it tells them, or before it has stored what they took.
+//! it tells them, or before it has stored what they took. Only what was muted since may be kept from them.
 
 use super::model::Known;
 use super::settle::BOUND_MS;
-use super::words::{BY_RULE, LANES};
+use super::words::LANES;
 
 /// Between two looks at one of their groups, as the routing has it.
 const LOOKED_AT_MS: i64 = 10_000;
@@ -14,12 +14,6 @@ struct Of {
     /// It fires, or is over, as they were told last.
     fires: Option<bool>,
     told_ms: i64,
-    /// Its end has to be told to them. Not so where a kill came between: the server may have forgotten that they know of it,
-    /// and it may have ended before its group was looked at again.
-    bound: bool,
-    /// They know that it is over, and a kill came since: the server may believe that they know of its firing, and tell them
-    /// nothing when it fires again before its group was looked at.
-    forgotten: bool,
     /// Since when it is known to fire.
     since_ms: Option<i64>,
     /// Its group was looked at in this life, since it is known to fire.
@@ -43,7 +37,7 @@ impl Programs {
     pub fn posted(&mut self, lanes: &[(usize, bool)], now_ms: i64) {
         for (lane, fires) in lanes {
             let of = &mut self.of[*lane];
-            (of.fires, of.told_ms, of.bound, of.forgotten) = (Some(*fires), now_ms, true, false);
+            (of.fires, of.told_ms) = (Some(*fires), now_ms);
             (of.told, of.ending_ms, of.owed) = (true, None, false);
         }
     }
@@ -88,12 +82,9 @@ impl Programs {
         }
     }
 
-    pub fn killed(&mut self, lanes: &[Known; LANES.len()]) {
+    pub fn killed(&mut self) {
         self.undisturbed_ms = None;
-        for (lane, (of, known)) in self.of.iter_mut().zip(lanes).enumerate() {
-            // Of a rule's alert only the server knows that it is over.
-            of.bound &= lane != BY_RULE && known.promised == Some(false);
-            of.forgotten |= of.fires == Some(false);
+        for of in &mut self.of {
             (of.looked_at, of.ending_ms) = (false, None);
         }
     }
@@ -103,9 +94,9 @@ impl Programs {
         for ((lane, of), known) in LANES.iter().zip(&self.of).zip(lanes).filter(|((lane, _), _)| lane.to_programs()) {
             let fires = of.fires == Some(true);
             // What began to be told before a mute may have been put aside by it.
-            let end_is_owed = of.bound && known.muted_ms < of.told_ms;
+            let end_is_owed = known.muted_ms < of.told_ms;
             match known.promised {
-                Some(true) if !fires && !of.forgotten && now_ms - known.muted_ms >= BOUND_MS => {
+                Some(true) if !fires && now_ms - known.muted_ms >= BOUND_MS => {
                     return Err(format!("{lane:?} fires, and the programs do not know it: {of:?}"));
                 }
                 Some(false) if fires && end_is_owed => {
@@ -138,11 +129,8 @@ mod tests {
         programs.posted(&[(LANE, true)], 0);
         programs.rested(&over, 0).expect_err("they know that it fires");
         programs.rested(&promised(Some(false), 5), 9).expect("it was muted since");
-        programs.killed(&over);
-        programs.rested(&over, 0).expect_err("its end was answered before the kill");
-        programs.killed(&promised(None, -1));
-        programs.rested(&over, 0).expect("the server may have forgotten it");
-        programs.posted(&[(LANE, true)], 0);
+        programs.killed();
+        programs.rested(&over, 0).expect_err("a kill takes nothing back");
         programs.posted(&[(LANE, false)], 1);
         programs.rested(&over, 1).expect("they know it");
     }
@@ -166,7 +154,7 @@ mod tests {
         fired(false, -1).rested(&over, 0).expect("its group was perhaps not looked at");
         fired(true, 5).rested(&over, 0).expect("it was muted");
         let mut told = fired(true, -1);
-        told.killed(&over);
+        told.killed();
         told.rested(&over, 0).expect_err("a kill takes nothing back");
         told.posted(&[(LANE, false)], 9);
         told.rested(&over, 9).expect("they were told");
@@ -182,7 +170,7 @@ mod tests {
         programs.rested(&promised(Some(true), 0), BOUND_MS).expect("they know it");
         programs.posted(&[(LANE, false)], 1);
         programs.rested(&promised(Some(true), 0), BOUND_MS).expect_err("they know that it is over");
-        programs.killed(&promised(Some(false), 0));
-        programs.rested(&promised(Some(true), 0), BOUND_MS).expect("the server may have forgotten that");
+        programs.killed();
+        programs.rested(&promised(Some(true), 0), BOUND_MS).expect_err("a kill takes nothing back");
     }
 }

@@ -1,8 +1,9 @@
 // From a breach to the first page, by this server and by Debian's Prometheus with Debian's Alertmanager, at the same breaches in
 // one run: a gauge of a page that both scrape, and a sample that is pushed to both by remote write; to this one also by StatsD.
 // The rule has no `for`. Everything is as it is without settings: Prometheus' shipped configuration scrapes and evaluates every
-// 15 s, Alertmanager waits 30 s for a group; this server scrapes every 15 s. Each breach is of a service of its own, so that each
-// is the first of its group there and of its incident here. Both post to a receiver in this process.
+// 15 s, Alertmanager waits 30 s for a group; this server scrapes every 15 s. A second Alertmanager, told by the same Prometheus, waits
+// for no group, which is the least that settings can do there short of the intervals. Each breach is of a service of its own, so
+// that each is the first of its group there and of its incident here. All post to receivers in this process.
 //
 //   node e2e/alertmanager/breach.bench.mjs [BREACHES]     TENFOLD_BIN names the program
 import { createSocket } from 'node:dgram';
@@ -55,25 +56,35 @@ async function target(value) {
   return { address: `127.0.0.1:${server.address().port}`, askers, close: () => server.close() };
 }
 
-async function theirs(page) {
+/** An Alertmanager with a receiver of its own. `more` is of its route. */
+async function told(name, more) {
   const sink = await receiver();
-  const told = await alertmanager(`
-route: {receiver: default, group_by: [alertname, service]}
+  const server = await alertmanager(`
+route: {receiver: default, group_by: [alertname, service]${more}}
 receivers: [{name: default, webhook_configs: [{url: '${sink.url}'}]}]
 `);
-  const server = told && (await prometheus({ targets: [page.address], alertmanagers: [told.address] }));
-  if (!server) {
-    await told?.stop();
-    sink.close();
-    return undefined;
-  }
-  await server.rules(rules(['scraped', 'pushed']));
   const stop = async () => {
-    await server.stop();
-    await told.stop();
+    await server?.stop();
     sink.close();
   };
-  return { name: 'Prometheus and Alertmanager', base: `http://${server.address}`, headers: {}, kinds: ['scraped', 'pushed'], heard: sink.heard, stop };
+  return { name, address: server?.address, heard: sink.heard, stop };
+}
+
+/** One Prometheus and two Alertmanagers, each a side; none when one of the programs is missing. */
+async function theirs(page) {
+  const all = [await told('Prometheus and Alertmanager', ''), await told('the same, group_wait 0s', ', group_wait: 0s')];
+  const addresses = all.map(({ address }) => address);
+  const server = addresses.every(Boolean) && (await prometheus({ targets: [page.address], alertmanagers: addresses }));
+  if (!server) {
+    for (const one of all) await one.stop();
+    return [];
+  }
+  await server.rules(rules(['scraped', 'pushed']));
+  const stop = async (one) => {
+    await server.stop();
+    await one.stop();
+  };
+  return all.map((one) => ({ ...one, base: `http://${server.address}`, headers: {}, kinds: ['scraped', 'pushed'], stop: () => stop(one) }));
 }
 
 async function ours(page, statsdPort) {
@@ -100,8 +111,10 @@ const begun = new Array(breaches).fill(undefined);
 const value = (i) => (begun[i] === undefined ? 0 : 1);
 const page = await target(value);
 const statsdPort = await freePort();
-const rival = await theirs(page);
-const sides = [rival, await ours(page, statsdPort)].filter(Boolean);
+const rivals = await theirs(page);
+const sides = [...rivals, await ours(page, statsdPort)];
+/** Who scrapes the page and takes samples: two sides may share a server. */
+const servers = new Map(sides.map(({ base, headers }) => [base, headers]));
 const statsd = createSocket('udp4');
 const series = Array.from({ length: breaches }, (_, i) => labelled({ __name__: 'pushed_gauge', service: `pushed-${i}` }));
 
@@ -110,7 +123,7 @@ let pushed = Promise.resolve();
 function push() {
   pushed = pushed.then(async () => {
     const body = encoded(series.map((labels, i) => [labels, value(i)]), Date.now());
-    await Promise.all(sides.map((side) => remoteWrite(side.base, side.headers, body)));
+    await Promise.all([...servers].map(([base, headers]) => remoteWrite(base, headers, body)));
   });
   return pushed;
 }
@@ -123,7 +136,7 @@ const pusher = (async () => {
   for (; pushing; await pause(PUSH_MS)) await push();
 })();
 for (let i = 0; i < breaches; i += 1) gauge(i);
-await until('each side has scraped', () => page.askers.size >= sides.length, { within_ms: 4 * SCRAPE_MS });
+await until('each server has scraped', () => page.askers.size >= servers.size, { within_ms: 4 * SCRAPE_MS });
 // The first evaluation of both is behind them.
 await pause(SCRAPE_MS);
 
@@ -149,8 +162,8 @@ for (const kind of ['scraped', 'pushed', 'statsd']) {
     console.log(`| ${kind} | ${side.name} | ${[took[0], median(took), mean, took.at(-1)].map((s) => s.toFixed(2)).join(' | ')} |`);
   }
 }
-for (const kind of rival ? ['scraped', 'pushed'] : []) {
-  console.log(`${kind}: the median is ${(medians[kind][rival.name] / medians[kind].tenfold).toFixed(1)} times as long there`);
+for (const kind of ['scraped', 'pushed']) {
+  for (const { name } of rivals) console.log(`${kind}: ${name}: the median is ${(medians[kind][name] / medians[kind].tenfold).toFixed(1)} times as long`);
 }
 pushing = false;
 await pusher;

@@ -1,19 +1,24 @@
 // A storm of alerts through this server and through Debian's Alertmanager in one run, in turns: the same configuration, the
 // same sender, the same receiver of webhooks. Prints the seconds from the first alert sent to the last one delivered, and
-// processor time and peak memory of each server's process meanwhile.
+// processor time and peak memory of each server's process meanwhile. The receiver is a small program of its own (sink.c). First the
+// sender posts to it straight: no server can do with less, and what both take of the two processors stands in each row.
 //
 //   node e2e/alertmanager/storm.bench.mjs [ALERTS] [GROUPS...]     TENFOLD_BIN names the program, GROUP_WAIT how long both wait
-import { readFileSync, writeFileSync } from 'node:fs';
+//
+// ROUNDS (1) is how often each number of groups is measured, every other time with the servers the other way round. The last
+// lines are of medians.
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { Agent } from 'node:http';
-import { createServer as listen } from 'node:net';
 
 import { alertmanager } from './rivals.mjs';
-import { answer, eachRequest, post, tenfold } from './sides.mjs';
+import { post, tenfold } from './sides.mjs';
+import { compiled, Sink } from './sink.mjs';
 
 const [alerts = 10_000, ...counts] = process.argv.slice(2).map(Number);
 const GROUPS = counts.length > 0 ? counts : [100, alerts];
 // Before a group is told of the first time. With 0s nothing but the servers' work is measured.
 const { GROUP_WAIT = '1s' } = process.env;
+const rounds = Number(process.env.ROUNDS ?? 1);
 const BATCH = 64;
 const SENDERS = 2;
 const DEADLINE_MS = 180_000;
@@ -21,38 +26,15 @@ const TICKS_A_SECOND = 100;
 // What a start and a sign-in took is given back by then.
 const SETTLE_MS = 3_000;
 
-/** Takes requests on kept connections and says how many different alerts have come. As little work as can be. */
-async function receiver() {
-  const seen = new Set();
-  let messages = 0;
-  const taken = answer('200 OK');
-  const server = listen((socket) => eachRequest(socket, (body) => {
-    for (const [, number] of body.matchAll(/"instance":"i-([0-9]+)"/g)) seen.add(number);
-    messages += 1;
-    socket.write(taken);
-  }));
-  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
-  return { url: `http://127.0.0.1:${server.address().port}/`, seen, messages: () => messages, close: () => server.close() };
-}
-
 const config = (url) => `
 route: {receiver: default, group_by: [cluster], group_wait: ${GROUP_WAIT}, group_interval: 5s, repeat_interval: 1h}
 receivers: [{name: default, webhook_configs: [{url: '${url}'}]}]
 `;
 
-function figures(pid) {
-  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1].split(' ');
-  const peak = /VmHWM:\s+([0-9]+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))[1];
-  return { cpu: (Number(fields[11]) + Number(fields[12])) / TICKS_A_SECOND, peak: Number(peak) / 1024 };
-}
-
-async function storm(start, groups) {
-  const sink = await receiver();
-  const server = await start(config(sink.url));
-  if (!server) return sink.close();
-  await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
+/** What the sender posts, whole. */
+function bodies(groups) {
   const now = new Date().toISOString();
-  const bodies = [];
+  const out = [];
   for (let first = 0; first < alerts; first += BATCH) {
     const batch = Array.from({ length: Math.min(BATCH, alerts - first) }, (_, i) => ({
       labels: { alertname: 'Storm', cluster: `c-${(first + i) % groups}`, instance: `i-${first + i}`, severity: 'warning' },
@@ -60,29 +42,124 @@ async function storm(start, groups) {
       startsAt: now,
       generatorURL: 'http://prometheus.example:9090/graph?g0.expr=up',
     }));
-    bodies.push(JSON.stringify(batch));
+    out.push(Buffer.from(JSON.stringify(batch)));
   }
-  // The peak is that of the storm: 5 resets VmHWM (proc(5)).
-  writeFileSync(`/proc/${server.pid}/clear_refs`, '5');
-  const before = figures(server.pid);
-  const agent = new Agent({ keepAlive: true, maxSockets: SENDERS });
-  const began = performance.now();
-  const queue = bodies.values();
-  await Promise.all(Array.from({ length: SENDERS }, async () => { for (const body of queue) await post(server, agent, body); }));
-  const sent = performance.now() - began;
-  while (sink.seen.size < alerts) {
-    if (performance.now() - began > DEADLINE_MS) throw new Error(`${server.name}: ${sink.seen.size} of ${alerts} delivered`);
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
-  const took = performance.now() - began;
-  const after = figures(server.pid);
-  const row = [server.name, groups, (sent / 1000).toFixed(2), (took / 1000).toFixed(2), sink.messages(), (after.cpu - before.cpu).toFixed(2), after.peak.toFixed(0)];
-  console.log(`| ${row.join(' | ')} |`);
-  agent.destroy();
-  await server.stop();
-  sink.close();
+  return out;
 }
 
-console.log(`group_wait ${GROUP_WAIT}\n| ${alerts} alerts | groups | sent s | all delivered s | messages | CPU s | peak MiB |\n| --- | ---: | ---: | ---: | ---: | ---: | ---: |`);
-for (const groups of GROUPS) for (const start of [alertmanager, tenfold]) await storm(start, groups);
+function figures(pid) {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1].split(' ');
+  const peak = /VmHWM:\s+([0-9]+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))[1];
+  return { cpu: (Number(fields[11]) + Number(fields[12])) / TICKS_A_SECOND, peak: Number(peak) / 1024 };
+}
+
+/** How often a queue of new connections was full. Whose connection is dropped tries again a second later. */
+function dropped() {
+  const [names, values] = readFileSync('/proc/net/netstat', 'utf8').split('\n').filter((line) => line.startsWith('TcpExt:')).map((line) => line.split(' '));
+  return Number(values[names.indexOf('ListenOverflows')] ?? 0);
+}
+
+/** From the first alert sent to the last one delivered. This process sends, and then waits for a line. */
+async function through(server, sink, all) {
+  const agent = new Agent({ keepAlive: true, maxSockets: SENDERS });
+  const queue = all.values();
+  const [before, own, drops] = [await sink.status(), process.cpuUsage(), dropped()];
+  const began = process.hrtime.bigint();
+  const since = (at_ns) => Number(BigInt(at_ns) - began) / 1e9;
+  const sender = async () => { for (const body of queue) await post(server, agent, body); };
+  const sending = Promise.all(Array.from({ length: SENDERS }, sender)).then(() => since(process.hrtime.bigint()));
+  const [sent, done] = await Promise.all([sending, delivered(server, sink)]);
+  const { user, system } = process.cpuUsage(own);
+  agent.destroy();
+  if (dropped() > drops) console.log(`${server.name}: a queue of connections was full ${dropped() - drops} times, which costs seconds`);
+  return { name: server.name, sent, took: since(done.at_ns), messages: done.messages, receiver: done.cpu - before.cpu, sender: (user + system) / 1e6 };
+}
+
+async function delivered(server, sink) {
+  try {
+    return await sink.all(DEADLINE_MS);
+  } catch (error) {
+    if (error.name !== 'AbortError') throw error;
+    throw new Error(`${server.name}: ${(await sink.status()).seen} of ${alerts} delivered`);
+  }
+}
+
+function row(groups, { name, sent, took, messages, cpu, peak, receiver, sender }) {
+  const cells = [name, groups, sent.toFixed(2), took.toFixed(2), messages, cpu?.toFixed(2) ?? '-', peak?.toFixed(0) ?? '-', receiver.toFixed(3), sender.toFixed(2)];
+  console.log(`| ${cells.join(' | ')} |`);
+}
+
+/** Sender and receiver alone. After it this process has done all that it will do, and no server waits for its compiler. */
+async function straight(program) {
+  const sink = await Sink.start(program, alerts);
+  try {
+    return await through({ name: 'no server', address: sink.address, headers: {} }, sink, bodies(1));
+  } finally {
+    sink.close();
+  }
+}
+
+async function storm(program, start, groups) {
+  const sink = await Sink.start(program, alerts);
+  let server;
+  try {
+    server = await start(config(sink.url));
+    if (!server) return undefined;
+    await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
+    const all = bodies(groups);
+    // The peak is that of the storm: 5 resets VmHWM (proc(5)).
+    writeFileSync(`/proc/${server.pid}/clear_refs`, '5');
+    const before = figures(server.pid);
+    const taken = await through(server, sink, all);
+    const after = figures(server.pid);
+    return { ...taken, cpu: after.cpu - before.cpu, peak: after.peak };
+  } finally {
+    await server?.stop();
+    sink.close();
+  }
+}
+
+function median(numbers) {
+  const sorted = numbers.toSorted((a, b) => a - b);
+  const half = Math.floor(sorted.length / 2);
+  return sorted.length % 2 === 1 ? sorted[half] : (sorted[half - 1] + sorted[half]) / 2;
+}
+
+/** This server's medians, those of Alertmanager, and the first by the second. */
+function compared(groups, { tenfold: ours, alertmanager: theirs }) {
+  const of = (what, unit, digits) => {
+    const [a, b] = [ours, theirs].map((all) => median(all.map((one) => one[what])));
+    return `${a.toFixed(digits)} / ${b.toFixed(digits)} ${unit} = ${(a / b).toFixed(2)}`;
+  };
+  return `${groups} groups, medians of ${ours.length}, tenfold / Alertmanager: all delivered ${of('took', 's', 2)}; CPU ${of('cpu', 's', 2)}; peak ${of('peak', 'MiB', 0)}`;
+}
+
+if (!(Number.isInteger(rounds) && rounds >= 1)) {
+  console.error('ROUNDS is a number from 1 on');
+  process.exit(2);
+}
+const { folder, program } = compiled();
+try {
+  const alone = await straight(program);
+  console.log(`group_wait ${GROUP_WAIT}\n| ${alerts} alerts | groups | sent s | all delivered s | messages | CPU s | peak MiB | receiver CPU s | sender CPU s |\n| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |`);
+  row('-', alone);
+  const starts = { alertmanager, tenfold };
+  const lines = [];
+  for (const groups of GROUPS) {
+    const taken = { alertmanager: [], tenfold: [] };
+    for (let round = 0; round < rounds; round += 1) {
+      const names = Object.keys(starts);
+      for (const name of round % 2 === 0 ? names : names.reverse()) {
+        const one = await storm(program, starts[name], groups);
+        if (!one) continue;
+        taken[name].push(one);
+        row(groups, one);
+      }
+    }
+    if (Object.values(taken).every((all) => all.length > 0)) lines.push(compared(groups, taken));
+  }
+  console.log(['', ...lines].join('\n'));
+} finally {
+  rmSync(folder, { recursive: true, force: true });
+}
 process.exit(0);

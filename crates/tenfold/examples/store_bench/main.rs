@@ -27,6 +27,11 @@ use server::{Server, bytes_on_disk};
 
 /// So long a store may tidy up before its bytes are counted, in seconds.
 const SETTLE_S: u64 = 75;
+/// A merge that was asked for may take so long.
+const MERGE_S: u64 = 600;
+/// Before a server is written to, the others may go on for so long, and rest when they use less than so many processors.
+const REST_S: usize = 60;
+const RESTING: f64 = 0.05;
 /// Starts after a kill; the median counts.
 const KILLS: usize = 3;
 /// The first set covers this much time.
@@ -67,9 +72,11 @@ fn sets(series: usize, samples: usize, wide: usize, wide_samples: usize) -> [Set
     ]
 }
 
-fn write(set: &Set, servers: &[Server]) {
+/// Each set begins with another server, and each server when the others have rested from what they put away afterwards.
+fn write(turn: usize, set: &Set, servers: &[Server]) {
     println!("\n{}: {} series x {} samples, one each {} s", set.name, set.series, set.samples, set.pace_ms / 1_000);
-    for server in servers {
+    for server in (0..servers.len()).map(|i| &servers[(i + turn) % servers.len()]) {
+        rest(servers);
         let (before, begun) = (server.cpu_s(), Instant::now());
         set.send(server);
         let (cpu, wall) = (server.cpu_s() - before, begun.elapsed().as_secs_f64());
@@ -96,13 +103,32 @@ fn tell_memory(what: &str, servers: &[Server], before: &[[f64; 2]], series: usiz
     }
 }
 
+/// Waits until nobody has anything to do, within bounds.
+fn rest(servers: &[Server]) {
+    let used = || servers.iter().map(Server::cpu_s).sum::<f64>();
+    for _ in 0..REST_S {
+        let before = used();
+        pause(1);
+        if used() - before < RESTING {
+            return;
+        }
+    }
+}
+
 /// Waits until stores have tidied up. Blocks are cut and merged by themselves; VictoriaMetrics is asked to.
 pub fn settle(servers: &[Server]) {
     pause(SETTLE_S);
     for server in servers.iter().filter(|s| s.name == "VictoriaMetrics") {
         server.ask("GET", "/internal/force_flush", "", b"");
         server.ask("GET", "/internal/force_merge", "", b"");
-        pause(10);
+        // The answer says that it has begun.
+        let merging = || {
+            let page = String::from_utf8(server.ask("GET", "/metrics", "", b"").1).unwrap();
+            page.lines().any(|line| line.strip_prefix("vm_active_force_merges ").is_some_and(|n| n.trim() != "0"))
+        };
+        pause(2);
+        (0..MERGE_S).take_while(|_| merging()).for_each(|_| pause(1));
+        pause(5);
     }
 }
 
@@ -159,18 +185,20 @@ fn main() {
     let before = std::env::var_os("TENFOLD_BEFORE").and_then(|b| server::older(dir.path(), server::SETTINGS, b.into()));
     let mut servers: Vec<Server> =
         [ours, server::prometheus(dir.path()), server::victoria(dir.path()), before].into_iter().flatten().collect();
-    pause(2);
+    // What a start and a sign-in took is given back by then.
+    pause(10);
     let empty: Vec<_> = servers.iter().map(memory).collect();
     let (mut series, mut samples) = (0, 0.0);
-    for set in &sets {
-        write(set, &servers);
+    for (turn, set) in sets.iter().enumerate() {
+        write(turn, set, &servers);
         (series, samples) = (series + set.series, samples + set.total());
     }
     tell_memory("right after writing", &servers, &empty, series);
     settle(&servers);
     tell_memory("later", &servers, &empty, series);
     tell_disk(&servers, samples);
-    let probe = format!("/api/v1/query?query=bench_total%7Bseries%3D%2267%22%7D&time={}", sets[0].end_ms / 1_000);
+    // Of a series that nothing is asked of below.
+    let probe = format!("/api/v1/query?query=bench_total%7Bseries%3D%22131%22%7D&time={}", sets[0].end_ms / 1_000);
     println!("\nseconds from a start to the first answer");
     for server in &mut servers {
         let again = |_| {

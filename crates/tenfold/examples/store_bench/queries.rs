@@ -111,15 +111,15 @@ impl Question {
         let (mut starts, mut colds) = (vec![Vec::new(); count], vec![Vec::new(); count]);
         let mut answers = vec![Vec::new(); count];
         for turn in 0..COLD_TURNS {
-            for (server, starts) in servers.iter_mut().zip(&mut starts) {
-                server.stop(Signal::SIGTERM);
-                server.forget_pages();
-                starts.push(server.start_again(probe));
+            // Each turn another one is the first, to be started and to be asked.
+            for i in (0..count).map(|i| (i + turn) % count) {
+                servers[i].stop(Signal::SIGTERM);
+                servers[i].forget_pages();
+                starts[i].push(servers[i].start_again(probe));
             }
             // What a server does after its start is not what is measured here.
             crate::pause(3);
             wake_client();
-            // Each turn another one is the first.
             for i in (0..count).map(|i| (i + turn) % count) {
                 let (ms, answer) = self.ask_cold(&servers[i], &request);
                 colds[i].push(ms);

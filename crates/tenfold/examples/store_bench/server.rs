@@ -202,6 +202,8 @@ impl Server {
 
     /// Takes the files of the data out of the page cache, so that the next start reads them from the disk.
     pub fn forget_pages(&self) {
+        // Only pages that the disk has can be taken out.
+        let _ = Command::new("sync").status();
         each_file(&self.data, &mut |path| {
             let input = format!("if={}", path.display());
             let _ = Command::new("dd").arg(input).args(["iflag=nocache", "count=0", "status=none"]).status();

@@ -24,7 +24,7 @@ use crate::{
 const BUSY_MS_MAX: u64 = 2_000;
 /// The write-ahead log is copied into the database when it has grown to so many pages (of 4 KiB). A page that is written
 /// again and again, as those of the indexes are, is copied once.
-const WAL_PAGES_MAX: i32 = 4_000;
+const WAL_PAGES_MAX: i32 = 8_000;
 /// Prepared statements kept per connection.
 const STATEMENTS_MAX: usize = 256;
 

@@ -93,3 +93,28 @@ test("what was deleted is saved anew, or left", async () => {
   await press("Save mine anew");
   expect(writes).toEqual([{ method: "PUT", match: null, none: "*", body: of("Nodes") }]);
 });
+
+test("a copy is saved under another name, whatever became of the first", async () => {
+  await show({ ...FIRST, service: "photos" });
+  await press("Make a copy");
+  await show(SECOND);
+  expect(alert()).toBeUndefined();
+  expect(button("Make a copy")).toBeUndefined();
+  await press("Save");
+  expect(writes).toEqual([{ method: "PUT", match: null, none: "*", body: { ...of("Nodes (copy)"), name: "nodes-copy", service: "photos" } }]);
+});
+
+test("a copy of a page that draws itself leaves the service to it", async () => {
+  await show({ ...of("Photos"), generated: true, service: "photos" });
+  await press("Make a copy");
+  await press("Save");
+  expect(writes[0]!.body).toEqual({ ...of("Photos (copy)"), name: "nodes-copy", service: null });
+});
+
+test("a panel is duplicated behind itself", async () => {
+  const words = (title: string): Panel => ({ title, kind: "text", queries: [], text: "words" });
+  await show(of("Nodes", words("Busy"), words("Disks")));
+  await act(async () => box.querySelector<HTMLButtonElement>("[aria-label='Duplicate Busy']")!.click());
+  await press("Save");
+  expect((writes[0]!.body as Dashboard).panels.map(({ title }) => title)).toEqual(["Busy", "Busy", "Disks"]);
+});

@@ -7,7 +7,7 @@ import { extended } from "../src/charts/follow";
 import { linesOf, notesOf } from "../src/charts/useLines";
 import { recent, remember, withRecent } from "../src/lib/recent";
 import { exact } from "../src/lib/units";
-import { columnsOf, InstantTable } from "../src/pages/graphs/InstantTable";
+import { columnsOf, InstantTable, ordered } from "../src/pages/graphs/InstantTable";
 import { moved } from "../src/pages/graphs/order";
 import { box, mountEach, render } from "./mount";
 
@@ -69,6 +69,31 @@ describe("an answer for one instant", () => {
     await settled("42");
     expect(asked[0]?.searchParams.get("time")).toBeNull();
     expect([...box.querySelectorAll("td")].map(({ textContent }) => textContent)).toEqual(["value", "42"]);
+  });
+  it("is sorted by a column, and asks only for a label's value", async () => {
+    answers({ data: { resultType: "vector", result: [[{ __name__: "up", host: "h10" }, "2"], [{ __name__: "up", host: "h9" }, "NaN"], [{ __name__: "up" }, "10"]].map(([metric, value]) => ({ metric, value: [1, value] })) } });
+    const only = vi.fn();
+    await render(<InstantTable expr="up" unit="short" range={FIXED} onOnly={only} />);
+    await settled("Metric");
+    const head = (text: string): HTMLElement => [...box.querySelectorAll("th")].find((one) => one.textContent?.startsWith(text))!;
+    const press = (text: string): Promise<void> => act(async () => head(text).querySelector("button")!.click());
+    const values = (): (string | null)[] => [...box.querySelectorAll("tbody td:last-child")].map(({ textContent }) => textContent);
+    expect(values()).toEqual(["2", "NaN", "10"]);
+    await press("Value");
+    expect([head("Value").getAttribute("aria-sort"), values()]).toEqual(["descending", ["10", "2", "NaN"]]);
+    await press("Value");
+    expect([head("Value").getAttribute("aria-sort"), values()]).toEqual(["ascending", ["2", "10", "NaN"]]);
+    await press("host");
+    expect([head("host").getAttribute("aria-sort"), head("Value").getAttribute("aria-sort"), values()]).toEqual(["ascending", null, ["NaN", "2", "10"]]);
+    const picks = [...box.querySelectorAll<HTMLElement>("td button")];
+    expect(picks.map(({ textContent, title }) => [textContent, title])).toEqual([["h9", 'Only host="h9"'], ["h10", 'Only host="h10"']]);
+    await act(async () => picks[1]!.click());
+    expect(only).toHaveBeenCalledWith("host", "h10");
+  });
+  it("stands as it came until somebody sorts it", () => {
+    const samples = [{ labels: {}, value: Infinity }, { labels: {}, value: -Infinity }, { labels: {}, value: null, text: "a" }];
+    expect(ordered(samples, null)).toBe(samples);
+    expect(ordered(samples, { by: null, descending: false }).map(({ value }) => value)).toEqual([-Infinity, Infinity, null]);
   });
   it("has one column when there are too many labels", () => {
     const labels = Object.fromEntries(Array.from({ length: 9 }, (_, n) => [`l${n}`, "x"]));

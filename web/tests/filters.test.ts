@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { FILTERS, isMatcher, matcherOf, withMatchers } from "../src/charts/filters";
+import { FILTERS, isMatcher, matcherOf, withMatcher, withMatchers } from "../src/charts/filters";
 import { fill, filtersOf, NO_FILTERS, overview } from "../src/charts/variables";
 import { readVariable, writeVariable } from "../src/pages/graphs/VariableForm";
 
@@ -26,6 +26,28 @@ describe("filters", () => {
     expect(withMatchers("sum(a{", ['x="1"'])).toContain("sum(a{");
     expect(withMatchers("a + a", ['x="1"', 'y!="2"'])).toBe('a{x="1", y!="2"} + a{x="1", y!="2"}');
     expect(withMatchers("up", [])).toBe("up");
+  });
+
+  it("of one value go into each selector that does not ask for it yet", () => {
+    const cases: [string, string][] = [
+      ["up", 'up{job="web"}'],
+      ["up {}", 'up {job="web"}'],
+      ['{__name__="up"}', '{job="web", __name__="up"}'],
+      ['up{host="a"}', 'up{job="web", host="a"}'],
+      ['up{job!="web"}', 'up{job="web", job!="web"}'],
+      ['up{job=~"web"}', 'up{job="web", job=~"web"}'],
+      ['up{ # job="web"\n}', 'up{job="web",  # job="web"\n}'],
+      ['up{x="job=\\"web\\""}', 'up{job="web", x="job=\\"web\\""}'],
+      ['sum by (job) (rate(a{job="web"}[5m])) / on (job) sum(b)', 'sum by (job) (rate(a{job="web"}[5m])) / on (job) sum(b{job="web"})'],
+    ];
+    for (const [asked, wanted] of cases) expect(withMatcher(asked, "job", "web")).toBe(wanted);
+    for (const same of ['up{job="web"}', "up{host='a', job = 'web',}", "up{job=`web`}", 'up{"job"="web"}', '{"a.b", job="web"}', 'up{a="x # y", job="web"}', "1 + time()"]) {
+      expect(withMatcher(same, "job", "web")).toBe(same);
+    }
+    for (const [label, value, wanted] of [["http.route", "/a", 'up{"http.route"="/a"}'], ["a", 'x"y\\', 'up{a="x\\"y\\\\"}']] as const) {
+      expect(withMatcher("up", label, value)).toBe(wanted);
+      expect(withMatcher(wanted, label, value)).toBe(wanted);
+    }
   });
 
   it("are matchers and nothing else, whatever the address says", () => {

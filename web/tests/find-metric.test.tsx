@@ -103,6 +103,21 @@ test("queries are written as Prometheus writes them; what is no query stays, wit
   expect(texts()).toEqual(["sum("]);
 });
 
+test("a label of a row goes into its query, and what was typed meanwhile stays", async () => {
+  answers["/api/v1/query"] = [200, { data: { resultType: "vector", result: [{ metric: { job: "web" }, value: [1, "1"] }] } }];
+  history.replaceState(null, "", "/graphs/explore?expr=sum%20by%20(job)%20(up)");
+  await render(<ExplorePage />);
+  const web = (): HTMLElement | undefined => named("web");
+  await settled(() => expect(web()).toBeDefined());
+  await act(async () => web()!.click());
+  expect(new URLSearchParams(location.search).getAll("expr")).toEqual(['sum by (job) (up{job="web"})']);
+  await settled(() => expect(texts()).toEqual(['sum by (job) (up{job="web"})']));
+  await write(box.querySelector("textarea")!, "max(up)");
+  await settled(() => expect(web()).toBeDefined());
+  await act(async () => web()!.click());
+  expect(new URLSearchParams(location.search).getAll("expr")).toEqual(["max(up)", 'sum by (job) (up{job="web"})']);
+});
+
 test("the node that took most stands out, with each node's share", () => {
   const node = (ms: number): Parameters<typeof sharesOf>[0][number] => ({ depth: 0, operation: "x", expression: null, series: 0, chunks: 0, samples: 0, rows: 0, ms });
   expect(sharesOf([node(1), node(3), node(0)]).map(({ share, worst }) => [share, worst])).toEqual([[0.25, false], [0.75, true], [0, false]]);

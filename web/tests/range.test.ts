@@ -1,5 +1,5 @@
 import { describe, expect, it, test } from "vitest";
-import { readInstant, readRange, stepped, stepsOf, writeInstant, type Range } from "../src/charts/range";
+import { movingOf, movingRange, readInstant, readRange, stepped, stepsOf, writeInstant, type Range } from "../src/charts/range";
 
 const local = (year: number, month: number, day: number, hour = 0, minute = 0, second = 0): number => new Date(year, month - 1, day, hour, minute, second).getTime();
 
@@ -18,6 +18,23 @@ describe("a range typed by its ends", () => {
     ["", "2026-01-31", "no beginning"], ["2026-01-31", " ", "no end"], ["noon", "2026-01-31", "“noon” is no instant"], ["2026-01-31", "2026-01-31", "before it begins"],
     ["2026-01-31 12:00", "2026-01-31 11:00", "exchange"], ["2026-01-31 12:00:00", "2026-01-31 12:00:02", "shorter than 5 s"], ["1999-01-01", "2026-01-31", "ten years"],
   ])("%s to %s is refused", (from, to, wanted) => expect(readRange(from, to)).toContain(wanted));
+});
+
+describe("a range that moves", () => {
+  it.each([["1h", 3_600_000, "1 h"], ["24h", 86_400_000, "24 h"], ["3h", 10_800_000, "3 h"], ["90m", 5_400_000, "90 min"], ["2d", 172_800_000, "2 d"], ["12w", 12 * 604_800_000, "12 w"], ["30s", 30_000, "30 s"]])(
+    "of %s", (name, ms, text) => expect(movingRange(name)).toEqual({ name, ms, text }),
+  );
+  it.each(["", "h", "1", "0h", "1s", "9999w", "1y", "-1h", "1h30m", "toString"])("is not of %s", (name) => expect(movingRange(name)).toBeUndefined());
+  it("is written as in Grafana", () => {
+    expect([movingOf("now-3h", "now"), movingOf(" now-2d", "now ")]).toEqual(["3h", "2d"]);
+    expect([movingOf("now-3h", "now-1h"), movingOf("now-3h", ""), movingOf("now/d", "now"), movingOf("1769862600", "now")]).toEqual([null, null, null, null]);
+  });
+  it("may end before now, and then stands still", () => {
+    const now = local(2026, 1, 31, 12);
+    expect(readRange("now-3h", "now-1h", now)).toEqual({ fromMs: now - 10_800_000, toMs: now - 3_600_000 });
+    expect(readRange("2026-01-31 10:00", "now", now)).toEqual({ fromMs: local(2026, 1, 31, 10), toMs: now });
+    expect(readRange("now-1y", "now", now)).toContain("is no instant");
+  });
 });
 
 describe("a step that is chosen", () => {

@@ -117,6 +117,8 @@ pub struct Variable {
     pub all: bool,
     /// Several may be chosen at once.
     pub multi: bool,
+    /// What is chosen at first; none where that is all, or where the first value is.
+    pub first: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Default)]

@@ -657,7 +657,7 @@ export interface paths {
             };
         };
         put?: never;
-        /** Tries all of that once more, each as of when it came. */
+        /** Tries all of that once more, each as of when it came, without what is over by now. */
         post: {
             parameters: {
                 query?: never;
@@ -12964,7 +12964,7 @@ export interface components {
         };
         /** @description A limit that was gone over within the last hour. */
         ExceededLimit: {
-            /** @description `series` or `samples_per_second`; of a scraped job Prometheus' name, such as `sample_limit`. */
+            /** @description `series` or `samples_per_second`; of a scraped job Prometheus' name, such as `sample_limit`; of hosts `agent_page`. */
             limit: string;
             last_at: string;
             /**
@@ -16016,6 +16016,11 @@ export interface components {
         RefusedSettled: {
             /** Format: int64 */
             requests: number;
+            /**
+             * Format: int64
+             * @description Alerts in them that are not tried once more: they are over, or more was said of them since.
+             */
+            over: number;
         };
         /** @description A request of alerts that could not be taken, and is kept. */
         RefusedView: {
@@ -16934,6 +16939,8 @@ export interface components {
             all?: boolean;
             /** @description Several may be chosen at once, which stand as `(a|b)` in a matcher: `=` is asked as `=~`, `!=` as `!~`. */
             multi?: boolean;
+            /** @description What is chosen at first, with `multi` several; without it all of them, or the first value. What is no longer there is not chosen. */
+            first?: string[];
         };
         Verified: {
             ok: boolean;

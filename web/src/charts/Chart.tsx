@@ -11,6 +11,7 @@ import { ExemplarTable } from "./ExemplarTable";
 import { Legend } from "./Legend";
 import type { Axis } from "./look";
 import { Notes } from "./Notes";
+import { isDrawn, stillPicked, type Picks } from "./picks";
 import { Plot } from "./Plot";
 import { savePng } from "./png";
 import { lastValue, lineText, summary, type Line } from "./summary";
@@ -52,10 +53,9 @@ export function Chart({ title, unit, times, lines, markers, exemplars = NO_EXEMP
   const points = useMemo(() => exemplars.map((exemplar) => ({ y: exemplar.value, exemplar })), [exemplars]);
   const head = useRef<HTMLSpanElement>(null);
   const legend = useRef<HTMLDivElement>(null);
-  const [alone, setAlone] = useState<string | null>(null);
-  // A line that went takes its choice along.
-  const chosen = alone !== null && lines.some(({ label }) => label === alone) ? alone : null;
-  const shown = useMemo(() => (chosen === null ? lines : lines.map((line) => (line.label === chosen || line.limit ? line : { ...line, values: line.values.map(() => null) }))), [lines, chosen]);
+  const [picks, setPicks] = useState<Picks>(null);
+  const chosen = useMemo(() => stillPicked(picks, lines), [picks, lines]);
+  const shown = useMemo(() => (chosen === null ? lines : lines.map((line) => (isDrawn(line, chosen) ? line : { ...line, values: line.values.map(() => null) }))), [lines, chosen]);
   const measured = lines.filter(({ limit }) => !limit);
   const only = measured.length === 1 ? measured[0] : undefined;
   const newest = only ? lineText(only, lastValue(only.values), unit) : "";
@@ -95,7 +95,7 @@ export function Chart({ title, unit, times, lines, markers, exemplars = NO_EXEMP
           </div>
           {exemplarsNote && <p className="form-error small">{exemplarsNote}</p>}
           {picked && <ExemplarDetail exemplar={picked} unit={unit} onClose={() => setPicked(null)} />}
-          {lines.length > 1 && <Legend title={title} values={legend} lines={lines} unit={unit} chosen={chosen} onChoose={setAlone} detailed={detailed} />}
+          {lines.length > 1 && <Legend title={title} values={legend} lines={lines} unit={unit} chosen={chosen} onChoose={setPicks} detailed={detailed} />}
         </>
       )}
       {cut > 0 && <p className="muted small">{plural(cut, "more line is", "more lines are")} not drawn: {"topk(10, …)"} or a sum tells what matters.</p>}

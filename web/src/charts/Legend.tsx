@@ -1,6 +1,7 @@
-import type { ReactElement, RefObject } from "react";
+import type { KeyboardEvent, MouseEvent, ReactElement, RefObject } from "react";
 import { seriesColour, type Theme } from "../lib/palette";
 import { useTheme } from "../lib/theme";
+import { alone, isDrawn, toggled, type Picks } from "./picks";
 import { colourOf, lastValue, lineText, spreadOf, type Line } from "./summary";
 
 interface Props {
@@ -9,9 +10,9 @@ interface Props {
   values: RefObject<HTMLDivElement | null>;
   lines: Line[];
   unit: string;
-  /** The line that is drawn alone; null for all. */
-  chosen: string | null;
-  onChoose: (label: string | null) => void;
+  /** The lines that are drawn. */
+  chosen: Picks;
+  onChoose: (picks: Picks) => void;
   /** With the lowest, mean and highest of each line. */
   detailed: boolean;
 }
@@ -22,20 +23,28 @@ function colour(lines: Line[], index: number, theme: Theme): string {
   return lines[index]?.colour ?? seriesColour(theme, colourOf(lines, index));
 }
 
-/** Each line with its value; a press draws a line alone, another press all of them. */
+const HOW = "Draw it alone; with Ctrl or ⌘, hide or show it";
+
+/** Each line with its value; a press draws a line alone, another press all of them. With Ctrl or ⌘ it hides or shows one more. */
 export function Legend({ title, values, lines, unit, chosen, onChoose, detailed }: Props): ReactElement {
   const theme = useTheme();
-  const press = ({ label, limit }: Line): void => {
-    if (!limit) onChoose(chosen === label ? null : label);
+  const press = ({ label, limit }: Line, { ctrlKey, metaKey }: MouseEvent | KeyboardEvent): void => {
+    if (!limit) onChoose(ctrlKey || metaKey ? toggled(chosen, label, lines) : alone(chosen, label));
   };
-  const look = ({ label, limit }: Line): string | undefined => (chosen === null || chosen === label || limit ? undefined : "put-back");
+  // Browsers do not agree on whether Enter with Ctrl is a press.
+  const key = (line: Line, event: KeyboardEvent): void => {
+    if (event.key !== "Enter" || event.repeat || !(event.ctrlKey || event.metaKey)) return;
+    event.preventDefault();
+    press(line, event);
+  };
+  const look = (line: Line): string | undefined => (isDrawn(line, chosen) ? undefined : "put-back");
   const swatch = (index: number): ReactElement => <span className="swatch" style={{ background: colour(lines, index, theme) }} />;
   if (!detailed) {
     return (
       <div ref={values}>
         <ul className="legend picks" aria-hidden="true">
           {lines.map((line, index) => (
-            <li key={line.label} className={look(line)} onClick={() => press(line)}>
+            <li key={line.label} className={look(line)} title={line.limit ? undefined : HOW} onClick={(event) => press(line, event)}>
               {swatch(index)}
               <span>{line.label}</span>
               <span className="muted" data-value="">{lineText(line, lastValue(line.values), unit)}</span>
@@ -58,7 +67,7 @@ export function Legend({ title, values, lines, unit, chosen, onChoose, detailed 
               <tr key={line.label} className={look(line)}>
                 <td className="wrap-any">
                   {swatch(index)}{" "}
-                  {line.limit ? <span>{line.label}</span> : <button type="button" aria-pressed={chosen === line.label} title="Draw it alone" onClick={() => press(line)}>{line.label}</button>}
+                  {line.limit ? <span>{line.label}</span> : <button type="button" aria-pressed={chosen?.has(line.label) ?? false} title={HOW} onClick={(event) => press(line, event)} onKeyDown={(event) => key(line, event)}>{line.label}</button>}
                 </td>
                 <td className="number nowrap" data-value="">{lineText(line, lastValue(line.values), unit)}</td>
                 <td className="number nowrap">{spread && lineText(line, spread.low, unit)}</td>

@@ -3,12 +3,14 @@ import { zone } from "../lib/time";
 import { useParams } from "../router/router";
 import { Dialog } from "../ui/Dialog";
 import { Field } from "../ui/Field";
-import { RANGES, readRange, shifted, widened, writeInstant, type Range } from "./range";
+import { movingOf, RANGES, readRange, shifted, widened, writeInstant, type Range } from "./range";
 
 /** The usual ranges, which move with the clock, and any other by its ends. */
 export function RangePicker({ range }: { range: Range }): ReactElement {
   const params = useParams();
   const [open, setOpen] = useState(false);
+  const other = !RANGES.some(({ name }) => name === range.name);
+  const move = (name: string): void => params.set({ range: name, from: null, to: null }, false);
   const show = ({ fromMs, toMs }: { fromMs: number; toMs: number }): void => params.set({ from: String(Math.round(fromMs)), to: String(Math.round(toMs)), range: null }, false);
   return (
     <div className="chips" role="group" aria-label="Range of time">
@@ -18,35 +20,46 @@ export function RangePicker({ range }: { range: Range }): ReactElement {
           type="button"
           className="chip"
           aria-pressed={range.name === name}
-          onClick={() => params.set({ range: name, from: null, to: null }, false)}
+          onClick={() => move(name)}
         >
           {text}
         </button>
       ))}
-      <button type="button" className="chip" aria-pressed={range.name === null} aria-haspopup="dialog" onClick={() => setOpen(true)}>
-        {range.name === null ? range.text : "From … to"}
+      <button type="button" className="chip" aria-pressed={other} aria-haspopup="dialog" onClick={() => setOpen(true)}>
+        {other ? range.text : "From … to"}
       </button>
       {range.name !== null && <button type="button" className="chip" aria-label="Hold it still" title="Hold it still: nothing moves until a range is chosen again" onClick={() => show(range)}>❚❚</button>}
       <button type="button" className="chip" aria-label="Half a range earlier" title="Half a range earlier" onClick={() => show(shifted(range, "earlier"))}>‹</button>
       <button type="button" className="chip" aria-label="Twice as long" title="Twice as long" onClick={() => show(widened(range, Date.now()))}>⟷</button>
       <button type="button" className="chip" aria-label="Half a range later" title="Half a range later" onClick={() => show(shifted(range, "later"))}>›</button>
-      {open && <Ends range={range} onClose={() => setOpen(false)} onChoose={(fromMs, toMs) => show({ fromMs, toMs })} />}
+      {open && <Ends range={range} onClose={() => setOpen(false)} onChoose={show} onMove={move} />}
     </div>
   );
 }
 
-function Ends({ range, onClose, onChoose }: { range: Range; onClose: () => void; onChoose: (from: number, to: number) => void }): ReactElement {
+interface EndsProps {
+  range: Range;
+  onClose: () => void;
+  onChoose: (ends: { fromMs: number; toMs: number }) => void;
+  /** It moves with the clock. */
+  onMove: (name: string) => void;
+}
+
+function Ends({ range, onClose, onChoose, onMove }: EndsProps): ReactElement {
   const [from, setFrom] = useState(writeInstant(range.fromMs));
   const [to, setTo] = useState(writeInstant(range.toMs));
-  const read = readRange(from, to);
-  const wrong = typeof read === "string" ? read : null;
+  const moving = movingOf(from, to);
+  // A range that moves is as long as it says, whenever it is read.
+  const read = moving ?? readRange(from, to);
+  const wrong = moving === null && typeof read === "string" ? read : null;
   const submit = (event: FormEvent): void => {
     event.preventDefault();
-    if (typeof read === "string") return;
-    onChoose(read.fromMs, read.toMs);
+    if (moving !== null) onMove(moving);
+    else if (typeof read !== "string") onChoose(read);
+    else return;
     onClose();
   };
-  const hint = `in ${zone}, unless a zone stands behind it`;
+  const hint = `in ${zone}, unless a zone stands behind it; or now-3h to now`;
   return (
     <Dialog open onClose={onClose} title="Range of time">
       <form className="stack" onSubmit={submit}>

@@ -35,10 +35,8 @@ function closed(expr: string, from: number): number {
 /** A selector's braces with the matchers in them: in front, since a comment may stand at the end. */
 const joined = (braces: string, matchers: string): string => (braces.slice(1, -1).trim() === "" ? `{${matchers}}` : `{${matchers}, ${braces.slice(1)}`);
 
-/** The query with the matchers in each of its selectors; everything else stays as it is written. */
-export function withMatchers(expr: string, all: string[]): string {
-  if (all.length === 0) return expr;
-  const matchers = all.join(", ");
+/** The query with other braces behind each of its selectors, `{}` where it has none; everything else stays as it is written. */
+function withBraces(expr: string, changed: (braces: string) => string): string {
   let out = "";
   let at = 0;
   while (at < expr.length) {
@@ -50,7 +48,7 @@ export function withMatchers(expr: string, all: string[]): string {
     let copied = end;
     if (token === "{") {
       copied = closed(expr, at);
-      out += joined(expr.slice(at, copied), matchers);
+      out += changed(expr.slice(at, copied));
     } else if (token === "[") {
       copied = closed(expr, at);
       out += expr.slice(at, copied);
@@ -69,9 +67,9 @@ export function withMatchers(expr: string, all: string[]): string {
         out += token;
       } else if (expr[next] === "{") {
         copied = closed(expr, next);
-        out += expr.slice(at, next) + joined(expr.slice(next, copied), matchers);
+        out += expr.slice(at, next) + changed(expr.slice(next, copied));
       } else {
-        out += `${token}{${matchers}}`;
+        out += token + changed("{}");
       }
     }
     at = copied;
@@ -79,13 +77,36 @@ export function withMatchers(expr: string, all: string[]): string {
   return out;
 }
 
+/** The query with the matchers in each of its selectors. */
+export function withMatchers(expr: string, all: string[]): string {
+  const matchers = all.join(", ");
+  return all.length === 0 ? expr : withBraces(expr, (braces) => joined(braces, matchers));
+}
+
 export const SIGNS = ["=", "!=", "=~", "!~"];
 
+const quote = (text: string): string => `"${text.replaceAll("\\", "\\\\").replaceAll('"', '\\"').replaceAll("\n", "\\n")}"`;
+
 /** A matcher of a label and a value. */
-export const matcherOf = (label: string, sign: string, value: string): string =>
-  `${label}${sign}"${value.replaceAll("\\", "\\\\").replaceAll('"', '\\"').replaceAll("\n", "\\n")}"`;
+export const matcherOf = (label: string, sign: string, value: string): string => `${label}${sign}${quote(value)}`;
 
 const MATCHER = /^\s*(?:[A-Za-z_]\w*|"(?:[^"\\\n]|\\.)+")\s*(?:=~|!~|!=|=)\s*(?:"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')\s*$/;
 
 /** Whether it is one matcher: an address may say anything, and nothing else belongs into a query. */
 export const isMatcher = (text: string): boolean => MATCHER.test(text);
+
+/** Comments, and within braces each matcher: its label, its sign and its value as they are written. */
+const WRITTEN = /#[^\n]*|([A-Za-z_]\w*|"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')\s*(=~|!~|!=|=)\s*("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|`[^`]*`)/g;
+
+/** Whether a text in quotes is this one: as it is written here, or without anything that is written otherwise. */
+const says = (quoted: string, text: string): boolean => quoted === quote(text) || (quoted.slice(1, -1) === text && (quoted.startsWith("`") || !text.includes("\\")));
+
+/** Whether the braces ask for exactly this already. */
+const asksFor = (braces: string, label: string, value: string): boolean =>
+  [...braces.matchAll(WRITTEN)].some(([, name = "", sign, quoted = ""]) => sign === "=" && (name === label || says(name, label)) && says(quoted, value));
+
+/** The query with `label="value"` in each of its selectors that does not ask for it yet. */
+export function withMatcher(expr: string, label: string, value: string): string {
+  const matcher = matcherOf(/^[A-Za-z_]\w*$/.test(label) ? label : quote(label), "=", value);
+  return withBraces(expr, (braces) => (asksFor(braces, label, value) ? braces : joined(braces, matcher)));
+}

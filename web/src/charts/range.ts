@@ -1,4 +1,7 @@
-/** Which stretch of time the graphs show, kept in the address: `?range=1h`, or `?from=MS&to=MS` after a drag. */
+/**
+ * Which stretch of time the graphs show, kept in the address: `?range=1h` (or any length, `3h`), or `?from=MS&to=MS` after a drag.
+ * Grafana's `?from=now-3h&to=now` is read as well.
+ */
 import { useMemo } from "react";
 import { niceStep, STEPS } from "../api/promql";
 import type { JobInterval } from "../api/types";
@@ -6,7 +9,13 @@ import { useNow } from "../lib/clock";
 import { DAY_MS, HOUR_MS, MINUTE_MS, stamp, toLocalInput } from "../lib/time";
 import { useParams } from "../router/router";
 
-export const RANGES: { name: string; ms: number; text: string }[] = [
+interface MovingRange {
+  name: string;
+  ms: number;
+  text: string;
+}
+
+export const RANGES: MovingRange[] = [
   // Short enough for steps of a second, as targets under a deploy are asked.
   { name: "5m", ms: 5 * MINUTE_MS, text: "5 min" },
   { name: "15m", ms: 15 * MINUTE_MS, text: "15 min" },
@@ -18,6 +27,28 @@ export const RANGES: { name: string; ms: number; text: string }[] = [
 ];
 
 const REFRESH_MIN_MS = 5_000;
+
+/** As long as anybody looks back, and shorter than a step of a second would be a point. */
+const LENGTH_MS_MAX = 10 * 365 * DAY_MS;
+const LENGTH_MS_MIN = 5_000;
+
+const LENGTH = /^(\d{1,4})([smhdw])$/;
+const LENGTH_UNITS: Record<string, [ms: number, word: string]> = { s: [1000, "s"], m: [MINUTE_MS, "min"], h: [HOUR_MS, "h"], d: [DAY_MS, "d"], w: [7 * DAY_MS, "w"] };
+
+/** The range that moves with the clock and has this name, which is its length: `3h`, `2d`. */
+export function movingRange(name: string): MovingRange | undefined {
+  const [, count, letter] = LENGTH.exec(name) ?? [];
+  const [unit, word] = LENGTH_UNITS[letter ?? ""] ?? [0, ""];
+  const ms = Number(count) * unit;
+  if (!(ms >= LENGTH_MS_MIN && ms <= LENGTH_MS_MAX)) return undefined;
+  return RANGES.find((range) => range.name === name) ?? { name, ms, text: `${Number(count)} ${word}` };
+}
+
+/** The name of the range that moves from `now-3h` to `now`, as Grafana writes it; null where the two say anything else. */
+export function movingOf(from: string, to: string): string | null {
+  const [, length = ""] = /^now-(\w+)$/.exec(from.trim()) ?? [];
+  return to.trim() === "now" && movingRange(length) ? length : null;
+}
 
 export interface Range {
   fromMs: number;
@@ -53,7 +84,7 @@ export function stepped(range: Range, wanted: number): Range {
 const refreshMs = (ms: number): number => Math.max(REFRESH_MIN_MS, niceStep(ms / 1000) * 1000);
 
 export function useMovingRange(name: string): Range {
-  const known = RANGES.find((range) => range.name === name) ?? RANGES[2]!;
+  const known = useMemo(() => movingRange(name) ?? RANGES[2]!, [name]);
   const step = refreshMs(known.ms);
   const now = useNow(step);
   return useMemo(
@@ -71,18 +102,20 @@ export function linkOf(range: Range): string {
   return url.href;
 }
 
-/** As long as anybody looks back, and shorter than a step of a second would be a point. */
-const LENGTH_MS_MAX = 10 * 365 * DAY_MS;
-const LENGTH_MS_MIN = 5_000;
 /** What an instant may look like besides the browser's own fields: seconds and milliseconds since the epoch. */
 const EPOCH_S = /^\d{9,10}(?:\.\d+)?$/;
 const EPOCH_MS = /^\d{12,13}$/;
 /** Without a zone it is the browser's; a date alone would be UTC, which nobody means here. */
 const WRITTEN = /^\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?:Z|[+-]\d{2}:?\d{2})?)?$/;
 
-/** An instant as somebody types it; null when it is none. */
-export function readInstant(text: string): number | null {
+/** An instant as somebody types it, `now-3h` among them; null when it is none. */
+export function readInstant(text: string, now = Date.now()): number | null {
   const plain = text.trim();
+  if (plain === "now") return now;
+  if (plain.startsWith("now-")) {
+    const back = movingRange(plain.slice("now-".length));
+    return back ? now - back.ms : null;
+  }
   if (EPOCH_S.test(plain)) return Math.round(Number(plain) * 1000);
   if (EPOCH_MS.test(plain)) return Number(plain);
   if (!WRITTEN.test(plain)) return null;
@@ -94,9 +127,9 @@ export function readInstant(text: string): number | null {
 }
 
 /** Both ends, or what is wrong with them. */
-export function readRange(from: string, to: string): { fromMs: number; toMs: number } | string {
-  const like = "like 2026-01-31 12:30:00, or seconds since 1970";
-  const [fromMs, toMs] = [readInstant(from), readInstant(to)];
+export function readRange(from: string, to: string, now = Date.now()): { fromMs: number; toMs: number } | string {
+  const like = "like 2026-01-31 12:30:00, seconds since 1970, or now-3h";
+  const [fromMs, toMs] = [readInstant(from, now), readInstant(to, now)];
   if (fromMs === null) return from.trim() ? `“${from.trim()}” is no instant: write it ${like}.` : `It has no beginning: write it ${like}.`;
   if (toMs === null) return to.trim() ? `“${to.trim()}” is no instant: write it ${like}.` : `It has no end: write it ${like}.`;
   if (toMs <= fromMs) return "It ends before it begins: exchange the two.";
@@ -131,7 +164,7 @@ const RANGE_DEFAULT = "15m";
 /** The range of the address; `fixed` is what stands where it says nothing, in milliseconds. */
 export function useRange(otherwise = RANGE_DEFAULT, fixed?: { from: number; to: number }): Range {
   const params = useParams();
-  const moving = useMovingRange(params.get("range", otherwise));
+  const moving = useMovingRange(movingOf(params.get("from"), params.get("to")) ?? params.get("range", otherwise));
   const silent = fixed && !params.get("range") && !params.get("from");
   const from = silent ? fixed.from : Number(params.get("from"));
   const to = silent ? fixed.to : Number(params.get("to"));

@@ -123,15 +123,15 @@ export function filled(panel: Panel, values: Values, range: Range): Panel {
   };
 }
 
-/** What stands where nobody chooses: all values of a label, the first of a list. */
+/** What stands where nobody chooses: all values of a label; of a list what it opens with, or its first. */
 export function overview(variables: Variable[] = []): Values {
   const values: Values = {};
   const matchers = variables.flatMap(({ filters, values: list = [] }) => (filters ? list : []));
   if (matchers.length > 0) values[FILTERS] = matchers;
-  for (const { name, label, free, filters, values: list } of variables) {
+  for (const { name, label, free, filters, multi, first: opens = [], values: list } of variables) {
     if (filters) continue;
-    const first = label ? ALL : (list?.[0] ?? (free ? "" : undefined));
-    if (first !== undefined) values[name] = first;
+    const first = label ? ALL : (opens[0] ?? list?.[0] ?? (free ? "" : undefined));
+    if (first !== undefined) values[name] = multi && !label && opens.length > 1 ? opens : first;
   }
   return values;
 }
@@ -190,6 +190,19 @@ export function stillChosen(chosen: string[], options: string[]): string[] {
   return kept.length > 0 ? kept : options.slice(0, 1);
 }
 
+/** The variables, opening with what is chosen now. All values are chosen without being named; filters stay as they are. */
+export function openingWith(variables: Variable[], values: Values): Variable[] {
+  return variables.map((variable) => {
+    const { first: _before, ...rest } = variable;
+    const { label, query, free, filters, values: list = [] } = variable;
+    if (filters) return variable;
+    const chosen = listed(values[variable.name] ?? []).filter(Boolean);
+    if (free) return { ...rest, values: chosen.slice(0, 1) };
+    const known = isAll(chosen) ? [] : chosen.filter((one) => Boolean(label) || Boolean(query) || list.includes(one));
+    return known.length > 0 ? { ...rest, first: known } : rest;
+  });
+}
+
 /** No filter at all, where some stand there at first. */
 export const NO_FILTERS = "$none";
 
@@ -206,10 +219,10 @@ export function useChoices(variables: Variable[]): [Values, (name: string, value
     const [first] = ofFilters;
     const matchers = first ? filtersOf(ofFilters.flatMap(({ values: list = [] }) => list), params.all(`var-${first.name}`)) : [];
     if (matchers.length > 0) chosen[FILTERS] = matchers;
-    for (const { name, multi, all, free, filters, values: list } of variables) {
+    for (const { name, multi, all, free, filters, first: opens = [], values: list } of variables) {
       if (filters) continue;
       const told = params.all(`var-${name}`).filter(Boolean);
-      const known = told.length > 0 ? told : [all ? ALL : (list?.[0] ?? (free ? "" : undefined))].filter((one) => one !== undefined);
+      const known = told.length > 0 ? told : opens.length > 0 ? opens : [all ? ALL : (list?.[0] ?? (free ? "" : undefined))].filter((one) => one !== undefined);
       const [one] = known;
       if (one !== undefined) chosen[name] = multi ? known : one;
     }

@@ -45,8 +45,8 @@ fn variables_of_grafana(read: Vec<grafana::Variable>, report: &mut Vec<String>) 
     for v in read {
         let (name, of) = (v.name, Some(v.of).filter(|of| !of.is_empty()));
         let (query, free, filters) = (v.query, v.free, v.filters);
-        let (label, regex, values, all, multi) = (v.label, v.regex, v.values, v.all, v.multi);
-        let mut made = Variable { name, label, of, query, regex, free, filters, values, all, multi };
+        let (label, regex, values, all, multi, first) = (v.label, v.regex, v.values, v.all, v.multi, v.first);
+        let mut made = Variable { name, label, of, query, regex, free, filters, values, all, multi, first };
         let name = made.name.clone();
         let mut tell = |text: &str| report.push(format!("variable {name}: {text}"));
         if kept.len() == VARIABLES_MAX {
@@ -56,6 +56,10 @@ fn variables_of_grafana(read: Vec<grafana::Variable>, report: &mut Vec<String>) 
         if made.values.len() > VALUES_MAX {
             made.values.truncate(VALUES_MAX);
             tell(&format!("its values beyond the first {VALUES_MAX} are left out"));
+        }
+        made.first.truncate(VALUES_MAX);
+        if made.label.is_none() && made.query.is_none() {
+            made.first.retain(|value| made.values.contains(value));
         }
         if made.regex.as_ref().is_some_and(|regex| regex.len() > REGEX_BYTES_MAX) {
             made.regex = None;
@@ -371,6 +375,40 @@ mod tests {
         assert!(report[5].contains("there is no variable `gone`"), "{report:?}");
         let repeated: Vec<_> = made.panels.iter().map(|panel| panel.repeat.as_deref()).collect();
         assert_eq!(repeated, [Some("long"), None]);
+    }
+
+    #[test]
+    fn what_grafana_opens_with_is_chosen_at_first() {
+        let many: Vec<String> = (0..VALUES_MAX + 5).map(|n| n.to_string()).collect();
+        let file = serde_json::json!({"title": "T", "templating": {"list": [
+            {"name": "host", "type": "query", "query": "label_values(up, instance)", "multi": true, "current": {"text": "h", "value": ["h1", "h2"]}},
+            {"name": "long", "type": "custom", "query": many.join(","), "current": {"value": many[VALUES_MAX]}},
+            {"name": "window", "type": "interval", "query": "1m,5m", "current": {"value": "5m"}}]},
+            "panels": [{"type": "stat", "title": "Up", "targets": [{"expr": "up"}]}]});
+        let (made, _) = of_grafana(file, None).expect("it is taken");
+        check_dashboard(&made).expect("and right");
+        let first: Vec<String> = made.variables.iter().map(|v| v.first.join(" ")).collect();
+        assert_eq!(first, ["h1 h2", "", "5m"], "what is left out of a list is not chosen");
+    }
+
+    #[test]
+    fn what_is_chosen_at_first_is_one_of_the_values() {
+        let with = |variable: serde_json::Value| {
+            let page = serde_json::json!({"name": "d", "title": "D", "panels": [], "variables": [variable]});
+            check_dashboard(&serde_json::from_value(page).expect("a dashboard"))
+        };
+        with(serde_json::json!({"name": "a", "values": ["x", "y"], "multi": true, "first": ["y", "x"]}))
+            .expect("right");
+        with(serde_json::json!({"name": "a", "label": "job", "first": ["gone"]})).expect("right");
+        for (variable, says) in [
+            (serde_json::json!({"name": "a", "values": ["x"], "first": ["z"]}), "`z` is chosen at first"),
+            (serde_json::json!({"name": "a", "label": "job", "first": ["x", "y"]}), "one value, with `multi`"),
+            (serde_json::json!({"name": "a", "free": true, "values": ["x"], "first": ["x"]}), "has no `first`"),
+            (serde_json::json!({"name": "a", "label": "job", "first": [""]}), "none of its values"),
+        ] {
+            let fault = with(variable).expect_err("it is refused");
+            assert!(fault.message.contains(says), "{fault:?}");
+        }
     }
 
     #[test]

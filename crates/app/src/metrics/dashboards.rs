@@ -233,6 +233,9 @@ pub struct Variable {
     /// Several may be chosen at once, which stand as `(a|b)` in a matcher: `=` is asked as `=~`, `!=` as `!~`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub multi: bool,
+    /// What is chosen at first, with `multi` several; without it all of them, or the first value. What is no longer there is not chosen.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub first: Vec<String>,
 }
 
 fn short() -> String {
@@ -329,6 +332,7 @@ pub(super) fn check_variable(variable: &Variable, before: &[Variable]) -> Result
     if before.iter().any(|v| v.name == *name) {
         return Err("it stands twice".to_owned());
     }
+    check_first(variable)?;
     if variable.filters {
         return check_filters(variable);
     }
@@ -350,6 +354,21 @@ pub(super) fn check_variable(variable: &Variable, before: &[Variable]) -> Result
         tenfold_promql::parse(&asked).map_err(|e| e.pointing(&asked))?;
     }
     Ok(())
+}
+
+/// Says what is wrong with what is chosen at first.
+fn check_first(variable: &Variable) -> Result<(), String> {
+    let (first, asked) = (&variable.first, variable.label.is_some() || variable.query.is_some());
+    if !first.is_empty() && (variable.free || variable.filters) {
+        return Err("its `values` stand there at first; it has no `first`".to_owned());
+    }
+    if first.len() > VALUES_MAX || (first.len() > 1 && !variable.multi) {
+        return Err(format!("`first` is one value, with `multi` at most {VALUES_MAX}"));
+    }
+    match first.iter().find(|value| value.is_empty() || !(asked || variable.values.contains(value))) {
+        Some(value) => Err(format!("`{value:.100}` is chosen at first and is none of its values")),
+        None => Ok(()),
+    }
 }
 
 /// Says what is wrong with filters: each is one label matcher.

@@ -25,7 +25,13 @@ pub(super) struct RawVariable {
     /// Of an ad hoc one: what is chosen.
     #[serde(default)]
     filters: Value,
+    /// What was chosen when it was saved, which is what it opens with.
+    #[serde(default)]
+    current: Value,
 }
+
+/// What stands for all values.
+const ALL: &str = "$__all";
 
 /// Takes one in, or tells why not.
 pub(super) fn variable(raw: RawVariable, out: &mut Imported) {
@@ -91,6 +97,9 @@ pub(super) fn variable(raw: RawVariable, out: &mut Imported) {
             return;
         }
     }
+    if !made.free {
+        made.first = chosen(&raw.current, &made);
+    }
     match bare_regex(raw.regex.trim()) {
         _ if raw.regex.trim().is_empty() => {}
         Some(regex) if made.label.is_some() || made.query.is_some() => made.regex = Some(regex.to_owned()),
@@ -101,6 +110,27 @@ pub(super) fn variable(raw: RawVariable, out: &mut Imported) {
         return;
     }
     out.variables.push(made);
+}
+
+/// What a variable opens with, where a page would not choose it by itself.
+fn chosen(current: &Value, of: &Variable) -> Vec<String> {
+    let text = |value: &Value| match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    };
+    let mut all: Vec<String> = match current.get("value") {
+        Some(Value::Array(values)) => values.iter().filter_map(text).collect(),
+        Some(one) => text(one).into_iter().collect(),
+        None => Vec::new(),
+    };
+    if all.iter().any(|value| value == ALL) {
+        return Vec::new();
+    }
+    let is_list = of.label.is_none() && of.query.is_none();
+    all.retain(|value| !value.is_empty() && (!is_list || of.values.contains(value)));
+    all.truncate(if of.multi { all.len() } else { 1 });
+    if is_list && !of.all && all.first() == of.values.first() && all.len() < 2 { Vec::new() } else { all }
 }
 
 /// The values of a list like `a, b\,c, shown : value`, and whether any has a name that is shown instead.

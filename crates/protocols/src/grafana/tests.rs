@@ -129,6 +129,41 @@ fn values_of_lists_are_what_is_asked_for() {
 }
 
 #[test]
+fn what_was_chosen_is_chosen_at_first() {
+    let labels = |name: &str, more: serde_json::Value| {
+        let mut variable = json!({"name": name, "type": "query", "query": "label_values(up, instance)"});
+        variable.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        variable
+    };
+    let list = |name: &str, current: serde_json::Value| json!({"name": name, "type": "custom", "query": "x,y,7", "current": current});
+    let file = json!({
+        "title": "T",
+        "templating": {"list": [
+            labels("one", json!({"current": {"text": "h1", "value": "h1"}})),
+            labels("several", json!({"multi": true, "includeAll": true, "current": {"value": ["h1", "h2"]}})),
+            labels("single", json!({"current": {"value": ["h1", "h2"]}})),
+            labels("all", json!({"multi": true, "includeAll": true, "current": {"text": "All", "value": ["$__all"]}})),
+            labels("empty", json!({"current": {"text": "", "value": ""}})),
+            labels("without", json!({"current": {}})),
+            list("second", json!({"value": "y"})),
+            list("number", json!({"value": 7})),
+            list("as_it_is", json!({"value": "x"})),
+            list("gone", json!({"value": "z"})),
+            {"name": "window", "type": "interval", "query": "1m,5m", "auto": true, "current": {"value": "$__auto_interval_window"}},
+            {"name": "typed", "type": "textbox", "query": "web", "current": {"value": "web"}},
+            {"name": "fixed", "type": "constant", "query": "prod", "current": {"value": "prod"}},
+        ]},
+        "panels": [],
+    });
+    let read = read(file).unwrap();
+    let first: Vec<_> =
+        read.variables.iter().filter(|v| !v.first.is_empty()).map(|v| (v.name.as_str(), v.first.join(" "))).collect();
+    let wanted = [("one", "h1"), ("several", "h1 h2"), ("single", "h1"), ("second", "y"), ("number", "7")];
+    assert_eq!(first, wanted.map(|(name, values)| (name, values.to_owned())));
+    assert_eq!((read.variables.len(), read.report.len()), (13, 0), "{:?}", read.report);
+}
+
+#[test]
 fn queries_and_typed_texts_are_variables() {
     let file = json!({
         "title": "T",

@@ -1,5 +1,6 @@
 import { useMemo, useState, type ReactElement } from "react";
 import type { Panel, PanelSort } from "../../api/types";
+import { SortHead } from "../../ui/SortHead";
 import { cells, columnsOf, rowsOf, sorted, type Column } from "../columns";
 import { toCsv } from "../csv";
 import type { Range } from "../range";
@@ -26,11 +27,7 @@ function Plain({ panel, rows }: { panel: Panel; rows: Newest[] }): ReactElement 
 function Head({ column, sort, onSort }: { column: Column; sort: PanelSort | null; onSort: (sort: PanelSort) => void }): ReactElement {
   const by = sort?.by === column.name ? sort : null;
   const press = (): void => onSort({ by: column.name, descending: by ? !by.descending : column.query !== null });
-  return (
-    <th scope="col" className={column.query === null ? undefined : "number"} aria-sort={by ? (by.descending ? "descending" : "ascending") : undefined}>
-      <button type="button" className="sorts" onClick={press}>{column.title}{by && <span aria-hidden="true"> {by.descending ? "▾" : "▴"}</span>}</button>
-    </th>
-  );
+  return <SortHead title={column.title} number={column.query !== null} way={by ? (by.descending ? "descending" : "ascending") : null} onPress={press} />;
 }
 
 function Laid({ panel, newest }: { panel: Panel; newest: Newest[] }): ReactElement {

@@ -16,6 +16,7 @@ import { moved } from "./order";
 import { NEW_PANEL, PanelForm } from "./PanelForm";
 import { stillFolded } from "./rows";
 import { VariableForm } from "./VariableForm";
+import { onlyWritten, wrongName } from "./written";
 
 interface Props {
   /** As it stands now, which another may change meanwhile. */
@@ -46,6 +47,9 @@ const STEPS: Record<string, -1 | 1> = { ArrowLeft: -1, ArrowUp: -1, ArrowRight: 
 export function Editing({ dashboard, gone = false, fresh, range, values, onDone }: Props): ReactElement {
   const [base, setBase] = useState(dashboard);
   const [draft, setDraft] = useState(dashboard);
+  const [copied, setCopied] = useState(false);
+  // A new one has no version to go over.
+  const asNew = fresh || copied;
   const [open, setOpen] = useState<number | null>(null);
   const action = useAction("dashboard.");
   const markers = useMarkers(range, draft.service);
@@ -83,10 +87,10 @@ export function Editing({ dashboard, gone = false, fresh, range, values, onDone 
     }
   };
   const theirs = gone ? null : dashboard;
-  const clash = !fresh && (gone || theirs?.version !== base.version);
+  const clash = !asNew && (gone || theirs?.version !== base.version);
   /** Over the version that is given; as a new one where there is none. */
   const save = async (version: number | undefined): Promise<void> => {
-    const { generated: _made, note: _looked, version: _version, saved_by: _by, saved_at: _at, ...written } = draft;
+    const written = onlyWritten(draft);
     const body = { ...written, ...(written.folded ? { folded: stillFolded(written.folded, panels) } : {}) };
     const saved = await action.run(() => (version === undefined ? graphs.create(body) : graphs.put(body, version)), ({ name }) => `The dashboard ${name} is saved.`);
     if (!saved) return;
@@ -98,19 +102,24 @@ export function Editing({ dashboard, gone = false, fresh, range, values, onDone 
     onDone();
     navigate("/graphs");
   };
+  const copy = (): void => {
+    setCopied(true);
+    // A service's page that draws itself goes on doing so.
+    setDraft({ ...draft, name: `${draft.name}-copy`, title: `${draft.title} (copy)`, ...(draft.generated ? { service: null } : {}) });
+  };
   const giveUp = (): void => {
     if (!theirs) return onDone();
     setBase(theirs);
     setDraft(theirs);
   };
-  const wrong = !/^[a-z0-9][a-z0-9._-]*$/.test(draft.name) ? "A name is made of small letters, digits, `-`, `_` and dots." : !draft.title.trim() ? "It has no title." : null;
+  const wrong = wrongName(draft.name) ?? (draft.title.trim() ? null : "It has no title.");
   const why = clash && !action.busy ? "Somebody saved or deleted it meanwhile: choose what becomes of yours." : wrong;
   return (
     <section className="section stack" aria-label={`Editing ${draft.title || "a new dashboard"}`}>
       <h2 className="sr-only">Editing</h2>
       {clash && !action.busy && <Clash base={base} theirs={theirs} busy={action.busy} onOver={() => void save(theirs?.version ?? undefined)} onDrop={giveUp} />}
       <div className="form-row">
-        {fresh && <Field label="Name"><input value={draft.name} onChange={(event) => setDraft({ ...draft, name: event.target.value })} /></Field>}
+        {asNew && <Field label="Name"><input value={draft.name} onChange={(event) => setDraft({ ...draft, name: event.target.value })} /></Field>}
         <Field label="Title"><input value={draft.title} onChange={(event) => setDraft({ ...draft, title: event.target.value })} /></Field>
         <Field label="Opens with">
           <select value={opens} onChange={(event) => setDraft({ ...draft, ...openedWith(event.target.value, range) })}>
@@ -120,11 +129,12 @@ export function Editing({ dashboard, gone = false, fresh, range, values, onDone 
           </select>
         </Field>
         <button type="button" className="button" onClick={() => setOpen(panels.length)}>Add a panel</button>
-        <ActionButton look="primary" busy={action.busy} why={why} onClick={() => void save(base.version ?? undefined)}>Save</ActionButton>
+        <ActionButton look="primary" busy={action.busy} why={why} onClick={() => void save(copied ? undefined : (base.version ?? undefined))}>Save</ActionButton>
         <button type="button" className="button" onClick={onDone}>Discard</button>
-        {!fresh && !base.generated && <ActionButton look="danger" busy={action.busy} why={clash && !action.busy ? "Somebody saved or deleted it meanwhile." : null} tight onClick={() => void remove()}>Delete the dashboard</ActionButton>}
+        {!asNew && <button type="button" className="button" onClick={copy}>Make a copy</button>}
+        {!asNew && !base.generated && <ActionButton look="danger" busy={action.busy} why={clash && !action.busy ? "Somebody saved or deleted it meanwhile." : null} tight onClick={() => void remove()}>Delete the dashboard</ActionButton>}
       </div>
-      <VariableForm variables={draft.variables ?? []} onChange={(variables) => setDraft({ ...draft, variables })} />
+      <VariableForm variables={draft.variables ?? []} values={values} onChange={(variables) => setDraft({ ...draft, variables })} />
       <MarkForm marks={draft.marks ?? []} onChange={(marks) => setDraft({ ...draft, marks })} />
       <LinkForm of="the dashboard" links={draft.links ?? []} onChange={(links) => setDraft({ ...draft, links })} />
       {rows.length > 0 && (
@@ -157,6 +167,7 @@ export function Editing({ dashboard, gone = false, fresh, range, values, onDone 
                 ⠿
               </span>
               <button type="button" className="button small" aria-label={`Change ${panel.title}`} onClick={() => setOpen(at)}>Change</button>
+              <button type="button" className="button small" aria-label={`Duplicate ${panel.title}`} onClick={() => put(panels.flatMap((one, index) => (index === at ? [one, one] : [one])))}>Duplicate</button>
               <button type="button" className="button small" aria-label={`Move ${panel.title} forward`} aria-disabled={at === 0 || undefined} onClick={() => at > 0 && put(moved(panels, at, at - 1))}>Forward</button>
               <button type="button" className="button small" aria-label={`Move ${panel.title} back`} aria-disabled={at === panels.length - 1 || undefined} onClick={() => at < panels.length - 1 && put(moved(panels, at, at + 1))}>Back</button>
               <button type="button" className="button small" aria-label={`Remove ${panel.title}`} onClick={() => put(panels.filter((_, index) => index !== at))}>Remove</button>

@@ -2,6 +2,7 @@ import { lazy, Suspense, useEffect, useMemo, useState, type FormEvent, type Reac
 import { ApiError, firstLine } from "../../api/http";
 import { formatted, niceStep } from "../../api/promql";
 import type { Panel } from "../../api/types";
+import { withMatcher } from "../../charts/filters";
 import { MarkerKey } from "../../charts/MarkerKey";
 import { PanelChart } from "../../charts/PanelChart";
 import { EXPLORED_MAX } from "../../charts/PanelLinks";
@@ -16,6 +17,7 @@ import { Copy, Empty, Loading } from "../../ui/basics";
 import { Field } from "../../ui/Field";
 import { PageFrame } from "../../ui/Section";
 import { Link } from "../../router/Link";
+import { AddToDashboard } from "./AddToDashboard";
 import { Explain } from "./Explain";
 import { InstantTable } from "./InstantTable";
 import { MetricChooser } from "./MetricChooser";
@@ -33,33 +35,40 @@ export function withQuery(texts: string[], expr: string): string[] {
   return texts.map((text, index) => (index === at ? expr : text));
 }
 
-interface AskedProps {
-  exprs: string[];
-  unit: string;
-  range: Range;
-}
-
-function Over({ exprs, unit, range }: AskedProps): ReactElement {
+/** The questions as one panel, drawn as the address says. */
+function useShown(exprs: string[], unit: string): Panel {
   const params = useParams();
-  const markers = useMarkers(range);
   const shown = params.get("shown");
   const exemplars = params.get("exemplars") === "1";
-  const panel = useMemo<Panel>(() => ({
+  return useMemo<Panel>(() => ({
     title: exprs.join(", "), unit, queries: exprs.map((expr) => ({ expr })), kind: shown === "heatmap" ? "heatmap" : "graph",
     stacked: shown === "stacked", log: shown === "log", exemplars,
   }), [exprs, unit, shown, exemplars]);
+}
+
+function Over({ panel, range }: { panel: Panel; range: Range }): ReactElement {
+  const markers = useMarkers(range);
   return <PanelChart panel={panel} range={range} markers={markers} height={280} zoom detailed />;
 }
 
-function Answer({ exprs, unit, range }: AskedProps): ReactElement {
+interface AskedProps {
+  exprs: string[];
+  panel: Panel;
+  unit: string;
+  range: Range;
+  /** Asks one of them only for a label's value. */
+  onOnly: (expr: string, label: string, value: string) => void;
+}
+
+function Answer({ exprs, panel, unit, range, onOnly }: AskedProps): ReactElement {
   const params = useParams();
   const several = exprs.length > 1;
   return (
     <>
       <h2 className="sr-only">Over time</h2>
-      <Over exprs={exprs} unit={unit} range={range} />
+      <Over panel={panel} range={range} />
       <MarkerKey />
-      {exprs.map((expr) => <InstantTable key={expr} expr={expr} {...(several ? { title: expr } : {})} unit={unit} range={range} />)}
+      {exprs.map((expr) => <InstantTable key={expr} expr={expr} {...(several ? { title: expr } : {})} unit={unit} range={range} onOnly={(label, value) => onOnly(expr, label, value)} />)}
       {params.get("explain") === "1" && exprs.map((expr) => <Explain key={expr} expr={expr} range={range} />)}
     </>
   );
@@ -81,6 +90,7 @@ export default function ExplorePage(): ReactElement {
   const key = params.all("expr").join("\n\n");
   const exprs = useMemo(() => [...new Set(params.all("expr").map((expr) => expr.trim()).filter(Boolean))].slice(0, EXPLORED_MAX), [key]);
   const unit = params.get("unit", "short");
+  const panel = useShown(exprs, unit);
   const [texts, setTexts] = useState(exprs.length > 0 ? exprs : [""]);
   const [asked, setAsked] = useState(recent);
   const [unformatted, setUnformatted] = useState<string | null>(null);
@@ -100,10 +110,16 @@ export default function ExplorePage(): ReactElement {
       setUnformatted(`It stays as it is: ${error instanceof ApiError ? firstLine(error.message) : String(error)}`);
     }
   };
-  const run = (): void => {
-    const wanted = texts.map((text) => text.trim()).filter(Boolean);
+  const runAll = (all: string[]): void => {
+    const wanted = all.map((text) => text.trim()).filter(Boolean);
     setAsked(remember(wanted));
     params.set({ expr: wanted }, false);
+  };
+  const run = (): void => runAll(texts);
+  const only = (expr: string, label: string, value: string): void => {
+    const next = withMatcher(expr, label, value);
+    // Where it was changed and not asked yet, what was typed stays.
+    runAll(texts.some((text) => text.trim() === expr) ? texts.map((text) => (text.trim() === expr ? next : text)) : withQuery(texts, next));
   };
   const submit = (event: FormEvent): void => {
     event.preventDefault();
@@ -151,11 +167,11 @@ export default function ExplorePage(): ReactElement {
           {texts.length < EXPLORED_MAX && <button type="button" className="button" onClick={() => setTexts((all) => [...all, ""])}>Add a query</button>}
           <Toggle name="exemplars">Exemplars</Toggle>
           <Toggle name="explain">Explain</Toggle>
-          {exprs.length > 0 && <span className="end"><Copy text={linkOf(range)} label="Copy link to this moment" /></span>}
+          {exprs.length > 0 && <span className="end form-row"><AddToDashboard shown={panel} /><Copy text={linkOf(range)} label="Copy link to this moment" /></span>}
         </div>
         {unformatted && <p className="form-error" role="alert">{unformatted}</p>}
       </form>
-      {exprs.length > 0 ? <Answer key={key} exprs={exprs} unit={unit} range={range} /> : <Empty title="Nothing asked yet." command="tenfold --help">Type an expression above, or choose a metric; the same query works through any Prometheus client at /api/v1/query.</Empty>}
+      {exprs.length > 0 ? <Answer key={key} exprs={exprs} panel={panel} unit={unit} range={range} onOnly={only} /> : <Empty title="Nothing asked yet." command="tenfold --help">Type an expression above, or choose a metric; the same query works through any Prometheus client at /api/v1/query.</Empty>}
     </PageFrame>
   );
 }

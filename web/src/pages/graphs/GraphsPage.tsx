@@ -2,6 +2,7 @@ import { useMemo, useRef, useState, type ReactElement } from "react";
 import { graphs } from "../../api/endpoints";
 import type { Dashboard, DashboardMark, Variable } from "../../api/types";
 import { useQuery } from "../../api/useQuery";
+import { saveAs } from "../../charts/csv";
 import { MarkerKey } from "../../charts/MarkerKey";
 import { DashboardLinkView } from "../../charts/PanelLinks";
 import { useQueryMarks } from "../../charts/queryMarks";
@@ -23,6 +24,7 @@ import { MarkSwitches, useShownMarks } from "./MarkSwitches";
 import { PanelRows } from "./PanelRows";
 import { FirstTargets } from "./Targets";
 import { Variables } from "./Variables";
+import { fileName, fileOf } from "./written";
 
 const NO_VARIABLES: Variable[] = [];
 const NO_MARKS: DashboardMark[] = [];
@@ -50,6 +52,7 @@ function Panels({ dashboard, gone, range }: { dashboard: Dashboard; gone: boolea
         <span className="end form-row">
           {filledLinks(dashboard.links, values).map((link, at) => <DashboardLinkView key={at} link={link} />)}
           <Copy text={linkOf(range)} label="Copy link to this moment" />
+          <button type="button" className="button small" title={`${fileName(dashboard)}, which tenfold apply takes in a folder dashboards`} onClick={() => saveAs(new Blob([fileOf(dashboard)], { type: "application/yaml" }), fileName(dashboard))}>Save as a file</button>
           <button type="button" className="button small" onClick={() => params.set({ edit: "1" }, false)}>Edit</button>
         </span>
       </div>

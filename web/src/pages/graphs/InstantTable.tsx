@@ -1,12 +1,14 @@
-import type { ReactElement } from "react";
+import { useMemo, useState, type ReactElement } from "react";
 import { askInstant, legend, severalMetrics, type HistogramSample, type InstantSample } from "../../api/promql";
 import { useQuery } from "../../api/useQuery";
 import { isoTime, saveCsv, toCsv } from "../../charts/csv";
+import { matcherOf } from "../../charts/filters";
 import { Notes } from "../../charts/Notes";
 import type { Range } from "../../charts/range";
 import { count, exact, format, plural } from "../../lib/units";
 import { stamp } from "../../lib/time";
 import { Loaded, Section } from "../../ui/Section";
+import { SortHead } from "../../ui/SortHead";
 import { TableWrap } from "../../ui/TableWrap";
 
 const ROWS_MAX = 200;
@@ -21,6 +23,36 @@ export function columnsOf(samples: InstantSample[]): string[] | null {
   const sorted = [...names].sort();
   return sorted.length > COLUMNS_MAX ? null : [...(metric ? ["__name__"] : []), ...sorted];
 }
+
+export interface Order {
+  /** A label; null of the value. */
+  by: string | null;
+  descending: boolean;
+}
+
+/** What a sample is sorted by; null of what has no number, and of a series without the label. */
+function keyOf({ labels, value, histogram }: InstantSample, by: string | null): string | number | null {
+  if (by !== null) return labels[by] ?? null;
+  const number = histogram?.count ?? value;
+  return number === null || Number.isNaN(number) ? null : number;
+}
+
+/** Those without the label or a number come last, whichever way they stand. */
+export function ordered(samples: InstantSample[], order: Order | null): InstantSample[] {
+  if (!order) return samples;
+  const way = order.descending ? -1 : 1;
+  return [...samples].sort((one, other) => {
+    const [a, b] = [keyOf(one, order.by), keyOf(other, order.by)];
+    if (a === null || b === null) return (a === null ? 1 : 0) - (b === null ? 1 : 0);
+    if (typeof a === "number" && typeof b === "number") return a === b ? 0 : way * (a < b ? -1 : 1);
+    return way * String(a).localeCompare(String(b), "en", { numeric: true });
+  });
+}
+
+/** Pressed first, labels begin with the lowest and values with the highest; pressed again, the other way round. */
+const pressed = (order: Order | null, by: string | null): Order => ({ by, descending: order?.by === by ? !order.descending : by === null });
+
+const NO_SAMPLES: InstantSample[] = [];
 
 const ends = ({ lower, upper }: { lower: number; upper: number }, unit: string): string => `${exact(lower, unit)} to ${exact(upper, unit)}`;
 
@@ -47,12 +79,37 @@ function Value({ sample, unit }: { sample: InstantSample; unit: string }): React
 const instantCsv = (samples: InstantSample[], columns: string[]): string =>
   toCsv([[...columns, "value"], ...samples.map(({ labels, value, text, histogram }) => [...columns.map((name) => labels[name] ?? ""), text ?? histogram?.count ?? (value === null || Number.isFinite(value) ? value : exact(value, "short"))])]);
 
+interface LabelProps {
+  name: string;
+  value: string | undefined;
+  onOnly: Props["onOnly"];
+}
+
+/** A label's value, which a press adds to the query. A metric's name is none of its matchers. */
+function Label({ name, value, onOnly }: LabelProps): ReactElement {
+  if (!value || !onOnly || name === "__name__") return <>{value ?? ""}</>;
+  return <button type="button" className="sorts picked" title={`Only ${matcherOf(name, "=", value)}`} onClick={() => onOnly(name, value)}>{value}</button>;
+}
+
+interface Props {
+  expr: string;
+  title?: string;
+  unit: string;
+  range: Range;
+  /** Asks only for series with a label's value. */
+  onOnly?: (label: string, value: string) => void;
+}
+
 /** The series of an expression at the end of a range, or now where it moves. */
-export function InstantTable({ expr, title, unit, range }: { expr: string; title?: string; unit: string; range: Range }): ReactElement {
+export function InstantTable({ expr, title, unit, range, onOnly }: Props): ReactElement {
+  const [order, setOrder] = useState<Order | null>(null);
   const at = range.name ? undefined : range.toMs / 1000;
   const answer = useQuery(`instant:${at ?? "now"}:${expr}`, () => askInstant(expr, at), at === undefined ? { everyMs: AGAIN_MS } : {});
   const when = at === undefined ? "Now" : `At ${stamp(range.toMs, Date.now(), true)}`;
-  const found = answer.data?.samples ?? [];
+  const told = answer.data?.samples ?? NO_SAMPLES;
+  const found = useMemo(() => ordered(told, order), [told, order]);
+  const head = (by: string | null, words: string): ReactElement =>
+    <SortHead key={by} title={words} number={by === null} way={order?.by === by ? (order.descending ? "descending" : "ascending") : null} onPress={() => setOrder(pressed(order, by))} />;
   const every = [...new Set(found.flatMap(({ labels }) => Object.keys(labels)))].sort();
   const save = (): void => saveCsv(instantCsv(found, every), `${expr} ${isoTime(at ?? Math.floor(Date.now() / 1000))}`);
   return (
@@ -69,14 +126,14 @@ export function InstantTable({ expr, title, unit, range }: { expr: string; title
                   <table>
                     <thead>
                       <tr>
-                        {columns === null || columns.length === 0 ? <th scope="col">Series</th> : columns.map((name) => <th key={name} scope="col">{name === "__name__" ? "Metric" : name}</th>)}
-                        <th scope="col" className="number">Value</th>
+                        {columns === null || columns.length === 0 ? <th scope="col">Series</th> : columns.map((name) => head(name, name === "__name__" ? "Metric" : name))}
+                        {head(null, "Value")}
                       </tr>
                     </thead>
                     <tbody>
-                      {samples.slice(0, ROWS_MAX).map((sample) => (
+                      {found.slice(0, ROWS_MAX).map((sample) => (
                         <tr key={JSON.stringify(sample.labels)}>
-                          {columns === null || columns.length === 0 ? <td className="mono wrap-any">{legend(null, sample.labels, named)}</td> : columns.map((name) => <td key={name} className="mono wrap-any">{sample.labels[name] ?? ""}</td>)}
+                          {columns === null || columns.length === 0 ? <td className="mono wrap-any">{legend(null, sample.labels, named)}</td> : columns.map((name) => <td key={name} className="mono wrap-any"><Label name={name} value={sample.labels[name]} onOnly={onOnly} /></td>)}
                           <td className="number"><Value sample={sample} unit={unit} /></td>
                         </tr>
                       ))}

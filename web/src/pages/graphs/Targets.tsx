@@ -72,10 +72,11 @@ const labelsOf = ({ labels }: Target): string =>
 
 function Row({ target }: { target: Target }): ReactElement {
   const [look, word] = HEALTH[target.health] ?? HEALTH.unknown;
+  const at = address(target.url);
   return (
     <tr>
       <td className="fit"><Status look={look}>{word}</Status></td>
-      <td title={target.url}>{target.instance} <span className="muted">{address(target.url)}</span></td>
+      <td title={target.url}>{target.instance}{at !== target.instance && <span className="muted"> {at}</span>}</td>
       <td className="wrap-any muted">{labelsOf(target)}</td>
       <td className="fit" data-what="last"><Time at={target.last_scrape} /></td>
       <td className="number fit" data-what="took">{target.duration_ms === null || target.duration_ms === undefined ? "—" : duration(target.duration_ms)}</td>

@@ -1,10 +1,13 @@
 import { useState, type ReactElement } from "react";
 import type { Variable } from "../../api/types";
+import { openingWith, type Values } from "../../charts/variables";
 import { Field } from "../../ui/Field";
 import { moved } from "./order";
 
 interface Props {
   variables: Variable[];
+  /** What is chosen on the page. */
+  values: Values;
   onChange: (variables: Variable[]) => void;
 }
 
@@ -42,17 +45,21 @@ export function writeVariable({ label, of, query, free, filters, values = [] }: 
   return free ? `text: ${values[0] ?? ""}` : values.join(", ");
 }
 
-/** A variable that is there keeps its place, and whether all of its values can be chosen at once. */
+/** The same values are on offer. */
+const sameSource = (one: Variable, other: Variable): boolean => writeVariable(one) === writeVariable(other) && (one.regex ?? "") === (other.regex ?? "");
+
+/** A variable that is there keeps its place, whether all of its values can be chosen at once, and of the same values what it opens with. */
 export function withVariable(variables: Variable[], made: Variable): Variable[] {
   const before = variables.find(({ name }) => name === made.name);
   if (!before) return [...variables, made];
   const { all: _all, ...rest } = made;
-  const kept: Variable = made.free || made.filters ? rest : { ...rest, ...(before.free || before.filters ? { all: made.all ?? false } : { all: before.all ?? false }) };
+  const first = before.first && sameSource(before, made) ? before.first.slice(0, made.multi ? undefined : 1) : [];
+  const kept: Variable = made.free || made.filters ? rest : { ...rest, ...(before.free || before.filters ? { all: made.all ?? false } : { all: before.all ?? false }), ...(first.length > 0 ? { first } : {}) };
   return variables.map((one) => (one === before ? kept : one));
 }
 
 /** What can be chosen on a dashboard: the values of a label or a query, a list, or what is typed. */
-export function VariableForm({ variables, onChange }: Props): ReactElement {
+export function VariableForm({ variables, values, onChange }: Props): ReactElement {
   const [name, setName] = useState("");
   const [source, setSource] = useState("");
   const [multi, setMulti] = useState(false);
@@ -80,13 +87,14 @@ export function VariableForm({ variables, onChange }: Props): ReactElement {
         {variables.map((variable, at) => (
           <li key={variable.name} className="form-row">
             <code>{variable.filters ? variable.name : `$${variable.name}`}</code>
-            <span className="muted">{sourceOf(variable)}{variable.regex ? ` that match ${variable.regex}` : ""}{variable.multi ? ", several at once" : ""}</span>
+            <span className="muted">{sourceOf(variable)}{variable.regex ? ` that match ${variable.regex}` : ""}{variable.multi ? ", several at once" : ""}{variable.first?.length ? `, at first ${variable.first.join(", ")}` : ""}</span>
             <button type="button" className="button small" aria-label={`Change the variable ${variable.name}`} onClick={() => change(variable)}>Change</button>
             {at > 0 && <button type="button" className="button small" aria-label={`Move the variable ${variable.name} forward`} onClick={() => onChange(moved(variables, at, at - 1))}>Forward</button>}
             <button type="button" className="button small" aria-label={`Remove the variable ${variable.name}`} onClick={() => onChange(variables.filter((one) => one !== variable))}>Remove</button>
           </li>
         ))}
       </ul>
+      {variables.some(({ filters }) => !filters) && <button type="button" className="button small" onClick={() => onChange(openingWith(variables, values))}>Open with what is chosen now</button>}
       <div className="form-row">
         <Field label="Name"><input value={name} onChange={(event) => setName(event.target.value)} /></Field>
         <Field label="Values" hint="a list (5m, 1h), label: instance of up{job=&quot;node&quot;}, query: topk(5, load), text: web.*, or filters: job=&quot;web&quot;"><input value={source} size={32} onChange={(event) => setSource(event.target.value)} /></Field>

@@ -6,6 +6,7 @@ import { useQuery } from "../../api/useQuery";
 import { FILTERS, matcherOf, SIGNS } from "../../charts/filters";
 import type { Range } from "../../charts/range";
 import { ALL, goesBy, NO_FILTERS, stillChosen, toggled, useOptions, type Values } from "../../charts/variables";
+import { useParams } from "../../router/router";
 import { Field } from "../../ui/Field";
 
 interface Props {
@@ -78,6 +79,14 @@ function Choice({ variable, values, range, choose }: Omit<Props, "variables"> & 
   useEffect(() => {
     if (!value && first) choose(variable.name, first);
   }, [value, first]);
+  const params = useParams();
+  const opens = Boolean(variable.first?.length) && !params.all(`var-${variable.name}`).some(Boolean);
+  // What it opens with was there when it was written, and may be gone or on another server.
+  useEffect(() => {
+    if (!opens || loading || error || options.length === 0) return;
+    const kept = stillChosen(chosen, options);
+    if (kept.join("\n") !== chosen.join("\n")) choose(variable.name, kept);
+  }, [opens, loading, error, options]);
   const by = goesBy(variable, values);
   const settled = useRef(by);
   // What was chosen under another host or job may not be there under this one, and every panel would be empty.

@@ -250,7 +250,7 @@ mod tests {
     fn each_name_is_one_that_is_counted() {
         let crates = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the folder of the crates");
         let mut written = String::new();
-        for folder in ["app/src", "ingest/src"] {
+        for folder in ["app/src", "ingest/src", "protocols/src"] {
             sources(&crates.join(folder), &mut written);
         }
         let page = ingest();

@@ -39,12 +39,14 @@ impl Prometheus {
             .spawn()
             .expect("prometheus starts");
         let mut lines = BufReader::new(child.stderr.take().expect("a pipe")).lines();
-        let mut address = String::new();
+        // Under load it may say that it is ready before it says where.
+        let (mut address, mut ready) = (String::new(), false);
         for line in lines.by_ref().map_while(Result::ok) {
             if line.contains("msg=\"Listening on\"") {
                 address = line.rsplit("address=").next().unwrap_or_default().trim().to_string();
             }
-            if line.contains("ready to receive web requests") {
+            ready |= line.contains("ready to receive web requests");
+            if ready && !address.is_empty() {
                 break;
             }
         }

@@ -178,12 +178,14 @@ impl Prometheus {
             .spawn()
             .ok()?;
         let mut lines = BufReader::new(child.stderr.take().expect("a pipe")).lines();
-        let mut url = String::new();
+        // Under load it may say that it is ready before it says where.
+        let (mut url, mut ready) = (String::new(), false);
         for line in lines.by_ref().map_while(std::result::Result::ok) {
             if line.contains("msg=\"Listening on\"") {
                 url = format!("http://{}", line.rsplit("address=").next().unwrap_or_default().trim());
             }
-            if line.contains("ready to receive web requests") {
+            ready |= line.contains("ready to receive web requests");
+            if ready && !url.is_empty() {
                 break;
             }
         }

@@ -18,6 +18,7 @@ use crate::{
     matcher::CompiledMatcher,
     patterns::{Matched, Patterns, WORTH_KEEPING},
     postings::{Postings, SeriesId},
+    select::in_parts,
     symbols::{Symbol, Symbols},
 };
 
@@ -36,6 +37,8 @@ pub(crate) struct LabelEntry {
 const ONE_BY_ONE: u64 = 4;
 /// So are so few series in any case: copying the set of a value takes longer.
 const FEW: u64 = 16;
+/// So many values are asked on two threads.
+const WORTH_A_THREAD: usize = if cfg!(test) { 4 } else { 1 << 15 };
 
 #[derive(Default)]
 pub(crate) struct Index {
@@ -320,8 +323,13 @@ impl Index {
         if new.is_empty() {
             return before.values;
         }
-        let hits = new.iter().copied().filter(|v| m.hits(self.symbols.get(*v)));
-        let values: Arc<Vec<Symbol>> = Arc::new(before.values.iter().copied().chain(hits).collect());
+        // The first question of a pattern after a start waits for this: half of many values are asked on a thread of their own.
+        let share = if new.len() >= WORTH_A_THREAD { new.len().div_ceil(2) } else { new.len() };
+        let hits = in_parts(new.chunks(share).collect(), |part: &[Symbol]| -> Vec<Symbol> {
+            part.iter().copied().filter(|v| m.hits(self.symbols.get(*v))).collect()
+        });
+        let values: Arc<Vec<Symbol>> =
+            Arc::new(before.values.iter().copied().chain(hits.into_iter().flatten()).collect());
         if let Some(pattern) = pattern {
             self.patterns.put(name, pattern, Matched { asked: label.order.len(), values: values.clone() });
         }

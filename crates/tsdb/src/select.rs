@@ -395,7 +395,7 @@ impl Tsdb {
 }
 
 /// What `each` makes of every part, in the order of the parts: of the first here, of the others on threads that end with it.
-fn in_parts<P: Send, T: Send>(parts: Vec<P>, each: impl Fn(P) -> T + Sync) -> Vec<T> {
+pub(crate) fn in_parts<P: Send, T: Send>(parts: Vec<P>, each: impl Fn(P) -> T + Sync) -> Vec<T> {
     let (each, mut parts) = (&each, parts.into_iter());
     let Some(first) = parts.next() else { return Vec::new() };
     std::thread::scope(|scope| {

@@ -27,6 +27,8 @@ fn errors_point_into_the_query() {
         ("topk(x)", "1:1: wrong number of arguments for aggregate expression provided, expected 2, got 1"),
         ("x[0s]", "1:3: duration must be greater than 0"),
         ("x[5m:0s]", "1:6: duration must be greater than 0"),
+        ("x[5m / 0]", "1:6: division by zero"),
+        ("x offset (5m % 0s)", "1:14: modulo by zero"),
         ("x offset 1m offset 2m", "1:13: offset may not be set multiple times"),
         ("(x + y)[5m]", "1:8: ranges only allowed for vector selectors"),
         ("x and on(a) group_left y", "1:13: no grouping allowed for \"and\" operation"),
@@ -228,6 +230,22 @@ fn limits_say_their_number() {
 }
 
 #[test]
+fn nothing_comes_of_a_duration_that_is_divided_by_zero() {
+    let table = table();
+    let (limits, interrupt) = (Limits::default(), Interrupt::default());
+    let ask = |text: &str| instant(&Query::new(&table, &limits, &interrupt), &parse(text).unwrap(), 50_000).map(|_| ());
+    for (text, wanted) in [
+        ("sum_over_time(x[min_of(5m, 1m / step())])", "division by zero"),
+        ("sum_over_time(x[max_of(5m, 1m % range())])", "modulo by zero"),
+        ("x offset (1m / (1m / step()))", "division by zero"),
+    ] {
+        let error = ask(text).expect_err(text).to_string();
+        assert!(error.contains(wanted), "{text}: {error}");
+    }
+    assert_eq!(ask("sum_over_time(x[min_of(5m, 1m / 2)])"), Ok(()));
+}
+
+#[test]
 fn an_interrupted_query_ends() {
     let table = table();
     let limits = Limits::default();
@@ -286,6 +304,25 @@ fn experimental_parts_can_be_refused() {
         assert!(parse(text).is_ok(), "{text}");
     }
     assert!(parse_as("sum by (job) (rate(x[5m] offset -1m)) > 2", stable).is_ok());
+}
+
+/// As in Prometheus: nobody knows which of them is true.
+#[test]
+fn two_info_series_of_one_instant_are_refused() {
+    let labels = |name: &str| Labels::from_pairs([("__name__", name), ("instance", "a"), ("job", "j")]);
+    let (mut table, version) = (Table::default(), |v: &str| labels("target_info").with("version", v));
+    table.add(labels("up"), 0, 1.0);
+    ["1", "2"].iter().for_each(|v| table.add(version(v), 0, 1.0));
+    let (limits, interrupt) = (Limits::default(), Interrupt::default());
+    let ask = |table: &Table, text: &str| {
+        instant(&Query::new(table, &limits, &interrupt), &parse(text).unwrap(), 1_000).map(|_| ())
+    };
+    let error = ask(&table, "info(up)").unwrap_err().to_string();
+    let wanted = "found duplicate series for info metric: existing {__name__=\"target_info\", instance=\"a\", job=\"j\", version=\"1\"} @ 0, new {";
+    assert!(error.contains(wanted), "{error}");
+    assert_eq!(ask(&table, "info(up, {version='2'})"), Ok(()));
+    table.add(version("2"), 1_000, 1.0);
+    assert_eq!(ask(&table, "info(up)"), Ok(()));
 }
 
 #[test]

@@ -5,18 +5,19 @@ use std::sync::atomic::Ordering;
 use tenfold_types::Matcher;
 
 use crate::{
-    db::Tsdb,
+    db::{State, Tsdb},
     error::TsdbError,
     matcher::CompiledMatcher,
+    postings::SeriesId,
     record::{Kind, Tombstone, put_tombstone},
     wal::put_frames,
 };
 
 impl Tsdb {
-    /// Deletes the samples of matching series with `start_ms <= t <= end_ms`, up to the newest sample there is now: those
-    /// that come later are kept. Returns how many series that concerns. Survives a power cut when this returns. What is
-    /// imported afterwards for time that is closed is kept. Samples that come late for deleted time while it is in memory are
-    /// gone with it, and an import refuses them. Exemplars stay until the retention drops them.
+    /// Deletes the samples of matching series with `start_ms <= t <= end_ms`, up to the newest sample of each that there is
+    /// now: those that come later are kept. Returns how many series that concerns. Survives a power cut when this returns.
+    /// What is imported afterwards for time that is closed is kept. Samples that come late for deleted time while it is in
+    /// memory are gone with it, and an import refuses them. Exemplars stay until the retention drops them.
     pub fn delete(&self, matchers: &[Matcher], start_ms: i64, end_ms: i64) -> Result<usize, TsdbError> {
         if self.fenced.load(Ordering::Acquire) {
             return Err(TsdbError::Fenced);
@@ -28,10 +29,12 @@ impl Tsdb {
             return Ok(0);
         }
         let ids = state.index.select(&compiled);
-        let tombstone = Tombstone { start: start_ms, end, block: self.next_block.load(Ordering::Relaxed) };
-        let list: Vec<_> = ids.iter().collect();
+        let block = self.next_block.load(Ordering::Relaxed);
+        let deleted = |id: SeriesId| Tombstone { start: start_ms, end: end.min(state.newest(id)), block };
+        let list = ids.iter().map(|id| (id, deleted(id)));
+        let list: Vec<_> = list.filter(|(_, tombstone)| tombstone.start <= tombstone.end).collect();
         let mut frames = Vec::new();
-        put_frames(&mut frames, Kind::Tombstones, &list, |out, id| put_tombstone(out, *id, tombstone));
+        put_frames(&mut frames, Kind::Tombstones, &list, |out, (id, tombstone)| put_tombstone(out, *id, *tombstone));
         state.wal.write(&frames)?;
         // Blocks and rows are written by what was deleted: a power cut must not undo it for some of them.
         if let Some((file, path)) = state.wal.file() {
@@ -40,7 +43,7 @@ impl Tsdb {
                 TsdbError::io("flush", path)(e)
             })?;
         }
-        for id in list {
+        for (id, tombstone) in list {
             state.tombstones.entry(id).or_default().push(tombstone);
         }
         Ok(ids.len() as usize)
@@ -71,5 +74,14 @@ impl Tsdb {
             self.write_checkpoint(&mut base)?;
         }
         Ok(count)
+    }
+}
+
+impl State {
+    /// No sample of the series is newer now. Another may be far ahead, by a wrong clock; and what is not in memory is in
+    /// blocks, of closed time, or in rows.
+    fn newest(&self, id: SeriesId) -> i64 {
+        let in_memory = self.index.slot(id).and_then(|slot| self.head.get(slot).max_t());
+        in_memory.unwrap_or(i64::MIN).max(self.min_valid_t.saturating_sub(1)).max(self.coarse_until)
     }
 }

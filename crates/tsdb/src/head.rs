@@ -275,7 +275,8 @@ impl HeadSeries {
         let (float, histogram) = (extra.late.first(), extra.late_histograms.first());
         [float.map(|p| p.t_ms), histogram.map(|h| h.t_ms)].into_iter().flatten().min()
     }
-    fn max_t(&self) -> Option<i64> {
+    /// The newest instant there is in memory, of what came late too.
+    pub fn max_t(&self) -> Option<i64> {
         let floats = self.open.last().map(|p| p.t_ms).or_else(|| self.sealed.last().map(|c| c.max_t));
         let more = self.extra.as_ref().and_then(|e| {
             let histograms = e.open_histograms.last().map(|p| p.t_ms).or_else(|| e.histograms.last().map(|c| c.max_t));

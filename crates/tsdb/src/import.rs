@@ -113,12 +113,16 @@ impl Tsdb {
 
     /// Cuts all time that may be cut; before the returned instant there are blocks alone.
     fn close_old_time(&self, now_ms: i64) -> Result<i64, TsdbError> {
-        self.cut_closed(now_ms, &mut MaintainReport::default())?;
         let block = self.options.block_ms;
         let closed = now_ms.saturating_sub(block / 2).div_euclid(block) * block;
-        let mut state = self.state.write();
-        state.min_valid_t = state.min_valid_t.max(closed);
-        Ok(state.min_valid_t)
+        {
+            // Before anything is cut: what came in order meanwhile would lie before the end of blocks, where a start looks
+            // for nothing in the log.
+            let mut state = self.state.write();
+            state.min_valid_t = state.min_valid_t.max(closed);
+        }
+        self.cut_closed(now_ms, &mut MaintainReport::default())?;
+        Ok(self.state.read().min_valid_t)
     }
 
     /// By block, and by series within; what is newer than all blocks apart.

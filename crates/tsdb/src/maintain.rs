@@ -105,12 +105,8 @@ impl Tsdb {
     /// Cuts every block of time that is over; whether there was any.
     pub(crate) fn cut_closed(&self, now_ms: i64, report: &mut MaintainReport) -> Result<bool, TsdbError> {
         let mut cut = false;
-        while let Some((start, end)) = self.next_cut(now_ms) {
+        while let Some((start, end)) = self.close_next(now_ms) {
             cut = true;
-            {
-                let mut state = self.state.write();
-                state.min_valid_t = state.min_valid_t.max(end);
-            }
             report.blocks_written += usize::from(self.cut(start, end, true)?);
         }
         if cut {
@@ -136,12 +132,16 @@ impl Tsdb {
         self.checkpoint_due.store(true, Ordering::Relaxed);
     }
 
-    fn next_cut(&self, now_ms: i64) -> Option<(i64, i64)> {
-        let state = self.state.read();
-        let oldest = state.head.iter().filter_map(crate::head::HeadSeries::oldest_to_cut).min()?;
+    /// Closes the time of the next block to be cut; which that is.
+    fn close_next(&self, now_ms: i64) -> Option<(i64, i64)> {
         let block = self.options.block_ms;
-        let start = oldest.div_euclid(block) * block;
-        (start + block + block / 2 <= now_ms).then_some((start, start + block))
+        // Mostly there is none, and queries need not wait.
+        self.state.read().next_cut(block, now_ms)?;
+        let mut state = self.state.write();
+        // Looked for anew: a sender that was away may bring what is older, and would lose it to a block that begins later.
+        let (start, end) = state.next_cut(block, now_ms)?;
+        state.min_valid_t = state.min_valid_t.max(end);
+        Some((start, end))
     }
 
     /// Writes one block of head data; whether there was any. In `order` means all samples, else only those come late.
@@ -306,6 +306,13 @@ impl Tsdb {
 }
 
 impl State {
+    /// The time of the oldest block that is to be cut.
+    fn next_cut(&self, block_ms: i64, now_ms: i64) -> Option<(i64, i64)> {
+        let oldest = self.head.iter().filter_map(crate::head::HeadSeries::oldest_to_cut).min()?;
+        let start = oldest.div_euclid(block_ms) * block_ms;
+        (start + block_ms + block_ms / 2 <= now_ms).then_some((start, start + block_ms))
+    }
+
     fn drop_before(&mut self, slot: u32, t_ms: i64, written: &LateTimes) {
         self.shrunk += 1;
         let series = self.head.get_mut(slot);
@@ -340,5 +347,37 @@ impl Tombstone {
     /// Whether the block may still hold samples that this deleted. Those that were imported since are not of them.
     pub(crate) fn applies_to(&self, block: &Block) -> bool {
         block.meta.number < self.block && block.overlaps(self.start, self.end)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tenfold_types::Labels;
+
+    use crate::{Options, Sample, Tsdb, head::HeadSeries};
+
+    #[test]
+    fn nothing_older_than_a_block_comes_to_its_closed_time_in_order() {
+        for _ in 0..30 {
+            let dir = tempfile::tempdir().unwrap();
+            let (db, _) = Tsdb::open(dir.path(), Options { block_ms: 1000, ..Options::default() }).unwrap();
+            let (start, _) = std::thread::scope(|scope| {
+                scope.spawn(|| {
+                    // Each series is older than all before it.
+                    for n in 0..400_i64 {
+                        let labels = Labels::from_pairs([("__name__", "m".to_owned()), ("n", n.to_string())]);
+                        let report = db.append(&[Sample::new(labels, 1_000_000 - n * 1000, 1.0)]).unwrap();
+                        assert_eq!(report.appended, 1);
+                    }
+                });
+                loop {
+                    if let Some(closed) = db.close_next(2_000_000) {
+                        break closed;
+                    }
+                }
+            });
+            let oldest = db.state.read().head.iter().filter_map(HeadSeries::min_t).min();
+            assert!(oldest >= Some(start), "{oldest:?} is older than the block from {start} on");
+        }
     }
 }

@@ -4,7 +4,13 @@
 
 mod common;
 
-use tenfold_tsdb::{HistogramPoint, Options, Point, Reason, SeriesWrite, Tsdb};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex},
+};
+
+use tenfold_tsdb::{Fs, FsFile, HistogramPoint, Options, OsFs, Point, Reason, SeriesWrite, Tsdb};
 use tenfold_types::{Matcher, ResetHint};
 
 use common::{HOUR, all, histogram, read, sample, strict};
@@ -264,4 +270,96 @@ fn an_import_may_be_as_late_as_it_is() {
         db.maintain(8 * HOUR).unwrap();
         check(&db);
     }
+}
+
+/// What happens while the block is begun that is that many from now on.
+type Event = (usize, Box<dyn FnOnce() + Send>);
+
+/// The system's files, and what happens meanwhile.
+#[derive(Default)]
+struct Meanwhile(Mutex<Option<Event>>);
+
+impl Fs for Meanwhile {
+    fn create_dir_all(&self, dir: &Path) -> io::Result<()> {
+        OsFs.create_dir_all(dir)
+    }
+    fn list(&self, dir: &Path) -> io::Result<Vec<PathBuf>> {
+        OsFs.list(dir)
+    }
+    fn create(&self, path: &Path) -> io::Result<Arc<dyn FsFile>> {
+        let mut event = self.0.lock().unwrap();
+        if path.parent().is_some_and(|dir| dir.ends_with("blocks")) {
+            event.iter_mut().for_each(|(blocks, _)| *blocks -= 1);
+        }
+        let due = event.take_if(|(blocks, _)| *blocks == 0);
+        drop(event);
+        if let Some((_, happens)) = due {
+            happens();
+        }
+        OsFs.create(path)
+    }
+    fn open(&self, path: &Path) -> io::Result<Arc<dyn FsFile>> {
+        OsFs.open(path)
+    }
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        OsFs.rename(from, to)
+    }
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        OsFs.remove(path)
+    }
+    fn hard_link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        OsFs.hard_link(from, to)
+    }
+    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        OsFs.sync_dir(dir)
+    }
+    fn lock(&self, path: &Path) -> io::Result<Box<dyn Send + Sync>> {
+        OsFs.lock(path)
+    }
+}
+
+#[test]
+fn what_comes_while_an_import_closes_old_time_survives_a_start() {
+    let (dir, fs) = (tempfile::tempdir().unwrap(), Arc::new(Meanwhile::default()));
+    let options = Options { out_of_order_ms: 3 * HOUR, ..Options::default() };
+    let db = Arc::new(Tsdb::open_with(fs.clone(), dir.path(), options.clone()).unwrap().0);
+    let write = |from: i64, to: i64| {
+        for t_ms in (from..to).step_by(60_000) {
+            assert_eq!(db.append(&[sample("a", t_ms, 1.0)]).unwrap().appended, 1);
+        }
+    };
+    write(0, 2 * HOUR);
+    assert_eq!(db.maintain(4 * HOUR).unwrap().blocks_written, 1);
+    write(2 * HOUR, 3 * HOUR);
+    // It waits for the next cut, and is in the second block of that.
+    assert_eq!(db.append(&[sample("a", HOUR + 1, 2.0)]).unwrap().appended, 1);
+    let other = Arc::clone(&db);
+    let event = move || assert_eq!(other.append(&[sample("b", 5 * HOUR, 3.0)]).unwrap().appended, 1);
+    *fs.0.lock().unwrap() = Some((2, Box::new(event)));
+    let labels = [("__name__", "m"), ("instance", "c")];
+    let report = db.import(&of_one(&labels, &[Point::new(7 * HOUR, 4.0)]), 9 * HOUR).unwrap();
+    assert_eq!((report.appended, fs.0.lock().unwrap().is_some()), (1, false), "{report:?}");
+    let counts = |db: &Tsdb| all(db).iter().map(|(_, points)| points.len()).collect::<Vec<_>>();
+    assert_eq!(counts(&db), [181, 1, 1]);
+    drop(db);
+    let db = Tsdb::open(dir.path(), options).unwrap().0;
+    assert_eq!(counts(&db), [181, 1, 1]);
+}
+
+#[test]
+fn what_comes_after_a_deletion_is_kept_however_far_another_series_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let db = Tsdb::open(dir.path(), strict()).unwrap().0;
+    // The clock of one host is a year ahead.
+    db.append(&[sample("a", HOUR, 1.0), sample("b", 9_000 * HOUR, 1.0)]).unwrap();
+    let of_a = [Matcher::equal("instance", "a")];
+    assert_eq!(db.delete(&of_a, 0, i64::MAX).unwrap(), 1);
+    assert_eq!(db.append(&[sample("a", HOUR + 1, 2.0)]).unwrap().appended, 1);
+    let check = |db: &Tsdb| assert_eq!(read(db, &of_a, 0, i64::MAX).remove(0).1, [Point::new(HOUR + 1, 2.0)]);
+    check(&db);
+    drop(db);
+    let db = Tsdb::open(dir.path(), strict()).unwrap().0;
+    check(&db);
+    assert_eq!(db.maintain(4 * HOUR).unwrap().blocks_written, 1);
+    check(&db);
 }

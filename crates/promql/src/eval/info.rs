@@ -3,12 +3,16 @@
 //! Which info series counts is asked at the instant the base samples were read at (`offset`, `@` and subqueries of the
 //! first argument shift it too). Labels the series already has are never overwritten.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    cmp::Ordering,
+    collections::{HashMap, hash_map::Entry},
+    sync::Arc,
+};
 
 use tenfold_types::pattern::whole;
 use tenfold_types::{Labels, Matcher, MatcherOp, is_stale};
 
-use super::{Context, Grid, Row, Sink, select::Shifted};
+use super::{Context, Grid, Row, Sink, matching::shown, select::Shifted};
 use crate::{
     error::QueryError,
     source::Run,
@@ -141,7 +145,7 @@ fn enrich(row: &Row, found: &[&Info], wanted: &[&str], required: bool) -> Result
     let mut out: Vec<Row> = Vec::new();
     for step in 0..row.values.len() {
         let Some(sample) = row.sample(step) else { continue };
-        let chosen = newest_of_each_name(found, step);
+        let chosen = newest_of_each_name(found, step)?;
         if chosen.is_empty() && required {
             continue;
         }
@@ -158,20 +162,33 @@ fn enrich(row: &Row, found: &[&Info], wanted: &[&str], required: bool) -> Result
     Ok(out)
 }
 
-/// Of several info series of one metric, the one with the newest sample.
-fn newest_of_each_name(found: &[&Info], step: usize) -> Vec<usize> {
+/// Of several info series of one metric, the one with the newest sample. Which of two of one instant is true nobody knows.
+fn newest_of_each_name(found: &[&Info], step: usize) -> Result<Vec<usize>, QueryError> {
     let mut best: HashMap<&str, (i64, usize)> = HashMap::new();
     for (i, info) in found.iter().enumerate() {
-        if let Some(t) = info.seen[step] {
-            let slot = best.entry(info.labels.metric_name().unwrap_or_default()).or_insert((t, i));
-            if t > slot.0 {
-                *slot = (t, i);
+        let Some(t) = info.seen[step] else { continue };
+        match best.entry(info.labels.metric_name().unwrap_or_default()) {
+            Entry::Vacant(slot) => {
+                slot.insert((t, i));
             }
+            Entry::Occupied(mut slot) => match slot.get().0.cmp(&t) {
+                Ordering::Greater => {}
+                Ordering::Less => {
+                    slot.insert((t, i));
+                }
+                Ordering::Equal => {
+                    return Err(QueryError::execution(format!(
+                        "found duplicate series for info metric: existing {} @ {t}, new {} @ {t}",
+                        shown(&found[slot.get().1].labels),
+                        shown(&info.labels)
+                    )));
+                }
+            },
         }
     }
     let mut chosen: Vec<usize> = best.into_values().map(|(_, i)| i).collect();
     chosen.sort_unstable();
-    chosen
+    Ok(chosen)
 }
 
 fn with_info<'l>(

@@ -29,7 +29,7 @@ pub(crate) fn signature(labels: &Labels, matching: &Matching) -> Labels {
 }
 
 /// Labels the way Prometheus' messages write them.
-fn shown(labels: &Labels) -> String {
+pub(crate) fn shown(labels: &Labels) -> String {
     let mut out = String::from("{");
     for (i, (name, value)) in labels.iter().enumerate() {
         let _ = write!(out, "{}{name}={value:?}", if i > 0 { ", " } else { "" });

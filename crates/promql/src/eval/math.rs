@@ -47,11 +47,28 @@ pub(crate) fn round(value: f64, to: f64) -> f64 {
     (value * inverse + 0.5).floor() / inverse
 }
 
-/// NaN wins over any number.
+/// As Go has it: NaN wins over any number but minus infinity.
 pub(crate) fn min_of(a: f64, b: f64) -> f64 {
-    if a.is_nan() || b.is_nan() { f64::NAN } else { a.min(b) }
+    let infinite = a == f64::NEG_INFINITY || b == f64::NEG_INFINITY;
+    if !infinite && (a.is_nan() || b.is_nan()) { f64::NAN } else { a.min(b) }
 }
 
+/// The same, but infinity.
 pub(crate) fn max_of(a: f64, b: f64) -> f64 {
-    if a.is_nan() || b.is_nan() { f64::NAN } else { a.max(b) }
+    let infinite = a == f64::INFINITY || b == f64::INFINITY;
+    if !infinite && (a.is_nan() || b.is_nan()) { f64::NAN } else { a.max(b) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn infinity_on_its_side_wins_over_what_is_no_number() {
+        let (nan, infinite) = (f64::NAN, f64::INFINITY);
+        assert_eq!((min_of(nan, -infinite), min_of(-infinite, nan)), (-infinite, -infinite));
+        assert_eq!((max_of(nan, infinite), max_of(infinite, nan)), (infinite, infinite));
+        assert!(min_of(nan, infinite).is_nan() && max_of(-infinite, nan).is_nan() && min_of(1.0, nan).is_nan());
+        assert_eq!((min_of(1.0, -infinite), max_of(1.0, 2.0)), (-infinite, 2.0));
+    }
 }

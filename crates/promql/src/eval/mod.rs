@@ -47,7 +47,7 @@ use tenfold_types::{Histogram, HistogramPoint, Labels, Point};
 use crate::{
     error::{QueryError, Span},
     source::Queryable,
-    syntax::ast::{BinaryOp, Duration, Expr, Kind, RangeMode, Type},
+    syntax::ast::{ArithmeticOp, BinaryOp, Duration, Expr, Kind, RangeMode, Type},
     value::{Output, Series, Value, VectorSample},
 };
 use binary::Operator;
@@ -498,23 +498,31 @@ impl<'a> Context<'a> {
 
     /// A duration in milliseconds.
     pub fn duration_ms(&self, duration: &Duration) -> Result<i64, QueryError> {
-        let ms = (self.seconds(duration) * 1000.0).round();
+        let ms = (self.seconds(duration)? * 1000.0).round();
         if !ms.is_finite() || ms.abs() > 1e15 {
             return Err(QueryError::execution("a duration of the query is out of range"));
         }
         Ok(ms as i64)
     }
 
-    fn seconds(&self, duration: &Duration) -> f64 {
-        match duration {
+    fn seconds(&self, duration: &Duration) -> Result<f64, QueryError> {
+        Ok(match duration {
             Duration::Seconds(s) => *s,
             Duration::Step => self.top.step as f64 / 1000.0,
             Duration::Range => (self.end - self.top.start) as f64 / 1000.0,
-            Duration::Negate(d) => -self.seconds(d),
-            Duration::Binary(op, a, b) => op.apply(self.seconds(a), self.seconds(b)),
-            Duration::Min(a, b) => self.seconds(a).min(self.seconds(b)),
-            Duration::Max(a, b) => self.seconds(a).max(self.seconds(b)),
-        }
+            Duration::Negate(d) => -self.seconds(d)?,
+            Duration::Binary(op, a, b) => {
+                let (a, b) = (self.seconds(a)?, self.seconds(b)?);
+                // What comes of it may be a number again: the least of that and another.
+                match op {
+                    ArithmeticOp::Div if b == 0.0 => return Err(QueryError::execution("division by zero")),
+                    ArithmeticOp::Mod if b == 0.0 => return Err(QueryError::execution("modulo by zero")),
+                    op => op.apply(a, b),
+                }
+            }
+            Duration::Min(a, b) => math::min_of(self.seconds(a)?, self.seconds(b)?),
+            Duration::Max(a, b) => math::max_of(self.seconds(a)?, self.seconds(b)?),
+        })
     }
 }
 

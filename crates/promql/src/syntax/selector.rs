@@ -224,9 +224,17 @@ impl Parser {
                 if strength < min {
                     return Ok(lhs);
                 }
-                p.experimental(p.span(), not_enabled)?;
+                let at = p.span();
+                p.experimental(at, not_enabled)?;
                 p.next();
                 let rhs = p.duration_expr(if strength == 3 { 3 } else { strength + 1 })?;
+                if matches!(&rhs, Duration::Seconds(b) if *b == 0.0) {
+                    match op {
+                        ArithmeticOp::Div => return Err(QueryError::parse(at, "division by zero")),
+                        ArithmeticOp::Mod => return Err(QueryError::parse(at, "modulo by zero")),
+                        _ => {}
+                    }
+                }
                 lhs = match (&lhs, &rhs) {
                     (Duration::Seconds(a), Duration::Seconds(b)) => Duration::Seconds(op.apply(*a, *b)),
                     _ => Duration::Binary(op, Box::new(lhs), Box::new(rhs)),

@@ -24,6 +24,8 @@ pub(crate) struct Daemon {
     /// Before the first datagram: its counters stand at nothing.
     listens: fn(&App),
     take: Take,
+    /// What is due without a datagram; asked for every second.
+    due: fn(&App) -> Result<(), PushFault>,
 }
 
 pub(crate) const GANGLIA: Daemon = Daemon {
@@ -32,6 +34,7 @@ pub(crate) const GANGLIA: Daemon = Daemon {
     dropped: "tenfold_ganglia_dropped_total",
     listens: |app| app.metrics.own.add("tenfold_ganglia_packets_total", &[], 0.0),
     take: |app, packets| app.metrics.ganglia_packets(packets.iter().map(Vec::as_slice), app.now()),
+    due: |app| app.metrics.ganglia_again(app.now()),
 };
 pub(crate) const COLLECTD: Daemon = Daemon {
     name: "collectd",
@@ -39,6 +42,7 @@ pub(crate) const COLLECTD: Daemon = Daemon {
     dropped: "tenfold_collectd_dropped_total",
     listens: |app| app.metrics.collectd_listens(),
     take: |app, packets| app.metrics.collectd_packets(packets.iter().map(Vec::as_slice), app.now()),
+    due: |_| Ok(()),
 };
 
 /// Listens for a daemon's datagrams at an address, if there is one, and in the group that is given.
@@ -73,6 +77,7 @@ async fn datagrams(app: App, daemon: Daemon, socket: Datagrams, stop: Cancellati
                 if let Some(count) = socket.tell(&app.metrics.own, daemon.protocol, &mut buffers) {
                     app.metrics.own.set(daemon.dropped, &[], count as f64);
                 }
+                due(&app, daemon).await;
                 continue;
             }
             received = socket.receive(&mut buffers, |packet| packets.push(packet.to_vec())) => received,
@@ -85,6 +90,17 @@ async fn datagrams(app: App, daemon: Daemon, socket: Datagrams, stop: Cancellati
         }
         tokio::task::yield_now().await;
     }
+}
+
+/// Does what is due. What fails comes again by itself: off the threads that serve connections, since the disk may make it wait.
+async fn due(app: &App, daemon: Daemon) {
+    let inside = app.clone();
+    let failed = match tokio::task::spawn_blocking(move || (daemon.due)(&inside)).await {
+        Ok(Ok(())) => return,
+        Ok(Err(fault)) => fault.fault.to_string(),
+        Err(error) => error.to_string(),
+    };
+    tracing::warn!(reason = failed, of = daemon.name, "values that are still so could not be written");
 }
 
 /// The disk may make it wait: not on a thread that serves connections.

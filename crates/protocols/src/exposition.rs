@@ -61,6 +61,8 @@ pub struct PageExemplar {
 #[derive(Debug, Clone, PartialEq)]
 pub struct PageSample {
     pub labels: Labels,
+    /// Labels that stand on the page without a value: where the page's labels win, the target's do not take their place.
+    pub blank: Box<[String]>,
     /// The sum of a native histogram.
     pub value: f64,
     pub histogram: Option<Arc<Histogram>>,
@@ -73,7 +75,7 @@ pub struct PageSample {
 
 impl PageSample {
     pub fn new(labels: Labels, value: f64, t_ms: Option<i64>) -> Self {
-        Self { labels, value, histogram: None, t_ms, created_ms: None, exemplars: Vec::new() }
+        Self { labels, blank: Box::default(), value, histogram: None, t_ms, created_ms: None, exemplars: Vec::new() }
     }
 }
 

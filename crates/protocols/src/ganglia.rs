@@ -16,8 +16,9 @@ const EXTRAS_MAX: u32 = 64;
 
 #[derive(Debug, Clone, PartialEq)]
 pub enum Message<'a> {
-    /// What a metric is; sent now and then.
-    About { host: &'a str, name: &'a str, is_text: bool, metadata: Metadata },
+    /// What a metric is; sent now and then. It is to be expected every `tmax_s` seconds and to be forgotten after `dmax_s`; 0
+    /// is not said.
+    About { host: &'a str, name: &'a str, is_text: bool, tmax_s: u32, dmax_s: u32, metadata: Metadata },
     /// A number.
     Value { host: &'a str, name: &'a str, value: f64 },
     /// A text, which may be a number: `gmetric` writes all its values so.
@@ -98,9 +99,7 @@ impl<'a> Reader<'a> {
         self.text()?;
         let units = self.text()?.trim();
         let slope = self.number()?;
-        // How often it is to be expected, and when it is to be forgotten.
-        self.number()?;
-        self.number()?;
+        let (tmax_s, dmax_s) = (self.number()?, self.number()?);
         let mut help = "";
         for _ in 0..self.number()?.min(EXTRAS_MAX) {
             let (key, data) = (self.text()?, self.text()?);
@@ -109,7 +108,7 @@ impl<'a> Reader<'a> {
             }
         }
         let metadata = metadata(if slope == 1 { "positive" } else { "" }, help, units);
-        Ok(Message::About { host, name, is_text: kind == "string", metadata })
+        Ok(Message::About { host, name, is_text: kind == "string", tmax_s, dmax_s, metadata })
     }
 }
 
@@ -182,7 +181,8 @@ mod tests {
             &text("All hits"),
         ]);
         let metadata = Metadata { kind: "counter".into(), help: "All hits".into(), unit: "req/s".into() };
-        assert_eq!(decode(&packet), Ok(Message::About { host: "h1", name: "hits", is_text: false, metadata }));
+        let about = Message::About { host: "h1", name: "hits", is_text: false, tmax_s: 60, dmax_s: 0, metadata };
+        assert_eq!(decode(&packet), Ok(about));
         assert_eq!(metric_name("my.metric <x>"), "ganglia_my_metric__x_");
     }
 

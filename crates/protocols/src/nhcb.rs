@@ -34,7 +34,7 @@ pub fn convert(page: &mut Page, keep: bool) {
         let part = part(sample, &page.metadata).filter(|(labels, _)| !native.contains(labels));
         let at = part.map(|(labels, part)| {
             let at = *known.entry((labels, sample.t_ms)).or_insert_with_key(|(labels, t_ms)| {
-                all.push(Collected::new(labels.clone(), *t_ms));
+                all.push(Collected::new(labels.clone(), sample.blank.clone(), *t_ms));
                 all.len() - 1
             });
             all[at].take(part, sample);
@@ -79,6 +79,7 @@ fn part(sample: &PageSample, metadata: &BTreeMap<String, Metadata>) -> Option<(L
 /// All that was found of one histogram.
 struct Collected {
     labels: Labels,
+    blank: Box<[String]>,
     t_ms: Option<i64>,
     /// Bounds, and the observations up to them.
     below: Vec<(f64, f64)>,
@@ -89,8 +90,9 @@ struct Collected {
 }
 
 impl Collected {
-    fn new(labels: Labels, t_ms: Option<i64>) -> Self {
-        Self { labels, t_ms, below: Vec::new(), count: None, sum: 0.0, created_ms: None, exemplars: Vec::new() }
+    fn new(labels: Labels, blank: Box<[String]>, t_ms: Option<i64>) -> Self {
+        let (below, exemplars) = (Vec::new(), Vec::new());
+        Self { labels, blank, t_ms, below, count: None, sum: 0.0, created_ms: None, exemplars }
     }
 
     fn take(&mut self, part: Part, sample: &PageSample) {
@@ -138,6 +140,7 @@ impl Collected {
         };
         histogram.validate().ok()?;
         let mut out = PageSample::new(self.labels, self.sum, self.t_ms);
+        out.blank = self.blank;
         out.histogram = Some(Arc::new(histogram));
         out.created_ms = self.created_ms;
         out.exemplars = self.exemplars;

@@ -292,7 +292,9 @@ impl Reader {
         if let Some((name, bound)) = bound {
             labels.set(name, canonical_float(bound));
         }
-        Ok(self.page.samples.push_mut(PageSample::new(labels, value, metric.t_ms)))
+        let mut sample = PageSample::new(labels, value, metric.t_ms);
+        sample.blank = metric.labels.iter().filter(|(_, text)| text.is_empty()).map(|(n, _)| (*n).to_owned()).collect();
+        Ok(self.page.samples.push_mut(sample))
     }
 }
 

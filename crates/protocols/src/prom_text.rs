@@ -243,7 +243,9 @@ fn unescape(text: &str) -> String {
             (_, false) => out.push(c),
             _ => match chars.next() {
                 Some('n') => out.push('\n'),
-                Some(other) => out.push(other),
+                Some(other @ ('"' | '\\')) => out.push(other),
+                // A backslash before anything else is one, as Prometheus reads it.
+                Some(other) => out.extend(['\\', other]),
                 None => out.push('\\'),
             },
         }
@@ -276,7 +278,9 @@ pub fn sample(line: &str, format: Format) -> Result<PageSample, String> {
     if let Some(extra) = words.next() {
         return Err(format!("`{extra}` follows the timestamp"));
     }
+    let blank = pairs.iter().filter(|(_, value)| value.is_empty()).map(|(name, _)| name.clone()).collect();
     let mut sample = PageSample::new(Labels::from_pairs(pairs), value, t_ms);
+    sample.blank = blank;
     sample.exemplars.extend(exemplar.map(read_exemplar).transpose().map_err(|e| format!("the exemplar: {e}"))?);
     Ok(sample)
 }
@@ -417,6 +421,14 @@ mod tests {
                 "{\"a.dotted.name\",l=\"v\"} NaN",
             ]
         );
+    }
+
+    #[test]
+    fn a_backslash_that_escapes_nothing_is_kept() {
+        let text = r#"a{path="C:\dir\q\\x\n\"",none=""} 1"#;
+        let page = parse(text, Format::Prometheus).unwrap();
+        assert_eq!(page.samples[0].labels.get("path"), Some("C:\\dir\\q\\x\n\""));
+        assert_eq!((&*page.samples[0].blank, page.samples[0].labels.len()), (&["none".to_owned()][..], 2));
     }
 
     #[test]

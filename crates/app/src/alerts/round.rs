@@ -126,7 +126,12 @@ impl Round {
             rule.wrote = brings;
         }
         drop(status);
-        source::bring_rows(&self.app, rows, self.now);
+        source::bring_rows(&self.app, rows, self.asked_at());
+    }
+
+    /// The instant that expressions are asked for, which is that of what they bring as well.
+    fn asked_at(&self) -> Timestamp {
+        self.now.plus_ms(-self.running.group.offset_ms)
     }
 }
 
@@ -222,7 +227,7 @@ impl Pass {
 
     /// The same with native histograms among it.
     fn ask_rows(&self, asked: &Expression) -> Result<Vec<source::Row>, String> {
-        let at = self.round.now.plus_ms(-self.round.running.group.offset_ms);
+        let at = self.round.asked_at();
         let app = &self.round.app;
         if let Some(other) = &self.source {
             return self.runtime.block_on(other.evaluate(&asked.text, at)).map(|rows| source::floats(rows).collect());

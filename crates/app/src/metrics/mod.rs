@@ -143,7 +143,7 @@ pub struct State {
     graphite_templates: tenfold_protocols::graphite::Templates,
     otlp_rules: tenfold_protocols::otlp::Rules,
     deltas: Mutex<tenfold_protocols::otlp::Deltas>,
-    ganglia: Mutex<ganglia::Texts>,
+    ganglia: Mutex<ganglia::Heard>,
     collectd_types: tenfold_protocols::collectd::Types,
     collectd_access: tenfold_protocols::collectd::Access,
     /// Places for pushed bodies that are received, and that are decoded and written.

@@ -96,13 +96,15 @@ pub(super) struct Taken {
 }
 
 /// The labels of a scraped sample. Where both have a label, the target's wins and the page's is kept as `exported_NAME`;
-/// with `honor` the page's wins.
-fn with_target_labels(sample: &Labels, target: &Labels, honor: bool) -> Labels {
-    let mut out = sample.clone();
+/// with `honor` the page's wins, also one without a value: a Pushgateway, or another server's `/federate`, says so that a
+/// series has no `instance`.
+fn with_target_labels(sample: &PageSample, target: &Labels, honor: bool) -> Labels {
+    let mut out = sample.labels.clone();
     let mut hidden: Vec<(&str, &str)> = Vec::new();
     for (name, value) in target.iter() {
-        match sample.get(name) {
+        match sample.labels.get(name) {
             Some(_) if honor => {}
+            None if honor && sample.blank.iter().any(|blank| blank == name) => {}
             Some(own) => {
                 hidden.push((name, own));
                 out.set(name, value);
@@ -245,8 +247,9 @@ impl Memory {
             }
             let (scrapes, added) = (self.scrapes, &mut taken.added);
             if !self.known.contains_key(&sample.labels) {
-                let joined = with_target_labels(&sample.labels, target, job.honor_labels);
-                let labels = apply(&job.metric_relabel, joined);
+                let joined = with_target_labels(&sample, target, job.honor_labels);
+                // Rules that leave no label drop the series, as in Prometheus.
+                let labels = apply(&job.metric_relabel, joined).filter(|labels| !labels.is_empty());
                 if let Some(labels) = &labels {
                     check_labels(labels, job)?;
                     if labels.metric_name().is_none() {

@@ -53,6 +53,10 @@ fn the_targets_labels_win_and_hide_nothing() {
     assert_eq!(shown(&taken), [format!("x{{{labels}}} 1 @0")]);
     let (taken, ..) = world("  honor_labels: true").scrape("x{job=\"mine\"} 1\n");
     assert_eq!(shown(&taken), ["x{instance=\"h:1\",job=\"mine\"} 1 @0"]);
+    let (taken, ..) = world("  honor_labels: true").scrape("x{instance=\"\",job=\"mine\"} 1\n");
+    assert_eq!(shown(&taken), ["x{job=\"mine\"} 1 @0"], "the page says that it is of no instance");
+    let (taken, ..) = world("").scrape("x{instance=\"\"} 1\n");
+    assert_eq!(shown(&taken), [format!("x{{{OF_TARGET}}} 1 @0")]);
 }
 
 #[test]
@@ -84,6 +88,9 @@ fn rules_rewrite_and_drop_series() {
     world.job = Arc::new(Job::new("a", 1, 1));
     let (taken, ..) = world.scrape("r{code=\"500\"} 1\n");
     assert_eq!(shown(&taken), [format!("r{{code=\"500\",{OF_TARGET}}} 1 @45000")]);
+    let nothing = "  metric_relabel_configs: [{regex: none, action: labelkeep}]";
+    let (taken, done, _) = super::tests::world(nothing).scrape("r 1\ns 1\n");
+    assert_eq!((done, taken.scraped, taken.kept), (Ok(()), 2, 0));
     let nameless = "  metric_relabel_configs: [{regex: __name__, action: labeldrop}]";
     let (_, done, _) = super::tests::world(nameless).scrape("r 1\n");
     assert_eq!(done, Err("relabelling leaves r without a metric name".to_owned()));

@@ -1,6 +1,6 @@
 //! Jobs of Prometheus' configuration files and the targets that discovery found for them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use parking_lot::RwLock;
@@ -73,9 +73,12 @@ impl Pool {
         self.active.clear();
         self.dropped.clear();
         self.dropped_count = 0;
+        let mut known = HashSet::new();
         let shown_max = if self.job.keep_dropped_max == 0 { DROPPED_MAX } else { self.job.keep_dropped_max };
         for found in self.found.values().flatten().flat_map(|group| resolve(&self.job, group)) {
             let reason = match found.outcome {
+                // Found twice it is one target, as in Prometheus.
+                Some(Ok(place)) if !known.insert((place.url.clone(), place.labels.clone())) => continue,
                 Some(Ok(place)) => {
                     let histograms = place.histograms;
                     let job = if histograms == self.job.histograms() {
@@ -188,5 +191,22 @@ impl State {
     /// How a target is asked.
     pub fn job_of(&self, target: &Target) -> Arc<Job> {
         target.plan.as_ref().map_or_else(|| self.usual_job.clone(), |plan| plan.job.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_target_that_is_found_twice_is_one() {
+        let yaml =
+            "scrape_configs:\n- job_name: web\n  target_limit: 2\n  static_configs: [{targets: ['h1:80', 'h1:80']}]\n";
+        let job = tenfold_scrape::parse_config(yaml).unwrap().jobs.swap_remove(0);
+        let found = BTreeMap::from([("file".to_owned(), vec![Group::of(["h1:80", "h2:80"], Labels::new())])]);
+        let pool = Pool::new(Arc::new(job), found);
+        let urls: Vec<&str> = pool.active.iter().map(|target| target.url.as_str()).collect();
+        assert_eq!(urls, ["http://h1:80/metrics", "http://h2:80/metrics"]);
+        assert_eq!((pool.over, pool.dropped_count), (None, 0), "it counts once against the limit");
     }
 }

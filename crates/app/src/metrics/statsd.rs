@@ -21,7 +21,8 @@ use super::AHEAD_MS_MAX;
 
 /// Series clients may make up; observations of further ones are refused and counted.
 const SERIES_MAX: usize = 50_000;
-/// Values one timer may hold between two flushes; later ones still count in sum and count.
+/// Values one timer may hold between two flushes; later ones still count in sum and count. Members of a set as well, of which
+/// further ones are refused.
 const VALUES_MAX: usize = 20_000;
 const IDLE_MS_MAX: i64 = 3_600_000;
 /// Values with a time of their own that wait to be written; further ones are refused.
@@ -69,8 +70,8 @@ pub struct Aggregator {
 }
 
 impl Aggregator {
-    /// Takes observations in; gives how many were refused because there are too many series, two kinds of one name, a
-    /// counter that is to fall, or a time that lies ahead.
+    /// Takes observations in; gives how many were refused because there are too many series or members of a set, two kinds of
+    /// one name, a counter that is to fall, or a time that lies ahead.
     pub fn observe(&mut self, metrics: Vec<Metric>, now: Timestamp) -> usize {
         metrics.into_iter().filter(|m| !self.take(m, now)).count()
     }
@@ -125,9 +126,11 @@ impl Aggregator {
                 add(values, sum, count, *value, *weight);
             }
             (Value::Set(members), Observation::Member(member)) => {
-                if members.len() < VALUES_MAX {
-                    members.insert(member.clone());
+                // How many more there are is not known: that is said rather than kept quiet.
+                if members.len() >= VALUES_MAX && !members.contains(member) {
+                    return false;
                 }
+                members.insert(member.clone());
             }
             _ => return false,
         }
@@ -441,6 +444,15 @@ mod tests {
     fn two_kinds_of_one_name_do_not_mix() {
         let mut a = Aggregator::default();
         assert_eq!(observe(&mut a, "x:1|g\nx:a|s", 0), 1);
+    }
+
+    #[test]
+    fn members_that_find_no_room_are_counted() {
+        let mut a = Aggregator::default();
+        let refused: usize = (0..VALUES_MAX + 2).map(|n| observe(&mut a, &format!("u:{n}|s"), 0)).sum();
+        assert_eq!((refused, observe(&mut a, "u:0|s", 0)), (2, 0), "those that are known are no more");
+        assert_eq!(flushed(&mut a, 10), [format!("u {VALUES_MAX}")]);
+        assert_eq!(observe(&mut a, "u:new|s", 20), 0, "a new interval has room");
     }
 
     #[test]

@@ -149,15 +149,17 @@ impl<'g> Suite<'g> {
                 broken.push((running.rule.name().to_owned(), e));
                 Vec::new()
             });
+            // Of the instant that was asked for.
+            let of = at - running.group.offset_ms;
             let wrote: BTreeSet<Labels> = rows.iter().map(|(labels, _)| labels.clone()).collect();
             for gone in running.wrote.difference(&wrote) {
-                self.table.add(gone.clone(), at, STALE_NAN);
+                self.table.add(gone.clone(), of, STALE_NAN);
             }
             running.wrote = wrote;
             for (labels, sample) in rows {
                 match sample {
-                    Sample::Float(v) => self.table.add(labels, at, v),
-                    Sample::Histogram(h) => self.table.add_histogram(labels, at, (*h).clone()),
+                    Sample::Float(v) => self.table.add(labels, of, v),
+                    Sample::Histogram(h) => self.table.add_histogram(labels, of, (*h).clone()),
                 }
             }
         }
@@ -335,4 +337,22 @@ fn shown(rows: &Rows) -> String {
     let lines: Vec<String> =
         rows.iter().map(|(labels, sample)| format!("\n      {labels} {}", value(sample))).collect();
     lines.concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::file::read_tests;
+    use super::*;
+
+    #[test]
+    fn what_a_group_brings_is_of_the_instant_it_asks_for() {
+        let rules = "groups:\n- name: past\n  query_offset: 1m\n  rules:\n  - {record: b, expr: a}\n";
+        let groups = tenfold_alerting::parse_rules(rules).unwrap().groups;
+        let tests = "tests:\n- interval: 1m\n  input_series: [{series: a, values: '0 1 2 3 4 5'}]\n  promql_expr_test:\n  \
+                     - {expr: timestamp(b), eval_time: 5m, exp_samples: [{value: 240}]}\n  \
+                     - {expr: b, eval_time: 4m, exp_samples: [{labels: b, value: 4}]}\n";
+        let outcomes = run_tests(&read_tests(tests).unwrap(), &groups, "");
+        assert_eq!(outcomes.len(), 1);
+        assert!(outcomes[0].failures.is_empty(), "{outcomes:?}");
+    }
 }

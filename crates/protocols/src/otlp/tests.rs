@@ -119,6 +119,26 @@ fn attributes_of_the_resource_go_where_the_rules_say() {
 }
 
 #[test]
+fn a_points_own_attribute_goes_before_one_of_the_resource() {
+    let point = |name: &str, n: i32| {
+        json!({"timeUnixNano": S, "asInt": n, "attributes": [
+        {"key": "deployment.environment", "value": {"stringValue": name}},
+        {"key": "job", "value": {"stringValue": "mine"}}]})
+    };
+    let all = translated(
+        json!([{"name": "a", "gauge": {"dataPoints": [point("blue", 1), point("green", 2), point("", 3)]}}]),
+    );
+    assert_eq!(
+        shown(&all),
+        [
+            "a{deployment_environment=\"blue\",T} 1 @1000",
+            "a{deployment_environment=\"green\",T} 2 @1000",
+            "a{T} 3 @1000"
+        ]
+    );
+}
+
+#[test]
 fn a_scope_can_become_labels() {
     let rules = Rules { promote_scope: true, ..rules() };
     let read = |scope: Json| {

@@ -113,7 +113,7 @@ pub fn translate(request: &Request, rules: &Rules, deltas: &mut Deltas, now: Tim
         for of_scope in &of_resource.scope_metrics {
             let mut shared = shared.clone();
             if let (true, Some(scope)) = (rules.promote_scope, &of_scope.scope) {
-                scope_labels(scope, &of_scope.schema_url, rules.naming, &mut shared);
+                scope_labels(scope, &of_scope.schema_url, rules.naming, &mut shared.names);
             }
             for metric in &of_scope.metrics {
                 all.metric(metric, &shared);
@@ -202,6 +202,15 @@ struct Translator<'r> {
     newest_ms: i64,
 }
 
+/// Labels that all points of a resource, or of a scope of it, have.
+#[derive(Clone)]
+struct Shared {
+    /// Attributes of the resource. A point's own of that name says more.
+    promoted: BTreeMap<String, String>,
+    /// What names the target and the scope: it wins over a point's own attribute of that name.
+    names: BTreeMap<String, String>,
+}
+
 /// What a point says of itself besides its value.
 #[derive(Clone, Copy)]
 struct Head<'a> {
@@ -213,13 +222,13 @@ struct Head<'a> {
 }
 
 impl Translator<'_> {
-    fn resource_labels(&self, resource: &Resource) -> BTreeMap<String, String> {
-        let promoted: Vec<KeyValue> =
+    fn resource_labels(&self, resource: &Resource) -> Shared {
+        let wanted: Vec<KeyValue> =
             resource.attributes.iter().filter(|a| self.rules.promoted.has(&a.key)).cloned().collect();
-        let mut labels = BTreeMap::new();
-        add_attributes(&promoted, self.rules.naming, &mut labels);
-        labels.extend(target(resource).into_iter().filter(|(_, v)| !v.is_empty()).map(|(n, v)| (n.to_owned(), v)));
-        labels
+        let mut promoted = BTreeMap::new();
+        add_attributes(&wanted, self.rules.naming, &mut promoted);
+        let names = target(resource).into_iter().filter(|(_, v)| !v.is_empty()).map(|(n, v)| (n.to_owned(), v));
+        Shared { promoted, names: names.collect() }
     }
 
     /// The resource's other attributes, once, on a series to join with.
@@ -249,13 +258,17 @@ impl Translator<'_> {
         self.out.series.push(Out { labels, points, histograms: vec![], exemplars: vec![], created_ms });
     }
 
-    fn labels(&mut self, shared: &BTreeMap<String, String>, name: &str, head: Head<'_>) -> BTreeMap<String, String> {
+    fn labels(&mut self, shared: &Shared, name: &str, head: Head<'_>) -> BTreeMap<String, String> {
         self.newest_ms = self.newest_ms.max(head.t_ms);
         self.out.points += 1;
         let mut labels = BTreeMap::new();
         add_attributes(head.attributes, self.rules.naming, &mut labels);
-        // What names the target wins over a point's own attribute of that name.
-        labels.extend(shared.iter().map(|(n, v)| (n.clone(), v.clone())));
+        for (name, value) in &shared.promoted {
+            if labels.get(name).is_none_or(String::is_empty) {
+                labels.insert(name.clone(), value.clone());
+            }
+        }
+        labels.extend(shared.names.iter().map(|(n, v)| (n.clone(), v.clone())));
         labels.insert(Labels::NAME.into(), name.into());
         labels
     }
@@ -264,7 +277,7 @@ impl Translator<'_> {
         refuse(&mut self.out.refused, reason, 1, || format!("a point of `{}`: {message}", metric.name));
     }
 
-    fn metric(&mut self, metric: &Metric, shared: &BTreeMap<String, String>) {
+    fn metric(&mut self, metric: &Metric, shared: &Shared) {
         let Some(data) = &metric.data else { return };
         let (shape, kind) = match data {
             Data::Sum(sum) if sum.is_monotonic => (Shape::Counter, "counter"),
@@ -340,7 +353,7 @@ impl Translator<'_> {
         &mut self,
         metric: &Metric,
         name: &str,
-        shared: &BTreeMap<String, String>,
+        shared: &Shared,
         point: &NumberPoint,
         (temporality, monotonic): (i32, bool),
     ) {
@@ -386,7 +399,7 @@ impl Translator<'_> {
         &mut self,
         metric: &Metric,
         name: &str,
-        shared: &BTreeMap<String, String>,
+        shared: &Shared,
         head: Head<'_>,
         made: Result<Histogram, String>,
         temporality: i32,
@@ -465,7 +478,7 @@ impl Translator<'_> {
         self.put(named("_count"), value(h.count), created);
     }
 
-    fn summary(&mut self, name: &str, shared: &BTreeMap<String, String>, point: &SummaryPoint) {
+    fn summary(&mut self, name: &str, shared: &Shared, point: &SummaryPoint) {
         let head = Head {
             attributes: &point.attributes,
             start_ms: millis(point.start_time_unix_nano),

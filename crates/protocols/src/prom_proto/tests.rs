@@ -183,6 +183,15 @@ fn shown(families: &[MetricFamily], histograms: Histograms) -> Vec<String> {
     page.samples.iter().map(one).collect()
 }
 
+#[test]
+fn a_label_without_a_value_is_told_apart() {
+    let labels = vec![label("instance", ""), label("job", "a")];
+    let gauge = Written { label: labels, gauge: Some(Gauge { value: Some(1.0) }), ..Written::default() };
+    let read = parse(&page(&[family("m", 1, gauge)]), Histograms::default()).unwrap();
+    assert_eq!(&*read.samples[0].blank, ["instance".to_owned()]);
+    assert_eq!(read.samples[0].labels.to_string(), "m{job=\"a\"}");
+}
+
 fn both() -> Written {
     let bucket = |count, bound| Bucket {
         cumulative_count: Some(count),

@@ -10,6 +10,8 @@ use crate::nothing::or_nothing;
 /// Ranges in one field.
 const RANGES_MAX: usize = 100;
 pub const MINUTES_OF_DAY: u16 = 24 * 60;
+/// The last of [`WEEKDAYS`].
+const SATURDAY: i32 = 6;
 
 /// From Sunday on, as Alertmanager and Nagios name them.
 pub const WEEKDAYS: [&str; 7] = ["sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday"];
@@ -160,7 +162,16 @@ fn weekdays<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<Range>, D::Error> {
         let found = WEEKDAYS.iter().position(|w| *w == text).and_then(|i| i32::try_from(i).ok());
         found.ok_or_else(|| format!("`{text}` is not a day of the week"))
     };
-    ranges(or_nothing(d)?, day, |_| Ok(())).map_err(D::Error::custom)
+    let days = ranges(or_nothing(d)?, day, |_| Ok(())).map_err(D::Error::custom)?;
+    // Sunday is the first day here, and the last of the week for many: `friday:sunday` is read as it is meant, in two parts.
+    let parts = |Range { begin, end }: Range| {
+        if end == 0 && begin > 0 {
+            vec![Range { begin, end: SATURDAY }, Range { begin: 0, end }]
+        } else {
+            vec![Range { begin, end }]
+        }
+    };
+    Ok(days.into_iter().flat_map(parts).collect())
 }
 
 fn day_names<S: serde::Serializer>(ranges: &[Range], s: S) -> Result<S::Ok, S::Error> {
@@ -261,6 +272,11 @@ mod tests {
             "times: [{start_time: '09:00', end_time: '17:00'}]\nweekdays: ['monday:friday']",
             &["2020-07-08T09:00:00Z", "2020-07-10T16:59:59Z"],
             &["2020-07-08T08:59:59Z", "2020-07-08T17:00:00Z", "2020-07-11T12:00:00Z"],
+        );
+        check(
+            "weekdays: ['friday:sunday']",
+            &["2020-07-10T00:00:00Z", "2020-07-11T12:00:00Z", "2020-07-12T23:59:59Z"],
+            &["2020-07-09T23:59:59Z", "2020-07-13T00:00:00Z"],
         );
         check(
             "{days_of_month: ['-3:-1'], months: ['february'], years: ['2020:2021']}",

@@ -239,7 +239,8 @@ fn compile_one(spec: &RouteSpec, parent: &Route, path: &str, names: &Names<'_>) 
         }
         route.receiver.clone_from(receiver);
     }
-    if let Some(labels) = &spec.group_by {
+    // For Alertmanager a list of nothing says nothing, so the parent's holds.
+    if let Some(labels) = spec.group_by.as_ref().filter(|labels| !labels.is_empty()) {
         route.group_by = group_by(labels, &format!("{path}.group_by"))?;
     }
     let duration = |text: &Option<String>, key: &str, inherited: i64| match text {
@@ -304,4 +305,32 @@ pub(crate) fn matchers(
     // As Alertmanager sorts them, so that a route has one name whatever the order it was written in.
     list.sort_by(|a, b| (&a.name, &a.value).cmp(&(&b.name, &b.value)));
     MatcherSet::any(&list).map_err(|e| wrong(path, e))
+}
+
+#[cfg(test)]
+mod tests {
+    use tenfold_types::Labels;
+
+    use crate::import_alertmanager;
+
+    #[test]
+    fn a_route_that_groups_by_nothing_groups_as_its_parent() {
+        let file = "
+route:
+  receiver: r
+  group_by: [service]
+  routes:
+  - {matchers: ['a=\"1\"'], group_by: []}
+  - {matchers: ['a=\"2\"'], group_by: [host]}
+  - {matchers: ['a=\"3\"'], group_by: ['...'], routes: [{group_by: []}]}
+receivers: [{name: r}]
+";
+        let tree = import_alertmanager(file).unwrap().routing.tree;
+        for (a, names) in [("0", "service"), ("1", "service"), ("2", "host"), ("3", "a host service")] {
+            let labels = Labels::from_pairs([("a", a), ("host", "h"), ("service", "s")]);
+            let group = tree.matching(&labels, &mut |_, _| {})[0].group_labels(&labels);
+            let found: Vec<&str> = group.iter().map(|(name, _)| name).collect();
+            assert_eq!(found.join(" "), names, "a={a}");
+        }
+    }
 }

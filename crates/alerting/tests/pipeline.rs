@@ -11,6 +11,8 @@ use tenfold_alerting::{
 };
 use tenfold_types::{Labels, Timestamp};
 
+#[path = "pipeline/again.rs"]
+mod again;
 #[path = "pipeline/flap.rs"]
 mod flap;
 #[path = "pipeline/many.rs"]

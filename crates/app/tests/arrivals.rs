@@ -94,6 +94,23 @@ async fn a_pushed_sample_fires_an_alert_before_the_interval_is_over() {
 }
 
 #[tokio::test]
+async fn what_a_group_brings_is_of_the_instant_it_asks_for() {
+    let w = world().await;
+    push(&w.app, "errors", 9.0);
+    w.clock.advance_ms(60_000);
+    let rules = "groups:\n- name: past\n  interval: 1m\n  query_offset: 30s\n  rules:\n  - record: recorded\n    expr: errors\n  \
+                 - alert: Recorded\n    expr: recorded > 5\n";
+    w.app.rules_put(&Caller::system(), "past", rules).await.expect("rules are put");
+    w.app.alerts_tick().await.expect("they are evaluated");
+    let asked = w.app.now().plus_ms(-30_000).millis();
+    assert_eq!(in_state(&w, "firing").await, ["Recorded"], "a rule sees what one before it brought");
+    for name in ["recorded", "ALERTS"] {
+        let points = w.app.metrics.last_points(name);
+        assert_eq!(points.values().map(|point| point.t_ms).collect::<Vec<_>>(), [asked], "{name}");
+    }
+}
+
+#[tokio::test]
 async fn holding_runs_from_the_sample_and_the_end_waits_for_the_interval() {
     let w = with_rules(world().await).await;
     w.clock.advance_ms(1_000);

@@ -54,9 +54,9 @@ struct Event {
     images: Vec<Image>,
 }
 
-/// Senders write `null` for a list of nothing; no page is lost over it.
-fn or_none<'de, D: Deserializer<'de>, T: Deserialize<'de>>(d: D) -> Result<Vec<T>, D::Error> {
-    Ok(Option::<Vec<T>>::deserialize(d)?.unwrap_or_default())
+/// Senders write `null` for a list of nothing, or for a text; no page is lost over it.
+fn or_none<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(d: D) -> Result<T, D::Error> {
+    Ok(Option::<T>::deserialize(d)?.unwrap_or_default())
 }
 
 #[derive(Deserialize)]
@@ -98,20 +98,21 @@ struct ChangePayload {
     custom_details: Value,
 }
 
+/// An event that ends something or acknowledges it needs none of this, and may have part of it. What a trigger needs is asked
+/// for in [`wrong`].
 #[derive(Default, Deserialize)]
+#[serde(default)]
 struct Payload {
+    #[serde(deserialize_with = "or_none")]
     summary: String,
+    #[serde(deserialize_with = "or_none")]
     source: String,
+    #[serde(deserialize_with = "or_none")]
     severity: String,
-    #[serde(default)]
     timestamp: Option<String>,
-    #[serde(default)]
     component: Option<String>,
-    #[serde(default)]
     group: Option<String>,
-    #[serde(default)]
     class: Option<String>,
-    #[serde(default)]
     custom_details: Value,
 }
 

@@ -82,6 +82,31 @@ async fn lists_of_nothing_lose_no_page() {
     assert_eq!(status, StatusCode::ACCEPTED, "{body}");
 }
 
+/// The end of an alert that was refused would be lost: clients do not send again what was answered 400.
+#[tokio::test]
+async fn an_end_needs_no_payload_and_a_trigger_is_told_what_it_lacks() {
+    let world = common::world().await;
+    let key = world.token(TokenKind::Robot, Some(Role::Responder)).await;
+    let payloads =
+        [json!({}), json!({"summary": "all is well"}), json!({"source": null, "severity": null}), Value::Null];
+    for (n, payload) in payloads.iter().enumerate() {
+        // Another one each time: one that comes and goes so often flaps.
+        let dedup = format!("disk {n}");
+        let (status, body) = post(&world, "/v2/enqueue", &trigger(&key, &dedup, &json!({}))).await;
+        assert_eq!(status, StatusCode::ACCEPTED, "{body}");
+        assert_eq!(world.app.alerts_list(Some("firing")).await.expect("alerts").len(), 1);
+        for action in ["acknowledge", "resolve"] {
+            let event = json!({"routing_key": key, "event_action": action, "dedup_key": dedup, "payload": payload});
+            let (status, body) = post(&world, "/v2/enqueue", &event).await;
+            assert_eq!(status, StatusCode::ACCEPTED, "{action} with {payload}: {body}");
+        }
+        assert_eq!(world.app.alerts_list(Some("firing")).await.expect("alerts").len(), 0, "{payload}");
+    }
+    let lacks = trigger(&key, "disk", &json!({"payload": {"summary": "the disk is full"}}));
+    let (status, body) = post(&world, "/v2/enqueue", &lacks).await;
+    assert_eq!((status, body["errors"].as_array().map(Vec::len)), (StatusCode::BAD_REQUEST, Some(2)), "{body}");
+}
+
 /// A client that is answered 400 takes its event for wrong.
 #[tokio::test]
 async fn an_acknowledgement_of_what_somebody_has_resolved_is_taken() {

@@ -37,17 +37,34 @@ pub struct RouteVerdict {
 
 /// Asks every stage about a firing alert with `labels` at `at`, as [`super::step`] does.
 pub fn explain(context: Context<'_>, state: &PipelineState, labels: &Labels, at: Timestamp) -> Explanation {
-    let fingerprint = Fingerprint::of(labels);
-    let mut refused = Vec::new();
-    let routes = context.routing.tree.matching(labels, &mut |route: &Route, matcher| {
-        if refused.len() < REFUSED_MAX {
-            refused.push((route.key.clone(), matcher.to_string()));
-        }
-    });
-    let sources = Sources::of(context, &state.alerts);
-    let at_route = |route| at_route(context, state, &sources, fingerprint, labels, route, at);
-    let routes = routes.into_iter().map(at_route).collect();
-    Explanation { fingerprint, routes, refused }
+    Explainer::new(context, state).explain(labels, at)
+}
+
+/// Explains many alerts: which of all alerts inhibit others is found out once, and not for each of them.
+pub struct Explainer<'a> {
+    context: Context<'a>,
+    state: &'a PipelineState,
+    sources: Sources<'a>,
+}
+
+impl<'a> Explainer<'a> {
+    pub fn new(context: Context<'a>, state: &'a PipelineState) -> Self {
+        Self { context, state, sources: Sources::of(context, &state.alerts) }
+    }
+
+    /// The same as [`explain`].
+    pub fn explain(&self, labels: &Labels, at: Timestamp) -> Explanation {
+        let fingerprint = Fingerprint::of(labels);
+        let mut refused = Vec::new();
+        let routes = self.context.routing.tree.matching(labels, &mut |route: &Route, matcher| {
+            if refused.len() < REFUSED_MAX {
+                refused.push((route.key.clone(), matcher.to_string()));
+            }
+        });
+        let at_route = |route| at_route(self.context, self.state, &self.sources, fingerprint, labels, route, at);
+        let routes = routes.into_iter().map(at_route).collect();
+        Explanation { fingerprint, routes, refused }
+    }
 }
 
 fn at_route(
@@ -89,5 +106,39 @@ fn at_route(
         verdict,
         decisions,
         next_at,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::import_alertmanager;
+    use crate::pipeline::{FlapRules, Incoming, Input, step};
+
+    #[test]
+    fn of_many_alerts_each_is_explained_as_alone() {
+        let file = "
+route: {receiver: r}
+receivers: [{name: r}]
+inhibit_rules: [{source_matchers: [severity=critical], target_matchers: [severity=warning], equal: [host]}]
+";
+        let routing = import_alertmanager(file).unwrap().routing;
+        let context = Context { routing: &routing, mutes: &[], flapping: FlapRules::OFF };
+        let at = Timestamp(1_764_000_000_000);
+        let labels = |host: &str, severity: &str| Labels::from_pairs([("host", host), ("severity", severity)]);
+        let all = [labels("a", "critical"), labels("a", "warning"), labels("b", "warning")];
+        let mut state = PipelineState::default();
+        for labels in all.clone() {
+            let annotations = crate::Annotations::default();
+            let fires = Incoming { labels, annotations, starts_at: at, ended: None, lapsed: None, generator_url: None };
+            step(context, &mut state, Input::Alerts(vec![fires]), at);
+        }
+        let explainer = Explainer::new(context, &state);
+        let quiet = all.map(|labels| {
+            let why = explainer.explain(&labels, at);
+            assert_eq!(why, explain(context, &state, &labels, at));
+            why.routes[0].verdict == Verdict::Suppress
+        });
+        assert_eq!(quiet, [false, true, false]);
     }
 }

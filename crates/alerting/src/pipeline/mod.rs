@@ -13,7 +13,7 @@ mod simulate;
 mod stages;
 mod state;
 
-pub use explain::{Explanation, RouteVerdict, explain};
+pub use explain::{Explainer, Explanation, RouteVerdict, explain};
 pub use flap::{FLAP_FIRES_MAX, Flap, FlapRules, Flapping, Turn, Turned};
 pub use shared::SharedMap;
 pub use simulate::{Planned, simulate};
@@ -195,6 +195,9 @@ fn receive(
         known.annotations = incoming.annotations;
         known.starts_at = known.starts_at.min(incoming.starts_at);
         known.ended = incoming.ended;
+        if incoming.generator_url.is_some() {
+            known.generator_url = incoming.generator_url;
+        }
         // What was silent and is over now has been over for webhooks since it was silent.
         if known.ended.is_none() {
             known.lapsed = incoming.lapsed;

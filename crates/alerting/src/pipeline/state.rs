@@ -206,6 +206,37 @@ impl PipelineState {
         }
     }
 
+    /// The groups that want to be looked at by now.
+    pub(super) fn due(&self, now: Timestamp) -> Vec<Arc<GroupId>> {
+        self.looks.iter().take_while(|((at, _), _)| *at <= now).map(|(_, id)| id.clone()).collect()
+    }
+
+    /// Has a group looked at no sooner than at an instant, at one of the times at which it would be anyway.
+    pub(super) fn later(&mut self, id: &Arc<GroupId>, interval_ms: i64, at: Timestamp) {
+        let Some(group) = self.groups.get_mut(id).filter(|group| group.next_at < at) else { return };
+        let group = Arc::make_mut(group);
+        let interval_ms = interval_ms.max(1);
+        let times = at.since_ms(group.next_at).saturating_add(interval_ms - 1) / interval_ms;
+        self.looks.remove(&(group.next_at, group.thread));
+        group.next_at = group.next_at.plus_ms(times.saturating_mul(interval_ms));
+        self.looks.insert((group.next_at, group.thread), id.clone());
+    }
+
+    /// A copy with no groups but those that an alert with these labels is in, or would be: what becomes of it depends on no
+    /// others.
+    pub fn about(&self, routing: &Routing, labels: &Labels) -> Self {
+        let mut groups = SharedMap::default();
+        for route in routing.tree.matching(labels, &mut |_, _| {}) {
+            let id = GroupId::new(route.key.clone(), route.group_labels(labels));
+            if let Some(group) = self.groups.get(&id) {
+                groups.insert(Arc::new(id), group.clone());
+            }
+        }
+        let mut state = Self { groups, ..self.clone() };
+        state.look_ahead();
+        state
+    }
+
     /// Asks every group when it wants to be looked at.
     pub(super) fn look_ahead(&mut self) {
         self.looks = Looks::default();
@@ -247,6 +278,21 @@ mod tests {
         assert_eq!((state.next_due(), state.looks.len()), (Some(at(8)), 1));
         assert_eq!(state.take_due(at(9)), [id("d")]);
         assert_eq!(state.next_due(), None);
+    }
+
+    #[test]
+    fn a_look_that_is_put_off_stays_on_the_groups_own_grid() {
+        let at = Timestamp::from_millis;
+        let id = Arc::new(GroupId::new("a".to_owned(), Labels::new()));
+        let mut state = PipelineState::default();
+        state.groups.insert(id.clone(), Arc::new(Group::new(1, at(5))));
+        state.look_ahead();
+        for (by, next) in [(3, 5), (5, 5), (6, 15), (15, 15), (36, 45)] {
+            state.later(&id, 10, at(by));
+            assert_eq!((state.next_due(), state.looks.len()), (Some(at(next)), 1), "{by}");
+        }
+        assert!(state.due(at(44)).is_empty());
+        assert_eq!(state.due(at(45)), [id]);
     }
 
     #[test]

@@ -94,6 +94,7 @@ pub(super) fn reload(app: &App, rows: &[store::AlertRow]) -> Result<(), Fault> {
             anew.explicit = known.explicit;
             anew.starts_at = anew.starts_at.min(known.starts_at);
             anew.alert.annotations.clone_from(&known.alert.annotations);
+            anew.generator_url.clone_from(&known.generator_url);
         }
     }
     *received = all;
@@ -143,6 +144,9 @@ impl Received {
     fn go_on(&mut self, said: &Said, now: Timestamp) {
         self.starts_at = self.starts_at.min(said.alert.active_since);
         self.alert.annotations.clone_from(&said.alert.annotations);
+        if !said.generator_url.is_empty() {
+            self.generator_url.clone_from(&said.generator_url);
+        }
         if !(self.explicit && self.ends_at > said.ends_at) {
             (self.ends_at, self.explicit) = (said.ends_at, said.explicit);
         }
@@ -567,6 +571,9 @@ mod tests {
             assert_eq!(again, PostedAlert { starts_at: Some(starts_at), ..first });
             let read_again = read(again, now.plus_ms(5_000), 300_000).expect("it is right");
             assert_eq!((read_again.alert.active_since, read_again.explicit), (starts_at, ends_at.is_some()));
+            let mut received = known(now);
+            received.go_on(&read_again, now);
+            assert_eq!(received.generator_url, "http://sender.example/graph", "what was said last counts");
         }
     }
 

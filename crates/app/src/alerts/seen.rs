@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use tenfold_alerting::pipeline::{Explanation, Stage, Verdict, explain};
+use tenfold_alerting::pipeline::{Explainer, Explanation, Stage, Verdict};
 use tenfold_store::alerts as store;
 use tenfold_types::{Fault, Labels, Timestamp};
 
@@ -53,9 +53,10 @@ impl App {
         let look = look(self).await?;
         let received = self.alerts.received.lock().clone();
         let mut out = Vec::new();
+        let explainer = Explainer::new(look.context(), &look.state);
         for row in rows.iter().filter(|r| r.state == "firing" || r.state == "unknown") {
             let Body { alert, generator_url, .. } = body(row)?;
-            let why = explain(look.context(), &look.state, &alert.labels, look.at);
+            let why = explainer.explain(&alert.labels, look.at);
             let mut seen = seen(&why);
             let mutes = look.mutes.iter().filter(|m| m.holds(look.at) && m.matches(&alert.labels));
             seen.muted_by = mutes.filter_map(|m| super::mutes::number(&m.id)).collect();
@@ -67,6 +68,9 @@ impl App {
             if let Some(lease) = received.get(&row.fingerprint) {
                 (seen.starts_at, seen.updated_at, seen.ends_at) = (lease.starts_at, lease.updated_at, lease.ends_at);
                 seen.annotations = BTreeMap::from(&*lease.alert.annotations);
+                if !lease.generator_url.is_empty() {
+                    seen.generator_url.clone_from(&lease.generator_url);
+                }
             }
             out.push(seen);
         }

@@ -25,6 +25,8 @@ use crate::{App, Caller, Role};
 
 /// How far a simulation looks.
 const HORIZON_MS: i64 = 24 * 3_600_000;
+/// How far ahead the alert may begin.
+const AHEAD_MS_MAX: i64 = 366 * 86_400_000;
 const NOTIFICATIONS_MAX: usize = 200;
 const DECISIONS_MAX: usize = 200;
 
@@ -260,6 +262,10 @@ impl App {
         }
         let look = look(self).await?;
         let at = question.at.unwrap_or(look.at).max(look.at);
+        if at > look.at.plus_ms(AHEAD_MS_MAX) {
+            let days = AHEAD_MS_MAX / 86_400_000;
+            return Err(Fault::invalid(format!("what becomes of an alert is told for the next {days} days at most")));
+        }
         let explanation = explain(look.context(), &look.state, &labels, at);
         let fires = look.state.alerts.get(&explanation.fingerprint).is_some_and(|k| k.ended.is_none());
         let input = Input::Alerts(vec![Incoming {
@@ -272,7 +278,8 @@ impl App {
         }]);
         let fingerprint = explanation.fingerprint;
         let until = at.plus_ms(HORIZON_MS);
-        let planned = simulate(look.context(), &look.state, &[(at, input)], until);
+        let state = look.state.about(&look.held.routing, &labels);
+        let planned = simulate(look.context(), &state, &[(at, input)], until);
         let receivers = explanation.routes.iter().filter_map(|r| look.held.routing.receivers.get(&r.receiver));
         let of_all = receivers.filter(|r| !r.quiet).any(|r| r.pages == Pages::All);
         let pages = transitions::pages_at(&labels, if of_all { Pages::All } else { Pages::Critical });

@@ -216,7 +216,9 @@ impl App {
             let change = act(&mut stand, &check.spec, parents_down(&table, &check.spec), now);
             // When what is sent from outside was heard last has to outlive the process: its silence is what it is for.
             let unheard = matches!(check.spec.run, Run::Passive(_)) && now.since_ms(check.stored_at) >= HEARD_MS;
-            if !change.any() && !unheard {
+            // The check may have been changed while it has a problem: its alert has other labels then.
+            let told = alert_labels(name, &check.spec, &stand) == stand.raised;
+            if !change.any() && !unheard && told {
                 if let Some(check) = table.get_mut(name) {
                     check.stand = stand;
                 }
@@ -345,12 +347,12 @@ fn cut(text: &str, bytes: usize) -> String {
 /// Labels of the alert there should be. While it flaps, what was raised stays as it is.
 fn alert_labels(name: &str, spec: &CheckSpec, stand: &Stand) -> Option<AlertLabels> {
     // What stands behind something that is down has not become well: what was raised stays, and nothing new is.
-    if stand.state.unreachable && stand.state.hard_status != CheckStatus::Ok {
+    if stand.state.unreachable && (stand.state.hard_status != CheckStatus::Ok || stand.state.flapping) {
         return stand.raised.clone();
     }
     let severity = match (stand.state.flapping, &stand.raised, stand.state.problem()) {
-        (true, Some(raised), _) if !stand.state.unreachable => return Some(raised.clone()),
-        (true, None, None) if !stand.state.unreachable => "warning",
+        (true, Some(raised), _) => return Some(raised.clone()),
+        (true, None, None) => "warning",
         (_, _, Some(CheckStatus::Critical)) => &spec.severity,
         // Silence is the problem that a dead-man's switch is for, and no lesser one.
         (_, _, Some(_)) if stand.state.stale => spec.stale_severity.as_ref().unwrap_or(&spec.severity),
@@ -421,5 +423,49 @@ fn event(name: &str, spec: &CheckSpec, stand: &Stand, change: CheckChange) -> Ev
     match &spec.environment {
         Some(environment) => draft.environment(environment),
         None => draft,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tenfold_testkit::{TestClock, TestEntropy, temp_db};
+
+    use super::*;
+    use crate::settings::Settings;
+
+    #[tokio::test]
+    async fn a_check_that_is_changed_while_it_has_a_problem_has_its_alert_changed() {
+        let (db, dir) = (temp_db().await, tempfile::tempdir().expect("a temporary directory"));
+        let settings = Settings { data_dir: dir.path().to_owned(), ..Settings::default() };
+        let metrics = crate::metrics::State::open(&settings).expect("an empty time-series store opens");
+        let (clock, entropy) = (Arc::new(TestClock::default()), Arc::new(TestEntropy::default()));
+        let app = App::new((*db).clone(), clock, entropy, settings, metrics);
+        crate::load(&app).await.expect("an empty store loads");
+        for severity in ["warning", "critical"] {
+            let spec = json!({"run": {"plugin": ["x"]}, "attempts": 1, "severity": severity});
+            let spec = serde_json::from_value(spec).expect("a check");
+            app.check_put(&Caller::system(), "disk", spec).await.expect("put");
+            let full = Ran { status: CheckStatus::Critical, output: b"full".to_vec() };
+            app.check_result("disk", full, None, app.now()).await.expect("taken");
+            let firing = app.alerts_list(Some("firing")).await.expect("alerts");
+            let seen: Vec<&str> = firing.iter().map(|alert| alert.severity.as_str()).collect();
+            assert_eq!(seen, [severity]);
+        }
+    }
+
+    #[test]
+    fn what_flaps_behind_something_that_is_down_keeps_its_alert_and_raises_none() {
+        let spec: CheckSpec = serde_json::from_str("{\"run\": {\"passive\": {}}}").expect("a check");
+        let mut stand = Stand::new(Timestamp(0));
+        stand.state.flapping = true;
+        stand.raised = alert_labels("link", &spec, &stand);
+        assert!(stand.raised.is_some());
+        // Not yet beyond doubt, and what stands between is down.
+        (stand.state.status, stand.state.hard, stand.state.unreachable) = (CheckStatus::Critical, false, true);
+        assert_eq!(alert_labels("link", &spec, &stand), stand.raised);
+        stand.raised = None;
+        assert_eq!(alert_labels("link", &spec, &stand), None);
     }
 }

@@ -190,6 +190,17 @@ async fn what_is_foretold_is_what_comes() {
 }
 
 #[tokio::test]
+async fn what_lies_more_than_a_year_ahead_is_not_foretold() {
+    let w = World::new(7_040).await;
+    for (days, told) in [(366, true), (367, false)] {
+        let at = Some(w.clock_now().plus_ms(days * 86_400_000));
+        let question = Question { labels: Asked::Labels(labels("critical")), at };
+        let foretold = w.app.alert_simulate(question).await;
+        assert_eq!(foretold.is_ok_and(|foretold| foretold.pages && !foretold.notifications.is_empty()), told, "{days}");
+    }
+}
+
+#[tokio::test]
 async fn a_step_that_will_wait_for_a_mute_is_foretold_with_since_when() {
     let w = World::new(7_050).await;
     let (start, end) = (w.clock_now().plus_ms(30_000), w.clock_now().plus_ms(100_000));

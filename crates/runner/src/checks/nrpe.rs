@@ -25,13 +25,7 @@ pub async fn look(nrpe: &Nrpe, files: &Arc<Files>) -> Result<Ran, String> {
     let text = std::iter::once(&nrpe.command).chain(&nrpe.arguments).map(String::as_str).collect::<Vec<_>>().join("!");
     let version = if nrpe.version_2 { Version::V2 } else { Version::V4 };
     let question = query(version, &text, crc32fast::hash).map_err(|e| e.to_string())?;
-    let (host, port) = match nrpe.address.rsplit_once(':') {
-        Some((host, port)) if !host.contains(':') || host.starts_with('[') => {
-            (host, port.parse().map_err(|_| format!("`{port}` is not a port"))?)
-        }
-        _ => (nrpe.address.as_str(), PORT),
-    };
-    let host = host.trim_matches(['[', ']']);
+    let (host, port) = host_and_port(&nrpe.address)?;
     let stream = TcpStream::connect((host, port)).await.map_err(|e| e.to_string())?;
     match &nrpe.ca_file {
         None => ask(stream, &question).await,
@@ -51,6 +45,17 @@ pub async fn look(nrpe: &Nrpe, files: &Arc<Files>) -> Result<Ran, String> {
             ask(connector.connect(name, stream).await.map_err(|e| e.to_string())?, &question).await
         }
     }
+}
+
+/// `host`, `host:port`, and an address of version 6 with brackets around it or without a port.
+fn host_and_port(address: &str) -> Result<(&str, u16), String> {
+    let (host, port) = match address.rsplit_once(':') {
+        Some((host, port)) if !host.contains(':') || host.ends_with(']') => {
+            (host, port.parse().map_err(|_| format!("`{port}` is not a port"))?)
+        }
+        _ => (address, PORT),
+    };
+    Ok((host.trim_matches(['[', ']']), port))
 }
 
 /// The files are read at every look: who renews them need not tell the server.
@@ -78,4 +83,24 @@ async fn ask(mut stream: impl AsyncRead + AsyncWrite + Unpin, question: &[u8]) -
     stream.read_exact(&mut packet[FIRST..]).await.map_err(|_| cut.to_owned())?;
     let (code, output) = answer(&packet, crc32fast::hash).map_err(|e| e.to_string())?;
     Ok(Ran { status: CheckStatus::of_exit(i32::from(code)), output })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_has_a_port_or_that_of_nrpe() {
+        for (address, wanted) in [
+            ("db1", ("db1", PORT)),
+            ("db1:5777", ("db1", 5777)),
+            ("10.0.0.1:5777", ("10.0.0.1", 5777)),
+            ("2001:db8::1", ("2001:db8::1", PORT)),
+            ("[2001:db8::1]", ("2001:db8::1", PORT)),
+            ("[2001:db8::1]:5777", ("2001:db8::1", 5777)),
+        ] {
+            assert_eq!(host_and_port(address), Ok(wanted), "{address}");
+        }
+        assert!(host_and_port("db1:nrpe").is_err());
+    }
 }

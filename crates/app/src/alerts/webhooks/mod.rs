@@ -195,6 +195,10 @@ fn freshen(app: &App, flushes: &mut [Flush]) {
                 known.starts_at = said.starts_at;
                 known.annotations.clone_from(&said.alert.annotations);
             }
+            let explained = Some(&said.generator_url).filter(|url| !url.is_empty());
+            if explained.is_some() && one.known.generator_url.as_ref() != explained {
+                Arc::make_mut(&mut one.known).generator_url = explained.cloned();
+            }
             continue;
         }
         let ours = ours.get_or_insert_with(|| of_rules(app));

@@ -88,6 +88,13 @@ impl Set {
         }
     }
 
+    /// Bytes a sample that no coder goes below: how a series goes on is chance, of which the store is not told.
+    pub fn chance_bytes(&self) -> Option<f64> {
+        let rarely = -(0.005 * 0.005_f64.log2() + 0.995 * 0.995_f64.log2());
+        let bits = 0.6 * rarely + 0.2 * 500_f64.log2() + 0.2 * 201_f64.log2();
+        (self.kind == Kind::Mixed).then_some(bits / 8.0)
+    }
+
     /// Sends all of it; an answer other than success ends the run.
     pub fn send(&self, server: &Server) {
         let mut shares: Vec<Share> = (0..CONNECTIONS).map(|c| self.share(server, c)).collect();

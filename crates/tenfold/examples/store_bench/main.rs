@@ -9,6 +9,9 @@
 //! `-- real [SCRAPES]` writes what a real node_exporter says, scraped each second and told as each 15 s, and compares bytes
 //! on disk with what the values tell at least.
 //!
+//! `-- disk [SERIES] [SAMPLES]` writes the first set alone, so old that every store has put all of it away, and compares bytes on
+//! disk with what chance tells at least.
+//!
 //! `-- statsd [DATAGRAMS]` measures StatsD beside Etsy's server instead.
 
 #![expect(clippy::unwrap_used, reason = "a benchmark that fails may panic")]
@@ -169,8 +172,27 @@ fn tell_disk(servers: &[Server], all_samples: f64) {
     }
 }
 
+/// So long ago that nothing of it is in memory.
+const AGO_MS: i64 = 6 * 3_600_000;
+
+fn disk(series: usize, samples: usize) {
+    let [mut set, ..] = sets(series, samples, 0, 0);
+    set.end_ms -= AGO_MS;
+    let dir = tempfile::tempdir().unwrap();
+    let ours = server::tenfold(dir.path(), server::SETTINGS);
+    let servers: Vec<Server> = [ours, server::victoria(dir.path())].into_iter().flatten().collect();
+    write(0, &set, &servers);
+    settle(&servers);
+    tell_disk(&servers, set.total());
+    println!("what chance tells at least: {:.3} bytes a sample", set.chance_bytes().unwrap_or_default());
+}
+
 fn main() {
     let mut args = std::env::args().skip(1).peekable();
+    if args.next_if_eq("disk").is_some() {
+        let mut size = |usual| args.next().map_or(usual, |a| a.parse().unwrap());
+        return disk(size(10_000), size(3_000));
+    }
     if args.next_if_eq("statsd").is_some() {
         return statsd::run(args.next().map_or(200_000, |a| a.parse().unwrap()));
     }

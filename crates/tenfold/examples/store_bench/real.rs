@@ -13,9 +13,8 @@ use tenfold_types::{Labels, Point};
 
 use crate::server::{self, Connection, Server, bytes_on_disk};
 
-/// Scrapes are told as so far apart, and end so long ago that every store has put them away.
+/// Scrapes are told as so far apart.
 const PACE_MS: i64 = 15_000;
-const AGO_MS: i64 = 6 * 3_600_000;
 /// So many instants are sent in one request.
 const REQUEST_INSTANTS: usize = 10;
 
@@ -27,7 +26,7 @@ fn scrape(scrapes: usize) -> Set {
     let exporter = Server::plain("node_exporter", Path::new("prometheus-node-exporter"), args, port)
         .expect("prometheus-node-exporter is Debian's package of that name");
     let (mut set, begun) = (Set::new(), Instant::now());
-    let first_ms = (crate::now_ms() - AGO_MS) / PACE_MS * PACE_MS - scrapes as i64 * PACE_MS;
+    let first_ms = (crate::now_ms() - crate::AGO_MS) / PACE_MS * PACE_MS - scrapes as i64 * PACE_MS;
     for n in 0..scrapes {
         let due = Duration::from_secs(n as u64);
         if let Some(early) = due.checked_sub(begun.elapsed()) {

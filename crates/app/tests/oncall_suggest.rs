@@ -1,7 +1,5 @@
 //! Who is suggested for a stretch of a schedule.
 
-#![expect(clippy::unwrap_used, reason = "a test that fails should panic where it fails")]
-
 mod common;
 
 use serde_json::json;

@@ -312,7 +312,9 @@ fn two_info_series_of_one_instant_are_refused() {
     let labels = |name: &str| Labels::from_pairs([("__name__", name), ("instance", "a"), ("job", "j")]);
     let (mut table, version) = (Table::default(), |v: &str| labels("target_info").with("version", v));
     table.add(labels("up"), 0, 1.0);
-    ["1", "2"].iter().for_each(|v| table.add(version(v), 0, 1.0));
+    for v in ["1", "2"] {
+        table.add(version(v), 0, 1.0);
+    }
     let (limits, interrupt) = (Limits::default(), Interrupt::default());
     let ask = |table: &Table, text: &str| {
         instant(&Query::new(table, &limits, &interrupt), &parse(text).unwrap(), 1_000).map(|_| ())

@@ -115,7 +115,8 @@ fn became(
     rows.extend(store::ended_since(tx, oldest, ENDED_READ_MAX)?);
     let mut all: BTreeMap<u64, Became> = BTreeMap::new();
     for row in rows.iter().filter(|row| row.rule_group == GROUP) {
-        if !wanted.contains(&waits::name(&row.fingerprint)) && !(keyed && row.body.contains(KEY_LABEL)) {
+        let by_key = keyed && row.body.contains(KEY_LABEL);
+        if !by_key && !wanted.contains(&waits::name(&row.fingerprint)) {
             continue;
         }
         let of = body(row)?;

@@ -169,6 +169,19 @@ pub fn refused(tx: &mut dyn Tx, limit: i64) -> Result<Vec<RefusedRow>, StoreErro
     tx.query(sql, params![limit])?.iter().map(read).collect()
 }
 
+/// The ids of all that is tried no more, ascending.
+pub fn refused_ids(tx: &mut dyn Tx) -> Result<Vec<i64>, StoreError> {
+    let sql = "SELECT id FROM alert_inbox WHERE refused_at IS NOT NULL ORDER BY id";
+    tx.query(sql, &[])?.iter().map(|row| row.int(0)).collect()
+}
+
+/// The body of one that is tried no more, and when it came.
+pub fn refused_words(tx: &mut dyn Tx, id: i64) -> Result<Option<(String, Timestamp)>, StoreError> {
+    let sql = "SELECT body, at FROM alert_inbox WHERE id = $1 AND refused_at IS NOT NULL";
+    let Some(row) = tx.query_opt(sql, params![id])? else { return Ok(None) };
+    Ok(Some((row.string(0)?, row.time(1)?)))
+}
+
 /// What is left of one that is tried no more; without anything it is forgotten. One that waits again by now stays as it is.
 pub fn refused_rest(tx: &mut dyn Tx, id: i64, body: Option<&str>) -> Result<(), StoreError> {
     let Some(body) = body else {

@@ -127,6 +127,8 @@ pub struct State {
     keyed: tokio::sync::Mutex<()>,
     /// Alerts of which something waits in the inbox to be tried again, or is tried just now.
     waits: Mutex<waits::Waits>,
+    /// What is known of requests that are kept aside.
+    aside: Mutex<outdated::Aside>,
     routing: RwLock<Option<Arc<pipeline::Held>>>,
     /// Who was told of what. Held while a step is made and queued, so that steps follow one another.
     pipeline: tokio::sync::Mutex<tenfold_alerting::pipeline::PipelineState>,

@@ -45,42 +45,79 @@ impl Became {
     }
 }
 
+/// Which alerts fire in each request that is kept aside, by its id, as far as that was read: it will never be more of them. So
+/// an end that is said again and again has nobody read all of that each time.
+#[derive(Debug, Default)]
+pub(super) struct Aside(BTreeMap<i64, Names>);
+
+impl Aside {
+    /// Which of those that are `kept`, by ascending id, are to be read when these alerts are over.
+    fn wanted(&mut self, kept: &[i64], over: &Names) -> Vec<i64> {
+        self.0.retain(|id, _| kept.binary_search(id).is_ok());
+        kept.iter().copied().filter(|id| self.0.get(id).is_none_or(|fires| !fires.is_disjoint(over))).collect()
+    }
+}
+
 /// Alerts with these names were said to be over at an instant, and nobody follows them: what was kept aside of them before is
-/// over as well.
-fn end(tx: &mut dyn Tx, over: &Names, at: Timestamp) -> Result<(), Fault> {
-    for row in inbox::refused(tx, inbox::REFUSED_KEPT_MAX)?.into_iter().filter(|row| row.at <= at) {
-        let Ok(mut words) = serde_json::from_str::<Words>(&row.body) else { continue };
-        let mut changed = false;
+/// over as well. Answers what fires still, by request.
+fn end(tx: &mut dyn Tx, ids: &[i64], over: &Names, at: Timestamp) -> Result<Vec<(i64, Names)>, Fault> {
+    let mut all = Vec::new();
+    for id in ids {
+        let Some((body, came)) = inbox::refused_words(tx, *id)? else { continue };
+        let Ok(mut words) = serde_json::from_str::<Words>(&body) else {
+            all.push((*id, Names::new()));
+            continue;
+        };
+        let (mut changed, mut rest) = (false, Names::new());
+        let mut ends = |names: Names| {
+            let ends = came <= at && !names.is_disjoint(over);
+            if !ends {
+                rest.extend(names);
+            }
+            ends
+        };
         match &mut words {
             Words::Posted(posted) => {
                 let fires = |one: &PostedAlert| given(one.ends_at).is_none_or(|ends_at| ends_at > at);
-                let named = |one: &PostedAlert| !names_of(&labels_of(one)).is_disjoint(over);
-                for one in posted.iter_mut().filter(|one| fires(one) && named(one)) {
-                    (one.ends_at, changed) = (Some(at), true);
+                for one in posted {
+                    if fires(one) && ends(names_of(&labels_of(one))) {
+                        (one.ends_at, changed) = (Some(at), true);
+                    }
                 }
             }
             Words::Keyed { label, value, said } => {
-                let named = |one: &KeyedAlert| over.contains(&keyed_name((label.as_str(), value.as_str()), &one.key));
-                for one in said.iter_mut().filter(|one| one.state == SaidState::Firing && named(one)) {
-                    (one.state, changed) = (SaidState::Resolved, true);
+                let name = |one: &KeyedAlert| Names::from([keyed_name((label.as_str(), value.as_str()), &one.key)]);
+                for one in said {
+                    if one.state == SaidState::Firing && ends(name(one)) {
+                        (one.state, changed) = (SaidState::Resolved, true);
+                    }
                 }
             }
         }
         if changed {
             let body = serde_json::to_string(&words).map_err(|e| Fault::internal(e.to_string()))?;
-            inbox::refused_rest(tx, row.id, Some(&body))?;
+            inbox::refused_rest(tx, *id, Some(&body))?;
         }
+        all.push((*id, rest));
     }
-    Ok(())
+    Ok(all)
 }
 
 impl App {
     /// Notes the ends of alerts that nobody follows with what was kept aside of them.
     pub(super) async fn ended_aside(&self, over: Names, at: Timestamp) -> Result<(), Fault> {
-        if over.is_empty() || self.read(|tx| Ok(inbox::refused_count(tx)?)).await? == 0 {
+        if over.is_empty() {
             return Ok(());
         }
-        self.housekeeping(move |t| end(t.tx(), &over, at)).await
+        let kept = self.read(|tx| Ok(inbox::refused_ids(tx)?)).await?;
+        let wanted = self.alerts.aside.lock().wanted(&kept, &over);
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        let fires = self.housekeeping(move |t| end(t.tx(), &wanted, &over, at)).await?;
+        // Not before it is stored: what could not be noted is to be read again.
+        self.alerts.aside.lock().0.extend(fires);
+        Ok(())
     }
 }
 
@@ -171,6 +208,10 @@ fn keyed_over(one: &KeyedAlert, came: Timestamp, became: Became) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use tenfold_store::StoreError;
+    use tenfold_testkit::temp_db;
+    use tenfold_types::Labels;
+
     use super::*;
 
     const CAME: Timestamp = Timestamp(1_000);
@@ -178,6 +219,53 @@ mod tests {
 
     fn became(ended: Option<i64>, began: Option<i64>) -> Became {
         Became { ended: ended.map(Timestamp), began: began.map(Timestamp) }
+    }
+
+    #[test]
+    fn of_what_is_kept_aside_only_what_may_say_that_they_fire_is_read() {
+        let mut aside = Aside::default();
+        let seven = Names::from([7]);
+        assert_eq!(aside.wanted(&[1, 2, 3], &seven), [1, 2, 3], "nobody knows of what they are");
+        aside.0.extend([(1, Names::from([7, 8])), (2, Names::from([9])), (3, Names::new())]);
+        assert_eq!(aside.wanted(&[1, 2, 3, 4], &seven), [1, 4]);
+        aside.0.insert(1, Names::from([8]));
+        assert!(aside.wanted(&[1, 2, 3], &seven).is_empty(), "its end is noted");
+        assert_eq!(aside.wanted(&[2], &Names::from([8, 9])), [2]);
+        assert_eq!(aside.0.len(), 1, "what is kept no more is forgotten");
+    }
+
+    #[tokio::test]
+    async fn ends_are_noted_one_after_the_other_and_what_fires_still_is_known() {
+        let names = |name: &str| names_of(&Labels::from_pairs([("alertname", name)]));
+        let posted = |name: &str| PostedAlert {
+            labels: BTreeMap::from([("alertname".to_owned(), name.to_owned())]),
+            ..PostedAlert::default()
+        };
+        let words = Words::Posted(["Late", "Full"].map(posted).to_vec());
+        let body = serde_json::to_string(&words).expect("it is JSON");
+        let db = temp_db().await;
+        let kept = db.write(move |tx| {
+            let id = inbox::put(tx, &body, CAME)?;
+            inbox::refuse(tx, id, CAME, "the store is broken")?;
+            Ok::<_, StoreError>(id)
+        });
+        let id = kept.await.expect("it is kept aside");
+        let both = &names("Late") | &names("Full");
+        for (name, at, fires) in [
+            ("Late", Timestamp(CAME.0 - 1), both),
+            ("Late", NOW, names("Full")),
+            ("Late", NOW, names("Full")),
+            ("Full", NOW, Names::new()),
+        ] {
+            let over = names(name);
+            let noted = db.write(move |tx| end(tx, &[id], &over, at)).await.expect("it is noted");
+            assert_eq!(noted, [(id, fires)], "{name} at {at}");
+        }
+        let kept = db.read(move |tx| inbox::refused_words(tx, id)).await.expect("it is read");
+        let (body, came) = kept.expect("it is there");
+        let ended = |name: &str| PostedAlert { ends_at: Some(NOW), ..posted(name) };
+        let words = serde_json::from_str::<Words>(&body).expect("it is JSON");
+        assert_eq!((words, came), (Words::Posted(["Late", "Full"].map(ended).to_vec()), CAME));
     }
 
     #[test]

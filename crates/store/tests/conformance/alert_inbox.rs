@@ -49,9 +49,13 @@ pub async fn run(db: &Db) {
     let kept = read(db, |tx| inbox::refused(tx, 9)).await;
     let (body, why) = ("three".to_owned(), "never".to_owned());
     assert_eq!(kept, [inbox::RefusedRow { id: behind, body, at: NOW, refused_at: later, tries: 2, why }]);
+    assert_eq!(read(db, inbox::refused_ids).await, [behind]);
+    assert_eq!(read(db, move |tx| inbox::refused_words(tx, behind)).await, Some(("three".to_owned(), NOW)));
     // Of what waits nothing is left out.
     write(db, move |tx| inbox::refused_rest(tx, behind, Some("two"))).await;
     assert_eq!(write(db, inbox::refused_again).await, 1);
+    assert!(read(db, inbox::refused_ids).await.is_empty());
+    assert_eq!(read(db, move |tx| inbox::refused_words(tx, behind)).await, None);
     for body in [Some("none"), None] {
         write(db, move |tx| inbox::refused_rest(tx, behind, body)).await;
     }

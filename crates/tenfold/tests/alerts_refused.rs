@@ -23,6 +23,14 @@ async fn database(b: &Bench) -> Db {
     Db::open_sqlite(data.join("state.db"), sealer).await.unwrap()
 }
 
+/// A server that is set up, and its database.
+async fn set_up() -> (Bench, Db) {
+    let b = Bench::start();
+    b.set_up();
+    let db = database(&b).await;
+    (b, db)
+}
+
 fn at(text: &str) -> Timestamp {
     Timestamp::parse_rfc3339(text).unwrap()
 }
@@ -78,9 +86,7 @@ async fn where_everything_was_taken_nothing_is_listed() {
 
 #[tokio::test]
 async fn what_was_kept_aside_is_listed_with_its_reason_and_settled_by_who_may() {
-    let b = Bench::start();
-    b.set_up();
-    let db = database(&b).await;
+    let (b, db) = set_up().await;
     let came = at("2026-11-23T09:12:30Z");
     keep_aside(&db, posted(["Late", "Full"]), came, "the store is broken").await;
     let many: Vec<String> = (1..=12).map(|n| format!("Disk{n}")).collect();
@@ -133,9 +139,7 @@ async fn what_was_kept_aside_is_listed_with_its_reason_and_settled_by_who_may() 
 
 #[tokio::test]
 async fn what_is_over_by_now_is_not_tried_once_more_and_that_is_said() {
-    let b = Bench::start();
-    b.set_up();
-    let db = database(&b).await;
+    let (b, db) = set_up().await;
     let came = at("2020-01-01T09:00:00Z");
     let alert =
         |name: &str, ends_at: &str| json!({"labels": {"alertname": name, "service": "photos"}, "endsAt": ends_at});
@@ -155,9 +159,7 @@ async fn what_is_over_by_now_is_not_tried_once_more_and_that_is_said() {
 
 #[tokio::test]
 async fn of_many_the_newest_are_listed_and_all_are_forgotten() {
-    let b = Bench::start();
-    b.set_up();
-    let db = database(&b).await;
+    let (b, db) = set_up().await;
     let came = at("2026-11-23T09:12:30Z");
     let filled = db.write(move |tx| {
         for n in 0..LISTED + 3 {

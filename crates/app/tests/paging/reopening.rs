@@ -23,6 +23,17 @@ async fn opened(seed: u64) -> World {
     w
 }
 
+/// The same incident, but ana's page was put off for 40 s.
+async fn put_off(seed: u64) -> World {
+    let w = World::new(seed).await;
+    w.tick().await;
+    w.receivers.answers.lock().push_back(Answer::put_off(Some(40_000)));
+    w.errors(9.0);
+    w.pass(15).await;
+    assert_eq!(told(&w), Vec::<String>::new());
+    w
+}
+
 /// The data says that it is over, and `seconds` later that it is not.
 async fn over_and_again(w: &World, seconds: i64) {
     w.errors(1.0);
@@ -99,12 +110,7 @@ async fn an_escalation_goes_on_where_it_stood() {
 
 #[tokio::test]
 async fn a_page_that_the_end_had_cancelled_is_sent_after_all() {
-    let w = World::new(222).await;
-    w.tick().await;
-    w.receivers.answers.lock().push_back(Answer::put_off(Some(40_000)));
-    w.errors(9.0);
-    w.pass(15).await;
-    assert_eq!(told(&w), Vec::<String>::new());
+    let w = put_off(222).await;
     over_and_again(&w, 30).await;
     w.pass(40).await;
     assert_eq!(told(&w), [ANA]);
@@ -114,11 +120,7 @@ async fn a_page_that_the_end_had_cancelled_is_sent_after_all() {
 
 #[tokio::test]
 async fn a_page_that_somebody_had_spared_a_person_stays_cancelled() {
-    let w = World::new(228).await;
-    w.tick().await;
-    w.receivers.answers.lock().push_back(Answer::put_off(Some(40_000)));
-    w.errors(9.0);
-    w.pass(15).await;
+    let w = put_off(228).await;
     w.app.incident_acknowledge_for(&caller("raj", Role::Responder), 1, Some(60_000)).await.expect("acknowledged");
     w.pass(60).await;
     assert_eq!(told(&w), [ANA], "the time is over, and she is asked in a round of its own");

@@ -43,6 +43,18 @@ pub(crate) fn go_on<T>(list: &mut Vec<T>, seen: impl Fn(&T) -> bool) {
     list.drain(..first);
 }
 
+/// Makes one answer of a list in any order, without what answers before had, as `seen` says; gives what [`cut`] gives. Only what
+/// is listed is put in order: the list may be long.
+pub(crate) fn answer<T: Ord>(list: &mut Vec<T>, seen: impl Fn(&T) -> bool, limit: usize) -> Option<&T> {
+    list.retain(|item| !seen(item));
+    if list.len() > limit {
+        list.select_nth_unstable(limit);
+        list.truncate(limit + 1);
+    }
+    list.sort_unstable();
+    cut(list, limit)
+}
+
 /// Cuts a list to one answer. The last in it when there are more: its place is the answer's `next`.
 pub(crate) fn cut<T>(list: &mut Vec<T>, limit: usize) -> Option<&T> {
     let more = list.len() > limit;
@@ -85,10 +97,13 @@ mod tests {
             let mut all = Vec::new();
             loop {
                 let mut list: Vec<u32> = (0..7).collect();
+                let mut mixed: Vec<u32> = vec![3, 6, 0, 5, 1, 4, 2];
+                let next = answer(&mut mixed, |n| after.is_some_and(|after| *n <= after), limit).copied();
                 if let Some(after) = after {
                     go_on(&mut list, |n| *n <= after);
                 }
                 after = cut(&mut list, limit).copied();
+                assert_eq!((next, &mixed), (after, &list), "{limit}: whatever their order");
                 assert!(list.len() == limit || after.is_none(), "{limit}");
                 all.append(&mut list);
                 if after.is_none() {

@@ -141,11 +141,8 @@ impl App {
                 places.push((rank(status), name.clone()));
             }
         }
-        places.sort_unstable();
-        if let Some(after) = &after {
-            listed::go_on(&mut places, |place| place <= after);
-        }
-        let next = listed::cut(&mut places, limit).map(cursor);
+        let seen = |place: &Place| after.as_ref().is_some_and(|after| place <= after);
+        let next = listed::answer(&mut places, seen, limit).map(cursor);
         let shown = places.iter().filter_map(|(_, name)| Some(CheckView::listed(name, table.get(name)?)));
         let items: Vec<CheckView> = shown.collect();
         drop(table);

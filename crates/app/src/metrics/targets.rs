@@ -1,6 +1,6 @@
 //! Who is scraped: what the settings name, and what the agents report to run.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
@@ -147,15 +147,23 @@ pub(super) struct Registry {
     by_host: RwLock<BTreeMap<String, Vec<Target>>>,
     /// Those that are not asked but tell by themselves, by host, and when they last did.
     pushed: RwLock<BTreeMap<String, (Target, Timestamp)>>,
-    last: RwLock<BTreeMap<String, Last>>,
+    last: RwLock<HashMap<Identity, Last>>,
 }
 
-/// A target of an agent is the same as long as its labels are: a release that moved to another port goes on with its host's
-/// series. Of a configured job two may have the same labels and another address, as in Prometheus.
-fn identity(target: &Target) -> String {
-    match &target.plan {
-        Some(plan) => format!("{} {}{}", target.url, plan.job.name, target.labels),
-        None => target.labels.to_string(),
+/// What tells a target from all others. One of an agent is the same as long as its labels are: a release that moved to
+/// another port goes on with its host's series. Of a configured job two may have the same labels and another address, as in
+/// Prometheus.
+#[derive(PartialEq, Eq, Hash)]
+struct Identity {
+    /// The address and the job's name, of a configured job.
+    planned: Option<(String, String)>,
+    labels: Labels,
+}
+
+impl Identity {
+    fn of(target: &Target) -> Self {
+        let planned = target.plan.as_ref().map(|plan| (target.url.clone(), plan.job.name.clone()));
+        Self { planned, labels: target.labels.clone() }
     }
 }
 
@@ -193,15 +201,16 @@ impl Registry {
     }
 
     pub fn last<T>(&self, target: &Target, f: impl FnOnce(&mut Last) -> T) -> T {
-        f(self.last.write().entry(identity(target)).or_default())
+        let identity = Identity::of(target);
+        f(self.last.write().entry(identity).or_default())
     }
 
     /// How each of them stands.
     pub fn stands(&self, targets: &[Target]) -> Vec<Stand> {
         // Made before, so that scrapes wait for no texts.
-        let identities: Vec<String> = targets.iter().map(identity).collect();
+        let identities: Vec<Identity> = targets.iter().map(Identity::of).collect();
         let last = self.last.read();
-        let stand = |identity: &String| {
+        let stand = |identity: &Identity| {
             let mut hasher = DefaultHasher::new();
             identity.hash(&mut hasher);
             let last = last.get(identity);
@@ -237,10 +246,10 @@ impl super::State {
     /// Takes out what is known of targets that are gone, so that their series can be marked as ended.
     pub(super) fn take_gone(&self) -> Vec<Last> {
         let pushed = self.targets.pushed();
-        let live: HashSet<String> = self.targets().iter().chain(pushed.iter().map(|(t, _)| t)).map(identity).collect();
+        let live = self.targets();
+        let live: HashSet<Identity> = live.iter().chain(pushed.iter().map(|(t, _)| t)).map(Identity::of).collect();
         let mut last = self.targets.last.write();
-        let gone: Vec<String> = last.keys().filter(|k| !live.contains(*k)).cloned().collect();
-        gone.into_iter().filter_map(|key| last.remove(&key)).collect()
+        last.extract_if(|identity, _| !live.contains(identity)).map(|(_, gone)| gone).collect()
     }
 
     /// Those that are asked and those that tell by themselves.
@@ -250,15 +259,18 @@ impl super::State {
     }
 
     pub fn target_statuses(&self) -> Vec<TargetStatus> {
-        self.listed_targets().into_iter().map(|target| self.status(target)).collect()
+        self.listed_targets().iter().map(|target| self.status(target)).collect()
     }
 
-    pub(super) fn status(&self, target: Target) -> TargetStatus {
+    pub(super) fn status(&self, target: &Target) -> TargetStatus {
         let (interval_ms, timeout_ms, discovered) = match &target.plan {
             Some(plan) => (plan.interval_ms, plan.timeout_ms, plan.discovered.clone()),
             None => (self.usual_job.interval_ms, self.usual_job.timeout_ms, Labels::new()),
         };
-        self.targets.last(&target, |last| TargetStatus {
+        let (none, identity) = (Last::default(), Identity::of(target));
+        let known = self.targets.last.read();
+        let last = known.get(&identity).unwrap_or(&none);
+        TargetStatus {
             pool: target.pool().to_owned(),
             job: target.job().to_owned(),
             instance: target.instance().to_owned(),
@@ -273,7 +285,7 @@ impl super::State {
             duration_ms: last.at.map(|_| last.duration_ms),
             samples: last.samples,
             error: last.error.clone(),
-        })
+        }
     }
 
     pub(super) fn registry(&self) -> &Registry {

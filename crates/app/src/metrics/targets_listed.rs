@@ -177,20 +177,20 @@ impl super::State {
         let stands = self.registry().stands(&targets);
         let mut counts = TargetCounts::default();
         let mut by_job: BTreeMap<&str, TargetCounts> = BTreeMap::new();
-        let mut places: Vec<(Place<'_>, &Target)> = Vec::new();
-        for (target, stand) in targets.iter().zip(&stands).filter(|(target, stand)| wanted.takes(target, stand)) {
+        let mut places: Vec<(Place<'_>, usize)> = Vec::new();
+        for (at, (target, stand)) in targets.iter().zip(&stands).enumerate() {
+            if !wanted.takes(target, stand) {
+                continue;
+            }
             counts.add(stand.health);
             by_job.entry(target.job()).or_default().add(stand.health);
             if wanted.health.is_none_or(|health| health == stand.health) {
-                places.push(((rank(stand.health), target.job(), target.instance(), stand.number), target));
+                places.push(((rank(stand.health), target.job(), target.instance(), stand.number), at));
             }
         }
-        places.sort_unstable_by_key(|(place, _)| *place);
-        if let Some(after) = wanted.after {
-            listed::go_on(&mut places, |(place, _)| *place <= after);
-        }
-        let next = listed::cut(&mut places, wanted.limit).map(|(place, _)| cursor(*place));
-        let items = places.iter().map(|(_, target)| self.status((*target).clone())).collect();
+        let seen = |(place, _): &(Place<'_>, usize)| wanted.after.is_some_and(|after| *place <= after);
+        let next = listed::answer(&mut places, seen, wanted.limit).map(|(place, _)| cursor(*place));
+        let items = places.iter().map(|(_, at)| self.status(&targets[*at])).collect();
         let (jobs, jobs_left_out) = jobs_of(by_job, JOBS_MAX);
         Ok(TargetList { items, counts, jobs, jobs_left_out, config_trouble: self.config_trouble(), next })
     }
@@ -305,6 +305,15 @@ mod tests {
         let ask = TargetAsk { q: Some("zone=eu".to_owned()), health: Some("up".to_owned()), ..TargetAsk::default() };
         let list = state.targets_page(&ask).expect("a page");
         assert_eq!(list.counts, TargetCounts { up: 1, down: 1, unknown: 1 }, "whatever their health");
+    }
+
+    #[test]
+    fn a_target_is_not_known_by_being_listed() {
+        let (_dir, state) = world();
+        report(&state, "web", "h1", "eu", None);
+        assert_eq!(names(&state.targets_page(&TargetAsk::default()).expect("a page")), "web/h1");
+        state.set_host_targets("web-h1", Vec::new());
+        assert!(state.take_gone().is_empty(), "it was never scraped, so that nothing ends");
     }
 
     #[test]

@@ -18,8 +18,8 @@ use crate::{
     matcher::CompiledMatcher,
     patterns::{Matched, Patterns, WORTH_KEEPING},
     postings::{Postings, SeriesId},
-    select::in_parts,
     symbols::{Symbol, Symbols},
+    threads::in_parts,
 };
 
 /// The first number that no series gets: places in the head that are free have the last of all.

@@ -43,6 +43,7 @@ mod replay;
 mod retention;
 mod select;
 mod symbols;
+mod threads;
 mod wal;
 mod write;
 

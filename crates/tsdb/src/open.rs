@@ -17,8 +17,9 @@ use crate::{
     head::{Head, HeadSeries, LateTimes},
     index::Index,
     record::{Kept, Kind, read_head, read_series, read_since, read_symbol_series, read_tombstones},
-    replay::{Replay, joined, know_series, know_tombstone, threads},
+    replay::{Replay, know_series, know_tombstone},
     symbols::Symbol,
+    threads::{joined, threads},
     wal::{Part, PartKind, Payload, Wal, read_part, replay_order},
     write::Staged,
 };

@@ -13,6 +13,7 @@ use crate::{
     head::HeadSeries,
     postings::SeriesId,
     record::{Kind, Tombstone, read_exemplars, read_histograms, read_samples, read_series, read_tombstones},
+    threads::{in_parts, threads},
     wal::Payload,
 };
 
@@ -24,21 +25,6 @@ const EXEMPLARS_COMPARED: usize = 1000;
 const WAITING_MAX: usize = 1 << 20;
 /// Fewer than these are put there sooner than a thread has begun.
 const WORTH_THREADS: usize = 1 << 14;
-/// A start takes no more processors than this.
-const THREADS_MAX: usize = 4;
-
-/// How many threads a start works with.
-pub(crate) fn threads() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from).min(THREADS_MAX)
-}
-
-/// What a thread of a start returned.
-pub(crate) fn joined<T>(work: std::thread::ScopedJoinHandle<'_, T>) -> T {
-    match work.join() {
-        Ok(done) => done,
-        Err(panic) => std::panic::resume_unwind(panic),
-    }
-}
 
 pub(crate) struct Replay<'a> {
     pub state: &'a mut State,
@@ -139,16 +125,11 @@ impl<'a> Replay<'a> {
         let waiting = self.waiting.as_slice();
         let series = self.state.head.all_mut();
         let width = series.len().div_ceil(threads).max(1);
-        let (samples, max_t) = std::thread::scope(|scope| {
-            let mut parts = series.chunks_mut(width).enumerate();
-            let own = parts.next();
-            let others: Vec<_> =
-                parts.map(|(i, part)| scope.spawn(move || put_part(waiting, i * width, part))).collect();
-            let done = own.map_or((0, i64::MIN), |(_, part)| put_part(waiting, 0, part));
-            others.into_iter().map(joined).fold(done, |a, b| (a.0 + b.0, a.1.max(b.1)))
-        });
-        self.samples += samples;
-        self.state.max_t = self.state.max_t.max(max_t);
+        let parts: Vec<_> = series.chunks_mut(width).enumerate().collect();
+        for (samples, max_t) in in_parts(parts, |(i, part)| put_part(waiting, i * width, part)) {
+            self.samples += samples;
+            self.state.max_t = self.state.max_t.max(max_t);
+        }
         self.waiting.clear();
     }
 

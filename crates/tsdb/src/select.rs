@@ -19,7 +19,7 @@ use crate::{
     matcher::CompiledMatcher,
     postings::SeriesId,
     record::Tombstone,
-    replay::joined,
+    threads::in_parts,
 };
 
 /// A series that matched, with its samples still encoded.
@@ -392,18 +392,6 @@ impl Tsdb {
         let last = |id| state.head.get(state.index.slot(id)?).last().filter(|p| !deleted(&id, p));
         Ok(ids.iter().filter_map(|id| Some((Arc::new(state.index.labels(id)), last(id)?))).collect())
     }
-}
-
-/// What `each` makes of every part, in the order of the parts: of the first here, of the others on threads that end with it.
-pub(crate) fn in_parts<P: Send, T: Send>(parts: Vec<P>, each: impl Fn(P) -> T + Sync) -> Vec<T> {
-    let (each, mut parts) = (&each, parts.into_iter());
-    let Some(first) = parts.next() else { return Vec::new() };
-    std::thread::scope(|scope| {
-        let others: Vec<_> = parts.map(|part| scope.spawn(move || each(part))).collect();
-        let mut done = vec![each(first)];
-        done.extend(others.into_iter().map(joined));
-        done
-    })
 }
 
 /// Leaves of the series those that have something within their time.

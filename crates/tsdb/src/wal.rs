@@ -18,7 +18,7 @@ use crate::{
     error::{FLUSH_NAMES, TsdbError},
     fs::{Fs, FsFile},
     record::Kind,
-    replay::{joined, threads},
+    threads::{in_parts, threads},
 };
 
 const MAGIC: &[u8; 8] = b"TFWAL\x02\0\0";
@@ -322,14 +322,9 @@ fn read_bytes(file: &dyn FsFile, path: &Path) -> Result<(Vec<u8>, bool), TsdbErr
     let too_large = |_| TsdbError::io("read", path)(std::io::ErrorKind::FileTooLarge.into());
     let mut bytes = vec![0; usize::try_from(len).map_err(too_large)?];
     let share = bytes.len().div_ceil(threads()).max(READ_ALONE_BYTES);
-    let read = std::thread::scope(|scope| {
-        let mut parts = bytes.chunks_mut(share).enumerate();
-        let own = parts.next();
-        let others: Vec<_> =
-            parts.map(|(i, part)| scope.spawn(move || file.read_exact_at(part, (i * share) as u64))).collect();
-        let own = own.map_or(Ok(()), |(_, part)| file.read_exact_at(part, 0));
-        others.into_iter().map(joined).fold(own, Result::and)
-    });
+    let parts: Vec<_> = bytes.chunks_mut(share).enumerate().collect();
+    let read = in_parts(parts, |(i, part)| file.read_exact_at(part, (i * share) as u64));
+    let read: std::io::Result<()> = read.into_iter().collect();
     let Err(error) = read.map_err(TsdbError::io("read", path)) else { return Ok((bytes, true)) };
     let mut any = false;
     if error.is_unreadable() {

@@ -208,6 +208,12 @@ impl Machine {
         }
     }
 
+    fn appends(&mut self, rounds: usize) {
+        for _ in 0..rounds {
+            self.step(&Step::Append);
+        }
+    }
+
     fn work_while_writing(&mut self, work: Work, rounds: usize) {
         let (now_ms, full) = (self.now_ms(), self.full());
         let rounds: Vec<i64> = (0..rounds).map(|_| self.promises.attempt()).collect();
@@ -307,9 +313,7 @@ fn a_power_cut_at_every_operation_of_a_maintenance() {
         machine.step(&Step::Work(Work::Maintain));
         machine.step(&Step::PowerCut(Left { permille: 0, torn: 0 }));
         // And what began then is carried on by the days that follow.
-        for _ in 0..90 {
-            machine.step(&Step::Append);
-        }
+        machine.appends(90);
         machine.step(&Step::Work(Work::Maintain));
     }
 }
@@ -319,9 +323,7 @@ fn a_power_cut_at_every_operation_of_a_maintenance() {
 fn a_power_cut_at_every_operation_of_an_addition() {
     for operations in 0.. {
         let mut machine = Machine::new(false);
-        for _ in 0..3 * 36 {
-            machine.step(&Step::Append);
-        }
+        machine.appends(3 * 36);
         machine.step(&Step::Work(Work::Checkpoint));
         for _ in 0..30 {
             machine.step(&Step::Append);
@@ -332,18 +334,14 @@ fn a_power_cut_at_every_operation_of_an_addition() {
         machine.step(&Step::Work(Work::Sync));
         machine.step(&Step::PowerCutWithin(operations, Left { permille: 500, torn: 0 }));
         machine.step(&Step::Work(Work::Shorten));
-        for _ in 0..30 {
-            machine.step(&Step::Append);
-        }
+        machine.appends(30);
         machine.step(&Step::Work(Work::Shorten));
         if machine.fs.cut_is_due() {
             assert!(operations > 40, "only {operations} operations");
             return;
         }
         machine.step(&Step::PowerCut(Left { permille: 0, torn: 0 }));
-        for _ in 0..60 {
-            machine.step(&Step::Append);
-        }
+        machine.appends(60);
         machine.step(&Step::Work(Work::Maintain));
         machine.step(&Step::Kill);
     }
@@ -354,9 +352,7 @@ fn a_power_cut_at_every_operation_of_an_addition() {
 fn a_power_cut_at_every_operation_of_an_import_after_a_deletion() {
     for operations in 0.. {
         let mut machine = Machine::new(false);
-        for _ in 0..6 * 36 {
-            machine.step(&Step::Append);
-        }
+        machine.appends(6 * 36);
         machine.step(&Step::Work(Work::Maintain));
         machine.step(&Step::Delete(1, 140, 30));
         machine.step(&Step::Work(Work::Sync));
@@ -380,20 +376,15 @@ fn a_power_cut_at_every_operation_of_an_import_after_a_deletion() {
 fn a_power_cut_at_every_operation_of_a_cut_of_late_samples() {
     for operations in 0.. {
         let mut machine = Machine::new(false);
-        let append = |machine: &mut Machine, rounds: usize| {
-            for _ in 0..rounds {
-                machine.step(&Step::Append);
-            }
-        };
-        append(&mut machine, 130);
+        machine.appends(130);
         machine.step(&Step::Work(Work::Maintain));
         machine.step(&Step::Full(true));
-        append(&mut machine, 13);
+        machine.appends(13);
         machine.step(&Step::Full(false));
         // The last four hours of the day have nothing but this.
-        append(&mut machine, 2);
+        machine.appends(2);
         machine.step(&Step::Late(0, 2));
-        append(&mut machine, 20);
+        machine.appends(20);
         machine.step(&Step::Work(Work::Sync));
         machine.step(&Step::PowerCutWithin(operations, Left { permille: 500, torn: 0 }));
         machine.step(&Step::Work(Work::Maintain));
@@ -402,7 +393,7 @@ fn a_power_cut_at_every_operation_of_a_cut_of_late_samples() {
             return;
         }
         machine.step(&Step::Work(Work::Maintain));
-        append(&mut machine, 12);
+        machine.appends(12);
         machine.step(&Step::Work(Work::Maintain));
     }
 }

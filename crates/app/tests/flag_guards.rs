@@ -8,6 +8,7 @@ mod common;
 use common::World;
 use serde_json::json;
 use tenfold_app::flags::{FlagUpdate, FlagView, RampMove, RampStart};
+use tenfold_app::people::{Contact, PersonUpdate};
 use tenfold_app::record::EventQuery;
 use tenfold_app::{App, Caller, Grant, Role};
 use tenfold_flags::{Context, RampState, Share};
@@ -154,6 +155,49 @@ async fn a_guard_may_step_back_and_open_an_incident() {
     world.looks(1, Some(0.2)).await;
     assert!(!is_on(&world.app));
     assert_eq!(told(&world.app, "incident.opened").await.len(), 1, "one incident for it");
+}
+
+/// The same as `looks`, with the pages that they lead to.
+async fn looks_and_pages(world: &World, count: usize, value: f64) {
+    for _ in 0..count {
+        world.looks(1, Some(value)).await;
+        world.app.alerts_tick().await.unwrap();
+        world.app.incidents_tick().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn who_was_told_of_less_is_paged_when_it_gets_critical() {
+    let (world, system) = (common::world().await, Caller::system());
+    let ana = PersonUpdate {
+        role: Some(Role::Responder),
+        contact: Some(Contact { email: "ana@example.org".to_owned(), ..Contact::default() }),
+        ..PersonUpdate::default()
+    };
+    world.app.person_put(&system, "ana", ana).await.unwrap();
+    let step = json!({"delay_ms": 3_600_000, "targets": [{"kind": "person", "name": "ana"}]});
+    let policy = serde_json::from_value(json!({"steps": [step], "repeat": 0})).unwrap();
+    world.app.policy_put(&system, "default", policy).await.unwrap();
+    for (flag, severity, for_ms) in [("slow", "warning", 0), ("broken", "critical", 15_000)] {
+        let guard = json!({"for_ms": for_ms, "incident": true, "severity": severity, "service": "photos"});
+        world.app.flag_put(&system, flag, FlagUpdate::default()).await.unwrap();
+        world.app.flag_ramp_start(&system, flag, PLACE, start_of(guard)).await.unwrap();
+    }
+    let rounds = async || {
+        let pages = world.app.pages(Some(1)).await.unwrap();
+        pages.iter().map(|page| page.round).collect::<Vec<_>>()
+    };
+    looks_and_pages(&world, 3, 0.01).await;
+    looks_and_pages(&world, 1, 0.2).await;
+    assert_eq!(world.app.incident(1).await.unwrap().severity, "warning");
+    assert_eq!(rounds().await.len(), 1);
+    looks_and_pages(&world, 5, 0.2).await;
+    assert_eq!(world.app.incident(1).await.unwrap().severity, "critical");
+    assert_eq!(world.app.incidents_open().await.unwrap().len(), 1, "it is the same trouble");
+    let mut rounds = rounds().await;
+    rounds.sort_unstable();
+    assert_eq!(rounds.len(), 2, "{rounds:?}");
+    assert!(rounds[0] < rounds[1], "a round of its own");
 }
 
 #[tokio::test]

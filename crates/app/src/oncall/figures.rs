@@ -1,6 +1,6 @@
 //! Fairness figures for the people of a schedule, who has had least, and the digest at a handoff.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
@@ -9,7 +9,10 @@ use tenfold_store::{Tx, events, events::EventQuery, people as person_store};
 use tenfold_types::{Fault, Timestamp};
 use utoipa::ToSchema;
 
-use super::{concerns::Concerns, no_schedule, rest::busy, schedule, schedules::profiles, views::OnCallPerson};
+use super::{
+    calendars::everybody, concerns::Concerns, no_schedule, rest::busy, schedule, schedules::profiles,
+    views::OnCallPerson,
+};
 use crate::{
     App, Caller,
     incidents::{IncidentView, paged_between, paged_counts},
@@ -181,17 +184,14 @@ impl App {
             let busy = busy(tx, &of, ask, now)?;
             let shadows: Vec<String> =
                 of.newest().map(|v| v.plan.shadows.iter().map(|s| s.person.clone()).collect()).unwrap_or_default();
-            // Nobody can put them on call, and they have had less the longer they are gone.
-            let gone = person_store::people(tx)?.into_iter().filter(|row| row.disabled_at.is_some());
-            let gone: BTreeSet<String> = gone.map(|row| row.login).collect();
-            let mut free: Vec<(i64, String)> = shares(tx, &of, from, now)?
+            let shares = shares(tx, &of, from, now)?;
+            // Who is gone cannot be put on call, and has had less the longer it is.
+            let least = everybody(tx)?
                 .into_iter()
-                .filter(|(login, _)| !busy.contains(login) && !shadows.contains(login) && !gone.contains(login))
-                .map(|(login, (l, _))| (l.weighed_ms(), login))
-                .collect();
-            free.sort();
-            let names = profiles(tx)?;
-            let person = free.first().and_then(|(_, login)| names.get(login).cloned());
+                .filter(|p| !busy.contains(&p.login) && !shadows.contains(&p.login))
+                .filter_map(|p| Some((shares.get(&p.login)?.0.weighed_ms(), p)))
+                .min_by(|(a_ms, a), (b_ms, b)| (a_ms, &a.login).cmp(&(b_ms, &b.login)));
+            let person = least.map(|(_, p)| OnCallPerson { login: p.login, name: p.name, kind: p.kind });
             let reason = match &person {
                 Some(p) => format!(
                     "{} is free then, rests before and after, and has had least in the last {WINDOW_DAYS_DEFAULT} days",

@@ -5,6 +5,7 @@ use tenfold_app::Role;
 use tenfold_app::oncall::{
     Draft, FairnessAsk, NewOverride, NewSwap, PolicyUpdate, PreviewAsk, ScheduleUpdate, SuggestAsk,
 };
+use tenfold_app::people::PersonUpdate;
 use tenfold_app::{Caller, incidents::NewIncident};
 use tenfold_types::{ErrorCode, Timestamp};
 
@@ -453,6 +454,22 @@ async fn shifts_of_other_schedules_and_pages_in_the_night_count_as_duty() {
     let ask = SuggestAsk { start: now.plus_ms(30 * HOUR), end: now.plus_ms(31 * HOUR) };
     let suggestion = w.app.suggest(&ana, "photos-primary", ask).await.expect("a suggestion");
     assert_eq!(suggestion.person, None, "{}", suggestion.reason);
+}
+
+#[tokio::test]
+async fn who_is_gone_is_not_suggested_though_they_have_had_least() {
+    let w = World::new(132).await;
+    put_as(&w, "web", weekly(&["ana", "mei", "raj"]), None).await;
+    let ana = caller("ana", Role::Responder);
+    let ask = SuggestAsk { start: w.clock_now().plus_ms(HOUR), end: w.clock_now().plus_ms(2 * HOUR) };
+    let suggested = async || {
+        let suggestion = w.app.suggest(&ana, "web", ask).await.expect("a suggestion");
+        suggestion.person.map(|person| person.login)
+    };
+    assert_eq!(suggested().await.as_deref(), Some("mei"), "ana has it then, and nobody else has had anything");
+    let gone = PersonUpdate { disabled: Some(true), ..PersonUpdate::default() };
+    w.app.person_put(&Caller::system(), "mei", gone).await.expect("mei is gone");
+    assert_eq!(suggested().await.as_deref(), Some("raj"));
 }
 
 #[tokio::test]

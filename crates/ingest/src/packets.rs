@@ -92,26 +92,25 @@ async fn datagrams(app: App, daemon: Daemon, socket: Datagrams, stop: Cancellati
     }
 }
 
-/// Does what is due. What fails comes again by itself: off the threads that serve connections, since the disk may make it wait.
+/// Does what is due. What fails comes again by itself.
 async fn due(app: &App, daemon: Daemon) {
     let inside = app.clone();
-    let failed = match tokio::task::spawn_blocking(move || (daemon.due)(&inside)).await {
-        Ok(Ok(())) => return,
-        Ok(Err(fault)) => fault.fault.to_string(),
-        Err(error) => error.to_string(),
-    };
-    tracing::warn!(reason = failed, of = daemon.name, "values that are still so could not be written");
+    let Err(reason) = aside(move || (daemon.due)(&inside)).await else { return };
+    tracing::warn!(reason, of = daemon.name, "values that are still so could not be written");
 }
 
-/// The disk may make it wait: not on a thread that serves connections.
 async fn keep(app: &App, daemon: Daemon, packets: Vec<Vec<u8>>) {
     let (inside, count) = (app.clone(), packets.len());
-    let lost = match tokio::task::spawn_blocking(move || (daemon.take)(&inside, &packets)).await {
-        Ok(Ok(())) => return,
-        Ok(Err(fault)) => fault.fault.to_string(),
-        Err(error) => error.to_string(),
-    };
+    let Err(lost) = aside(move || (daemon.take)(&inside, &packets)).await else { return };
     let labels = [("protocol", daemon.protocol), ("source", "udp")];
     app.metrics.own.add("tenfold_push_lost_total", &labels, count as f64);
     tracing::warn!(reason = lost, packets = count, of = daemon.name, "datagrams were lost");
+}
+
+/// The disk may make it wait: not on a thread that serves connections. An error is why it failed.
+async fn aside(work: impl FnOnce() -> Result<(), PushFault> + Send + 'static) -> Result<(), String> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done.map_err(|fault| fault.fault.to_string()),
+        Err(error) => Err(error.to_string()),
+    }
 }

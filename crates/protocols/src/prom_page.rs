@@ -62,7 +62,8 @@ pub fn write<'a>(series: impl IntoIterator<Item = (&'a Labels, f64)>) -> String 
     out
 }
 
-fn number(value: f64) -> String {
+/// A value as the format writes it.
+pub fn number(value: f64) -> String {
     if value.is_infinite() { if value > 0.0 { "+Inf".into() } else { "-Inf".into() } } else { value.to_string() }
 }
 

@@ -51,6 +51,9 @@ impl Request {
     fn post(url: impl Into<String>, body: Value) -> Self {
         Self { verb: Verb::Post, url: url.into(), headers: Vec::new(), body: Body::Json(body) }
     }
+    fn form(url: impl Into<String>, pairs: Vec<(&'static str, String)>) -> Self {
+        Self { verb: Verb::Post, url: url.into(), headers: Vec::new(), body: Body::Form(pairs) }
+    }
     fn with(mut self, verb: Verb) -> Self {
         self.verb = verb;
         self

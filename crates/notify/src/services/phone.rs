@@ -9,7 +9,7 @@ use ring::hmac;
 use tenfold_app::alerts::Notice;
 use url::{Host, Url};
 
-use super::{Body, Request, Twilio, Verb, cut};
+use super::{Request, Twilio, cut};
 
 /// Two parts of a text message with characters outside of its alphabet.
 const SMS_BYTES_MAX: usize = 300;
@@ -39,12 +39,7 @@ fn request(twilio: &Twilio, resource: &str, to: &str, key: &str, (name, text): (
     let url = format!("{}/2010-04-01/Accounts/{}/{resource}.json", twilio.url, twilio.account);
     let mut pairs = vec![("To", to.to_owned()), ("From", twilio.from.clone()), (name, text)];
     pairs.extend(twilio.callback.as_ref().map(|base| ("StatusCallback", ours(base, "status", key))));
-    Request {
-        verb: Verb::Post,
-        url,
-        headers: vec![("authorization", format!("Basic {login}"))],
-        body: Body::Form(pairs),
-    }
+    Request::form(url, pairs).header("authorization", format!("Basic {login}"))
 }
 
 pub fn sms(twilio: &Twilio, to: &str, notice: &Notice, key: &str) -> Request {

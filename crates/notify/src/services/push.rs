@@ -3,7 +3,7 @@
 use serde_json::json;
 use tenfold_app::alerts::{Notice, Update, UpdateKind};
 
-use super::{Body, Request, Verb, cut};
+use super::{Request, cut};
 
 const TEXT_MAX: usize = 3_800;
 const PUSHOVER_TEXT_MAX: usize = 1_000;
@@ -53,7 +53,7 @@ pub fn pushover((url, token): &(String, String), to: &str, notice: &Notice) -> R
     } else {
         pairs.push(("priority", "1".to_owned()));
     }
-    Request { verb: Verb::Post, url: format!("{url}/1/messages.json"), headers: Vec::new(), body: Body::Form(pairs) }
+    Request::form(format!("{url}/1/messages.json"), pairs)
 }
 
 /// Quiet: it makes no sound. A page's text is not repeated.
@@ -73,7 +73,7 @@ pub fn gotify_update(url: &str, to: &str, update: &Update) -> Request {
 /// Ends the ringing of all pages of the incident.
 pub fn pushover_cancel((url, token): &(String, String), update: &Update) -> Request {
     let url = format!("{url}/1/receipts/cancel_by_tag/{}.json", tag(&update.notice));
-    Request { verb: Verb::Post, url, headers: Vec::new(), body: Body::Form(vec![("token", token.clone())]) }
+    Request::form(url, vec![("token", token.clone())])
 }
 
 /// That somebody has it ends the ringing, and is no message of its own.
@@ -91,5 +91,5 @@ pub fn pushover_update(account: &(String, String), to: &str, update: &Update) ->
         ("url_title", "Open the incident".to_owned()),
         ("priority", "-1".to_owned()),
     ];
-    Request { verb: Verb::Post, url: format!("{url}/1/messages.json"), headers: Vec::new(), body: Body::Form(pairs) }
+    Request::form(format!("{url}/1/messages.json"), pairs)
 }

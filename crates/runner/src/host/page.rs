@@ -70,8 +70,7 @@ impl Page {
         for (_, labels, value) in by_place {
             let name = labels.metric_name().unwrap_or_default();
             let family = if families.contains(name) { 0 } else { name.len() + TYPE_LINE_BYTES };
-            let number = if value.is_infinite() { "+Inf".len() } else { value.to_string().len() };
-            let bytes = family + labels.to_string().len() + number + " \n".len();
+            let bytes = family + labels.to_string().len() + prom_page::number(value).len() + " \n".len();
             if used + bytes <= bytes_max {
                 used += bytes;
                 families.insert(name);

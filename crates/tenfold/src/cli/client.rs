@@ -90,10 +90,7 @@ impl Client {
     pub async fn get_text(&self, path: &str) -> Result<String, Failure> {
         let request = self.request(Method::GET, path).timeout(ANSWER);
         let response = request.send().await.map_err(|e| self.broken(&e, true))?;
-        if response.status().is_success() {
-            return response.text().await.map_err(|e| self.broken(&e, true));
-        }
-        self.answer(response, true).await.and(Err(Failure::failed("there is no text")))
+        self.accepted(response, true).await?.text().await.map_err(|e| self.broken(&e, true))
     }
     /// All pages of a list as one answer: the first, with the items of those behind it.
     pub async fn get_all(&self, path: &str, query: &[(&str, &str)]) -> Result<Value, Failure> {
@@ -141,11 +138,17 @@ impl Client {
     }
 
     async fn answer(&self, response: Response, safe: bool) -> Result<Value, Failure> {
+        let body = self.accepted(response, safe).await?.bytes().await.map_err(|e| self.broken(&e, safe))?;
+        if body.is_empty() { Ok(Value::Null) } else { self.json(&body) }
+    }
+
+    /// The answer as it came, unless it is a refusal.
+    async fn accepted(&self, response: Response, safe: bool) -> Result<Response, Failure> {
         let status = response.status();
-        let body = response.bytes().await.map_err(|e| self.broken(&e, safe))?;
         if status.is_success() {
-            return if body.is_empty() { Ok(Value::Null) } else { self.json(&body) };
+            return Ok(response);
         }
+        let body = response.bytes().await.map_err(|e| self.broken(&e, safe))?;
         let error = serde_json::from_slice::<Value>(&body).unwrap_or_default();
         // The Prometheus API has a shape of its own.
         if let (Some(kind), Some(message)) = (error["errorType"].as_str(), error["error"].as_str()) {
@@ -204,10 +207,7 @@ impl Client {
             request = request.header("last-event-id", after);
         }
         let response = request.send().await.map_err(|e| self.broken(&e, true))?;
-        if response.status().is_success() {
-            return Ok(response);
-        }
-        self.answer(response, true).await.and(Err(Failure::failed("the stream did not open")))
+        self.accepted(response, true).await
     }
 
     /// A request about sessions: the answer and the session it set, as `name=value`.

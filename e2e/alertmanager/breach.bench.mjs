@@ -13,6 +13,7 @@ import { createServer as listen } from 'node:net';
 import { Server } from '../clients/server.mjs';
 import { encoded, labelled, remoteWrite } from '../lib/remote-write.mjs';
 import { until } from '../lib/wait.mjs';
+import { median } from './measures.mjs';
 import { alertmanager, freePort, prometheus } from './rivals.mjs';
 import { answer, eachRequest } from './sides.mjs';
 
@@ -100,11 +101,6 @@ async function ours(page, statsdPort) {
     sink.close();
   };
   return { name: 'tenfold', base: server.url, headers, kinds: ['scraped', 'pushed', 'statsd'], heard: sink.heard, stop };
-}
-
-function median(sorted) {
-  const half = Math.floor(sorted.length / 2);
-  return sorted.length % 2 === 1 ? sorted[half] : (sorted[half - 1] + sorted[half]) / 2;
 }
 
 const begun = new Array(breaches).fill(undefined);

@@ -14,6 +14,7 @@ import { join } from 'node:path';
 
 import { Server } from '../clients/server.mjs';
 import { until } from '../lib/wait.mjs';
+import { compile, TICKS_A_SECOND } from './measures.mjs';
 import { icinga, nagios } from './rivals.mjs';
 
 const [count, seconds] = [process.argv[2] ?? 1_000, process.argv[3] ?? 30].map(Number);
@@ -23,7 +24,6 @@ const PLUGIN = 'tick';
 const BARE_LOOPS = 2_000;
 const WARM_MS = 15_000;
 const READY_MS = 60_000;
-const TICKS_A_SECOND = 100;
 /** A row of the plugin: its number and when it began, in nanoseconds. */
 const ROW_BYTES = 16;
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
@@ -33,8 +33,7 @@ function compiled() {
   const folder = mkdtempSync(join(tmpdir(), 'tenfold-checks-'));
   chmodSync(folder, 0o755);
   const [plugin, rows] = [join(folder, PLUGIN), join(folder, 'rows')];
-  const { status, stderr, error } = spawnSync('cc', ['-O2', '-o', plugin, join(import.meta.dirname, 'tick.c')], { encoding: 'utf8' });
-  if (status !== 0) throw new Error(`the plugin cannot be compiled (Debian: gcc libc6-dev): ${error ?? stderr}`);
+  compile('tick.c', plugin);
   return { folder, plugin, rows };
 }
 

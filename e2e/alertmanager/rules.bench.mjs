@@ -4,10 +4,9 @@
 // does without settings, and on the interval alone, as Prometheus does. Prints processor seconds of each process by /proc.
 //
 //   node e2e/alertmanager/rules.bench.mjs [SECONDS]     of each part, 120 if none are said; TENFOLD_BIN names the program
-import { readFileSync, writeFileSync } from 'node:fs';
-
 import { Server } from '../clients/server.mjs';
 import { encoded, labelled, remoteWrite } from '../lib/remote-write.mjs';
+import { cpu, forgetPeak, peak } from './measures.mjs';
 import { prometheus } from './rivals.mjs';
 
 const seconds = Number(process.argv[2] ?? 120);
@@ -21,7 +20,6 @@ const GROUPS_OF_FILE = 10;
 const WARM_ROUNDS = 4;
 /** Rounds after the rules were put in which nothing is measured: rates need two samples, and the first alerts fire. */
 const SETTLE_ROUNDS = 3;
-const TICKS_A_SECOND = 100;
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 const numbers = (count) => Array.from({ length: count }, (_, i) => i);
 
@@ -78,15 +76,6 @@ async function rounds(servers, count) {
   }
 }
 
-function cpu(pid) {
-  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').replace(/^.*\) /s, '').split(' ').map(Number);
-  return (fields[11] + fields[12]) / TICKS_A_SECOND;
-}
-
-function peak(pid) {
-  return Number(/VmHWM:\s+([0-9]+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))[1]) / 1024;
-}
-
 /** The sum of the series of a metrics page whose beginnings are these. */
 function sum(page, beginning) {
   return page.split('\n').filter((line) => line.startsWith(beginning)).reduce((all, line) => all + Number(line.split(' ').at(-1)), 0);
@@ -138,8 +127,7 @@ async function checked(server) {
 const servers = [await theirs(), await ours('tenfold', ''), await ours('tenfold, on_arrival = false', '[alerts]\non_arrival = false\n')].filter(Boolean);
 const count = Math.max(1, Math.round((seconds * 1000) / ROUND_MS));
 await rounds(servers, WARM_ROUNDS);
-// The peak is that of samples and rules, as in the bench of storms: 5 resets VmHWM (proc(5)).
-for (const { pid } of servers) writeFileSync(`/proc/${pid}/clear_refs`, '5');
+for (const { pid } of servers) forgetPeak(pid);
 const start = servers.map(({ pid }) => cpu(pid));
 await rounds(servers, count);
 const alone = servers.map(({ pid }, i) => cpu(pid) - start[i]);

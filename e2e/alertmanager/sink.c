@@ -3,9 +3,10 @@
  *   sink ALERTS   listens on a free port of 127.0.0.1, answers each request with 200, and notes each "instance":"i-NUMBER"
  *                 of a body, with numbers below ALERTS
  *
- * Says `port PORT` on stdout; `all MESSAGES NANOSECONDS CPU_SECONDS`, by CLOCK_MONOTONIC, once ALERTS different ones have come;
- * and for each line `status` on stdin `status SEEN MESSAGES CPU_SECONDS`. It ends when stdin does. What it does not
- * understand ends it as well, with the reason on stderr: a figure would be of nothing. */
+ * Says `port PORT` on stdout, and `all MESSAGES NANOSECONDS CPU_SECONDS` once ALERTS different ones have come: when that was,
+ * by CLOCK_MONOTONIC, and what it took since it listens. When stdin ends it says `seen ALERTS`, and ends. What it does not
+ * understand ends it as well, with the reason on stderr: a figure would be of nothing. Whoever posts here says how long a body
+ * is; chunks are not understood. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -29,23 +30,19 @@
 #define CONNECTIONS_MAX 16384
 #define FIRST_BYTES ((size_t)8 << 10)
 #define EVENTS_MAX 256
-#define COMMAND_BYTES_MAX 64
-
-enum state { HEAD, LENGTH, CHUNKED };
 
 struct connection {
   int fd;
-  enum state state;
   char *bytes;
   size_t size, used;
-  /* Offsets of a request whose head has come: its body begins and ends (in chunks: so far), and the next request, or chunk,
-   * begins. */
-  size_t body, end, next;
+  /* Where the body of a request whose head has come begins, and where it ends. Before that the first is 0. */
+  size_t body, end;
 };
 
 static const char TAKEN[] = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
 static unsigned char *marks;
 static size_t alerts, seen, messages, connections;
+static double cpu_before_s;
 
 static _Noreturn void give_up(const char *why) {
   fprintf(stderr, "the receiver ends: %s\n", why);
@@ -66,7 +63,7 @@ static double cpu_s(void) {
 static void say_all(void) {
   struct timespec now;
   clock_gettime(CLOCK_MONOTONIC, &now);
-  printf("all %zu %lld %.6f\n", messages, now.tv_sec * 1000000000LL + now.tv_nsec, cpu_s());
+  printf("all %zu %lld %.6f\n", messages, now.tv_sec * 1000000000LL + now.tv_nsec, cpu_s() - cpu_before_s);
   fflush(stdout);
 }
 
@@ -117,67 +114,26 @@ static size_t length_of(const char *at, const char *end) {
 /* `end` is where the empty line that ends the head begins. */
 static void read_head(struct connection *c, const char *end) {
   size_t length = 0;
-  c->state = LENGTH;
   for (const char *line = c->bytes; line < end;) {
     const char *stop = memmem(line, end + 2 - line, "\r\n", 2);
     const char *value;
     if ((value = value_of(line, stop, "content-length:")) != NULL) length = length_of(value, stop);
-    if ((value = value_of(line, stop, "transfer-encoding:")) != NULL) {
-      const char *rest = value_of(value, stop, "chunked");
-      if (rest != stop) give_up("a request has a Transfer-Encoding other than chunked");
-      c->state = CHUNKED;
-    }
+    if (value_of(line, stop, "transfer-encoding:") != NULL) give_up("a request has a Transfer-Encoding");
     line = stop + 2;
   }
   c->body = end + 4 - c->bytes;
-  c->end = c->next = c->state == CHUNKED ? c->body : c->body + length;
-}
-
-/* Lines may follow the last chunk; an empty one ends them. */
-static bool after_chunks(struct connection *c, size_t at) {
-  for (;;) {
-    char *line = c->bytes + at;
-    char *stop = memmem(line, c->used - at, "\r\n", 2);
-    if (stop == NULL) return false;
-    at = stop + 2 - c->bytes;
-    if (stop != line) continue;
-    c->next = at;
-    return true;
-  }
-}
-
-/* Puts chunks together as they come; whether the last one has. */
-static bool unchunked(struct connection *c) {
-  for (;;) {
-    char *at = c->bytes + c->next;
-    char *stop = memmem(at, c->used - c->next, "\r\n", 2);
-    if (stop == NULL) return false;
-    size_t length = 0;
-    char *first = at;
-    for (; at < stop && strchr("0123456789abcdefABCDEF", *at) != NULL && *at != 0; at++) {
-      length = length * 16 + (is_digit(*at) ? *at - '0' : (*at | 0x20) - 'a' + 10);
-      if (length > REQUEST_BYTES_MAX) give_up("a request has more than 64 MiB");
-    }
-    if (at == first || (past_spaces(at, stop) != stop && *past_spaces(at, stop) != ';')) give_up("a chunk has no length");
-    size_t data = stop + 2 - c->bytes;
-    if (length == 0) return after_chunks(c, data);
-    if (c->used < data + length + 2) return false;
-    if (memcmp(c->bytes + data + length, "\r\n", 2) != 0) give_up("a chunk is longer than it says");
-    memmove(c->bytes + c->end, c->bytes + data, length);
-    c->end += length;
-    c->next = data + length + 2;
-  }
+  c->end = c->body + length;
 }
 
 /* Whether a whole request has come. */
 static bool whole(struct connection *c) {
-  if (c->state == HEAD) {
+  if (c->body == 0) {
     char *end = memmem(c->bytes, c->used, "\r\n\r\n", 4);
     if (end == NULL && c->used > HEAD_BYTES_MAX) give_up("the head of a request has more than 64 KiB");
     if (end == NULL) return false;
     read_head(c, end);
   }
-  return c->state == CHUNKED ? unchunked(c) : c->used >= c->next;
+  return c->used >= c->end;
 }
 
 static void drop(struct connection *c) {
@@ -216,9 +172,9 @@ static void hear(struct connection *c) {
       return;
     }
     if (sent != (ssize_t)sizeof TAKEN - 1) give_up("a client does not read its answers");
-    memmove(c->bytes, c->bytes + c->next, c->used - c->next);
-    c->used -= c->next;
-    c->state = HEAD;
+    memmove(c->bytes, c->bytes + c->end, c->used - c->end);
+    c->used -= c->end;
+    c->body = 0;
   }
 }
 
@@ -238,26 +194,6 @@ static void take_connections(int poll, int listener) {
     if (c == NULL) give_up_by_errno("no memory");
     c->fd = fd;
     watch(poll, fd, c);
-  }
-}
-
-static void obey(void) {
-  static char line[COMMAND_BYTES_MAX];
-  static size_t len;
-  char bytes[COMMAND_BYTES_MAX];
-  ssize_t got = read(STDIN_FILENO, bytes, sizeof bytes);
-  if (got < 0 && errno == EINTR) return;
-  if (got <= 0) exit(0);
-  for (ssize_t i = 0; i < got; i++) {
-    if (bytes[i] != '\n') {
-      if (len == sizeof line) give_up("a command is too long");
-      line[len++] = bytes[i];
-      continue;
-    }
-    if (len != strlen("status") || memcmp(line, "status", len) != 0) give_up("the only command is status");
-    printf("status %zu %zu %.6f\n", seen, messages, cpu_s());
-    fflush(stdout);
-    len = 0;
   }
 }
 
@@ -292,17 +228,21 @@ int main(int argc, char **argv) {
   if (poll < 0) give_up_by_errno("epoll_create1");
   int listener = listening();
   /* What an event is of, when it is of no connection. */
-  static char new_one, command;
+  static char new_one, end;
   watch(poll, listener, &new_one);
-  watch(poll, STDIN_FILENO, &command);
+  watch(poll, STDIN_FILENO, &end);
+  cpu_before_s = cpu_s();
   for (;;) {
     struct epoll_event events[EVENTS_MAX];
     int count = epoll_wait(poll, events, EVENTS_MAX, -1);
     if (count < 0 && errno != EINTR) give_up_by_errno("epoll_wait");
     for (int i = 0; i < count; i++) {
       void *what = events[i].data.ptr;
+      if (what == &end) {
+        printf("seen %zu\n", seen);
+        return 0;
+      }
       if (what == &new_one) take_connections(poll, listener);
-      else if (what == &command) obey();
       else hear(what);
     }
   }

@@ -1,10 +1,12 @@
-// The receiver of the bench of storms, sink.c: compiled, started, asked.
-import { spawn, spawnSync } from 'node:child_process';
+// The receiver of the bench of storms, sink.c: compiled, started, heard.
+import { spawn } from 'node:child_process';
 import { EventEmitter, once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+
+import { compile } from './measures.mjs';
 
 const ANSWER_MS = 5_000;
 
@@ -12,10 +14,11 @@ const ANSWER_MS = 5_000;
 export function compiled() {
   const folder = mkdtempSync(join(tmpdir(), 'tenfold-storm-'));
   const program = join(folder, 'sink');
-  const { status, stderr, error } = spawnSync('cc', ['-O2', '-o', program, join(import.meta.dirname, 'sink.c')], { encoding: 'utf8' });
-  if (status !== 0) {
+  try {
+    compile('sink.c', program);
+  } catch (error) {
     rmSync(folder, { recursive: true, force: true });
-    throw new Error(`the receiver cannot be compiled (Debian: gcc libc6-dev): ${error ?? stderr}`);
+    throw error;
   }
   return { folder, program };
 }
@@ -41,17 +44,17 @@ export class Sink {
     return once(this.#lines, word, { signal: AbortSignal.timeout(within_ms) });
   }
 
-  async status() {
-    const said = this.#said('status', ANSWER_MS);
-    this.child.stdin.write('status\n');
-    const [seen, messages, cpu] = await said;
-    return { seen, messages, cpu };
-  }
-
-  /** When all have come, by the clock of process.hrtime. To be called before the first of them is sent. */
+  /** When all have come, by the clock of process.hrtime, and what it took. To be called before the first of them is sent. */
   async all(within_ms) {
     const [messages, at_ns, cpu] = await this.#said('all', within_ms);
     return { messages, at_ns, cpu };
+  }
+
+  /** Ends it; how many of the alerts have come. */
+  async ended() {
+    const said = this.#said('seen', ANSWER_MS);
+    this.close();
+    return (await said)[0];
   }
 
   close() {

@@ -7,9 +7,10 @@
 //
 // ROUNDS (1) is how often each number of groups is measured, every other time with the servers the other way round. The last
 // lines are of medians.
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import { Agent } from 'node:http';
 
+import { cpu, forgetPeak, median, peak } from './measures.mjs';
 import { alertmanager } from './rivals.mjs';
 import { post, tenfold } from './sides.mjs';
 import { compiled, Sink } from './sink.mjs';
@@ -22,7 +23,6 @@ const rounds = Number(process.env.ROUNDS ?? 1);
 const BATCH = 64;
 const SENDERS = 2;
 const DEADLINE_MS = 180_000;
-const TICKS_A_SECOND = 100;
 // What a start and a sign-in took is given back by then.
 const SETTLE_MS = 3_000;
 
@@ -47,12 +47,6 @@ function bodies(groups) {
   return out;
 }
 
-function figures(pid) {
-  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1].split(' ');
-  const peak = /VmHWM:\s+([0-9]+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))[1];
-  return { cpu: (Number(fields[11]) + Number(fields[12])) / TICKS_A_SECOND, peak: Number(peak) / 1024 };
-}
-
 /** How often a queue of new connections was full. Whose connection is dropped tries again a second later. */
 function dropped() {
   const [names, values] = readFileSync('/proc/net/netstat', 'utf8').split('\n').filter((line) => line.startsWith('TcpExt:')).map((line) => line.split(' '));
@@ -63,7 +57,7 @@ function dropped() {
 async function through(server, sink, all) {
   const agent = new Agent({ keepAlive: true, maxSockets: SENDERS });
   const queue = all.values();
-  const [before, own, drops] = [await sink.status(), process.cpuUsage(), dropped()];
+  const [own, drops] = [process.cpuUsage(), dropped()];
   const began = process.hrtime.bigint();
   const since = (at_ns) => Number(BigInt(at_ns) - began) / 1e9;
   const sender = async () => { for (const body of queue) await post(server, agent, body); };
@@ -72,7 +66,7 @@ async function through(server, sink, all) {
   const { user, system } = process.cpuUsage(own);
   agent.destroy();
   if (dropped() > drops) console.log(`${server.name}: a queue of connections was full ${dropped() - drops} times, which costs seconds`);
-  return { name: server.name, sent, took: since(done.at_ns), messages: done.messages, receiver: done.cpu - before.cpu, sender: (user + system) / 1e6 };
+  return { name: server.name, sent, took: since(done.at_ns), messages: done.messages, receiver: done.cpu, sender: (user + system) / 1e6 };
 }
 
 async function delivered(server, sink) {
@@ -80,7 +74,7 @@ async function delivered(server, sink) {
     return await sink.all(DEADLINE_MS);
   } catch (error) {
     if (error.name !== 'AbortError') throw error;
-    throw new Error(`${server.name}: ${(await sink.status()).seen} of ${alerts} delivered`);
+    throw new Error(`${server.name}: ${await sink.ended()} of ${alerts} delivered`);
   }
 }
 
@@ -107,22 +101,14 @@ async function storm(program, start, groups) {
     if (!server) return undefined;
     await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
     const all = bodies(groups);
-    // The peak is that of the storm: 5 resets VmHWM (proc(5)).
-    writeFileSync(`/proc/${server.pid}/clear_refs`, '5');
-    const before = figures(server.pid);
+    forgetPeak(server.pid);
+    const before = cpu(server.pid);
     const taken = await through(server, sink, all);
-    const after = figures(server.pid);
-    return { ...taken, cpu: after.cpu - before.cpu, peak: after.peak };
+    return { ...taken, cpu: cpu(server.pid) - before, peak: peak(server.pid) };
   } finally {
     await server?.stop();
     sink.close();
   }
-}
-
-function median(numbers) {
-  const sorted = numbers.toSorted((a, b) => a - b);
-  const half = Math.floor(sorted.length / 2);
-  return sorted.length % 2 === 1 ? sorted[half] : (sorted[half - 1] + sorted[half]) / 2;
 }
 
 /** This server's medians, those of Alertmanager, and the first by the second. */

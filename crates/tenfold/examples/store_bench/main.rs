@@ -125,10 +125,7 @@ pub fn settle(servers: &[Server]) {
         server.ask("GET", "/internal/force_flush", "", b"");
         server.ask("GET", "/internal/force_merge", "", b"");
         // The answer says that it has begun.
-        let merging = || {
-            let page = String::from_utf8(server.ask("GET", "/metrics", "", b"").1).unwrap();
-            page.lines().any(|line| line.strip_prefix("vm_active_force_merges ").is_some_and(|n| n.trim() != "0"))
-        };
+        let merging = || server.metric("vm_active_force_merges").is_some_and(|merges| merges > 0.0);
         pause(2);
         (0..MERGE_S).take_while(|_| merging()).for_each(|_| pause(1));
         pause(5);
@@ -145,11 +142,7 @@ fn samples_in_blocks(server: &Server, all: f64) -> f64 {
             let meta = meta.filter_map(|text| serde_json::from_slice::<serde_json::Value>(&text).ok());
             meta.filter_map(|meta| meta["stats"]["numSamples"].as_f64()).sum()
         }
-        _ => {
-            let page = String::from_utf8(server.ask("GET", "/metrics", "", b"").1).unwrap();
-            let line = page.lines().find_map(|line| line.strip_prefix("tenfold_tsdb_head_samples "));
-            all - line.unwrap().trim().parse::<f64>().unwrap()
-        }
+        _ => all - server.metric("tenfold_tsdb_head_samples").unwrap(),
     }
 }
 

@@ -143,6 +143,16 @@ impl Server {
         Connection::open(self).unwrap().ask(method, path, headers, body).unwrap()
     }
 
+    /// Sum of a metric on the server's own page; `None` where it tells of no such.
+    pub fn metric(&self, name: &str) -> Option<f64> {
+        let (status, page) = self.ask("GET", "/metrics", "", b"");
+        assert_eq!(status, 200);
+        let text = String::from_utf8(page).unwrap();
+        let of = |line: &str| line.split(['{', ' ']).next() == Some(name);
+        let values = text.lines().filter(|l| of(l)).filter_map(|l| l.rsplit(' ').next()?.parse::<f64>().ok());
+        values.reduce(|sum, value| sum + value)
+    }
+
     /// Seconds of processor time: of the control group, or of the process to a hundredth.
     pub fn cpu_s(&self) -> f64 {
         if let Some(group) = &self.cgroup {

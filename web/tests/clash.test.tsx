@@ -97,6 +97,8 @@ test("what was deleted is saved anew, or left", async () => {
 test("a copy is saved under another name, whatever became of the first", async () => {
   await show({ ...FIRST, service: "photos" });
   await press("Make a copy");
+  // The button is gone: whoever pressed it by keys is at the name.
+  expect(document.activeElement).toBe(box.querySelector("input"));
   await show(SECOND);
   expect(alert()).toBeUndefined();
   expect(button("Make a copy")).toBeUndefined();

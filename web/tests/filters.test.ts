@@ -52,6 +52,7 @@ describe("filters", () => {
 
   it("are matchers and nothing else, whatever the address says", () => {
     expect(matcherOf("job", "=~", 'a"b\\')).toBe('job=~"a\\"b\\\\"');
+    expect(matcherOf("http.route", "=", "/a")).toBe('"http.route"="/a"');
     expect(isMatcher(matcherOf("job", "!=", 'x} or vector(1) # "'))).toBe(true);
     for (const wrong of ['job="a"} or up{b="c"', "job", 'job="a', 'job="a",b="c"', NO_FILTERS]) expect(isMatcher(wrong), wrong).toBe(false);
     expect([filtersOf(['a="1"'], []), filtersOf(['a="1"'], [NO_FILTERS]), filtersOf([], ['b="2"', "c"])]).toEqual([['a="1"'], [], ['b="2"']]);

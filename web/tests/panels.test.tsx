@@ -106,6 +106,12 @@ describe("a table with columns", () => {
     [{ by: "value" }, ["h2", "h10", "h9"]], [{ by: "value", descending: true }, ["h10", "h2", "h9"]],
     [{ by: "host" }, ["h2", "h9", "h10"]], [{ by: "host", descending: true }, ["h10", "h9", "h2"]], [null, ["h2", "h10", "h9"]],
   ])("is sorted by %j, what has no value last", (sort, hosts) => expect(sorted(rows, sort).map(({ labels }) => labels.host)).toEqual(hosts));
+  it("puts what is no number last as well, and infinities at the ends", () => {
+    const odd = [NaN, 2, Infinity, 1, -Infinity, Infinity].map((value) => ({ labels: {}, values: [value] }));
+    const values = (descending: boolean): (number | null)[] => sorted(odd, { by: "value", descending }).flatMap((row) => row.values);
+    expect(values(false)).toEqual([-Infinity, 1, 2, Infinity, Infinity, NaN]);
+    expect(values(true)).toEqual([Infinity, Infinity, 2, 1, -Infinity, NaN]);
+  });
   it("is written in words", () => {
     const text = "instance as Host, value 2 as Load in ratio, job hidden";
     expect(readColumns(text)).toEqual([{ name: "instance", title: "Host" }, { name: "value 2", title: "Load", unit: "ratio" }, { name: "job", hidden: true }]);

@@ -65,7 +65,7 @@ export function Legend({ title, values, lines, unit, chosen, onChoose, detailed 
             const spread = line.limit ? null : spreadOf(line.values);
             return (
               <tr key={line.label} className={look(line)}>
-                <td className="wrap-any legend-name">
+                <td className="legend-name">
                   {swatch(index)}
                   {line.limit ? <span>{line.label}</span> : <button type="button" aria-pressed={chosen?.has(line.label) ?? false} title={HOW} onClick={(event) => press(line, event)} onKeyDown={(event) => key(line, event)}>{line.label}</button>}
                 </td>

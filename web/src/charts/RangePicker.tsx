@@ -59,12 +59,12 @@ function Ends({ range, onClose, onChoose, onMove }: EndsProps): ReactElement {
     else return;
     onClose();
   };
-  const hint = `in ${zone}, unless a zone stands behind it; or now-3h to now`;
+  const hint = `in ${zone}, unless a zone stands behind it; or`;
   return (
     <Dialog open onClose={onClose} title="Range of time">
       <form className="stack" onSubmit={submit}>
-        <Field label="From" hint={hint}><input value={from} autoFocus onChange={(event) => setFrom(event.target.value)} /></Field>
-        <Field label="To" hint={hint}><input value={to} onChange={(event) => setTo(event.target.value)} /></Field>
+        <Field label="From" hint={`${hint} like now-3h`}><input value={from} autoFocus onChange={(event) => setFrom(event.target.value)} /></Field>
+        <Field label="To" hint={`${hint} now`}><input value={to} onChange={(event) => setTo(event.target.value)} /></Field>
         {wrong && <p className="form-error" role="alert">{wrong}</p>}
         <div className="form-row"><button type="submit" className="button primary" aria-disabled={wrong !== null || undefined}>Show</button></div>
       </form>

@@ -18,7 +18,7 @@ export interface Row {
 }
 
 const VALUE = /^value(?: ([1-9]\d*))?$/;
-export const valueName = (query: number): string => (query === 0 ? "value" : `value ${query + 1}`);
+const valueName = (query: number): string => (query === 0 ? "value" : `value ${query + 1}`);
 
 function queryOf(name: string): number | null {
   const found = VALUE.exec(name);
@@ -57,18 +57,22 @@ export function columnsOf(rows: Row[], panel: Panel): Column[] {
 
 const cellOf = ({ labels, values }: Row, name: string, query: number | null): string | number | null => (query === null ? (labels[name] ?? "") : (values[query] ?? null));
 
-/** Rows without the value come last, whichever way they are sorted. */
+const isNone = (value: string | number | null): boolean => value === null || Number.isNaN(value);
+
+/** Which of two stands first: what has no value, or none that is a number, comes last, whichever way they are sorted. */
+export function compared(a: string | number | null, b: string | number | null, descending: boolean): number {
+  if (isNone(a) || isNone(b)) return Number(isNone(a)) - Number(isNone(b));
+  const way = descending ? -1 : 1;
+  // Two infinities have no difference.
+  if (typeof a === "number" && typeof b === "number") return a === b ? 0 : way * (a < b ? -1 : 1);
+  return way * String(a).localeCompare(String(b), "en", { numeric: true });
+}
+
 export function sorted(rows: Row[], sort: PanelSort | null | undefined): Row[] {
   if (!sort) return rows;
   const isLabel = rows.some(({ labels }) => sort.by in labels);
   const query = isLabel ? null : queryOf(sort.by);
-  const way = sort.descending ? -1 : 1;
-  return [...rows].sort((one, other) => {
-    const [a, b] = [cellOf(one, sort.by, query), cellOf(other, sort.by, query)];
-    if (a === null || b === null) return (a === null ? 1 : 0) - (b === null ? 1 : 0);
-    if (typeof a === "number" && typeof b === "number") return way * (a - b);
-    return way * String(a).localeCompare(String(b), "en", { numeric: true });
-  });
+  return [...rows].sort((one, other) => compared(cellOf(one, sort.by, query), cellOf(other, sort.by, query), sort.descending ?? false));
 }
 
 export const cells = (row: Row, columns: Column[]): (string | number | null)[] => columns.map(({ name, query }) => cellOf(row, name, query));

@@ -87,8 +87,11 @@ export const SIGNS = ["=", "!=", "=~", "!~"];
 
 const quote = (text: string): string => `"${text.replaceAll("\\", "\\\\").replaceAll('"', '\\"').replaceAll("\n", "\\n")}"`;
 
+/** Whether it stands in a matcher without quotes. */
+export const isPlainLabel = (label: string): boolean => /^[A-Za-z_]\w*$/.test(label);
+
 /** A matcher of a label and a value. */
-export const matcherOf = (label: string, sign: string, value: string): string => `${label}${sign}${quote(value)}`;
+export const matcherOf = (label: string, sign: string, value: string): string => `${isPlainLabel(label) ? label : quote(label)}${sign}${quote(value)}`;
 
 const MATCHER = /^\s*(?:[A-Za-z_]\w*|"(?:[^"\\\n]|\\.)+")\s*(?:=~|!~|!=|=)\s*(?:"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')\s*$/;
 
@@ -107,6 +110,6 @@ const asksFor = (braces: string, label: string, value: string): boolean =>
 
 /** The query with `label="value"` in each of its selectors that does not ask for it yet. */
 export function withMatcher(expr: string, label: string, value: string): string {
-  const matcher = matcherOf(/^[A-Za-z_]\w*$/.test(label) ? label : quote(label), "=", value);
+  const matcher = matcherOf(label, "=", value);
   return withBraces(expr, (braces) => (asksFor(braces, label, value) ? braces : joined(braces, matcher)));
 }

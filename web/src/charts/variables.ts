@@ -130,8 +130,8 @@ export function overview(variables: Variable[] = []): Values {
   if (matchers.length > 0) values[FILTERS] = matchers;
   for (const { name, label, free, filters, multi, first: opens = [], values: list } of variables) {
     if (filters) continue;
-    const first = label ? ALL : (opens[0] ?? list?.[0] ?? (free ? "" : undefined));
-    if (first !== undefined) values[name] = multi && !label && opens.length > 1 ? opens : first;
+    const first = label ? ALL : multi && opens.length > 0 ? opens : (opens[0] ?? list?.[0] ?? (free ? "" : undefined));
+    if (first !== undefined) values[name] = first;
   }
   return values;
 }

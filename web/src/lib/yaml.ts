@@ -36,4 +36,4 @@ function block(value: unknown, indent: string): string[] {
   });
 }
 
-export const toYaml = (value: object): string => `${(inline(value) === null ? block(value, "") : [inline(value)]).join("\n")}\n`;
+export const toYaml = (value: object): string => `${inline(value) ?? block(value, "").join("\n")}\n`;

@@ -27,7 +27,7 @@ function Plain({ panel, rows }: { panel: Panel; rows: Newest[] }): ReactElement 
 function Head({ column, sort, onSort }: { column: Column; sort: PanelSort | null; onSort: (sort: PanelSort) => void }): ReactElement {
   const by = sort?.by === column.name ? sort : null;
   const press = (): void => onSort({ by: column.name, descending: by ? !by.descending : column.query !== null });
-  return <SortHead title={column.title} number={column.query !== null} way={by ? (by.descending ? "descending" : "ascending") : null} onPress={press} />;
+  return <SortHead title={column.title} className={column.query === null ? undefined : "number"} way={by ? (by.descending ? "descending" : "ascending") : null} onPress={press} />;
 }
 
 function Laid({ panel, newest }: { panel: Panel; newest: Newest[] }): ReactElement {

@@ -11,9 +11,11 @@ import { Status, Time } from "../../ui/basics";
 import { Dialog } from "../../ui/Dialog";
 import { Field } from "../../ui/Field";
 import { Loaded } from "../../ui/Section";
+import { EXEMPLARS, KINDS } from "./kinds";
 import { nameAfter, onlyWritten, wrongName } from "./written";
 
-const KINDS: [PanelKind, string][] = [["graph", "lines over time"], ["table", "table"], ["heatmap", "heatmap of a histogram"]];
+/** Those that say nothing more than Explore asks. */
+const OFFERED = KINDS.filter(([kind]) => kind === "graph" || kind === "table" || kind === "heatmap");
 const TITLE_MAX = 80;
 /** What the server answers to a name that is taken, and to a version that is no longer the newest. */
 const TAKEN = 409;
@@ -26,7 +28,7 @@ export function panelOf({ unit, queries, stacked, log, exemplars }: Panel, title
     title, unit, kind, queries,
     ...(graph && stacked ? { stacked } : {}),
     ...(graph && log ? { log } : {}),
-    ...(exemplars && kind !== "table" ? { exemplars } : {}),
+    ...(exemplars && EXEMPLARS.has(kind) ? { exemplars } : {}),
   };
 }
 
@@ -115,7 +117,7 @@ function Form({ shown, items, reload }: FormProps): ReactElement {
       <Field label="Title of the panel"><input value={title} onChange={(event) => setTitle(event.target.value)} /></Field>
       <Field label="Drawn as">
         <select value={kind} onChange={(event) => setKind(event.target.value as PanelKind)}>
-          {KINDS.map(([one, words]) => <option key={one} value={one}>{words}</option>)}
+          {OFFERED.map(([one, words]) => <option key={one} value={one}>{words}</option>)}
         </select>
       </Field>
       <ActionButton look="primary" busy={action.busy} why={why} onClick={() => void save()}>Add</ActionButton>

@@ -119,7 +119,7 @@ export function Editing({ dashboard, gone = false, fresh, range, values, onDone 
       <h2 className="sr-only">Editing</h2>
       {clash && !action.busy && <Clash base={base} theirs={theirs} busy={action.busy} onOver={() => void save(theirs?.version ?? undefined)} onDrop={giveUp} />}
       <div className="form-row">
-        {asNew && <Field label="Name"><input value={draft.name} onChange={(event) => setDraft({ ...draft, name: event.target.value })} /></Field>}
+        {asNew && <Field label="Name"><input value={draft.name} autoFocus={copied} onChange={(event) => setDraft({ ...draft, name: event.target.value })} /></Field>}
         <Field label="Title"><input value={draft.title} onChange={(event) => setDraft({ ...draft, title: event.target.value })} /></Field>
         <Field label="Opens with">
           <select value={opens} onChange={(event) => setDraft({ ...draft, ...openedWith(event.target.value, range) })}>

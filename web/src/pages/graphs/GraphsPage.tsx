@@ -52,7 +52,7 @@ function Panels({ dashboard, gone, range }: { dashboard: Dashboard; gone: boolea
         <span className="end form-row">
           {filledLinks(dashboard.links, values).map((link, at) => <DashboardLinkView key={at} link={link} />)}
           <Copy text={linkOf(range)} label="Copy link to this moment" />
-          <button type="button" className="button small" title={`${fileName(dashboard)}, which tenfold apply takes in a folder dashboards`} onClick={() => saveAs(new Blob([fileOf(dashboard)], { type: "application/yaml" }), fileName(dashboard))}>Save as a file</button>
+          <button type="button" className="button small" title={`${fileName(dashboard)}: in a folder named dashboards, tenfold apply takes it`} onClick={() => saveAs(new Blob([fileOf(dashboard)], { type: "application/yaml" }), fileName(dashboard))}>Save as a file</button>
           <button type="button" className="button small" onClick={() => params.set({ edit: "1" }, false)}>Edit</button>
         </span>
       </div>

@@ -1,6 +1,7 @@
 import { useMemo, useState, type ReactElement } from "react";
 import { askInstant, legend, severalMetrics, type HistogramSample, type InstantSample } from "../../api/promql";
 import { useQuery } from "../../api/useQuery";
+import { compared } from "../../charts/columns";
 import { isoTime, saveCsv, toCsv } from "../../charts/csv";
 import { matcherOf } from "../../charts/filters";
 import { Notes } from "../../charts/Notes";
@@ -24,30 +25,17 @@ export function columnsOf(samples: InstantSample[]): string[] | null {
   return sorted.length > COLUMNS_MAX ? null : [...(metric ? ["__name__"] : []), ...sorted];
 }
 
-export interface Order {
+interface Order {
   /** A label; null of the value. */
   by: string | null;
   descending: boolean;
 }
 
-/** What a sample is sorted by; null of what has no number, and of a series without the label. */
-function keyOf({ labels, value, histogram }: InstantSample, by: string | null): string | number | null {
-  if (by !== null) return labels[by] ?? null;
-  const number = histogram?.count ?? value;
-  return number === null || Number.isNaN(number) ? null : number;
-}
+/** What a sample is sorted by; null of a text, and of a series without the label. */
+const keyOf = ({ labels, value, histogram }: InstantSample, by: string | null): string | number | null => (by === null ? (histogram?.count ?? value) : (labels[by] ?? null));
 
-/** Those without the label or a number come last, whichever way they stand. */
-export function ordered(samples: InstantSample[], order: Order | null): InstantSample[] {
-  if (!order) return samples;
-  const way = order.descending ? -1 : 1;
-  return [...samples].sort((one, other) => {
-    const [a, b] = [keyOf(one, order.by), keyOf(other, order.by)];
-    if (a === null || b === null) return (a === null ? 1 : 0) - (b === null ? 1 : 0);
-    if (typeof a === "number" && typeof b === "number") return a === b ? 0 : way * (a < b ? -1 : 1);
-    return way * String(a).localeCompare(String(b), "en", { numeric: true });
-  });
-}
+export const ordered = (samples: InstantSample[], order: Order | null): InstantSample[] =>
+  order ? [...samples].sort((one, other) => compared(keyOf(one, order.by), keyOf(other, order.by), order.descending)) : samples;
 
 /** Pressed first, labels begin with the lowest and values with the highest; pressed again, the other way round. */
 const pressed = (order: Order | null, by: string | null): Order => ({ by, descending: order?.by === by ? !order.descending : by === null });
@@ -109,7 +97,7 @@ export function InstantTable({ expr, title, unit, range, onOnly }: Props): React
   const told = answer.data?.samples ?? NO_SAMPLES;
   const found = useMemo(() => ordered(told, order), [told, order]);
   const head = (by: string | null, words: string): ReactElement =>
-    <SortHead key={by} title={words} number={by === null} way={order?.by === by ? (order.descending ? "descending" : "ascending") : null} onPress={() => setOrder(pressed(order, by))} />;
+    <SortHead key={by} title={words} className={by === null ? "number" : undefined} way={order?.by === by ? (order.descending ? "descending" : "ascending") : null} onPress={() => setOrder(pressed(order, by))} />;
   const every = [...new Set(found.flatMap(({ labels }) => Object.keys(labels)))].sort();
   const save = (): void => saveCsv(instantCsv(found, every), `${expr} ${isoTime(at ?? Math.floor(Date.now() / 1000))}`);
   return (

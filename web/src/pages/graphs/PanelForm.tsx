@@ -8,15 +8,11 @@ import { UNITS } from "../../lib/units";
 import { Dialog } from "../../ui/Dialog";
 import { Field } from "../../ui/Field";
 import { Loading } from "../../ui/basics";
+import { EXEMPLARS, KINDS } from "./kinds";
 import { asKind, NullFields, SeriesFields, TableFields, ValueFields } from "./LookFields";
 import { LinkForm } from "./MarkForm";
 
 const PromqlEditor = lazy(() => import("../../editor/PromqlEditor"));
-
-const KINDS: [PanelKind, string][] = [["graph", "lines over time"], ["stat", "one value"], ["top", "bars, largest first"], ["table", "table"], ["heatmap", "heatmap of a histogram"], ["text", "words (Markdown)"]];
-
-/** Those that can draw them. */
-const EXEMPLARS: ReadonlySet<PanelKind> = new Set<PanelKind>(["graph", "heatmap"]);
 
 export const NEW_PANEL: Panel = { title: "", unit: "short", kind: "graph", width: 1, queries: [{ expr: "", legend: "" }] };
 

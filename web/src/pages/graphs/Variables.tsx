@@ -3,7 +3,7 @@ import { useEffect, useId, useRef, useState, type ReactElement } from "react";
 import { labelNames, labelValues } from "../../api/promql";
 import type { Variable } from "../../api/types";
 import { useQuery } from "../../api/useQuery";
-import { FILTERS, matcherOf, SIGNS } from "../../charts/filters";
+import { FILTERS, isPlainLabel, matcherOf, SIGNS } from "../../charts/filters";
 import type { Range } from "../../charts/range";
 import { ALL, goesBy, NO_FILTERS, stillChosen, toggled, useOptions, type Values } from "../../charts/variables";
 import { useParams } from "../../router/router";
@@ -79,13 +79,16 @@ function Choice({ variable, values, range, choose }: Omit<Props, "variables"> & 
   useEffect(() => {
     if (!value && first) choose(variable.name, first);
   }, [value, first]);
+  /** What is chosen and not on offer gives way. */
+  const settle = (): void => {
+    const kept = stillChosen(chosen, options);
+    if (kept.length > 0 && kept.join("\n") !== chosen.join("\n")) choose(variable.name, kept);
+  };
   const params = useParams();
   const opens = Boolean(variable.first?.length) && !params.all(`var-${variable.name}`).some(Boolean);
   // What it opens with was there when it was written, and may be gone or on another server.
   useEffect(() => {
-    if (!opens || loading || error || options.length === 0) return;
-    const kept = stillChosen(chosen, options);
-    if (kept.join("\n") !== chosen.join("\n")) choose(variable.name, kept);
+    if (opens && !loading && !error) settle();
   }, [opens, loading, error, options]);
   const by = goesBy(variable, values);
   const settled = useRef(by);
@@ -93,8 +96,7 @@ function Choice({ variable, values, range, choose }: Omit<Props, "variables"> & 
   useEffect(() => {
     if (settled.current === by || loading || error) return;
     settled.current = by;
-    const kept = stillChosen(chosen, options);
-    if (kept.length > 0 && kept.join("\n") !== chosen.join("\n")) choose(variable.name, kept);
+    settle();
   }, [by, loading, error, options]);
   if (variable.free) return <Typed name={variable.name} value={value} onChange={(next) => choose(variable.name, next)} />;
   if (variable.multi) return <Several variable={variable} options={options} chosen={chosen} hint={error} onChange={(next) => choose(variable.name, next)} />;
@@ -126,7 +128,7 @@ function Filters({ name, chosen, onChange }: FiltersProps): ReactElement {
   const labels = useQuery("label-names", labelNames);
   const known = labels.data?.includes(label) ?? false;
   const values = useQuery(known ? `label-values:${label}:` : null, () => labelValues(label));
-  const ready = /^[A-Za-z_]\w*$/.test(label);
+  const ready = isPlainLabel(label);
   const add = (): void => {
     if (!ready) return;
     const matcher = matcherOf(label, sign, value);

@@ -11,7 +11,7 @@ const NAME_MAX = 63;
 
 /** Why it cannot be the name of a dashboard. */
 export function wrongName(name: string): string | null {
-  if (!/^[a-z0-9][a-z0-9._-]*$/.test(name)) return "A name is made of small letters, digits, `-`, `_` and dots.";
+  if (!/^[a-z0-9][a-z0-9._-]*$/.test(name)) return "A name is made of small letters, digits, `-`, `_` and dots, and begins with a letter or a digit.";
   return name.length > NAME_MAX ? `A name has at most ${NAME_MAX} signs.` : null;
 }
 

@@ -4,6 +4,7 @@ import { useNow } from "../../../lib/clock";
 import { Link } from "../../../router/Link";
 import { navigate, useParams } from "../../../router/router";
 import { Status, Time } from "../../../ui/basics";
+import { SortHead } from "../../../ui/SortHead";
 import { Sparkline } from "../../../ui/Sparkline";
 import { isStale, marksOf, projectOf, stateLook, visible } from "./rows";
 import { useSparks, type Sparks } from "./useSparks";
@@ -58,17 +59,11 @@ interface HeadProps {
   children: string;
 }
 
-/** A column's head that sorts by it; pressed again, the other way round. */
+/** Pressed again, it sorts the other way round. */
 function Head({ name, sort, children }: HeadProps): ReactElement {
   const params = useParams();
-  const current = sort === name ? "ascending" : sort === `-${name}` ? "descending" : "none";
-  return (
-    <th scope="col" aria-sort={current} className={`col-${name.startsWith("in.") ? "state" : name}`}>
-      <button type="button" className="sort" onClick={() => params.set({ sort: current === "ascending" ? `-${name}` : name })}>
-        {children}<span aria-hidden="true">{current === "ascending" ? " ↓" : current === "descending" ? " ↑" : ""}</span>
-      </button>
-    </th>
-  );
+  const way = sort === name ? "ascending" : sort === `-${name}` ? "descending" : null;
+  return <SortHead title={children} className={`col-${name.startsWith("in.") ? "state" : name}`} way={way} onPress={() => params.set({ sort: way === "ascending" ? `-${name}` : name })} />;
 }
 
 interface RowProps {

@@ -87,7 +87,7 @@ impl Tsdb {
         }
     }
 
-    /// Writes what can be read of a damaged block anew, in its place. The file itself stays for the caller to move.
+    /// Writes what can be read of a damaged block anew, in its place. The file itself stays for the caller to remove.
     pub(crate) fn salvage(&self, block: &Arc<Block>) -> Result<(), TsdbError> {
         self.rewrite((block.meta.start_t, block.meta.end_t), std::slice::from_ref(block), true)
     }

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
 };
 
@@ -53,6 +53,8 @@ pub struct Tsdb {
     pub(crate) fenced: Arc<AtomicBool>,
     pub(crate) appended: AtomicU64,
     pub(crate) rejected: AtomicU64,
+    /// Late samples of closed time in memory, as [`State::behind`] counts them; changed under the state's lock.
+    pub(crate) behind: AtomicUsize,
     /// Keeps a second process out.
     _lock: Box<dyn Send + Sync>,
 }
@@ -71,6 +73,11 @@ pub(crate) struct State {
     pub tombstones: HashMap<SeriesId, Vec<Tombstone>>,
     /// Time before this instant is closed: samples in order belong to blocks.
     pub min_valid_t: i64,
+    /// The oldest sample that came in order since a maintenance last looked, and when that was by its clock.
+    pub came_from: i64,
+    pub looked_ms: i64,
+    /// When a maintenance first left late samples of closed time in memory, which are there since.
+    pub late_since: Option<i64>,
     pub max_t: i64,
     pub created: Created,
     pub wal: Wal,
@@ -165,6 +172,7 @@ impl Tsdb {
         let opened = open_parts(&fs, dir)?;
         let Opened { state, report, next_block, checkpoint_bytes, addition_bytes, damaged_checkpoint, known } = opened;
         let fenced = state.wal.fenced();
+        let behind = state.behind();
         let store = Self {
             options,
             fs,
@@ -180,6 +188,7 @@ impl Tsdb {
             fenced,
             appended: AtomicU64::new(0),
             rejected: AtomicU64::new(0),
+            behind: AtomicUsize::new(behind),
             _lock: lock,
         };
         if damaged_checkpoint {

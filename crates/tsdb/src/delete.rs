@@ -16,8 +16,9 @@ use crate::{
 impl Tsdb {
     /// Deletes the samples of matching series with `start_ms <= t <= end_ms`, up to the newest sample of each that there is
     /// now: those that come later are kept. Returns how many series that concerns. Survives a power cut when this returns.
-    /// What is imported afterwards for time that is closed is kept. Samples that come late for deleted time while it is in
-    /// memory are gone with it, and an import refuses them. Exemplars stay until the retention drops them.
+    /// What is imported afterwards for time that is closed is kept; what is sent for it is refused as long as the deletion is
+    /// remembered. Samples that come late for deleted time while it is in memory are gone with it, and an import refuses them.
+    /// Exemplars stay until the retention drops them.
     pub fn delete(&self, matchers: &[Matcher], start_ms: i64, end_ms: i64) -> Result<usize, TsdbError> {
         if self.fenced.load(Ordering::Acquire) {
             return Err(TsdbError::Fenced);

@@ -20,6 +20,10 @@ pub enum TsdbError {
         "the metrics store takes no samples since a flush to disk failed; check the disk: it takes them again once all it took is written anew"
     )]
     Fenced,
+    #[error(
+        "{most} late samples of time that is closed wait for their blocks, and no more are taken until they have them; send these again in a minute"
+    )]
+    TooManyBehind { most: usize },
     #[error("block {path} is damaged ({what}); it was moved to quarantine")]
     Damaged { path: PathBuf, what: &'static str },
     #[error("samples of a series in memory make no sense; the next maintenance drops them and counts them")]

@@ -15,6 +15,8 @@ const RUN_SAMPLES_MAX: u32 = 120;
 /// Of [`HeadSeries::reached`]: a run that is not closed has fewer samples than these bits count.
 const REACHED_SAMPLES_BITS: u32 = 8;
 const REACHED_RUNS_BITS: u32 = 32 - REACHED_SAMPLES_BITS;
+/// A native histogram takes the room of so many float samples, roughly.
+pub(crate) const HISTOGRAM_AS_SAMPLES: usize = 16;
 /// So many samples of one series that came late are put in place together.
 const LATE_AT_ONCE: usize = 8;
 
@@ -217,15 +219,7 @@ impl HeadSeries {
         }
     }
     pub fn is_empty(&self) -> bool {
-        self.sealed.is_empty()
-            && self.open.count == 0
-            && self.extra.as_ref().is_none_or(|e| {
-                e.late.is_empty()
-                    && e.late_histograms.is_empty()
-                    && e.histograms.is_empty()
-                    && e.open_histograms.is_empty()
-                    && e.exemplars.is_empty()
-            })
+        self.sealed.is_empty() && self.open.count == 0 && self.extra.as_ref().is_none_or(|e| e.is_empty())
     }
     pub fn sample_count(&self) -> usize {
         let floats = self.open.count as usize + self.sealed.iter().map(|c| c.count as usize).sum::<usize>();
@@ -275,6 +269,13 @@ impl HeadSeries {
         let (float, histogram) = (extra.late.first(), extra.late_histograms.first());
         [float.map(|p| p.t_ms), histogram.map(|h| h.t_ms)].into_iter().flatten().min()
     }
+    /// What came late and is of before an instant, in the room of float samples.
+    pub fn late_before(&self, t_ms: i64) -> usize {
+        self.extra.as_ref().map_or(0, |e| {
+            let floats = e.late.partition_point(|p| p.t_ms < t_ms);
+            floats + HISTOGRAM_AS_SAMPLES * e.late_histograms.partition_point(|h| h.t_ms < t_ms)
+        })
+    }
     /// The newest instant there is in memory, of what came late too.
     pub fn max_t(&self) -> Option<i64> {
         let floats = self.open.last().map(|p| p.t_ms).or_else(|| self.sealed.last().map(|c| c.max_t));
@@ -319,8 +320,14 @@ impl HeadSeries {
             damaged += self.drop_floats_before(t_ms);
         }
         let Some(extra) = &mut self.extra else { return damaged };
-        extra.late.retain(|p| written.floats.binary_search(&p.t_ms).is_err());
-        extra.late_histograms.retain(|h| written.histograms.binary_search(&h.t_ms).is_err());
+        if !written.floats.is_empty() {
+            extra.late.retain(|p| written.floats.binary_search(&p.t_ms).is_err());
+            extra.late.shrink_to_fit();
+        }
+        if !written.histograms.is_empty() {
+            extra.late_histograms.retain(|h| written.histograms.binary_search(&h.t_ms).is_err());
+            extra.late_histograms.shrink_to_fit();
+        }
         let kept = extra.histograms.partition_point(|c| c.max_t < t_ms);
         extra.histograms.drain(..kept);
         if let Some(first) = extra.histograms.first_mut().filter(|c| c.min_t < t_ms) {
@@ -335,6 +342,10 @@ impl HeadSeries {
         }
         extra.open_histograms.retain(|p| p.t_ms >= t_ms);
         extra.exemplars.retain(|e| e.t_ms >= t_ms);
+        // Most series have late samples once at most.
+        if extra.is_empty() && extra.last_histogram.is_none() {
+            self.extra = None;
+        }
         damaged
     }
     /// Drops the runs that make no sense; how many those were.
@@ -386,6 +397,13 @@ impl HeadSeries {
 }
 
 impl Extra {
+    fn is_empty(&self) -> bool {
+        self.late.is_empty()
+            && self.late_histograms.is_empty()
+            && self.histograms.is_empty()
+            && self.open_histograms.is_empty()
+            && self.exemplars.is_empty()
+    }
     pub fn seal_histograms(&mut self) {
         let points = std::mem::take(&mut self.open_histograms);
         self.histograms.extend(runs(&points, RUN_HISTOGRAMS_MAX).filter_map(HistogramChunk::encode));

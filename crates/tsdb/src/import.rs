@@ -121,7 +121,7 @@ impl Tsdb {
             let mut state = self.state.write();
             state.min_valid_t = state.min_valid_t.max(closed);
         }
-        self.cut_closed(now_ms, &mut MaintainReport::default())?;
+        self.cut_closed(now_ms, false, &mut MaintainReport::default())?;
         Ok(self.state.read().min_valid_t)
     }
 

@@ -12,8 +12,10 @@ use serde::Serialize;
 use crate::{
     block::{Block, BlockWriter},
     db::{State, Tsdb, quarantine},
-    error::TsdbError,
+    error::{FLUSH_NAMES, TsdbError},
     head::LateTimes,
+    open::copy_aside,
+    options::Options,
     postings::SeriesId,
     record::Tombstone,
     select::Settle,
@@ -21,6 +23,8 @@ use crate::{
 
 /// Series handled under one hold of the lock: appends wait for no more than that.
 pub(crate) const LOCKED_SERIES_MAX: usize = 1024;
+/// Where there are so many blocks they are merged also while more come that would be merged into the same.
+const BLOCKS_APART_MAX: usize = 256;
 /// Effort of compression when a block is cut; merging takes more, once.
 pub(crate) const CUT_LEVEL: usize = 4;
 
@@ -46,8 +50,9 @@ struct CutRow {
 }
 
 impl Tsdb {
-    /// Cuts every whole block of time that ended more than half a block before `now_ms`, merges blocks and applies the
-    /// retention (in size to what the last call left). Appends and queries go on meanwhile.
+    /// Cuts every whole block of time that ended more than half a block before `now_ms`, unless samples in order still come for
+    /// it, merges blocks and applies the retention (in size to what the last call left). Appends and queries go on meanwhile.
+    /// To be called once a minute, and when [`Tsdb::is_pressed`].
     pub fn maintain(&self, now_ms: i64) -> Result<MaintainReport, TsdbError> {
         let _one_at_a_time = self.maintenance.lock();
         if self.fenced.load(Ordering::Acquire) {
@@ -63,17 +68,18 @@ impl Tsdb {
         self.drop_too_old(now_ms, &mut report)?;
         self.mark_created(now_ms)?;
         let damaged_before = self.damaged_runs.load(Ordering::Relaxed);
+        let pressed = self.is_pressed();
         let cut = {
             let _base = self.base.lock();
             self.drop_damaged_runs();
-            self.cut_closed(now_ms, &mut report)
+            self.cut_closed(now_ms, true, &mut report)
         };
         report.damaged_runs = self.damaged_runs.load(Ordering::Relaxed) - damaged_before;
         let cut = cut?;
         self.drop_blocks(now_ms, &mut report)?;
         // Merging takes minutes: others may shorten the log meanwhile. A block that the disk cannot read any more must not
         // keep it from being shortened here.
-        let rewritten = self.rewrite_blocks(now_ms, &mut report);
+        let rewritten = self.rewrite_blocks(now_ms, pressed, &mut report);
         if rewritten.as_ref().is_err_and(TsdbError::is_names_lost) {
             // A block that was to go may come back with the power: what was deleted of it is not forgotten.
             return rewritten.map(|()| report);
@@ -94,25 +100,60 @@ impl Tsdb {
         rewritten.map(|()| report)
     }
 
-    fn rewrite_blocks(&self, now_ms: i64, report: &mut MaintainReport) -> Result<(), TsdbError> {
-        report.blocks_merged += self.merge_blocks()?;
+    fn rewrite_blocks(&self, now_ms: i64, pressed: bool, report: &mut MaintainReport) -> Result<(), TsdbError> {
+        // While many samples come for closed time, what is merged now would be merged again soon.
+        if !pressed || self.state.read().blocks.len() > BLOCKS_APART_MAX {
+            report.blocks_merged += self.merge_blocks()?;
+        }
         report.blocks_merged += self.rewrite_deleted()?;
         report.blocks_written += self.write_coarse(now_ms)?;
         report.blocks_merged += self.rewrite_deleted_rows()?;
         Ok(())
     }
 
-    /// Cuts every block of time that is over; whether there was any.
-    pub(crate) fn cut_closed(&self, now_ms: i64, report: &mut MaintainReport) -> Result<bool, TsdbError> {
+    /// Cuts every block of time that is over, and what came late for it; whether there was any. With `hold` time stays open
+    /// while samples in order come for it.
+    pub(crate) fn cut_closed(&self, now_ms: i64, hold: bool, report: &mut MaintainReport) -> Result<bool, TsdbError> {
         let mut cut = false;
-        while let Some((start, end)) = self.close_next(now_ms) {
+        while let Some((start, end)) = self.close_next(now_ms, hold) {
             cut = true;
             report.blocks_written += usize::from(self.cut(start, end, true)?);
         }
-        if cut {
+        if hold {
+            let mut state = self.state.write();
+            (state.came_from, state.looked_ms) = (i64::MAX, now_ms);
+        }
+        if self.is_late_due(now_ms, cut) {
+            cut = true;
             report.blocks_written += self.cut_late()?;
+            let mut state = self.state.write();
+            state.late_since = None;
+            self.behind.store(state.behind(), Ordering::Relaxed);
         }
         Ok(cut)
+    }
+
+    /// Whether so many samples of closed time wait for their blocks that maintenance is due.
+    pub fn is_pressed(&self) -> bool {
+        self.behind.load(Ordering::Relaxed) > self.options.behind_samples_max / 2
+    }
+
+    /// Whether samples that came late for closed time get blocks now: beside others that are cut, when they are many, or when
+    /// they have waited as long as a block is. Each by itself would make a block a minute, and merge it.
+    fn is_late_due(&self, now_ms: i64, cut: bool) -> bool {
+        let behind = {
+            let state = self.state.read();
+            let behind = state.behind();
+            self.behind.store(behind, Ordering::Relaxed);
+            behind
+        };
+        let mut state = self.state.write();
+        if behind == 0 {
+            state.late_since = None;
+            return false;
+        }
+        let since = *state.late_since.get_or_insert(now_ms);
+        cut || self.is_pressed() || since.abs_diff(now_ms) >= self.options.block_ms.unsigned_abs()
     }
 
     /// Drops runs in memory that make no sense, when somebody met one.
@@ -133,13 +174,18 @@ impl Tsdb {
     }
 
     /// Closes the time of the next block to be cut; which that is.
-    fn close_next(&self, now_ms: i64) -> Option<(i64, i64)> {
+    fn close_next(&self, now_ms: i64, hold: bool) -> Option<(i64, i64)> {
         let block = self.options.block_ms;
-        // Mostly there is none, and queries need not wait.
-        self.state.read().next_cut(block, now_ms)?;
+        let hold = {
+            let state = self.state.read();
+            let hold = hold && state.is_held(&self.options);
+            // Mostly there is none, and queries need not wait.
+            state.next_cut(block, now_ms, hold)?;
+            hold
+        };
         let mut state = self.state.write();
         // Looked for anew: a sender that was away may bring what is older, and would lose it to a block that begins later.
-        let (start, end) = state.next_cut(block, now_ms)?;
+        let (start, end) = state.next_cut(block, now_ms, hold)?;
         state.min_valid_t = state.min_valid_t.max(end);
         Some((start, end))
     }
@@ -269,11 +315,26 @@ impl Tsdb {
         }
         let damaged: Vec<Arc<Block>> = self.state.read().blocks.iter().filter(|b| b.is_damaged()).cloned().collect();
         for block in damaged {
-            self.salvage(&block)?;
-            report.quarantined.push(quarantine(&*self.fs, &self.dir, &block.path)?);
+            report.quarantined.push(self.set_aside(&block)?);
             report.blocks_dropped += 1;
         }
         self.drop_too_old(now_ms, report)
+    }
+
+    /// Moves a damaged block to the quarantine, and writes anew what can be read of it.
+    fn set_aside(&self, block: &Arc<Block>) -> Result<PathBuf, TsdbError> {
+        let Ok(aside) = copy_aside(&*self.fs, &self.dir, &block.path) else {
+            // A file system without second names.
+            self.salvage(block)?;
+            return quarantine(&*self.fs, &self.dir, &block.path);
+        };
+        // First of all: a start that finds the new block removes what that replaces.
+        for dir in aside.parent().into_iter().chain([self.dir.as_path()]) {
+            self.fs.sync_dir(dir).map_err(TsdbError::io(FLUSH_NAMES, dir))?;
+        }
+        self.salvage(block)?;
+        self.remove_blocks(std::iter::once(block))?;
+        Ok(aside)
     }
 
     /// Forgets series that have no sample left, and gives back their places.
@@ -306,11 +367,26 @@ impl Tsdb {
 }
 
 impl State {
-    /// The time of the oldest block that is to be cut.
-    fn next_cut(&self, block_ms: i64, now_ms: i64) -> Option<(i64, i64)> {
+    /// The time of the oldest block that is to be cut; with `hold`, unless samples in order still come for it.
+    fn next_cut(&self, block_ms: i64, now_ms: i64, hold: bool) -> Option<(i64, i64)> {
         let oldest = self.head.iter().filter_map(crate::head::HeadSeries::oldest_to_cut).min()?;
         let start = oldest.div_euclid(block_ms) * block_ms;
-        (start + block_ms + block_ms / 2 <= now_ms).then_some((start, start + block_ms))
+        let end = start + block_ms;
+        let waits = hold && end > self.came_from;
+        (!waits && end + block_ms / 2 <= now_ms).then_some((start, end))
+    }
+
+    /// Whether samples in order came for time that was over when a maintenance last looked, and there is room for more. What
+    /// comes afterwards for closed time costs more, in memory and by merging.
+    fn is_held(&self, o: &Options) -> bool {
+        let is_behind = self.came_from < self.looked_ms.saturating_sub(o.block_ms / 2);
+        let room = self.head.used().saturating_mul(o.held_samples_per_series_max);
+        is_behind && self.head.iter().map(crate::head::HeadSeries::sample_count).sum::<usize>() <= room
+    }
+
+    /// Late samples of closed time in memory; a native histogram counts as several.
+    pub(crate) fn behind(&self) -> usize {
+        self.head.iter().map(|series| series.late_before(self.min_valid_t)).sum()
     }
 
     fn drop_before(&mut self, slot: u32, t_ms: i64, written: &LateTimes) {
@@ -371,7 +447,7 @@ mod tests {
                     }
                 });
                 loop {
-                    if let Some(closed) = db.close_next(2_000_000) {
+                    if let Some(closed) = db.close_next(2_000_000, false) {
                         break closed;
                     }
                 }

@@ -70,6 +70,9 @@ pub(crate) fn open_parts(fs: &Arc<dyn Fs>, dir: &Path) -> Result<Opened, TsdbErr
         coarse_again: again,
         tombstones: HashMap::new(),
         min_valid_t: i64::MIN,
+        came_from: i64::MAX,
+        looked_ms: i64::MIN,
+        late_since: None,
         max_t: i64::MIN,
         created: Created::default(),
         wal,
@@ -209,7 +212,7 @@ fn learn_labels(state: &mut State, block: &Block) -> bool {
 }
 
 /// Keeps a second name of a damaged file.
-fn copy_aside(fs: &dyn Fs, dir: &Path, path: &Path) -> Result<PathBuf, TsdbError> {
+pub(crate) fn copy_aside(fs: &dyn Fs, dir: &Path, path: &Path) -> Result<PathBuf, TsdbError> {
     let aside = dir.join("quarantine");
     fs.create_dir_all(&aside).map_err(TsdbError::io("create", &aside))?;
     let to = aside.join(path.file_name().unwrap_or_default());

@@ -21,6 +21,15 @@ pub struct Options {
     pub replay_samples_max: u64,
     /// A sample older than the newest of its series is taken when it is older by at most this; 0 takes none.
     pub out_of_order_ms: i64,
+    /// A sample of closed time that is newer than all its series has in memory is taken when it is of so much before the end
+    /// of closed time at most, and never beyond the retention: its sender makes up for an outage.
+    pub behind_ms: i64,
+    /// Late samples of closed time that wait for their blocks, 16 bytes each: where there are so many, a batch with more of
+    /// them is refused until blocks have them. A native histogram counts as several.
+    pub behind_samples_max: usize,
+    /// Time is not closed while samples in order come for it, as long as the series in memory have no more samples than so
+    /// many each, on average.
+    pub held_samples_per_series_max: usize,
     /// Blocks are merged up to this time, and never over more than an eighth of the retention.
     pub block_ms_max: i64,
     /// When set: how long rows of five minutes and of an hour are kept (module `coarse` says what they are).
@@ -47,6 +56,10 @@ impl Default for Options {
             replay_bytes_max: 64 << 20,
             replay_samples_max: 8_000_000,
             out_of_order_ms: 30 * 60_000,
+            behind_ms: 24 * 3_600_000,
+            behind_samples_max: 4_000_000,
+            // Six hours of one each 15 s: twice what there is at most when nobody is late.
+            held_samples_per_series_max: 1_440,
             block_ms_max: 3 * 24 * 3_600_000,
             coarse_retention_ms: None,
             coarse_after_ms: 2 * 24 * 3_600_000,
@@ -115,7 +128,7 @@ pub enum Reason {
     OutOfOrder,
     /// Same instant as the newest sample of its series, another value.
     Duplicate,
-    /// Older than the newest sample of its series, or in time already cut into a block, by more than the window.
+    /// Older than the newest sample of its series by more than the window, or in closed time farther back than is taken.
     TooOld,
     /// Farther from 1970 than [`INSTANT_MS_MAX`].
     OutOfRange,
@@ -132,7 +145,7 @@ pub enum Reason {
     LabelOrder,
     /// The native histogram contradicts itself.
     BadHistogram,
-    /// An imported one of time that was deleted and is in memory still.
+    /// Of time that was deleted, and imported while that is in memory still, or sent when that was closed.
     Deleted,
     /// Its labels are longer than any trace needs.
     ExemplarTooLong,

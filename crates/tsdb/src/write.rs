@@ -7,6 +7,7 @@ use tenfold_types::{Exemplar, HistogramPoint, Point};
 use crate::{
     db::{State, Tsdb},
     error::TsdbError,
+    head::HISTOGRAM_AS_SAMPLES,
     index::ID_END_MAX,
     options::{AppendReport, EXEMPLAR_BYTES_MAX, INSTANT_MS_MAX, Options, Reason, Sample, SeriesWrite, exemplar_fits},
     postings::SeriesId,
@@ -27,6 +28,8 @@ pub(crate) struct Staged {
     histograms: Vec<(u32, HistogramPoint)>,
     late_histograms: Vec<(u32, HistogramPoint)>,
     exemplars: Vec<(u32, Exemplar)>,
+    /// Late samples of closed time, as [`State::behind`] counts them.
+    behind: usize,
     /// What a series' newest samples will be, for series that stand more than once in the batch.
     newest: HashMap<u32, Newest>,
     repeated: bool,
@@ -51,6 +54,7 @@ impl Staged {
         self.histograms.clear();
         self.late_histograms.clear();
         self.exemplars.clear();
+        self.behind = 0;
         self.newest.clear();
         self.repeated = false;
     }
@@ -113,8 +117,14 @@ impl Tsdb {
                 }
             }
         }
-        let logged = log(state, &staged, self.options.segment_bytes_max);
+        let most = options.behind_samples_max;
+        let logged = if staged.behind > 0 && self.behind.load(Ordering::Relaxed) >= most {
+            Err(TsdbError::TooManyBehind { most })
+        } else {
+            log(state, &staged, self.options.segment_bytes_max)
+        };
         if logged.is_ok() {
+            self.behind.fetch_add(staged.behind, Ordering::Relaxed);
             apply(state, &mut staged);
             drop_oldest_exemplars(state, options.exemplars_max);
         }
@@ -230,7 +240,9 @@ fn stage(
     report: &mut AppendReport,
 ) {
     let (min_valid_t, max_t, batch) = (state.min_valid_t, state.max_t, state.batch);
+    let tombstones = &state.tombstones;
     let head = state.head.get_mut(slot);
+    let id = head.id;
     if head.mark == batch {
         staged.follow();
     }
@@ -245,21 +257,14 @@ fn stage(
         if t.unsigned_abs() > INSTANT_MS_MAX.unsigned_abs() {
             return Err(Reason::OutOfRange);
         }
-        let after = newest.is_none_or(|n| t > n);
-        if after && t >= min_valid_t {
+        if newest.is_none_or(|n| t > n) && t >= min_valid_t {
             return Ok(Order::Next);
         }
         if newest == Some(t) {
             return if repeated { Ok(Order::Repeated) } else { Err(Reason::Duplicate) };
         }
-        let reference = if after { max_t } else { newest.unwrap_or(max_t) };
-        if o.out_of_order_ms > 0 && t >= reference.saturating_sub(o.out_of_order_ms) {
-            Ok(Order::Late)
-        } else if o.out_of_order_ms > 0 || after || t < min_valid_t {
-            Err(Reason::TooOld)
-        } else {
-            Err(Reason::OutOfOrder)
-        }
+        let deleted = || tombstones.get(&id).is_some_and(|list| list.iter().any(|d| (d.start..=d.end).contains(&t)));
+        late(o, t, newest, (min_valid_t, max_t), deleted)
     };
     for point in series.points {
         let repeated = newest.float.is_some_and(|n| n.t_ms == point.t_ms && n.value.to_bits() == point.value.to_bits());
@@ -272,6 +277,7 @@ fn stage(
             Ok(Order::Repeated) => report.appended += 1,
             Ok(Order::Late) => {
                 staged.late.push((slot, *point));
+                staged.behind += usize::from(point.t_ms < min_valid_t);
                 report.appended += 1;
             }
             Err(reason) => report.reject(reason, 1, || explain(reason, series.labels, point.t_ms, o)),
@@ -294,6 +300,7 @@ fn stage(
             Ok(Order::Repeated) => report.appended += 1,
             Ok(Order::Late) => {
                 staged.late_histograms.push((slot, point.clone()));
+                staged.behind += if point.t_ms < min_valid_t { HISTOGRAM_AS_SAMPLES } else { 0 };
                 report.appended += 1;
             }
             Err(reason) => report.reject(reason, 1, || explain(reason, series.labels, point.t_ms, o)),
@@ -320,6 +327,27 @@ fn stage(
     if staged.repeated {
         staged.newest.insert(slot, newest);
     }
+}
+
+/// What becomes of a sample that is older than the newest of its series in memory, or of closed time.
+fn late(
+    o: &Options,
+    t: i64,
+    newest: Option<i64>,
+    (min_valid_t, max_t): (i64, i64),
+    deleted: impl FnOnce() -> bool,
+) -> Result<Order, Reason> {
+    let after = newest.is_none_or(|n| t > n);
+    let reference = if after { max_t } else { newest.unwrap_or(max_t) };
+    let in_window = o.out_of_order_ms > 0 && t >= reference.saturating_sub(o.out_of_order_ms);
+    // From the end of closed time, which the owner's clock sets: that of a sender may be far ahead.
+    let in_reach = after && t >= min_valid_t.saturating_sub(o.behind_ms.min(o.retention_ms));
+    if !in_window && !in_reach {
+        let closed = o.out_of_order_ms > 0 || after || t < min_valid_t;
+        return Err(if closed { Reason::TooOld } else { Reason::OutOfOrder });
+    }
+    // Memory does not tell what came after a deletion from what was deleted: it would never be seen.
+    if t < min_valid_t && deleted() { Err(Reason::Deleted) } else { Ok(Order::Late) }
 }
 
 /// Writes what was staged, and the series the log does not name yet.
@@ -364,9 +392,11 @@ fn log(state: &mut State, staged: &Staged, segment_bytes_max: u64) -> Result<(),
 }
 
 fn apply(state: &mut State, staged: &mut Staged) {
+    let mut came_from = state.came_from;
     for (slot, point) in &staged.floats {
         state.head.get_mut(*slot).push(*point);
         state.max_t = state.max_t.max(point.t_ms);
+        came_from = came_from.min(point.t_ms);
     }
     // Of the same instant the one that was sent first stays the first.
     staged.late.sort_by_key(|(slot, point)| (*slot, point.t_ms));
@@ -376,8 +406,10 @@ fn apply(state: &mut State, staged: &mut Staged) {
     }
     for (slot, point) in staged.histograms.drain(..) {
         state.max_t = state.max_t.max(point.t_ms);
+        came_from = came_from.min(point.t_ms);
         state.head.get_mut(slot).push_histogram(point);
     }
+    state.came_from = came_from;
     for (slot, point) in staged.late_histograms.drain(..) {
         state.max_t = state.max_t.max(point.t_ms);
         state.head.get_mut(slot).push_late_histogram(point);
@@ -424,9 +456,11 @@ pub(crate) fn explain(reason: Reason, labels: &[(&str, &str)], t: i64, o: &Optio
         Reason::OutOfOrder => format!("{} at {t} ms is older than the newest sample of its series", shown(labels)),
         Reason::Duplicate => format!("{} has another value at {t} ms already", shown(labels)),
         Reason::TooOld => format!(
-            "{} at {t} ms lies in time that is already closed, and is older than the {} ms that samples may come late",
+            "{} at {t} ms comes too late: up to {} ms behind the newest of its series are taken, and what is newer than that \
+             up to {} ms behind closed time",
             shown(labels),
-            o.out_of_order_ms
+            o.out_of_order_ms,
+            o.behind_ms.min(o.retention_ms)
         ),
         Reason::OutOfRange => format!("{} at {t} ms is farther than {INSTANT_MS_MAX} ms from 1970", shown(labels)),
         Reason::NoLabels => "a series needs at least one label, and no label name may be empty".into(),
@@ -456,7 +490,7 @@ pub(crate) fn explain(reason: Reason, labels: &[(&str, &str)], t: i64, o: &Optio
         ),
         Reason::BadHistogram => format!("the native histogram of {} at {t} ms contradicts itself", shown(labels)),
         Reason::Deleted => format!(
-            "{} at {t} ms lies in deleted time that is in memory still; import it when that is in a block, {} minutes later",
+            "{} at {t} ms lies in deleted time; import it, {} minutes later where that time is in memory still",
             shown(labels),
             (o.block_ms + o.block_ms / 2) / 60_000
         ),

@@ -363,21 +363,43 @@ async fn keep_log_short(app: &App, stop: &CancellationToken) {
 }
 
 async fn keep_tidy(app: &App, stop: &CancellationToken) {
-    let mut maintain = tokio::time::interval(MAINTAIN);
-    maintain.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    while stop.run_until_cancelled(maintain.tick()).await.is_some() {
-        tidy(app).await;
+    let (mut maintain, mut look) = (tokio::time::interval(MAINTAIN), tokio::time::interval(SYNC));
+    for ticks in [&mut maintain, &mut look] {
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    }
+    let mut worked = true;
+    loop {
+        // Senders that make up for an outage do not wait for the minute, unless nothing can be done at the moment.
+        let pressed = async {
+            loop {
+                look.tick().await;
+                if worked && app.metrics.tsdb.is_pressed() {
+                    break;
+                }
+            }
+        };
+        tokio::select! {
+            () = stop.cancelled() => break,
+            _ = maintain.tick() => {}
+            () = pressed => {}
+        }
+        worked = tidy(app).await;
     }
 }
 
-/// Blocks are cut, merged and dropped; what was done is counted, and what was found damaged is said.
-async fn tidy(app: &App) {
+/// Blocks are cut, merged and dropped; what was done is counted, and what was found damaged is said. Whether it went well.
+async fn tidy(app: &App) -> bool {
     // A store that takes no more since a flush failed is of no use until everything it took is in a new file.
-    let Some(recovered) = on_disk(app, |tsdb, _| tsdb.recover()).await else { return damage::tell(app).await };
+    let Some(recovered) = on_disk(app, |tsdb, _| tsdb.recover()).await else {
+        damage::tell(app).await;
+        return false;
+    };
     if recovered {
         tracing::warn!("after a failed flush all samples in memory were written anew; samples are taken again");
     }
-    if let Some(done) = on_disk(app, |tsdb, now| tsdb.maintain(now.millis())).await {
+    let done = on_disk(app, |tsdb, now| tsdb.maintain(now.millis())).await;
+    let worked = done.is_some();
+    if let Some(done) = done {
         for (what, count) in [
             ("tenfold_tsdb_blocks_written_total", done.blocks_written),
             ("tenfold_tsdb_blocks_merged_total", done.blocks_merged),
@@ -392,6 +414,7 @@ async fn tidy(app: &App) {
         }
     }
     damage::tell(app).await;
+    worked
 }
 
 /// What the server itself has to write, and when.

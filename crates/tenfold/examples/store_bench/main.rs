@@ -29,7 +29,7 @@ use nix::sys::signal::Signal;
 use server::{Server, bytes_on_disk};
 
 /// So long a store may tidy up before its bytes are counted, in seconds.
-const SETTLE_S: u64 = 75;
+const SETTLE_S: u64 = 135;
 /// A merge that was asked for may take so long.
 const MERGE_S: u64 = 600;
 /// Before a server is written to, the others may go on for so long, and rest when they use less than so many processors.

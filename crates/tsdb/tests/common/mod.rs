@@ -23,7 +23,7 @@ pub fn open(dir: &Path) -> Tsdb {
 
 /// Nothing late is taken, and blocks are not merged.
 pub fn strict() -> Options {
-    Options { out_of_order_ms: 0, block_ms_max: 2 * HOUR, ..Options::default() }
+    Options { out_of_order_ms: 0, behind_ms: 0, block_ms_max: 2 * HOUR, ..Options::default() }
 }
 
 pub fn read(db: &Tsdb, matchers: &[Matcher], start: i64, end: i64) -> Vec<(String, Vec<Point>)> {

@@ -272,3 +272,69 @@ fn a_block_whose_name_was_not_flushed_is_no_longer_there_when_samples_are_taken_
         assert_eq!(instants(db), (0..410).map(|minute| minute * MINUTE_MS).collect::<Vec<_>>());
     }
 }
+
+/// A start that finds both a damaged block and the one that has what was left of it removes the first.
+#[test]
+fn a_damaged_block_is_kept_wherever_the_power_goes_while_it_is_set_aside() {
+    let base = MemFs::default();
+    let db = open(&base, options());
+    for minute in 0..200 {
+        // Noise, which is not so short that both series stand in one part of the file.
+        let bits = |salt: u64| (minute as u64 + salt).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 12;
+        for (series, salt) in [("a", 0), ("b", 1000)] {
+            let points = [Point::new(minute * MINUTE_MS, f64::from_bits(0x3ff0_0000_0000_0000 | bits(salt)))];
+            db.write(&[SeriesWrite { labels: &[("s", series)], points: &points, ..SeriesWrite::default() }]).unwrap();
+        }
+    }
+    assert_eq!(db.maintain(200 * MINUTE_MS).unwrap().blocks_written, 1);
+    db.checkpoint().unwrap();
+    drop(db);
+    let path = base.list(Path::new("db/blocks")).unwrap().remove(0);
+    let file = base.open(&path).unwrap();
+    let mut bytes = vec![0; file.len().unwrap() as usize];
+    file.read_exact_at(&mut bytes, 0).unwrap();
+    let damaged = |at: usize| {
+        let (fs, mut bytes) = (base.after_power_cut(NOTHING), bytes.clone());
+        bytes[at] ^= 1;
+        let file = fs.create(&path).unwrap();
+        file.append(&bytes).and_then(|()| file.sync()).unwrap();
+        fs.sync_dir(Path::new("db/blocks")).unwrap();
+        fs
+    };
+    let count = |db: &Tsdb| {
+        let mut points = Vec::new();
+        db.select(&[], i64::MIN, i64::MAX)?.iter().try_for_each(|series| series.chunks.read(&mut points))?;
+        Ok::<usize, TsdbError>(points.len())
+    };
+    // What shows only when samples are read, and concerns one of the two: 80 of each are in memory.
+    let shows_late = |at: &usize| {
+        let (db, report) = Tsdb::open_with(Arc::new(damaged(*at)), Path::new("db"), options()).unwrap();
+        report.quarantined.is_empty()
+            && count(&db).is_err()
+            && db.maintain(200 * MINUTE_MS).unwrap().quarantined.len() == 1
+            && count(&db).is_ok_and(|count| count == 2 * 80 + 120)
+    };
+    let at = (8..bytes.len()).find(shows_late).unwrap();
+    for operations in 0.. {
+        let fs = damaged(at);
+        let db = open(&fs, options());
+        assert!(count(&db).is_err());
+        fs.cut_after(operations, NOTHING);
+        db.maintain(200 * MINUTE_MS).unwrap();
+        let Some((image, _)) = fs.image() else {
+            assert!(operations > 5, "only {operations} operations");
+            break;
+        };
+        let again = open(&image, options());
+        let kept = |dir: &str| {
+            let names = image.list(Path::new(dir)).unwrap();
+            names.iter().any(|name| name.file_name() == path.file_name())
+        };
+        assert!(kept("db/quarantine") || kept("db/blocks"), "gone after {operations} operations");
+        if count(&again).is_err() {
+            again.maintain(200 * MINUTE_MS).unwrap();
+        }
+        assert_eq!(count(&again).unwrap(), 2 * 80 + 120, "after {operations} operations");
+        assert!(kept("db/quarantine"));
+    }
+}

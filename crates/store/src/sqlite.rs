@@ -55,9 +55,11 @@ impl SqliteLink {
         let mut conn = Connection::open_with_flags(path, flags).map_err(opening)?;
         conn.busy_timeout(Duration::from_millis(BUSY_MS_MAX)).map_err(opening)?;
         conn.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+        // What is not in the 2 MB of a connection's own pages is in the kernel's, a system call away: a storm of 10,000 alerts
+        // takes no longer for it, and 18 MB less than with 8.
         conn.execute_batch(
             "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; \
-             PRAGMA temp_store = MEMORY; PRAGMA cache_size = -8192; PRAGMA trusted_schema = OFF; \
+             PRAGMA temp_store = MEMORY; PRAGMA cache_size = -2048; PRAGMA trusted_schema = OFF; \
              PRAGMA journal_size_limit = 67108864;",
         )
         .map_err(opening)?;
@@ -65,7 +67,7 @@ impl SqliteLink {
         // at each call, since the values might rule that index out.
         conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(opening)?;
         if !writer {
-            conn.execute_batch("PRAGMA query_only = ON; PRAGMA cache_size = -4096;").map_err(opening)?;
+            conn.execute_batch("PRAGMA query_only = ON;").map_err(opening)?;
         }
         let wal_pages = Arc::new(AtomicI32::new(0));
         let seen = wal_pages.clone();

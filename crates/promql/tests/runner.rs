@@ -116,6 +116,14 @@ fn failures() {
     fails(&format!("{}  expected_fail_message other", query.replace("eval", "eval_fail")), "failed with");
 }
 
+/// With `@` on every selector a query says the same at any instant, also where it named its own.
+#[test]
+fn instants() {
+    passes("eval instant at 2m x{a=\"1\"} @ start()\n  x{a=\"1\"} 3");
+    passes("eval instant at 2m sum_over_time(x{a=\"1\"}[2m:1m] @ end())\n  {a=\"1\"} 5");
+    passes("eval instant at 2m x{a=\"1\"} @ 60\n  x{a=\"1\"} 2");
+}
+
 #[test]
 fn order_and_strings() {
     fails("eval instant at 4m sort(x)\n  expect ordered\n  x{a=\"2\"} 5\n  x{a=\"3\"} 5", "unexpected series");

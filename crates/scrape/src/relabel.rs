@@ -245,11 +245,11 @@ impl Rule {
             } else if template == "$1" {
                 text.clone_into(&mut out);
             } else {
-                whole()?.captures(text)?.expand(template, &mut out);
+                pattern::expand(&whole()?.captures(text)?, template, &mut out);
             }
             return Some(out);
         };
-        regex.captures(text)?.expand(template, &mut out);
+        pattern::expand(&regex.captures(text)?, template, &mut out);
         Some(out)
     }
 
@@ -462,6 +462,8 @@ mod tests {
         {
             let made = |template: &str, text: &str| rules(yaml).unwrap()[0].expand(template, text);
             assert_eq!(made("$1-$1", "x").as_deref(), Some("x-x"));
+            // As in Go a name goes on to its last letter, of whatever script.
+            assert_eq!(made("${1}é$1é$01", "x").as_deref(), Some("xé"));
             assert_eq!(made(&"$1".repeat(20_000), &"x".repeat(1_000)), None);
         }
     }

@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use tenfold_types::{Labels, Timestamp, pattern::anywhere};
+use tenfold_types::{
+    Labels, Timestamp,
+    pattern::{anywhere, expand},
+};
 
 use super::{
     TemplateError, compare, format, humanize,
@@ -314,7 +317,7 @@ fn replaced(pattern: &regex::Regex, replacement: &str, text: &str) -> Result<Str
         if made.len().saturating_add(bytes_max) > OUTPUT_BYTES_MAX {
             return error(format!("`reReplaceAll` makes at most {OUTPUT_BYTES_MAX} bytes"));
         }
-        found.expand(replacement, &mut made);
+        expand(&found, replacement, &mut made);
     }
     made.push_str(&text[from..]);
     Ok(made)

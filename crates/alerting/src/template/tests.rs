@@ -108,6 +108,7 @@ fn expands_everything_go_has() {
         ),
         ("{{ reReplaceAll \"(.*)\\\\.(.*)\" \"$2-$1\" \"a.b\" }} {{ match \"^a\" \"abc\" }}", "b-a true"),
         ("{{ reReplaceAll \"o\" \"0\" \"foo.o\" }} {{ reReplaceAll \"x*\" \"-\" \"ab\" }}", "f00.0 -a-b-"),
+        ("{{ reReplaceAll \"(o+)\" \"${1}é$1é\" \"foo\" }}", "fooé"),
         ("{{ match \"^[^[]+$\" \"a]\" }} {{ match \"^\\\\w+$\" \"Zürich\" }}", "true false"),
         ("{{ graphLink \"up{a=\\\"b\\\"}\" }}", "/graph?g0.expr=up%7Ba%3D%22b%22%7D&g0.tab=0"),
         ("{{ with args 1 \"x\" }}{{ .arg0 }}{{ .arg1 }}{{ end }}", "1x"),

@@ -7,6 +7,7 @@ use super::{TemplateError, humanize, value::Value};
 
 /// Go's `time.Time{}`: the end of what has not ended.
 pub const GO_ZERO: Timestamp = Timestamp(-62_135_596_800_000);
+const NANOS_OF_MS: i64 = 1_000_000;
 /// As Go prints an instant.
 const PRINTED: &str = "2006-01-02 15:04:05.999999999 -0700 MST";
 /// As Go writes an instant in JSON.
@@ -149,11 +150,13 @@ pub fn method(of: &Value, name: &str, arguments: &[Value]) -> Result<Option<Valu
             ("Seconds", []) => Some(Value::Float(seconds)),
             ("Milliseconds", []) => Some(Value::Int(*ms)),
             ("String", []) => Some(Value::Text(humanize::go_duration(seconds))),
+            ("Round" | "Truncate", [by]) => Some(Value::Duration(rounded(*ms, length_ms(by)?, name == "Round"))),
             _ => None,
         });
     }
     let own = instant(of)?;
     Ok(Some(match (name, arguments) {
+        ("Add", [by]) => later(of, length_ms(by)?)?,
         ("Format", [Value::Text(text)]) => Value::Text(layout(&clock(of)?, text)),
         ("String", []) => Value::Text(of.print()),
         ("UTC" | "Local", []) => Value::Time(own),
@@ -176,9 +179,46 @@ pub fn method(of: &Value, name: &str, arguments: &[Value]) -> Result<Option<Valu
     }))
 }
 
+/// A duration as an argument: another one, or nanoseconds, which many write as `28800e9`.
+fn length_ms(value: &Value) -> Result<i64, TemplateError> {
+    match value {
+        Value::Duration(ms) => Ok(*ms),
+        Value::Int(nanos) => Ok(nanos / NANOS_OF_MS),
+        Value::Float(nanos) if nanos.fract() == 0.0 && nanos.abs() < 9e18 => Ok(*nanos as i64 / NANOS_OF_MS),
+        other => Err(TemplateError(format!("a duration is wanted, or whole nanoseconds, not {}", other.print()))),
+    }
+}
+
+/// An instant that much later, by the same clock.
+fn later(of: &Value, ms: i64) -> Result<Value, TemplateError> {
+    let moved = instant(of)?.plus_ms(ms);
+    let Value::Zoned(clock) = of else { return Ok(Value::Time(moved)) };
+    let at = jiff::Timestamp::from_millisecond(moved.millis());
+    let at = at.map_err(|_| TemplateError("an instant lies outside of the calendar".to_owned()))?;
+    Ok(Value::Zoned(at.to_zoned(clock.time_zone().clone())))
+}
+
+/// To a multiple: the nearest one, half of it away from zero, or the next one towards zero.
+fn rounded(ms: i64, by: i64, nearest: bool) -> i64 {
+    if by <= 0 {
+        return ms;
+    }
+    let rest = ms % by;
+    let away = nearest && rest.saturating_abs() >= by - rest.saturating_abs();
+    (ms - rest).saturating_add(if away { by * ms.signum() } else { 0 })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn durations_are_rounded_as_in_go() {
+        let cases = [(1_499, 1_000, 1_000, 1_000), (1_500, 1_000, 2_000, 1_000), (-1_500, 1_000, -2_000, -1_000)];
+        for (ms, by, nearest, cut) in cases.into_iter().chain([(1_234, 0, 1_234, 1_234), (999, 60_000, 0, 0)]) {
+            assert_eq!((rounded(ms, by, true), rounded(ms, by, false)), (nearest, cut), "{ms} by {by}");
+        }
+    }
 
     /// As the package `time` of Go lays them down.
     #[test]

@@ -58,6 +58,7 @@ fn compared(expr: &Expr) -> Option<AlertGraph> {
 fn number(expr: &Expr) -> Option<f64> {
     match &expr.kind {
         Kind::Number(value) => Some(*value),
+        Kind::Duration(ms) => Some(*ms as f64 / 1000.0),
         Kind::Paren(inner) => number(inner),
         Kind::Unary { negate, expr } => number(expr).map(|value| if *negate { -value } else { value }),
         _ => None,

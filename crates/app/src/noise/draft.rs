@@ -165,6 +165,7 @@ pub(super) struct Comparison {
 fn number(expr: &Expr) -> Option<f64> {
     match &expr.kind {
         Kind::Number(value) => Some(*value),
+        Kind::Duration(ms) => Some(*ms as f64 / 1000.0),
         Kind::Paren(inner) => number(inner),
         Kind::Unary { negate, expr } => number(expr).map(|v| if *negate { -v } else { v }),
         _ => None,
@@ -324,6 +325,10 @@ impl App {
         }
         match found.len() {
             1 => Ok(found.remove(0)),
+            0 if which.file.is_some() || which.group.is_some() || which.severity.is_some() => Err(Fault::not_found(
+                format!("no alert `{name:.100}` is in the file and group and of the severity named"),
+            )
+            .advice("leave them out, or look with: tenfold rules list")),
             0 => Err(Fault::not_found(format!("no rule file here has an alert `{name:.100}`"))
                 .advice("what others send is changed where it is sent from")),
             n => Err(Fault::invalid(format!("{n} rules have the name {name:.100}")).advice(

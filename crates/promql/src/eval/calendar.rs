@@ -14,10 +14,10 @@ fn days_in(year: i64, month: i64) -> i64 {
     }
 }
 
-/// The part of a date a function of that name asks for; `None` for other names.
+/// The part of a date a function of that name asks for, at the whole second towards the epoch; `None` for other names.
 pub(crate) fn part(function: &str, seconds: f64) -> Option<f64> {
     // Beyond this no calendar means anything, and the arithmetic stays exact below it.
-    let whole = seconds.floor().clamp(-1e15, 1e15) as i64;
+    let whole = seconds.trunc().clamp(-1e15, 1e15) as i64;
     let days = whole.div_euclid(86_400);
     let in_day = whole.rem_euclid(86_400);
     let (year, month, day) = civil_date(days);

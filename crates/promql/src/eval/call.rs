@@ -30,6 +30,7 @@ fn window_function(name: &str) -> Option<WindowFn> {
         keep_name: false,
         extreme: None,
         rows,
+        remarked_at: None,
     };
     let both = |floats: FloatFn, histograms: HistogramFn| WindowFn {
         floats,
@@ -37,6 +38,7 @@ fn window_function(name: &str) -> Option<WindowFn> {
         keep_name: false,
         extreme: None,
         rows,
+        remarked_at: None,
     };
     Some(match name {
         "avg_over_time" => both(ot::avg, ot::histogram_avg),
@@ -200,6 +202,7 @@ impl Context<'_> {
             return self.over_windows(matrix, grid, &scalars, function, sink);
         }
         let span = args[0].unwrapped().span;
+        let function = WindowFn { remarked_at: Some(span), ..function };
         self.over_windows(matrix, grid, &scalars, function, &mut |row| {
             let used = scalars[0].iter().zip(&row.values).filter(|(_, v)| !is_absent(**v));
             self.note_quantiles(&used.map(|(q, _)| *q).collect::<Vec<_>>(), span);
@@ -238,7 +241,8 @@ impl Context<'_> {
             "pi" => constant(std::f64::consts::PI),
             "start" => constant(seconds(self.top.start)),
             "end" => constant(seconds(self.end)),
-            "step" => constant(seconds(self.top.step)),
+            // Of an instant, and of a range that is one, there is none.
+            "step" => constant(if self.end == self.top.start { 0.0 } else { seconds(self.top.step) }),
             "range" => constant(seconds(self.end - self.top.start)),
             "min_of" | "max_of" => {
                 let f = if name == "min_of" { math::min_of } else { math::max_of };
@@ -287,6 +291,7 @@ impl Context<'_> {
             keep_name: true,
             extreme: None,
             rows: Some(FromRows::Present),
+            remarked_at: None,
         };
         any_present(grid, &mut |each| self.over_windows(matrix, grid, &[], present_in, each))
     }

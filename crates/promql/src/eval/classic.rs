@@ -75,8 +75,12 @@ pub(crate) fn quantile(q: f64, buckets: &mut Vec<Bucket>) -> (f64, Option<Forced
 fn quantile_of(q: f64, buckets: &[Bucket]) -> f64 {
     let last = buckets.len() - 1;
     let observations = buckets[last].count;
-    if last == 0 || observations == 0.0 || observations.is_nan() {
+    if last == 0 || observations == 0.0 {
         return f64::NAN;
+    }
+    if observations.is_nan() {
+        // No count reaches a rank that is no number.
+        return buckets[last - 1].bound;
     }
     let mut rank = q * observations;
     let b = buckets[..last].partition_point(|b| b.count < rank);

@@ -77,7 +77,7 @@ fn base_shifts<'e>(expr: &'e Expr, out: &mut Vec<&'e Shift>) -> bool {
         Kind::Paren(e) | Kind::Unary { expr: e, .. } | Kind::Aggregate { expr: e, .. } => base_shifts(e, out),
         Kind::Call { args, .. } => args.iter().any(|a| base_shifts(a, out)),
         Kind::Binary { lhs, rhs, .. } => base_shifts(lhs, out) || base_shifts(rhs, out),
-        Kind::Number(_) | Kind::String(_) | Kind::NotUtf8(_) => false,
+        Kind::Number(_) | Kind::Duration(_) | Kind::String(_) | Kind::NotUtf8(_) => false,
     }
 }
 

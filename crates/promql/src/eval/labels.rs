@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tenfold_types::pattern::whole_with_groups;
+use tenfold_types::pattern::{expand, whole_with_groups};
 
 use super::{
     Context, Grid, Sink,
@@ -21,9 +21,10 @@ fn check_made(bytes: usize) -> Result<(), QueryError> {
     Ok(())
 }
 
-fn check_label_name(name: &str) -> Result<(), QueryError> {
+/// Any text but an empty one names a label.
+fn check_label_name(name: &str, kind: &str, function: &str) -> Result<(), QueryError> {
     if name.is_empty() {
-        return Err(QueryError::execution(format!("invalid destination label name in function: {name:?}")));
+        return Err(QueryError::execution(format!("invalid {kind} label name in {function}(): {name}")));
     }
     Ok(())
 }
@@ -47,17 +48,17 @@ impl Context<'_> {
             return Err(QueryError::execution("label_replace takes five arguments"));
         };
         let (target, replacement, source) = (string(target)?, string(replacement)?, string(source)?);
-        check_label_name(target)?;
         let regex = string(regex)?;
         let regex = whole_with_groups(regex)
             .map_err(|_| QueryError::execution(format!("invalid regular expression in label_replace(): {regex}")))?;
+        check_label_name(target, "destination", "label_replace")?;
         let references = replacement.matches('$').count();
         self.relabel(&args[0], grid, sink, |row| {
             let value = row.labels.get(source).unwrap_or_default();
             if let Some(captures) = regex.captures(value) {
                 check_made(references.saturating_mul(value.len()).saturating_add(replacement.len()))?;
                 let mut text = String::new();
-                captures.expand(replacement, &mut text);
+                expand(&captures, replacement, &mut text);
                 row.labels = Arc::new((*row.labels).clone().with(target, text));
                 if target == tenfold_types::Labels::NAME {
                     row.drop_name = false;
@@ -69,8 +70,9 @@ impl Context<'_> {
 
     pub fn label_join(&self, args: &[Expr], grid: Grid, sink: Sink<'_>) -> Result<(), QueryError> {
         let (target, separator) = (string(&args[1])?, string(&args[2])?);
-        check_label_name(target)?;
         let sources = args[3..].iter().map(string).collect::<Result<Vec<_>, _>>()?;
+        sources.iter().try_for_each(|source| check_label_name(source, "source", "label_join"))?;
+        check_label_name(target, "destination", "label_join")?;
         self.relabel(&args[0], grid, sink, |row| {
             let values: Vec<&str> = sources.iter().map(|s| row.labels.get(s).unwrap_or_default()).collect();
             check_made(values.iter().map(|value| value.len() + separator.len()).sum())?;

@@ -1,6 +1,6 @@
 //! Which series of two vectors belong together, and what comes of them.
 
-use std::{collections::HashMap, fmt::Write, sync::Arc};
+use std::{collections::HashMap, sync::Arc};
 
 use tenfold_types::Labels;
 
@@ -12,7 +12,10 @@ use super::{
 };
 use crate::{
     error::QueryError,
-    syntax::ast::{BinaryOp, Matching, Side},
+    syntax::{
+        ast::{BinaryOp, Matching, Side},
+        written_label,
+    },
     value::Sample,
 };
 
@@ -30,12 +33,8 @@ pub(crate) fn signature(labels: &Labels, matching: &Matching) -> Labels {
 
 /// Labels the way Prometheus' messages write them.
 pub(crate) fn shown(labels: &Labels) -> String {
-    let mut out = String::from("{");
-    for (i, (name, value)) in labels.iter().enumerate() {
-        let _ = write!(out, "{}{name}={value:?}", if i > 0 { ", " } else { "" });
-    }
-    out.push('}');
-    out
+    let all: Vec<String> = labels.iter().map(|(name, value)| written_label(name, value)).collect();
+    format!("{{{}}}", all.join(", "))
 }
 
 fn by_signature(rows: &[Row], matching: &Matching) -> HashMap<Labels, Vec<usize>> {
@@ -49,6 +48,13 @@ fn by_signature(rows: &[Row], matching: &Matching) -> HashMap<Labels, Vec<usize>
 /// How many of several rows are present at a step.
 fn present(rows: &[Row], members: &[usize], step: usize) -> usize {
     members.iter().filter(|i| rows[**i].present(step)).count()
+}
+
+/// 1 where both rows have a float.
+fn both_floats(many: &Row, one: &Row, labels: Arc<Labels>) -> Row {
+    let both = |(m, o): (&f64, &f64)| if is_absent(*m) || is_absent(*o) { ABSENT } else { 1.0 };
+    let values = many.values.iter().zip(&one.values).map(both).collect();
+    Row { drop_name: many.drop_name, ..Row::new(labels, values) }
 }
 
 /// Two vectors to be joined.
@@ -78,18 +84,29 @@ impl Pair<'_> {
         }
         // Prometheus does not swap the fill values with the sides: with `group_right` the left one stands for "many" too.
         let (fill_many, fill_one) = (self.matching.fill_left, self.matching.fill_right);
+        let grouped = self.matching.side != Side::OneToOne;
         let mut out = Vec::new();
+        // What a comparison leaves out has to be unique as well: two alike may hold at once some day.
+        let mut compared = Vec::new();
         for row in many {
-            let members = ones.get(&signature(&row.labels, self.matching)).map_or(&[][..], Vec::as_slice);
+            let key = signature(&row.labels, self.matching);
+            let members = ones.get(&key).map_or(&[][..], Vec::as_slice);
             for i in members {
+                let labels = self.labels(&row.labels, &one[*i].labels);
+                if grouped && self.leaves_out() {
+                    let both = both_floats(row, &one[*i], Arc::new(labels.clone()));
+                    c.hold(both.bytes())?;
+                    compared.push(both);
+                }
                 let joined = self.combine(c, row, &one[*i]);
-                self.emit(c, &mut out, self.labels(&row.labels, Some(&one[*i].labels)), row.drop_name, joined)?;
+                self.emit(c, &mut out, labels, row.drop_name, joined)?;
             }
             if let Some(fill) = fill_one {
                 let filled = |s: usize| if present(one, members, s) == 0 { fill } else { ABSENT };
                 let missing = Row::bare((0..self.steps).map(filled).collect());
                 let joined = self.combine(c, row, &missing);
-                self.emit(c, &mut out, self.labels(&row.labels, None), row.drop_name, joined)?;
+                // The labels that stand for the missing side are those by which the two would have met.
+                self.emit(c, &mut out, self.labels(&row.labels, &key), row.drop_name, joined)?;
             }
         }
         if let Some(fill) = fill_many {
@@ -99,13 +116,15 @@ impl Pair<'_> {
                 let missing = Row::bare((0..self.steps).map(filled).collect());
                 for i in members {
                     let joined = self.combine(c, &missing, &one[*i]);
-                    let mut labels = key.clone();
-                    self.include(&mut labels, Some(&one[*i].labels));
-                    self.emit(c, &mut out, labels, false, joined)?;
+                    self.emit(c, &mut out, self.labels(key, &one[*i].labels), false, joined)?;
                 }
             }
         }
-        if self.matching.side != Side::OneToOne && collide(&out) {
+        let ambiguous = grouped && (collide(&compared) || collide(&out));
+        for row in &compared {
+            c.release(row.bytes());
+        }
+        if ambiguous {
             return Err(QueryError::execution(
                 "multiple matches for labels: grouping labels must ensure unique matches",
             ));
@@ -155,7 +174,7 @@ impl Pair<'_> {
         out
     }
 
-    fn labels(&self, many: &Labels, one: Option<&Labels>) -> Labels {
+    fn labels(&self, many: &Labels, one: &Labels) -> Labels {
         let drops = drops_name(self.operator.op, self.operator.bool_modifier);
         let mut out = if drops { strip_name(many) } else { many.clone() };
         if self.matching.side == Side::OneToOne {
@@ -166,14 +185,15 @@ impl Pair<'_> {
                 self.matching.labels.iter().for_each(|n| out.remove(n));
             }
         }
-        self.include(&mut out, one);
+        for name in &self.matching.include {
+            out.set(name, one.get(name).unwrap_or_default());
+        }
         out
     }
 
-    fn include(&self, out: &mut Labels, one: Option<&Labels>) {
-        for name in &self.matching.include {
-            out.set(name, one.and_then(|l| l.get(name)).unwrap_or_default());
-        }
+    /// Whether pairs are left out for which the operator does not hold.
+    fn leaves_out(&self) -> bool {
+        matches!(self.operator.op, BinaryOp::Comparison(_)) && !self.operator.bool_modifier
     }
 
     /// The "one" side may have one row per signature and step.

@@ -359,7 +359,7 @@ impl<'a> Context<'a> {
                     Ok(())
                 })?;
                 out.sort_by(|a, b| a.labels.cmp(&b.labels));
-                Value::Matrix(out)
+                Value::Matrix(row::join_sorted(out)?)
             }
         })
     }
@@ -470,6 +470,7 @@ impl<'a> Context<'a> {
     fn scalar_of(&self, expr: &Expr, grid: Grid) -> Result<Vec<f64>, QueryError> {
         Ok(match &expr.kind {
             Kind::Number(n) => vec![*n; grid.steps],
+            Kind::Duration(ms) => vec![*ms as f64 / 1000.0; grid.steps],
             Kind::Paren(inner) => self.scalar(inner, grid)?,
             Kind::Unary { negate, expr } => {
                 let mut values = self.scalar(expr, grid)?;
@@ -496,9 +497,9 @@ impl<'a> Context<'a> {
         })
     }
 
-    /// A duration in milliseconds.
+    /// A duration in whole milliseconds; what lies beyond nanoseconds is noise of the calculation.
     pub fn duration_ms(&self, duration: &Duration) -> Result<i64, QueryError> {
-        let ms = (self.seconds(duration)? * 1000.0).round();
+        let ms = ((self.seconds(duration)? * 1e9).round() / 1e6).trunc();
         if !ms.is_finite() || ms.abs() > 1e15 {
             return Err(QueryError::execution("a duration of the query is out of range"));
         }

@@ -45,7 +45,7 @@ pub(crate) fn present(_: &Window<'_>) -> Option<f64> {
     Some(1.0)
 }
 
-/// The first point no other is better than; NaN is worse than anything.
+/// The first point no other is better than; NaN is worse than any number.
 fn best<'p>(w: &Window<'p>, better: impl Fn(f64, f64) -> bool) -> &'p tenfold_types::Point {
     let mut best = &w.points[0];
     for p in &w.points[1..] {
@@ -69,11 +69,11 @@ fn seconds(t_ms: i64) -> f64 {
 }
 
 pub(crate) fn ts_of_min(w: &Window<'_>) -> Option<f64> {
-    Some(seconds(best(w, |a, b| a <= b).t_ms))
+    Some(seconds(best(w, |a, b| a <= b || b.is_nan()).t_ms))
 }
 
 pub(crate) fn ts_of_max(w: &Window<'_>) -> Option<f64> {
-    Some(seconds(best(w, |a, b| a >= b).t_ms))
+    Some(seconds(best(w, |a, b| a >= b || b.is_nan()).t_ms))
 }
 
 pub(crate) fn ts_of_first(w: &Window<'_>) -> Option<f64> {

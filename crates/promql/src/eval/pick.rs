@@ -176,6 +176,8 @@ impl Context<'_> {
         if label.is_empty() {
             return Err(QueryError::execution(format!("invalid label name {label:?}")));
         }
+        // Grouping comes after the label is set, which then is no longer there.
+        let is_dropped = grouping.without && (label == Labels::NAME || grouping.labels.iter().any(|l| l == label));
         let values_max = self.query.limits.values_max;
         let mut counts: HashMap<Labels, Vec<f64>> = HashMap::new();
         let mut groups = Groups::new(grouping);
@@ -183,8 +185,10 @@ impl Context<'_> {
             let group = groups.of(&row.labels);
             let group = groups.labels(group);
             for (i, v) in row.values.iter().enumerate().filter(|(i, _)| row.present(*i)) {
-                let text = row.histogram(i).map_or_else(|| plain(*v), ToString::to_string);
-                let key = (*group).clone().with(label, text);
+                let mut key = (*group).clone();
+                if !is_dropped {
+                    key.set(label, row.histogram(i).map_or_else(|| plain(*v), ToString::to_string));
+                }
                 let slot = counts.entry(key).or_insert_with(|| vec![ABSENT; grid.steps]);
                 slot[i] = if is_absent(slot[i]) { 1.0 } else { slot[i] + 1.0 };
             }

@@ -4,7 +4,10 @@ use std::{collections::HashMap, sync::Arc};
 
 use tenfold_types::{Histogram, Labels, STALE_NAN, is_stale};
 
-use crate::{error::QueryError, value::Sample};
+use crate::{
+    error::QueryError,
+    value::{Sample, Series},
+};
 
 /// Stands where a row has no value. The staleness marker serves: it is never a result, as it is dropped on reading and no
 /// arithmetic yields it.
@@ -161,6 +164,30 @@ pub(crate) fn join_same(rows: Vec<Row>) -> Result<Vec<Row>, QueryError> {
                     joined.set(step, sample);
                 }
             }
+        }
+    }
+    Ok(out)
+}
+
+/// Joins series of the same labels, whose names were dropped; they stand in the order of their labels.
+pub(crate) fn join_sorted(all: Vec<Series>) -> Result<Vec<Series>, QueryError> {
+    let mut out: Vec<Series> = Vec::with_capacity(all.len());
+    for series in all {
+        match out.last_mut() {
+            Some(last) if last.labels == series.labels => {
+                last.points.extend(series.points);
+                last.histograms.extend(series.histograms);
+            }
+            _ => out.push(series),
+        }
+    }
+    for series in &mut out {
+        series.points.sort_by_key(|p| p.t_ms);
+        series.histograms.sort_by_key(|p| p.t_ms);
+        let twice = series.points.windows(2).any(|w| w[0].t_ms == w[1].t_ms)
+            || series.histograms.windows(2).any(|w| w[0].t_ms == w[1].t_ms);
+        if twice {
+            return Err(QueryError::execution("vector cannot contain metrics with the same labelset"));
         }
     }
     Ok(out)

@@ -52,30 +52,26 @@ fn label_order(a: &Row, b: &Row, names: &[&str]) -> Ordering {
     a.labels.cmp(&b.labels)
 }
 
-/// Runs of digits compare as numbers, so that `cpu 2` comes before `cpu 10`.
-fn natural(a: &str, b: &str) -> Ordering {
-    let (mut a, mut b) = (a.as_bytes(), b.as_bytes());
-    loop {
-        let digits = |s: &[u8]| s.iter().take_while(|c| c.is_ascii_digit()).count();
-        let (da, db) = (digits(a), digits(b));
-        if da > 0 && db > 0 {
-            let significant = |s: &[u8], n: usize| s[..n].iter().position(|c| *c != b'0').unwrap_or(n);
-            let (na, nb) = (&a[significant(a, da)..da], &b[significant(b, db)..db]);
-            let order = na.len().cmp(&nb.len()).then_with(|| na.cmp(nb));
-            if order != Ordering::Equal {
-                return order;
-            }
-            (a, b) = (&a[da..], &b[db..]);
-            continue;
+/// Runs of digits compare as numbers, so that `cpu 2` comes before `cpu 10`. What lies between them compares as a whole, so that
+/// `cpu2` comes before `cpu-1`.
+fn natural(mut a: &str, mut b: &str) -> Ordering {
+    while !a.is_empty() && !b.is_empty() {
+        let ((x, rest_a), (y, rest_b)) = (run(a), run(b));
+        let order = match (x.parse::<i64>(), y.parse::<i64>()) {
+            (Ok(x), Ok(y)) => x.cmp(&y),
+            _ => x.cmp(y),
+        };
+        if order != Ordering::Equal {
+            return order;
         }
-        match (a.split_first(), b.split_first()) {
-            (Some((x, rest_a)), Some((y, rest_b))) => {
-                if x != y {
-                    return x.cmp(y);
-                }
-                (a, b) = (rest_a, rest_b);
-            }
-            (x, y) => return x.is_some().cmp(&y.is_some()),
-        }
+        (a, b) = (rest_a, rest_b);
     }
+    b.is_empty().cmp(&a.is_empty())
+}
+
+/// The digits, or what is none, that a text begins with, and the rest.
+fn run(text: &str) -> (&str, &str) {
+    let digits = text.starts_with(|c: char| c.is_ascii_digit());
+    let end = text.find(|c: char| c.is_ascii_digit() != digits).unwrap_or(text.len());
+    text.split_at(end)
 }

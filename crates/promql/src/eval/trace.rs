@@ -130,7 +130,7 @@ impl<'a> Trace<'a> {
 fn plan(expr: &Expr, depth: usize, nodes: &mut Vec<Node>, numbers: &mut HashMap<usize, usize>) {
     let operation = match &expr.kind {
         Kind::Paren(inner) => return plan(inner, depth, nodes, numbers),
-        Kind::Number(_) | Kind::String(_) | Kind::NotUtf8(_) => return,
+        Kind::Number(_) | Kind::Duration(_) | Kind::String(_) | Kind::NotUtf8(_) => return,
         Kind::Unary { negate: true, .. } => "minus".into(),
         Kind::Unary { .. } => "plus".into(),
         Kind::Selector(_) => "selector".into(),

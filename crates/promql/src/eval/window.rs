@@ -110,6 +110,8 @@ pub(crate) struct WindowFn {
     pub extreme: Option<Extreme>,
     /// What it is called when rows of aggregates answer it.
     pub rows: Option<FromRows>,
+    /// Where the remark that histograms are left out points to, when not to the range.
+    pub remarked_at: Option<Span>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -319,7 +321,8 @@ impl Context<'_> {
                     WithHistograms::Use(f) => f(c, series, &window),
                     WithHistograms::Ignore if window.points.is_empty() => None,
                     WithHistograms::Ignore => {
-                        c.note(series.span, Note::IgnoredInRange { name: series.name() });
+                        let place = function.remarked_at.unwrap_or(series.span);
+                        c.note(place, Note::IgnoredInRange { name: series.name() });
                         (function.floats)(&window).map(Sample::Float)
                     }
                 };

@@ -7,7 +7,7 @@ use tenfold_types::{
     histogram::{Buckets, CUSTOM_SCHEMA},
 };
 
-use crate::parse_duration_ms;
+use crate::{parse_duration_ms, string_at, syntax::read_number};
 
 /// One place of a sequence.
 #[derive(Debug, Clone)]
@@ -73,27 +73,8 @@ pub fn description(text: &str) -> Result<(Labels, &str)> {
 /// # Errors
 /// What cannot be read.
 pub fn quoted(text: &str) -> Result<(String, &str)> {
-    let quote = text.chars().next().filter(|c| matches!(c, '"' | '\'' | '`'));
-    let quote = quote.ok_or_else(|| format!("`{text}` does not begin with a string"))?;
-    let mut out = String::new();
-    let mut chars = text.char_indices().skip(1);
-    while let Some((i, c)) = chars.next() {
-        match c {
-            c if c == quote => return Ok((out, &text[i + 1..])),
-            '\\' if quote != '`' => {
-                let (_, escaped) = chars.next().ok_or("a string ends in a backslash")?;
-                out.push(match escaped {
-                    'n' => '\n',
-                    't' => '\t',
-                    'r' => '\r',
-                    '\\' | '"' | '\'' => escaped,
-                    other => return Err(format!("unknown escape `\\{other}`")),
-                });
-            }
-            c => out.push(c),
-        }
-    }
-    Err(format!("the string `{text}` has no end"))
+    let (value, len) = string_at(text).ok_or_else(|| format!("`{text}` does not begin with a string"))?;
+    Ok((value, &text[len..]))
 }
 
 /// A number as PromQL writes it, or a duration in seconds.
@@ -105,9 +86,6 @@ pub fn number(text: &str) -> Option<f64> {
     if plain.starts_with(['+', '-']) {
         return None;
     }
-    if let Some(hex) = plain.strip_prefix("0x").or_else(|| plain.strip_prefix("0X")) {
-        return u64::from_str_radix(hex, 16).ok().map(|n| sign * n as f64);
-    }
     if plain.eq_ignore_ascii_case("inf") {
         return Some(sign * f64::INFINITY);
     }
@@ -117,7 +95,7 @@ pub fn number(text: &str) -> Option<f64> {
     if !plain.starts_with(|c: char| c.is_ascii_digit() || c == '.') {
         return None;
     }
-    plain.parse().ok().map(|n: f64| sign * n).or_else(|| {
+    read_number(plain).map(|n| sign * n).or_else(|| {
         let duration = plain.ends_with(|c: char| c.is_ascii_alphabetic());
         parse_duration_ms(plain).filter(|_| duration).map(|ms| sign * ms as f64 / 1000.0)
     })

@@ -13,6 +13,8 @@ pub struct Expr {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Kind {
     Number(f64),
+    /// A number that was written as a duration such as `1h`, in milliseconds; it counts in seconds.
+    Duration(i64),
     String(String),
     /// A string that is no UTF-8, with what makes it none still as escapes. Nothing takes it.
     NotUtf8(String),
@@ -61,9 +63,12 @@ impl Expr {
             Kind::Call { args, .. } => args.iter().collect(),
             Kind::Aggregate { param, expr, .. } => param.as_deref().into_iter().chain([&**expr]).collect(),
             Kind::Binary { lhs, rhs, .. } => vec![lhs, rhs],
-            Kind::Number(_) | Kind::String(_) | Kind::NotUtf8(_) | Kind::Selector(_) | Kind::Matrix { .. } => {
-                Vec::new()
-            }
+            Kind::Number(_)
+            | Kind::Duration(_)
+            | Kind::String(_)
+            | Kind::NotUtf8(_)
+            | Kind::Selector(_)
+            | Kind::Matrix { .. } => Vec::new(),
         }
     }
 
@@ -362,7 +367,7 @@ impl std::fmt::Display for Type {
 impl Expr {
     pub fn value_type(&self) -> Type {
         match &self.kind {
-            Kind::Number(_) => Type::Scalar,
+            Kind::Number(_) | Kind::Duration(_) => Type::Scalar,
             Kind::String(_) | Kind::NotUtf8(_) => Type::String,
             Kind::Paren(e) | Kind::Unary { expr: e, .. } => e.value_type(),
             Kind::Selector(_) | Kind::Aggregate { .. } => Type::Vector,

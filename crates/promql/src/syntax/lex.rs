@@ -1,6 +1,6 @@
 //! Text to tokens, each with the bytes it came from.
 
-use std::fmt::Write;
+use std::{borrow::Cow, fmt::Write};
 
 use crate::error::{QueryError, Span};
 
@@ -100,12 +100,20 @@ fn number_or_duration(text: &str) -> Option<(Token, usize)> {
     if let Some((ms, len)) = duration(text) {
         return Some((Token::Duration(ms), len));
     }
+    let (value, len) = number_at(text)?;
+    ends_word(&text[len..]).then_some((Token::Number(value), len))
+}
+
+/// The number without a sign that a text begins with, and the bytes it takes there.
+fn number_at(text: &str) -> Option<(f64, usize)> {
     if let Some(hex) = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
-        let len = hex.find(|c: char| !c.is_ascii_hexdigit()).unwrap_or(hex.len());
-        let value = u64::from_str_radix(&hex[..len], 16).ok()?;
-        return ends_word(&hex[len..]).then_some((Token::Number(value as f64), len + 2));
+        let len = hex.find(|c: char| !c.is_ascii_hexdigit() && c != '_').unwrap_or(hex.len());
+        // An underscore may also stand behind the prefix.
+        let digits = hex[..len].strip_prefix('_').unwrap_or(&hex[..len]);
+        let value = u64::from_str_radix(&together(digits, |b| b.is_ascii_hexdigit())?, 16).ok()?;
+        return Some((value as f64, len + 2));
     }
-    let digits = |s: &str| s.find(|c: char| !c.is_ascii_digit()).unwrap_or(s.len());
+    let digits = |s: &str| s.find(|c: char| !c.is_ascii_digit() && c != '_').unwrap_or(s.len());
     let mut len = digits(text);
     if text[len..].starts_with('.') {
         len += 1;
@@ -122,8 +130,26 @@ fn number_or_duration(text: &str) -> Option<(Token, usize)> {
         }
         len = exponent + count;
     }
-    let value = text[..len].parse().ok()?;
-    ends_word(&text[len..]).then_some((Token::Number(value), len))
+    let written = together(&text[..len], |b| b.is_ascii_digit())?;
+    if written.len() > 1 && written.starts_with('0') && written.bytes().all(|b| matches!(b, b'0'..=b'7')) {
+        return u64::from_str_radix(&written, 8).ok().map(|value| (value as f64, len));
+    }
+    written.parse().ok().map(|value| (value, len))
+}
+
+/// A number without the underscores in it, each of which has a digit on both sides.
+fn together(text: &str, is_digit: impl Fn(u8) -> bool) -> Option<Cow<'_, str>> {
+    if !text.contains('_') {
+        return Some(text.into());
+    }
+    let bytes = text.as_bytes();
+    let within = |at: usize| at > 0 && is_digit(bytes[at - 1]) && bytes.get(at + 1).is_some_and(|b| is_digit(*b));
+    text.match_indices('_').all(|(at, _)| within(at)).then(|| text.replace('_', "").into())
+}
+
+/// A whole text that is a number without a sign, as a query writes it.
+pub(crate) fn number(text: &str) -> Option<f64> {
+    number_at(text).filter(|(_, len)| *len == text.len()).map(|(value, _)| value)
 }
 
 fn ends_word(rest: &str) -> bool {

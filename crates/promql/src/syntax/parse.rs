@@ -58,7 +58,7 @@ pub fn parse_as(text: &str, dialect: Dialect) -> Result<Expr, QueryError> {
 /// Marks the selectors of whose histograms the count and the sum are enough.
 fn mark_statistics(expr: &mut Expr, wanted: bool, whole: bool) {
     match &mut expr.kind {
-        Kind::Number(_) | Kind::String(_) | Kind::NotUtf8(_) => {}
+        Kind::Number(_) | Kind::Duration(_) | Kind::String(_) | Kind::NotUtf8(_) => {}
         Kind::Selector(s) | Kind::Matrix { selector: s, .. } => s.statistics = wanted && !whole,
         Kind::Paren(e) | Kind::Unary { expr: e, .. } => mark_statistics(e, wanted, whole),
         // Between the steps of a subquery a reset may hide that only the buckets show.
@@ -284,6 +284,7 @@ impl Parser {
         let span = start.to(expr.span);
         Ok(match expr.kind {
             Kind::Number(n) => Expr { kind: Kind::Number(if negate { -n } else { n }), span },
+            Kind::Duration(ms) => Expr { kind: Kind::Duration(if negate { -ms } else { ms }), span },
             _ => Expr { kind: Kind::Unary { negate, expr: Box::new(expr) }, span },
         })
     }
@@ -378,7 +379,7 @@ impl Parser {
             }
             Token::Duration(ms) => {
                 self.next();
-                leaf(Kind::Number(ms as f64 / 1000.0))
+                leaf(Kind::Duration(ms))
             }
             Token::String(s) => {
                 self.next();

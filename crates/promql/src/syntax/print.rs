@@ -15,6 +15,7 @@ impl Display for Expr {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match &self.kind {
             Kind::Number(value) => f.write_str(&number(*value)),
+            Kind::Duration(ms) => f.write_str(&span(*ms as f64 / 1000.0)),
             Kind::String(text) => write!(f, "{}", Quoted(text)),
             Kind::NotUtf8(text) => write!(f, "\"{text}\""),
             Kind::Paren(inner) => write!(f, "({inner})"),
@@ -100,9 +101,12 @@ impl Expr {
                 expr.pretty_at(level, &mut child);
                 out.extend([indent.as_str(), sign(*negate), child.trim_start()]);
             }
-            Kind::Number(_) | Kind::String(_) | Kind::NotUtf8(_) | Kind::Selector(_) | Kind::Matrix { .. } => {
-                out.extend([indent.as_str(), &line]);
-            }
+            Kind::Number(_)
+            | Kind::Duration(_)
+            | Kind::String(_)
+            | Kind::NotUtf8(_)
+            | Kind::Selector(_)
+            | Kind::Matrix { .. } => out.extend([indent.as_str(), &line]),
         }
     }
 }
@@ -114,7 +118,7 @@ const fn sign(negate: bool) -> &'static str {
 impl Display for Selector {
     /// Without `offset` and `@`, which stand behind the range where there is one.
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let is_name = |m: &Matcher| m.name == Labels::NAME && m.op == MatcherOp::Equal && is_plain_name(&m.value, true);
+        let is_name = |m: &Matcher| m.name == Labels::NAME && m.op == MatcherOp::Equal && is_bare_name(&m.value);
         let name = self.matchers.iter().position(is_name);
         if let Some(name) = name {
             f.write_str(&self.matchers[name].value)?;
@@ -145,12 +149,45 @@ fn is_plain_name(name: &str, colons: bool) -> bool {
     name.chars().all(fits) && name.starts_with(|c: char| !c.is_ascii_digit())
 }
 
+/// Words that mean something else where a metric may stand.
+const TAKEN: [&str; 19] = [
+    "and",
+    "anchored",
+    "atan2",
+    "bool",
+    "by",
+    "fill",
+    "fill_left",
+    "fill_right",
+    "group_left",
+    "group_right",
+    "ignoring",
+    "inf",
+    "nan",
+    "offset",
+    "on",
+    "or",
+    "smoothed",
+    "unless",
+    "without",
+];
+
+/// A metric's name that needs no braces.
+fn is_bare_name(name: &str) -> bool {
+    is_plain_name(name, true) && !TAKEN.iter().any(|word| word.eq_ignore_ascii_case(name))
+}
+
 struct LabelName<'a>(&'a str);
 
 impl Display for LabelName<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         if is_plain_name(self.0, false) { f.write_str(self.0) } else { write!(f, "{}", Quoted(self.0)) }
     }
+}
+
+/// A label as it is written between braces.
+pub(crate) fn label(name: &str, value: &str) -> String {
+    format!("{}={}", LabelName(name), Quoted(value))
 }
 
 /// As Go quotes.
@@ -250,7 +287,8 @@ impl Display for Names<'_> {
 
 impl Display for Matching {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        if self.on || !self.labels.is_empty() {
+        // A side of many is only read behind one of the two.
+        if self.on || !self.labels.is_empty() || self.side != Side::OneToOne {
             write!(f, " {} ({})", if self.on { "on" } else { "ignoring" }, Names(&self.labels))?;
         }
         match self.side {
@@ -357,6 +395,10 @@ mod tests {
             "topk(3, x)",
             "count_values(\"version\", build)",
             "a / on (job) group_left (team) b",
+            "a / ignoring () group_left (team) b",
+            "a > bool ignoring () group_right () fill (0) b",
+            "a + {\"bool\"}",
+            "a - {__name__=\"On\"} * {\"inf\",x=\"y\"}",
             "a == bool ignoring (x) b",
             "a and b or c unless d",
             "max_over_time(rate(x[1m])[1h:30s] @ start())",
@@ -375,6 +417,14 @@ mod tests {
             let pretty = parsed.pretty();
             assert_eq!(parse(&pretty).unwrap().to_string(), written, "{pretty}");
         }
+    }
+
+    #[test]
+    fn durations_stay_what_they_are() {
+        let written = |query: &str| parse(query).unwrap().to_string();
+        assert_eq!(written("time() - x > 1h"), "time() - x > 1h");
+        assert_eq!(written("x < -90s * 2"), "x < -1m30s * 2");
+        assert_eq!(written("(5m + 300)"), "(5m + 300)");
     }
 
     #[test]

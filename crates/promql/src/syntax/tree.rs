@@ -13,6 +13,7 @@ impl Expr {
     pub fn tree(&self) -> Json {
         match &self.kind {
             Kind::Number(value) => json!({"type": "numberLiteral", "val": number(*value)}),
+            Kind::Duration(ms) => json!({"type": "numberLiteral", "val": number(*ms as f64 / 1000.0)}),
             Kind::String(text) | Kind::NotUtf8(text) => json!({"type": "stringLiteral", "val": text}),
             Kind::Paren(inner) => json!({"type": "parenExpr", "expr": inner.tree()}),
             Kind::Unary { negate, expr } => {

@@ -7,9 +7,11 @@
 //! is compiled, and what its groups take in a search.
 
 mod compiled;
+mod expand;
 mod written;
 
 pub use compiled::{anywhere, whole, whole_with_groups};
+pub use expand::expand;
 
 use written::Written;
 

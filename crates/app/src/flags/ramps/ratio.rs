@@ -51,6 +51,7 @@ fn find<'a>(expr: &'a Expr, found: &mut Vec<&'a Expr>) {
             }
         }
         Kind::Number(_)
+        | Kind::Duration(_)
         | Kind::String(_)
         | Kind::NotUtf8(_)
         | Kind::Selector(_)
@@ -119,7 +120,7 @@ impl Counters {
                 self.read(lhs);
                 self.read(rhs);
             }
-            Kind::Number(_) | Kind::String(_) | Kind::NotUtf8(_) => {}
+            Kind::Number(_) | Kind::Duration(_) | Kind::String(_) | Kind::NotUtf8(_) => {}
         }
     }
 

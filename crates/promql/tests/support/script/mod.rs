@@ -6,7 +6,7 @@ mod load;
 
 use tenfold_promql::{
     Interrupt, Limits, Output, Query, QueryError, Value, VectorSample,
-    ast::{At, Expr, Kind},
+    ast::{At, Expr, Kind, Selector},
     instant, parse, parse_duration_ms, range,
     series::Table,
 };
@@ -118,11 +118,11 @@ impl<'s> Eval<'s> {
         }
         let rest = rest.strip_prefix("range ").ok_or("neither instant nor range")?.trim_start();
         let rest = rest.strip_prefix("from ").ok_or("`from` is missing")?;
-        let step_at = rest.find(" step ").ok_or("`step` is missing")? + " step ".len();
-        let step_end = rest[step_at..].find(char::is_whitespace).ok_or("the query is missing")? + step_at;
-        let times = Times::Range(expect::range(&rest[..step_end])?);
+        let (ends, rest) = rest.split_once(" step ").ok_or("`step` is missing")?;
+        let (step, query) = rest.trim_start().split_once(char::is_whitespace).ok_or("the query is missing")?;
+        let times = Times::Range(expect::range(&format!("{ends} step {step}"))?);
         let expected = Expectation::parse(modifier, body, false)?;
-        Ok(Self { times, query: rest[step_end..].trim(), expected })
+        Ok(Self { times, query: query.trim(), expected })
     }
 
     fn check(&self, answer: std::result::Result<Output, QueryError>) -> Result<Option<Output>> {
@@ -205,7 +205,12 @@ impl<'s> Eval<'s> {
 
 fn calls(expr: &Expr, names: &[&str]) -> bool {
     match &expr.kind {
-        Kind::Number(_) | Kind::String(_) | Kind::NotUtf8(_) | Kind::Selector(_) | Kind::Matrix { .. } => false,
+        Kind::Number(_)
+        | Kind::Duration(_)
+        | Kind::String(_)
+        | Kind::NotUtf8(_)
+        | Kind::Selector(_)
+        | Kind::Matrix { .. } => false,
         Kind::Paren(e) | Kind::Unary { expr: e, .. } | Kind::Subquery { expr: e, .. } => calls(e, names),
         Kind::Call { function, args } => names.contains(&function.name) || args.iter().any(|a| calls(a, names)),
         Kind::Aggregate { param, expr, .. } => calls(expr, names) || param.as_ref().is_some_and(|p| calls(p, names)),
@@ -213,15 +218,16 @@ fn calls(expr: &Expr, names: &[&str]) -> bool {
     }
 }
 
-/// Sets `@` on every selector and subquery that has none.
+/// Sets `@` on every selector and subquery that names no instant; `start()` and `end()` are those of the one query.
 fn pin(expr: &mut Expr, at: i64) {
     match &mut expr.kind {
-        Kind::Number(_) | Kind::String(_) | Kind::NotUtf8(_) => {}
-        Kind::Selector(s) | Kind::Matrix { selector: s, .. } => {
-            s.shift.at.get_or_insert(At::Instant(at));
-        }
-        Kind::Subquery { shift, .. } => {
-            shift.at.get_or_insert(At::Instant(at));
+        Kind::Number(_) | Kind::Duration(_) | Kind::String(_) | Kind::NotUtf8(_) => {}
+        Kind::Selector(Selector { shift, .. })
+        | Kind::Matrix { selector: Selector { shift, .. }, .. }
+        | Kind::Subquery { shift, .. } => {
+            if !matches!(shift.at, Some(At::Instant(_))) {
+                shift.at = Some(At::Instant(at));
+            }
         }
         Kind::Paren(e) | Kind::Unary { expr: e, .. } => pin(e, at),
         Kind::Call { args, .. } => args.iter_mut().for_each(|a| pin(a, at)),

@@ -25,6 +25,7 @@ mod routing;
 mod rule_edit;
 mod rules;
 mod sealed;
+mod severity;
 mod state;
 mod suspects;
 mod template;
@@ -52,6 +53,7 @@ pub use rules::{
     RuleError, RuleFile, parse_rules, parse_rules_with, read_rules,
 };
 pub use sealed::{KeptSecrets, SECRET_SHOWN, Sealed, seal};
+pub use severity::{is_worse, severity};
 pub use state::{
     Alert, AlertState, Annotations, Answer, Present, RuleState, SERIES_PER_RULE_MAX, StepError, Transition,
     TransitionKind, arrive, close_all, step,

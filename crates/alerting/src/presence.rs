@@ -4,6 +4,11 @@
 //! expression with `bool` after every comparison answers for every series that has data, with the same labels, whatever
 //! the comparison says: it is the list of series of which an empty answer may be believed.
 
+use std::collections::BTreeSet;
+
+/// More than there are of anything.
+const ALL: &str = "1e9";
+
 /// How an empty answer of an expression is to be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Presence {
@@ -19,6 +24,7 @@ pub fn presence(expr: &str) -> Presence {
     if tokens.iter().any(|t| matches!(t, Token::Word("absent" | "absent_over_time"))) {
         return Presence::EmptyIsAnswer;
     }
+    let limits = limits(&tokens);
     let mut out = String::with_capacity(expr.len() + 16);
     let mut depth = 0_i32;
     // Inside the right side of `unless`, which is dropped: more data there must not hide the left side.
@@ -51,10 +57,29 @@ pub fn presence(expr: &str) -> Presence {
                     out.push_str(" bool ");
                 }
             }
+            _ if limits.contains(&i) => out.push_str(ALL),
             _ => out.push_str(text),
         }
     }
     Presence::Expr(out.trim().to_owned())
+}
+
+/// Where the numbers of `topk` and its like stand. What is not among the first has data all the same, so all are asked for.
+fn limits(tokens: &[Token<'_>]) -> BTreeSet<usize> {
+    let next = |from: usize| (from..tokens.len()).find(|i| !matches!(tokens[*i], Token::Space(_)));
+    let is = |at: usize, text: &str| tokens[at].text() == text;
+    let limit = |named: usize| {
+        let mut at = next(named + 1)?;
+        if matches!(tokens[at], Token::Word("by" | "without")) {
+            let ends = (at..tokens.len()).find(|i| is(*i, ")"))?;
+            at = next(ends + 1)?;
+        }
+        let number = next(at + 1).filter(|_| is(at, "("))?;
+        let is_number = matches!(tokens[number], Token::Word(text) if text.parse::<f64>().is_ok());
+        next(number + 1).filter(|comma| is_number && is(*comma, ",")).map(|_| number)
+    };
+    let named = |i: &usize| matches!(tokens[*i], Token::Word("topk" | "bottomk" | "limitk"));
+    (0..tokens.len()).filter(named).filter_map(limit).collect()
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -173,6 +198,11 @@ mod tests {
             ("label_replace(a > 1, 'd', '$1', 's', '>(.*)')", "label_replace(a > bool  1, 'd', '$1', 's', '>(.*)')"),
             ("a # more > less\n> 1", "a \n> bool  1"),
             ("max_over_time((x > 1)[5m:30s])", "max_over_time((x > bool  1)[5m:30s])"),
+            ("topk(3, x) > 9", "topk(1e9, x) > bool  9"),
+            ("topk by (job, host) ( 5 , x > 1)", "topk by (job, host) ( 1e9 , x > bool  1)"),
+            ("bottomk(scalar(n), x) < 3", "bottomk(scalar(n), x) < bool  3"),
+            ("sum(limitk without(a) (2, topk(1, y)))", "sum(limitk without(a) (1e9, topk(1e9, y)))"),
+            ("topk > 3", "topk > bool  3"),
         ];
         for (from, to) in cases {
             assert_eq!(expr(from), to, "{from}");
@@ -181,7 +211,7 @@ mod tests {
 
     #[test]
     fn any_text_is_survived() {
-        for text in ["{", "\"", "a{b=\"c", "é > 1", "))))", "unless", "`"] {
+        for text in ["{", "\"", "a{b=\"c", "é > 1", "))))", "unless", "`", "topk", "topk(", "topk by", "topk(3"] {
             let _ = presence(text);
         }
     }

@@ -20,6 +20,7 @@ use tenfold_types::{FlatMap, Labels, Timestamp};
 use crate::{
     fingerprint::fingerprint,
     rules::AlertRule,
+    severity::is_worse,
     template::{RuleWorld, TemplateContext},
 };
 
@@ -27,6 +28,10 @@ use crate::{
 pub const SERIES_PER_RULE_MAX: usize = 2_000;
 /// Bytes of one expanded label or annotation.
 const EXPANDED_BYTES_MAX: usize = 8_192;
+/// Labels by which an alert may get worse.
+const WORSE_BY: [&str; 2] = ["severity", "page"];
+/// Said of an alert that begins in place of one that was less severe.
+const WORSE: &str = "it is worse than the alert that it was";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -83,6 +88,9 @@ pub struct Alert {
 pub struct RuleState {
     #[serde(with = "as_list")]
     pub active: BTreeMap<Labels, Alert>,
+    /// Since when the rule's labels say of a series that it is worse than its alert began.
+    #[serde(skip)]
+    worse_since: BTreeMap<Labels, Timestamp>,
 }
 
 mod as_list {
@@ -159,6 +167,13 @@ pub struct Transition {
     pub reason: Option<String>,
 }
 
+impl Transition {
+    /// It begins in place of one that was less severe.
+    pub fn is_worse(&self) -> bool {
+        self.kind == TransitionKind::Firing && self.reason.is_some()
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StepError {
     #[error("the rule answers with {0} series, at most {SERIES_PER_RULE_MAX} are followed")]
@@ -172,7 +187,8 @@ pub enum StepError {
 /// One evaluation. Returns the transitions in the order of the series; the state is changed in place.
 ///
 /// # Errors
-/// An answer that cannot be followed; it counts as a failed query (firing alerts become unknown).
+/// An answer that cannot be followed; it counts as a failed query (firing alerts become unknown). One with too many series is
+/// followed as far as there is room.
 pub fn step(
     rule: &AlertRule,
     state: &mut RuleState,
@@ -184,19 +200,20 @@ pub fn step(
     match answer {
         Answer::Failed(reason) => (all_unknown(state, now, &reason), None),
         Answer::Samples { samples, present } => {
+            let (samples, too_many) = within(samples, state);
             let followed =
                 by_series(samples).and_then(|samples| follow(rule, state, &samples, &present, world, unknown_keep_ms));
             match followed {
                 Err(e) => (all_unknown(state, now, &e.to_string()), Some(e)),
-                Ok(transitions) => (transitions, None),
+                Ok(transitions) => (transitions, too_many),
             }
         }
     }
 }
 
 /// What samples that have just come bring, between two evaluations on the interval: alerts begin to wait, fire, and fire again.
-/// None ends and none becomes unknown; that is left to [`step`], so that an alert which dips for a moment is judged as often as
-/// its group says, and not as often as its samples come.
+/// None ends and none becomes unknown, but one that is worse by now and begins as another; that is left to [`step`], so that an
+/// alert which dips for a moment is judged as often as its group says, and not as often as its samples come.
 ///
 /// # Errors
 /// As of [`step`]; nothing has changed then.
@@ -206,16 +223,32 @@ pub fn arrive(
     samples: Vec<(Labels, f64)>,
     world: RuleWorld<'_>,
 ) -> Result<Vec<Transition>, StepError> {
+    let (samples, _) = within(samples, state);
     rise(rule, state, &by_series(samples)?, world)
+}
+
+/// Of more series than are followed those that have an alert, and others as far as there is room: where most is broken, nobody
+/// would hear of anything else.
+fn within(samples: Vec<(Labels, f64)>, state: &RuleState) -> (Vec<(Labels, f64)>, Option<StepError>) {
+    let count = samples.len();
+    if count <= SERIES_PER_RULE_MAX {
+        return (samples, None);
+    }
+    let has_alert = |labels: &Labels| {
+        let mut labels = labels.clone();
+        labels.remove(Labels::NAME);
+        state.active.contains_key(&labels)
+    };
+    let (mut kept, others): (Vec<_>, Vec<_>) = samples.into_iter().partition(|(labels, _)| has_alert(labels));
+    let room = SERIES_PER_RULE_MAX.saturating_sub(kept.len());
+    kept.extend(others.into_iter().take(room));
+    (kept, Some(StepError::TooMany(count)))
 }
 
 /// What an expression found, by the labels without the metric's name: with it, as templates see it, and the value.
 type Found = BTreeMap<Labels, (Labels, f64)>;
 
 fn by_series(samples: Vec<(Labels, f64)>) -> Result<Found, StepError> {
-    if samples.len() > SERIES_PER_RULE_MAX {
-        return Err(StepError::TooMany(samples.len()));
-    }
     let mut map = BTreeMap::new();
     for (whole, value) in samples {
         let mut labels = whole.clone();
@@ -233,7 +266,7 @@ fn all_unknown(state: &mut RuleState, now: Timestamp, reason: &str) -> Vec<Trans
 
 /// No data for this alert: a firing one becomes unknown; a pending one waits.
 fn vanish(alert: &mut Alert, now: Timestamp, reason: &str) -> Option<Transition> {
-    alert.no_data_since.get_or_insert(now);
+    alert.no_data_since = Some(by_now(alert.no_data_since, now));
     if alert.state != AlertState::Firing {
         return None;
     }
@@ -285,6 +318,46 @@ fn go_on(state: &mut RuleState, samples: &Found, begun: &BTreeMap<Labels, Labels
     }
 }
 
+/// What lies ahead was said by a clock that has been set back since.
+fn by_now(since: Option<Timestamp>, now: Timestamp) -> Timestamp {
+    since.map_or(now, |since| since.min(now))
+}
+
+/// Series that by the rule's labels have been worse than their alerts began for as long as `for`: since when, and the labels of
+/// the alerts that begin in their place. Nobody would hear else that a warning is critical by now. One that gets better goes
+/// on as it is.
+fn worse(
+    rule: &AlertRule,
+    state: &mut RuleState,
+    samples: &Found,
+    begun: &BTreeMap<Labels, Labels>,
+    world: RuleWorld<'_>,
+) -> BTreeMap<Labels, (Timestamp, Labels)> {
+    let mut out: BTreeMap<Labels, (Timestamp, Labels)> = BTreeMap::new();
+    let made = |name: &&str| rule.labels.get(*name).is_some_and(|template| template.source().contains("{{"));
+    if !WORSE_BY.iter().any(made) {
+        return out;
+    }
+    let before = std::mem::take(&mut state.worse_since);
+    for (series, (whole, value)) in samples {
+        let Some(alert) = state.active.get(series) else { continue };
+        let labels = expanded(rule, series, whole, *value, world);
+        if !is_worse(&labels, &alert.labels) {
+            continue;
+        }
+        let since = by_now(before.get(series).copied(), world.at);
+        state.worse_since.insert(series.clone(), since);
+        let has = || {
+            let others = state.active.values().map(|other| &other.labels).chain(begun.values());
+            others.chain(out.values().map(|(_, labels)| labels)).any(|other| *other == labels)
+        };
+        if world.at.since_ms(since) >= rule.for_ms && !has() {
+            out.insert(series.clone(), (since, labels));
+        }
+    }
+    out
+}
+
 /// The series of which the expression holds. Nothing has changed where the answer is refused.
 fn rise(
     rule: &AlertRule,
@@ -295,15 +368,21 @@ fn rise(
     let now = world.at;
     let mut begun = begun(rule, state, samples, world)?;
     go_on(state, samples, &begun);
+    let mut worse = worse(rule, state, samples, &begun, world);
     let mut out = Vec::new();
     for (series, (whole, value)) in samples {
+        let instead = worse.remove(series);
+        let before = instead.as_ref().and_then(|_| state.active.remove(series));
         let from = state.active.get(series).map(|a| a.state);
-        let labels = begun.remove(series).unwrap_or_default();
-        let alert = state.active.entry(series.clone()).or_insert_with(|| fresh(series, labels, *value, now));
+        let (since, labels) = instead.unwrap_or_else(|| (now, begun.remove(series).unwrap_or_default()));
+        let alert = state.active.entry(series.clone()).or_insert_with(|| fresh(series, labels, *value, since));
         alert.value = *value;
         alert.annotations = annotations(rule, whole, *value, world);
         alert.keep_since = None;
         alert.no_data_since = None;
+        if alert.state == AlertState::Pending {
+            alert.active_since = alert.active_since.min(now);
+        }
         let held = now.since_ms(alert.active_since) >= rule.for_ms;
         let kind = match from {
             None if held => Some(TransitionKind::Firing),
@@ -317,7 +396,15 @@ fn rise(
                 alert.state = AlertState::Firing;
                 alert.fired_at.get_or_insert(now);
             }
-            out.push(Transition { kind, from, alert: alert.clone(), reason: None });
+            let reason = before.is_some().then(|| WORSE.to_owned());
+            out.push(Transition { kind, from, alert: alert.clone(), reason });
+        }
+        // Behind the one that takes its place, so that the incident of both stays open.
+        if let Some(mut before) = before {
+            state.worse_since.remove(series);
+            let waited = before.state == AlertState::Pending;
+            let kind = if waited { TransitionKind::Cleared } else { TransitionKind::Resolved };
+            out.push(end(&mut before, kind, now));
         }
     }
     Ok(out)
@@ -364,7 +451,8 @@ fn healthy(rule: &AlertRule, alert: &mut Alert, now: Timestamp) -> Option<Transi
     if from == AlertState::Pending {
         return Some(end(alert, TransitionKind::Cleared, now));
     }
-    let keep_since = *alert.keep_since.get_or_insert(now);
+    let keep_since = by_now(alert.keep_since, now);
+    alert.keep_since = Some(keep_since);
     if now.since_ms(keep_since) >= rule.keep_firing_for_ms {
         return Some(end(alert, TransitionKind::Resolved, now));
     }

@@ -99,7 +99,9 @@ fn mails(product: &str, config: &Value) -> Vec<String> {
     let to = config.get("to").and_then(Value::as_str).filter(|_| product == "email").unwrap_or_default();
     // A template is no address.
     let is_address = |to: &&str| to.contains('@') && !to.contains("{{");
-    to.split(',').map(str::trim).filter(is_address).map(str::to_owned).collect()
+    // `Ana <ana@example.org>`; a comma in a quoted name leaves a piece without an address behind.
+    let bare = |to: &str| to.rsplit_once('<').map_or(to, |(_, to)| to.trim_end_matches('>')).trim().to_owned();
+    to.split(',').map(str::trim).filter(is_address).map(bare).collect()
 }
 
 #[cfg(test)]
@@ -120,6 +122,13 @@ receivers:
 - {name: ours, policy: web, slack_configs: [{channel: '#x'}]}
 - {name: elsewhere, wechat_configs: [{to_user: x}]}
 ";
+
+    #[test]
+    fn addresses_may_have_names() {
+        let told = |to: &str| mails("email", &serde_json::json!({"to": to}));
+        assert_eq!(told("\"Lima, Ana\" <ana@example.org> , raj@example.org"), ["ana@example.org", "raj@example.org"]);
+        assert_eq!(told("{{ .GroupLabels.owner }}@example.org , Ops < ops@example.org >"), ["ops@example.org"]);
+    }
 
     #[test]
     fn the_words_of_messages_are_kept() {

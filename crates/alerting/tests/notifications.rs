@@ -60,11 +60,24 @@ fn instants_are_written_as_a_template_asks() {
         ("{{ (index .Alerts 0).StartsAt | since | humanizeDuration }}", "1h 30m 0s"),
         ("{{ range .Alerts.Resolved }}{{ .EndsAt.Sub .StartsAt }} {{ .StartsAt.Unix }}{{ end }}", "1s 1"),
         ("{{ with index .Alerts 0 }}{{ .EndsAt.IsZero }} {{ .EndsAt.Year }}{{ end }}", "true 1"),
+        // How many move an instant to their own clock.
+        (
+            "{{ range .Alerts.Resolved }}{{ (.StartsAt.Add 28800e9).Format \"01-02 15:04:05\" }}{{ end }}",
+            "01-01 08:00:01",
+        ),
+        ("{{ ((index .Alerts 0).StartsAt.Add 60000000000).Unix }}", "61"),
+        (
+            "{{ with tz \"Europe/Berlin\" (index .Alerts 0).StartsAt }}{{ (.Add -3600e9).Format \"15:04 MST\" }}{{ end }}",
+            "00:00 CET",
+        ),
+        ("{{ (since (index .Alerts 0).StartsAt).Round 1000000000 }}", "1h30m0s"),
+        ("{{ (since (index .Alerts 0).StartsAt).Truncate 3600e9 }}", "1h0m0s"),
     ] {
         assert_eq!(say(text), wanted, "{text}");
     }
     let refused = set.render("{{ (index .Alerts 0).StartsAt | tz \"Nowhere/Land\" }}", &about, now);
     assert!(refused.expect_err("no zone").to_string().contains("Nowhere/Land"));
+    set.render("{{ (index .Alerts 0).StartsAt.Add \"8h\" }}", &about, now).expect_err("no duration, as in Go");
 }
 
 #[test]

@@ -147,10 +147,29 @@ fn an_answer_that_cannot_be_followed_is_unknown_not_healthy() {
     let (transitions, error) = step(&rule, &mut state, twice, world(1), KEEP_MS);
     assert!(error.expect("refused").to_string().contains("same labels"));
     assert_eq!(transitions[0].kind, K::Unknown);
-    let many = (0..2_001).map(|i| (Labels::from_pairs([("host", i.to_string())]), 1.0)).collect();
-    let (_, error) =
-        step(&rule, &mut state, Answer::Samples { samples: many, present: Present::All }, world(2), KEEP_MS);
-    assert!(error.expect("refused").to_string().contains("2001"));
+}
+
+#[test]
+fn of_too_many_series_as_many_as_there_is_room_for_are_followed() {
+    let hosts = |from: i32, to: i32| Answer::Samples {
+        samples: (from..to).map(|i| (Labels::from_pairs([("host", i.to_string())]), 1.0)).collect(),
+        present: Present::All,
+    };
+    let rule = rule("");
+    let mut state = RuleState::default();
+    let mut at = |hosts, at_ms| {
+        let (transitions, error) = step(&rule, &mut state, hosts, world(at_ms), KEEP_MS);
+        let kinds: Vec<K> = transitions.into_iter().map(|t| t.kind).collect();
+        let count = |kind| kinds.iter().filter(|k| **k == kind).count();
+        (count(K::Firing), count(K::Resolved), kinds.len(), error.map(|e| e.to_string()))
+    };
+    assert_eq!(at(hosts(2_000, 2_010), 0), (10, 0, 10, None));
+    let (begin, _, all, error) = at(hosts(0, 2_010), 1);
+    assert_eq!((begin, all), (1_990, 1_990), "those that fired go on");
+    assert!(error.expect("it says so").contains("2010"));
+    let again = at(hosts(0, 2_010), 2);
+    assert_eq!((again.0, again.2), (0, 0), "the same are followed");
+    assert_eq!(at(hosts(0, 5), 3), (0, 1_995, 1_995, None));
 }
 
 fn named(rule: &str, hosts: &[&str]) -> (AlertRule, Answer) {
@@ -196,6 +215,74 @@ fn the_name_of_the_rule_counts_more_than_a_label() {
     let (rule, one) = named("{alertname: Other, host: '{{ $labels.host }}!'}", &["a"]);
     let fired = step(&rule, &mut RuleState::default(), one, world(0), KEEP_MS).0;
     assert_eq!(fired[0].alert.labels, Labels::from_pairs([("alertname", "High"), ("host", "a!")]));
+}
+
+/// What happened as the series had these values, ten seconds apart; none where the expression does not hold.
+fn by_value(extra: &str, values: &[Option<f64>]) -> Vec<(usize, K, String)> {
+    let severity = "'{{ if gt $value 95.0 }}critical{{ else }}warning{{ end }}'";
+    let yaml = format!(
+        "groups:\n- name: g\n  rules:\n  - alert: High\n    expr: x > 80\n    labels: {{severity: {severity}}}\n{extra}"
+    );
+    let Rule::Alert(rule) = parse_rules(&yaml).expect("the rule reads").groups.remove(0).rules.remove(0) else {
+        unreachable!("it is an alert")
+    };
+    let mut state = RuleState::default();
+    let mut out = Vec::new();
+    for (i, value) in values.iter().enumerate() {
+        let samples = value.iter().map(|value| (series().with("__name__", "x"), *value)).collect();
+        let present = Present::Series(BTreeSet::from([series()]));
+        let answer = Answer::Samples { samples, present };
+        let (transitions, error) = step(&rule, &mut state, answer, world(i as i64 * 10_000), KEEP_MS);
+        assert_eq!(error, None);
+        let severity = |t: &tenfold_alerting::Transition| t.alert.labels.get("severity").unwrap_or_default().to_owned();
+        out.extend(transitions.iter().map(|t| (i, t.kind, severity(t))));
+    }
+    out
+}
+
+#[test]
+fn a_severity_made_of_the_value_that_gets_worse_is_another_alert() {
+    let of = |rows: &[(usize, K, &str)]| -> Vec<(usize, K, String)> {
+        rows.iter().map(|(i, kind, severity)| (*i, *kind, (*severity).to_owned())).collect()
+    };
+    let at_once = by_value("", &[Some(85.0), Some(99.0), Some(85.0), None]);
+    let wanted = [
+        (0, K::Firing, "warning"),
+        (1, K::Firing, "critical"),
+        (1, K::Resolved, "warning"),
+        // What gets better goes on as it is.
+        (3, K::Resolved, "critical"),
+    ];
+    assert_eq!(at_once, of(&wanted));
+    // A moment of it is none, as long as the rule waits.
+    let values = [85.0, 85.0, 85.0, 99.0, 85.0, 99.0, 99.0, 99.0].map(Some);
+    let wanted = [
+        (0, K::Pending, "warning"),
+        (2, K::Firing, "warning"),
+        (7, K::Firing, "critical"),
+        (7, K::Resolved, "warning"),
+    ];
+    assert_eq!(by_value("    for: 20s\n", &values), of(&wanted));
+}
+
+#[test]
+fn a_clock_set_back_makes_no_alert_wait_longer() {
+    let held = rule("    for: 20s\n    keep_firing_for: 20s\n");
+    let mut state = RuleState::default();
+    let mut at = |letter, at_ms| {
+        let transitions = step(&held, &mut state, answer(letter), world(at_ms), KEEP_MS).0;
+        transitions.into_iter().map(|t| t.kind).collect::<Vec<_>>()
+    };
+    assert_eq!(at('h', 3_600_000), [K::Pending]);
+    assert!(at('h', 10_000).is_empty());
+    assert_eq!(at('h', 30_000), [K::Firing], "its time begins with the clock that holds");
+    assert!(at('l', 3_700_000).is_empty());
+    assert!(at('l', 40_000).is_empty());
+    assert_eq!(at('l', 60_000), [K::Resolved]);
+    assert_eq!((at('h', 70_000), at('h', 90_000)), (vec![K::Pending], vec![K::Firing]));
+    assert_eq!(at('n', 3_800_000), [K::Unknown]);
+    assert!(at('n', 100_000).is_empty());
+    assert_eq!(at('n', 160_000), [K::Expired]);
 }
 
 proptest! {

@@ -115,6 +115,8 @@ async fn outside_of_its_hours_a_check_stands_as_it_stood_unless_somebody_asks() 
     for wrong in [passive, fresh] {
         assert!(app.check_put(&Caller::system(), "wrong", spec(wrong)).await.is_err());
     }
+    let short = spec(serde_json::json!({"run": {"passive": {}}, "interval": "1ms"}));
+    assert!(app.check_put(&Caller::system(), "a", short).await.is_err_and(|e| e.message.contains("between 1s and ")));
 }
 
 #[tokio::test]

@@ -21,7 +21,7 @@ use utoipa_axum::routes;
 use crate::auth::Who;
 use crate::{Api, Policy, push};
 
-/// Bytes of the alerts that a sender brings at once: 10,000 with long annotations.
+/// Bytes of the alerts that a sender brings at once: more than 10,000 with long annotations.
 const ALERTS_BYTES_MAX: usize = 16 << 20;
 /// How long a sender may take to bring them.
 const ALERTS_TIMEOUT: Duration = Duration::from_secs(30);

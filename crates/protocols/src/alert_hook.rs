@@ -22,7 +22,7 @@ pub use mapping::{MAPPED_LABELS_MAX, Mapping, Paths, ResolvedWhen};
 /// Largest body that is read.
 pub const BODY_BYTES_MAX: usize = 4 << 20;
 /// Alerts in one body.
-pub const ALERTS_MAX: usize = 1_000;
+pub const ALERTS_MAX: usize = 10_000;
 /// Longest key by which an alert is known.
 pub const KEY_CHARS_MAX: usize = 255;
 /// Longest text of a label or an annotation; what is longer is cut.

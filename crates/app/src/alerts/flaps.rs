@@ -76,8 +76,13 @@ pub(super) async fn recall(app: &App, state: &mut PipelineState, active: &[store
         let since = app.now().plus_ms(-rules.within_ms);
         app.read(move |tx: &mut dyn Tx| Ok(store::ended_since(tx, since, ENDED_READ_MAX)?)).await?
     };
+    // Neither a clock that was set back nor a shorter time of the settings holds one for longer than that.
+    let calm_by = app.now().plus_ms(rules.calm_ms);
     for row in active.iter().chain(&ended) {
-        if let (Some(fingerprint), Some(flap)) = (Fingerprint::parse(&row.fingerprint), body(row)?.flap) {
+        if let (Some(fingerprint), Some(mut flap)) = (Fingerprint::parse(&row.fingerprint), body(row)?.flap) {
+            if let Some(flapping) = &mut flap.flapping {
+                flapping.calm_at = flapping.calm_at.min(calm_by);
+            }
             state.recall(fingerprint, flap);
         }
     }

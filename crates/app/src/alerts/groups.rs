@@ -125,6 +125,8 @@ pub(super) async fn reload(app: &App) -> Result<(), Fault> {
     end_series(app, before, &running);
     arrivals::watch(app, &running);
     *app.alerts.brought.lock() = Brought::of(&running);
+    // What is under way is of the groups as they were.
+    app.alerts.late.lock().clear();
     *app.alerts.groups.write() = running;
     super::pipeline::reload(app, false).await
 }

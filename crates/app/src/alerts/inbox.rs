@@ -21,7 +21,7 @@ use super::{
     INTEGRATION_LABEL, KEY_LABEL, PostedAlert,
     lease::Lease,
     outdated,
-    received::{Said, read},
+    posted::{Said, read},
     waits::{self, Names, Waits},
 };
 use crate::{App, Caller, Role, Txn, sources::SENDER};

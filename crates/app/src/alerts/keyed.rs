@@ -12,8 +12,9 @@ use super::{
     ahead::Mark,
     flaps::aside_since,
     inbox::{Words, keyed_name},
-    received::{GROUP, Received, Said, read},
-    transitions::{body, place, severity, would_page},
+    posted::{Said, read},
+    received::{GROUP, Received},
+    transitions::{body, place},
 };
 use crate::{App, Caller, Role, sources::SENDER};
 
@@ -91,10 +92,7 @@ fn anew(mut labels: BTreeMap<String, String>, before: &Alert) -> BTreeMap<String
 /// service.
 fn is_worse(labels: &BTreeMap<String, String>, before: &Alert) -> bool {
     let labels = Labels::from_pairs(labels.iter().map(|(n, v)| (n.clone(), v.clone())));
-    let rank = |labels: &Labels| ["info", "warning", "critical"].iter().position(|s| *s == severity(labels));
-    rank(&labels) > rank(&before.labels)
-        || (would_page(&labels) && !would_page(&before.labels))
-        || place(&labels) != place(&before.labels)
+    tenfold_alerting::is_worse(&labels, &before.labels) || place(&labels) != place(&before.labels)
 }
 
 /// Whether a sender may say this. Of a key that is its own it may say the end whatever the alert is about: that was asked

@@ -27,6 +27,7 @@ mod outdated;
 mod owner;
 mod pipeline;
 mod ports;
+mod posted;
 mod received;
 mod round;
 mod routing_drafts;
@@ -71,7 +72,7 @@ pub use ports::{
     Channel, Notice, Notifier, NotifyError, Push, PushError, PushTo, RuleSource, Update, UpdateKind, WebhookPoster,
     WebhookSpec, check_url,
 };
-pub use received::PostedAlert;
+pub use posted::PostedAlert;
 pub use routing_drafts::{RoutingAccount, RoutingDrafts, draft_routing};
 pub use rules::{RuleChange, rule_file_version};
 pub use rules_listed::{RuleAsk, RuleCounts, RuleGroupList};
@@ -142,6 +143,10 @@ pub struct State {
     arrivals: Mutex<tenfold_alerting::Arrivals>,
     /// One evaluation at a time: a tick that comes while the last still runs is left out.
     evaluating: tokio::sync::Mutex<()>,
+    /// Groups whose evaluation takes long, by their places.
+    late: Mutex<BTreeMap<usize, evaluate::Late>>,
+    /// How long other groups wait for one, where it is not as long as usual.
+    patience: Mutex<Option<Duration>>,
 }
 
 impl State {
@@ -206,7 +211,11 @@ async fn evaluate_rules(app: &App, stop: &CancellationToken) {
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         let ticked = tokio::select! {
-            () = stop.cancelled() => return,
+            () = stop.cancelled() => {
+                // Their queries end with it.
+                app.alerts.late.lock().clear();
+                return;
+            }
             _ = tick.tick() => true,
             () = arrivals::due(app) => false,
         };
@@ -240,6 +249,11 @@ impl App {
     /// Evaluates rules against something else than the server's own metrics.
     pub fn set_rule_source(&self, source: Arc<dyn RuleSource>) {
         *self.alerts.source.write() = Some(source);
+    }
+
+    /// How long rules of other groups wait for those of one. For tests.
+    pub fn set_rule_patience(&self, patience: Duration) {
+        *self.alerts.patience.lock() = Some(patience);
     }
 
     /// One look at everything that is due now: rule groups, ended mutes. The loop calls it; tests do after moving the

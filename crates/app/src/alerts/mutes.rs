@@ -290,7 +290,8 @@ fn check_length(body: &Body, expires_at: Timestamp, now: Timestamp) -> Result<()
     let length = expires_at.since_ms(now);
     if length <= 0 || length > ms_max {
         let kind = body.kind.as_str();
-        return Err(Fault::invalid(format!("a {kind} ends in the future, at most {ms_max} ms from now")));
+        let most = tenfold_types::format_duration_ms(ms_max);
+        return Err(Fault::invalid(format!("a {kind} ends in the future, at most {most} from now")));
     }
     Mute::new("", spec(body, expires_at)).map_err(Fault::invalid)?;
     Ok(())

@@ -10,7 +10,8 @@ use tenfold_types::{Fault, Timestamp};
 use super::{
     KEY_LABEL, PostedAlert,
     inbox::{Words, keyed_name, labels_of, names_of},
-    received::{GROUP, given},
+    posted::given,
+    received::GROUP,
     transitions::body,
     waits::{self, Names},
 };

@@ -1,13 +1,10 @@
 //! Which rule an alert is of, and who owns it.
 
-use tenfold_alerting::AlertRule;
+use tenfold_alerting::{AlertRule, severity};
 use tenfold_store::{Tx, alerts as store, deploys as service_store};
 use tenfold_types::{Fault, Labels};
 
-use super::{
-    received::GROUP,
-    transitions::{body, severity},
-};
+use super::{received::GROUP, transitions::body};
 
 pub(crate) struct RuleOf {
     pub name: String,

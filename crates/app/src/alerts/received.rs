@@ -6,52 +6,32 @@
 //! back says that it is over.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
 use tenfold_alerting::pipeline::{HowEnded, Incoming};
-use tenfold_alerting::{Alert, AlertState, Transition, TransitionKind, fingerprint};
+use tenfold_alerting::{Alert, AlertState, Transition, TransitionKind};
 use tenfold_store::alerts as store;
-use tenfold_types::{ErrorCode, Fault, Labels, Timestamp};
+use tenfold_types::{ErrorCode, Fault, Timestamp};
 
 use super::{
     KEY_LABEL, UNKNOWN_KEEP_MS,
     inbox::{Words, names_of},
     lease::Lease,
     pipeline,
+    posted::{PostedAlert, Said, claims_source, read},
     transitions::{Body, Origin, body},
 };
 use crate::{App, Caller, Role, sources::SENDER};
 
 /// How long an alert is believed at least after a start, since its sender may have had nowhere to send to.
 pub(super) const LEASE_MS: i64 = 300_000;
-/// Alerts in one request.
+/// Alerts that are heard together.
 const BATCH_MAX: usize = 10_000;
+/// Wrong alerts of a request that are told one by one.
+const WRONG_TOLD_MAX: usize = 10;
 /// Alerts of senders that are followed.
 const RECEIVED_MAX: usize = 100_000;
-const LABELS_MAX: usize = 64;
-const TEXT_BYTES_MAX: usize = 8_192;
 /// The group under which alerts of senders are listed. No rule group of ours has this name.
 pub(super) const GROUP: &str = tenfold_alerting::RECEIVED_GROUP;
-
-/// An alert as Alertmanager's API takes it.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct PostedAlert {
-    #[schema(value_type = Object)]
-    pub labels: BTreeMap<String, String>,
-    #[serde(default)]
-    #[schema(value_type = Option<Object>)]
-    pub annotations: Option<BTreeMap<String, String>>,
-    #[serde(default)]
-    #[schema(value_type = Option<String>)]
-    pub starts_at: Option<Timestamp>,
-    #[serde(default)]
-    #[schema(value_type = Option<String>)]
-    pub ends_at: Option<Timestamp>,
-    #[serde(default, rename = "generatorURL")]
-    pub generator_url: Option<String>,
-}
 
 /// An alert of a sender that fires, or of which the sender says nothing any more.
 #[derive(Debug, Clone)]
@@ -101,42 +81,8 @@ pub(super) fn reload(app: &App, rows: &[store::AlertRow]) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Go's zero time, 0001-01-01T00:00:00Z, which its clients send for no time at all.
-const NO_TIME: Timestamp = Timestamp::from_millis(-62_135_596_800_000);
-
-/// The time that was given, if any was.
-pub(super) fn given(at: Option<Timestamp>) -> Option<Timestamp> {
-    at.filter(|at| *at > NO_TIME)
-}
-
 /// What becomes of alerts, by fingerprint; nothing of those that ended.
 type Changes = BTreeMap<String, Option<Received>>;
-
-/// What a sender said, checked.
-pub(super) struct Said {
-    pub alert: Alert,
-    ends_at: Timestamp,
-    explicit: bool,
-    /// It says nothing of it any more, which is no end.
-    pub silent: bool,
-    /// It is worse than what was said of its key before, or people have done with that.
-    pub at_once: bool,
-    generator_url: String,
-}
-
-impl Said {
-    /// As it was posted, to be read again at another time.
-    fn posted(self) -> PostedAlert {
-        let pairs = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
-        PostedAlert {
-            labels: self.alert.labels.iter().map(pairs).collect(),
-            annotations: Some(BTreeMap::from(&*self.alert.annotations)),
-            starts_at: Some(self.alert.active_since),
-            ends_at: self.explicit.then_some(self.ends_at),
-            generator_url: Some(self.generator_url),
-        }
-    }
-}
 
 impl Received {
     /// What a sender says anew of an alert that goes on. The earliest start counts, the newest annotations, and of two
@@ -152,54 +98,6 @@ impl Received {
         }
         self.updated_at = now;
     }
-}
-
-pub(super) fn read(posted: PostedAlert, now: Timestamp, resolve_timeout_ms: i64) -> Result<Said, String> {
-    let labels = Labels::from_pairs(posted.labels);
-    let annotations = posted.annotations.unwrap_or_default();
-    if labels.is_empty() {
-        return Err("an alert has at least one label with a value".to_owned());
-    }
-    if labels.len() > LABELS_MAX || annotations.len() > LABELS_MAX {
-        return Err(format!("an alert has at most {LABELS_MAX} labels and as many annotations"));
-    }
-    for (name, value) in labels.iter().chain(annotations.iter().map(|(n, v)| (n.as_str(), v.as_str()))) {
-        if name.is_empty() || name.len() + value.len() > TEXT_BYTES_MAX {
-            return Err(format!(
-                "`{name:.50}`: a name is not empty, and has with its value at most {TEXT_BYTES_MAX} bytes"
-            ));
-        }
-    }
-    let (starts_at, ends_at) = (given(posted.starts_at), given(posted.ends_at));
-    let starts_at = starts_at.or(ends_at).unwrap_or(now).min(ends_at.unwrap_or(now).max(now));
-    let explicit = ends_at.is_some();
-    let ends_at = ends_at.unwrap_or_else(|| now.plus_ms(resolve_timeout_ms));
-    if starts_at > ends_at {
-        return Err(format!("{labels} starts {starts_at}, after its end {ends_at}"));
-    }
-    let alert = Alert {
-        fingerprint: fingerprint(&labels),
-        series: labels.clone(),
-        labels,
-        annotations: Arc::new(annotations.into()),
-        state: AlertState::Firing,
-        value: 1.0,
-        active_since: starts_at,
-        fired_at: Some(starts_at),
-        resolved_at: None,
-        keep_since: None,
-        no_data_since: None,
-    };
-    let mut generator_url = posted.generator_url.unwrap_or_default();
-    if generator_url.len() > TEXT_BYTES_MAX || !generator_url.starts_with("http") {
-        generator_url.clear();
-    }
-    Ok(Said { alert, ends_at, explicit, silent: false, at_once: false, generator_url })
-}
-
-fn claims_source(posted: &PostedAlert, now: Timestamp) -> bool {
-    let over = given(posted.ends_at).is_some_and(|at| at <= now);
-    !over && [SENDER, KEY_LABEL].iter().any(|label| posted.labels.get(*label).is_some_and(|v| !v.is_empty()))
 }
 
 fn ended(mut alert: Alert, kind: TransitionKind, at: Timestamp) -> Transition {
@@ -271,13 +169,6 @@ impl App {
     /// it may send. On a node that does not take alerts they are kept for the one that does, and on that one while what was
     /// said of them before waits.
     pub async fn alerts_receive(&self, who: &Caller, posted: Vec<PostedAlert>) -> Result<(), Fault> {
-        if posted.len() > BATCH_MAX {
-            return Err(Fault::invalid(format!(
-                "at most {BATCH_MAX} alerts in one request, here are {}",
-                posted.len()
-            ))
-            .advice("send them in several requests"));
-        }
         let here = self.takes_alerts().await?;
         let now = self.now();
         let resolve_timeout_ms = self.alerts.routing()?.routing.resolve_timeout_ms;
@@ -293,13 +184,15 @@ impl App {
                 Err(error) => wrong.push(error),
             }
         }
-        if here {
-            self.hear_in_turn(said, now).await?;
-        } else {
-            self.said_hand_on(said, false).await?;
+        while !said.is_empty() {
+            let rest = said.split_off(said.len().min(BATCH_MAX));
+            let some = std::mem::replace(&mut said, rest);
+            if here { self.hear_in_turn(some, now).await? } else { self.said_hand_on(some, false).await? }
         }
         forbidden?;
-        if wrong.is_empty() { Ok(()) } else { Err(Fault::new(ErrorCode::BadRequest, wrong.join("; "))) }
+        let all = if wrong.len() > WRONG_TOLD_MAX { format!("; {} are wrong", wrong.len()) } else { String::new() };
+        wrong.truncate(WRONG_TOLD_MAX);
+        if wrong.is_empty() { Ok(()) } else { Err(Fault::new(ErrorCode::BadRequest, wrong.join("; ") + &all)) }
     }
 
     /// The lease of the node that takes alerts, with what is in memory as far as what is stored; refused on another.
@@ -575,26 +468,5 @@ mod tests {
             received.go_on(&read_again, now);
             assert_eq!(received.generator_url, "http://sender.example/graph", "what was said last counts");
         }
-    }
-
-    #[test]
-    fn the_zero_time_of_go_is_none() {
-        let zero = Timestamp::parse_rfc3339("0001-01-01T00:00:00Z").expect("it is one");
-        assert_eq!((NO_TIME, given(Some(zero)), given(None)), (zero, None, None));
-        assert_eq!(given(Some(zero.plus_ms(1))), Some(zero.plus_ms(1)));
-    }
-
-    #[test]
-    fn only_a_source_raises_alerts_with_the_labels_of_sources() {
-        let now = Timestamp(1_700_000_000_000);
-        let posted = |label: &str, ends_at| PostedAlert {
-            labels: BTreeMap::from([("alertname".to_owned(), "A".to_owned()), (label.to_owned(), "x".to_owned())]),
-            ends_at,
-            ..PostedAlert::default()
-        };
-        assert!(claims_source(&posted(SENDER, None), now));
-        assert!(claims_source(&posted(KEY_LABEL, Some(now.plus_ms(1))), now));
-        assert!(!claims_source(&posted("job", None), now));
-        assert!(!claims_source(&posted(SENDER, Some(now)), now), "people may end it");
     }
 }

@@ -10,12 +10,13 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use tenfold_alerting::{
-    AlertRule, AlertState, Answer, Occasion, Present, RecordingRule, Rule, RuleState, RuleWorld, SERIES_PER_RULE_MAX,
-    Transition, arrive, step,
+    AlertRule, AlertState, Answer, Occasion, Present, RecordingRule, Rule, RuleState, RuleWorld, StepError, Transition,
+    arrive, step,
 };
 use tenfold_promql::Interrupt;
 use tenfold_types::{Fault, Labels, STALE_NAN, Timestamp};
 use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::{
@@ -27,6 +28,9 @@ use super::{
     source::{self, Templates},
 };
 use crate::App;
+
+/// Series that one recording rule may bring.
+const RECORDED_MAX: usize = 20_000;
 
 /// What an evaluation of an alerting rule came to.
 pub(super) struct Stepped {
@@ -59,33 +63,57 @@ pub(super) struct Round {
     pub now: Timestamp,
 }
 
-impl Round {
-    /// Evaluates rules in their order, until one changes something. Each of their queries may take as long as any other, and is
-    /// ended when its time is over.
-    pub async fn pass(&self, rules: Vec<usize>) -> Result<Passed, Fault> {
-        /// Ends what runs when nobody waits for it any more.
-        struct End(Arc<Watch>);
-        impl Drop for End {
-            fn drop(&mut self) {
-                self.0.end();
+/// A pass that was begun. Each of its queries may take as long as any other, and is ended when its time is over; all end when
+/// nobody waits for the pass any more.
+pub(super) struct Passing {
+    work: JoinHandle<Passed>,
+    watch: Arc<Watch>,
+    allowed_ms: u64,
+}
+
+impl Drop for Passing {
+    fn drop(&mut self) {
+        self.watch.end();
+    }
+}
+
+impl Passing {
+    /// Waits for what it comes to, until then; nothing where it is still under way. Not asked again once that was told.
+    pub async fn done(&mut self, until: Instant) -> Result<Option<Passed>, Fault> {
+        loop {
+            let late_at = self.watch.began_at() + Duration::from_millis(self.allowed_ms);
+            tokio::select! {
+                biased;
+                done = &mut self.work => {
+                    let done = done.map_err(|e| Fault::internal(format!("evaluating a rule panicked: {e}")));
+                    return done.map(Some);
+                }
+                () = tokio::time::sleep_until(late_at.min(until)) => {
+                    self.watch.end_late(self.allowed_ms);
+                    if Instant::now() >= until {
+                        return Ok(None);
+                    }
+                }
             }
         }
+    }
+
+    /// The same without waiting.
+    pub fn is_under_way(&self) -> bool {
+        self.watch.end_late(self.allowed_ms);
+        !self.work.is_finished()
+    }
+}
+
+impl Round {
+    /// Begins to evaluate rules in their order, until one changes something.
+    pub fn pass(&self, rules: Vec<usize>) -> Passing {
         let allowed_ms = self.app.settings.metrics.query.timeout_ms;
         let watch = Arc::new(Watch::new());
-        let _end = End(watch.clone());
         let source = self.app.alerts.source.read().clone();
         let pass = Pass { round: self.clone(), source, runtime: Handle::current(), watch: watch.clone() };
-        let mut work = tokio::task::spawn_blocking(move || pass.run(rules));
-        loop {
-            tokio::select! {
-                done = &mut work => {
-                    return done.map_err(|e| Fault::internal(format!("evaluating a rule panicked: {e}")));
-                }
-                () = tokio::time::sleep_until(watch.began_at() + Duration::from_millis(allowed_ms)) => {
-                    watch.end_late(allowed_ms);
-                }
-            }
-        }
+        let work = tokio::task::spawn_blocking(move || pass.run(rules));
+        Passing { work, watch, allowed_ms }
     }
 
     /// Lets what a rule came to count. `ALERTS` keeps to the interval of its group: samples in between would make what is
@@ -261,9 +289,8 @@ impl Pass {
     fn recording(&self, index: usize, rule: &RecordingRule) -> (Option<String>, usize) {
         let rows = match self.ask_rows_within(index) {
             Err(error) => return (Some(error), 0),
-            Ok(rows) if rows.len() > SERIES_PER_RULE_MAX => {
-                let error =
-                    format!("the rule answers with {} series, at most {SERIES_PER_RULE_MAX} are kept", rows.len());
+            Ok(rows) if rows.len() > RECORDED_MAX => {
+                let error = format!("the rule answers with {} series, at most {RECORDED_MAX} are kept", rows.len());
                 return (Some(error), rows.len());
             }
             Ok(rows) => rows,
@@ -296,7 +323,7 @@ impl Pass {
                 let (answer, error, series) = self.answer(index, &state);
                 let (transitions, wrong) =
                     self.within_world(|world| step(rule, &mut state, answer, world, UNKNOWN_KEEP_MS));
-                refused = wrong.is_some();
+                refused = wrong.as_ref().is_some_and(|error| !matches!(error, StepError::TooMany(_)));
                 (transitions, error.or_else(|| wrong.map(|e| e.to_string())), series)
             }
             Occasion::Arrival => {

@@ -108,7 +108,7 @@ impl Drafting {
 
     /// The account of an address of mail, made where there is none.
     fn person(&mut self, address: &str) -> String {
-        if let Some(known) = self.accounts.iter().find(|account| account.email == address) {
+        if let Some(known) = self.accounts.iter().find(|account| account.email.eq_ignore_ascii_case(address)) {
             return known.login.clone();
         }
         let local = address.split('@').next().unwrap_or_default();
@@ -168,7 +168,7 @@ receivers:
   discord_configs: [{webhook_url: 'https://discord.example.org/secret'}]
   email_configs: [{to: 'ana@example.org, list@example.org'}]
 - name: db
-  email_configs: [{to: ana@example.org}, {to: ana@example.net}]
+  email_configs: [{to: Ana@Example.org}, {to: ana@example.net}]
 - name: programs
   webhook_configs: [{url: 'http://127.0.0.1:9/hook'}]
 ";

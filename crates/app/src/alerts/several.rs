@@ -94,7 +94,11 @@ pub(super) fn settle(app: &App, running: &Running, rule: usize, transitions: &[T
                 TransitionKind::Resolved | TransitionKind::Expired | TransitionKind::RuleRemoved,
                 Some((origin, alert)),
             ) => settled.batch.push((origin, taken_over(alert))),
-            _ => settled.batch.push((origin.clone(), transition.clone())),
+            _ => {
+                let mut origin = origin.clone();
+                origin.at_once = transition.is_worse();
+                settled.batch.push((origin, transition.clone()));
+            }
         }
     }
     settled

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tenfold_alerting::pipeline::{Decision, Flap, Turn};
-use tenfold_alerting::{Alert, Fingerprint, Pages, Rule, Transition, TransitionKind, runbook};
+use tenfold_alerting::{Alert, Fingerprint, Pages, Rule, Transition, TransitionKind, runbook, severity};
 use tenfold_store::alerts as store;
 use tenfold_types::{Actor, EventData, EventDraft, Fault, Labels, Severity, Source, Timestamp};
 
@@ -117,15 +117,6 @@ struct Kept {
 pub(crate) fn body(row: &store::AlertRow) -> Result<Body, Fault> {
     serde_json::from_str(&row.body)
         .map_err(|e| Fault::internal(format!("the alert {} cannot be read: {e}", row.fingerprint)))
-}
-
-/// `critical`, `warning` or `info`; what a label says otherwise counts as the nearest.
-pub(super) fn severity(labels: &Labels) -> &'static str {
-    match labels.get("severity").unwrap_or("") {
-        "critical" | "page" | "error" | "emergency" | "high" => "critical",
-        "info" | "none" | "low" | "debug" => "info",
-        _ => "warning",
-    }
 }
 
 /// Critical alerts page, unless their label `page` says otherwise.

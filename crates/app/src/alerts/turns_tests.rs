@@ -5,7 +5,7 @@ use std::pin::pin;
 use tenfold_store::alert_inbox;
 use tenfold_testkit::{TempDb, TestClock, TestEntropy, temp_db};
 
-use super::received::{Said, read};
+use super::posted::{Said, read};
 use super::waits::{self, Names};
 use super::*;
 use crate::settings::Settings;

@@ -188,6 +188,9 @@ pub struct ActiveAlertView {
     pub value: String,
     #[schema(value_type = String)]
     pub active_since: Timestamp,
+    /// Since when it is over and kept all the same (`keep_firing_for`), which Prometheus' API alone tells.
+    #[serde(skip)]
+    pub kept_since: Option<Timestamp>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
@@ -289,6 +292,7 @@ fn active_view(alert: &Alert) -> ActiveAlertView {
         annotations: BTreeMap::from(&*alert.annotations),
         value: tenfold_promql::format_float(alert.value),
         active_since: alert.active_since,
+        kept_since: alert.keep_since,
     }
 }
 

@@ -323,7 +323,7 @@ impl App {
                 rule: rule.clone(),
                 labels: labels.clone(),
                 grouped: grouped.map(|labels| Labels::clone(&labels)),
-                critical: transitions::severity(labels) == "critical",
+                critical: tenfold_alerting::severity(labels) == "critical",
                 policy,
                 at,
                 has,

@@ -1,7 +1,7 @@
 //! Why a page goes to this person, by these ways and now. Said by the very code that decides, when a page is queued and
 //! when one is foretold.
 
-use std::collections::{BTreeMap, btree_map::Entry};
+use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
 
 use serde::{Deserialize, Serialize};
 use tenfold_oncall::{Answer, Escalation, Schedule, Target, TargetKind, Teams, paged_members};
@@ -65,13 +65,7 @@ impl Known {
                 TargetKind::Person => {
                     (Answer { people: vec![target.name.clone()], shadows: Vec::new() }, String::new())
                 }
-                TargetKind::Schedule => {
-                    if let Entry::Vacant(unread) = self.schedules.entry(target.name.clone()) {
-                        unread.insert(oncall::schedule(tx, &target.name, at)?);
-                    }
-                    let schedule = self.schedules.get(&target.name).and_then(Option::as_ref);
-                    schedule.map(|s| oncall::standing(s, target.offset, at)).unwrap_or_default()
-                }
+                TargetKind::Schedule => self.standing(tx, target, at)?,
                 TargetKind::Team => {
                     (Answer { people: self.members(tx, &target.name)?, shadows: Vec::new() }, String::new())
                 }
@@ -81,6 +75,23 @@ impl Known {
             out.insert(target.clone(), Behind { answer: Answer { people, shadows }, because });
         }
         Ok(out)
+    }
+
+    /// Who stands where a target says in its schedule, and why: of those who can be paged.
+    fn standing(&mut self, tx: &mut dyn Tx, target: &Target, at: Timestamp) -> Result<(Answer, String), Fault> {
+        if let Entry::Vacant(unread) = self.schedules.entry(target.name.clone()) {
+            unread.insert(oncall::schedule(tx, &target.name, at)?);
+        }
+        let Some(schedule) = self.schedules.get(&target.name).and_then(Option::as_ref) else {
+            return Ok((Answer::default(), String::new()));
+        };
+        let (duty, fallback) = (schedule.duty_at(at), schedule.fallback_at(at).to_vec());
+        let named = duty.people.iter().chain(&duty.behind).chain(&duty.shadows).chain(&fallback);
+        let named: Vec<String> = named.cloned().collect();
+        let can: BTreeSet<String> = self.can_be_paged(tx, named)?.into_iter().collect();
+        let duty = duty.among(&fallback, &|login| can.contains(login));
+        let schedule = self.schedules.get(&target.name).and_then(Option::as_ref);
+        Ok(schedule.map(|of| oncall::standing(of, duty, target.offset)).unwrap_or_default())
     }
 
     /// Who is in a team now: it is asked when the step comes, and not when the incident opens.

@@ -72,6 +72,9 @@ async fn a_draft_is_of_the_one_that_is_meant() {
         let drafts = w.app.noise_drafts(&ana, ask(Some(severity))).await.expect("drafts of one");
         assert_eq!((drafts.file.as_str(), drafts.now.for_.as_str()), ("photos", "0s"));
     }
+    let elsewhere = DraftAsk { file: Some("search".into()), ..ask(None) };
+    let gone = w.app.noise_drafts(&ana, elsewhere).await.expect_err("it is in another file");
+    assert!(gone.message.contains("is in the file and group"), "{gone:?}");
     let put = |severity: &str| DraftPut {
         rule: "Slow".into(),
         severity: Some(severity.to_owned()),

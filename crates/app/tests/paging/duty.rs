@@ -7,6 +7,7 @@ use tenfold_app::oncall::{
 };
 use tenfold_app::people::PersonUpdate;
 use tenfold_app::{Caller, incidents::NewIncident};
+use tenfold_oncall::OverrideKind;
 use tenfold_types::{ErrorCode, Timestamp};
 
 use crate::world::{World, caller, from};
@@ -470,6 +471,27 @@ async fn who_is_gone_is_not_suggested_though_they_have_had_least() {
     let gone = PersonUpdate { disabled: Some(true), ..PersonUpdate::default() };
     w.app.person_put(&Caller::system(), "mei", gone).await.expect("mei is gone");
     assert_eq!(suggested().await.as_deref(), Some("raj"));
+}
+
+#[tokio::test]
+async fn who_is_gone_is_replaced_and_taken_off_and_puts_nobody_else_on() {
+    let w = World::new(139).await;
+    let gone = PersonUpdate { disabled: Some(true), ..PersonUpdate::default() };
+    w.app.person_put(&Caller::system(), "ana", gone).await.expect("ana is gone");
+    let (raj, now) = (caller("raj", Role::Responder), w.clock_now());
+    let make = async |new: NewOverride| w.app.override_create(&raj, "photos-primary", new).await;
+    let until = now.plus_ms(HOUR);
+    let off = NewOverride { kind: OverrideKind::Remove, ..NewOverride::cover("ana", None, now, until) };
+    let made = make(off).await.expect("ana is taken off");
+    assert!(on_call(&w).await.is_empty());
+    w.app.override_delete(&raj, "photos-primary", made.id).await.expect("taken back");
+    make(NewOverride::cover("mei", Some("ana"), now, until)).await.expect("mei instead of ana");
+    assert_eq!(on_call(&w).await, ["mei"]);
+    for refused in [NewOverride::cover("ana", None, now, until), NewOverride::cover("mei", Some("nobody"), now, until)]
+    {
+        let fault = make(refused).await.expect_err("refused");
+        assert_eq!(fault.code, ErrorCode::NotFound, "{fault}");
+    }
 }
 
 #[tokio::test]

@@ -92,6 +92,18 @@ async fn what_was_resolved_by_hand_and_fires_again_is_told_anew() {
 
 /// What is held as firing fires by no rule: only calm ends it.
 #[tokio::test]
+async fn a_clock_set_back_holds_nothing_for_longer() {
+    let w = flapping(315).await;
+    w.errors(1.0);
+    w.pass(30).await;
+    assert!(alert(&w).await.flapping.is_some_and(|f| f.over_since.is_some()), "it is held");
+    w.clock.set(w.clock_now().plus_ms(-24 * 3_600_000));
+    w.tick().await;
+    w.pass(960).await;
+    assert_eq!(w.states().await[&1], "resolved", "it has been calm for a quarter of an hour");
+}
+
+#[tokio::test]
 async fn what_is_held_ends_though_flapping_is_turned_off() {
     let mut w = flapping(314).await;
     w.errors(1.0);

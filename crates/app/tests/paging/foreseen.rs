@@ -59,6 +59,33 @@ async fn whose_account_is_disabled_is_foreseen_as_nobody() {
 }
 
 #[tokio::test]
+async fn where_whoever_is_on_call_is_gone_the_fallback_and_the_next_behind_are_paged() {
+    let w = World::new(84).await;
+    let schedule: ScheduleUpdate = from(json!({
+        "timezone": "UTC", "fallback": ["mei"],
+        "rotation": {"people": ["ana", "raj", "mei"], "start": "2026-11-23T08:00:00", "shift_length": "1w"},
+    }));
+    w.app.schedule_put(&Caller::system(), "photos-primary", schedule).await.expect("a schedule with a fallback");
+    let policy: PolicyUpdate = from(json!({"steps": [
+        {"delay_ms": 10_000, "targets": [{"kind": "schedule", "name": "photos-primary"}]},
+        {"delay_ms": 20_000, "targets": [{"kind": "schedule", "name": "photos-primary", "offset": 1}]},
+    ]}));
+    let paged = async || {
+        let preview = w.app.policy_preview(policy.clone()).await.expect("a preview");
+        told(&preview).into_iter().map(|(.., people)| people.join(" ")).collect::<Vec<_>>()
+    };
+    assert_eq!(paged().await, ["ana", "raj"]);
+    let gone = async |login: &str| {
+        let update = PersonUpdate { disabled: Some(true), ..PersonUpdate::default() };
+        w.app.person_put(&Caller::system(), login, update).await.expect("an account is disabled");
+    };
+    gone("raj").await;
+    assert_eq!(paged().await, ["ana", "mei"], "the next one who is there stands behind");
+    gone("ana").await;
+    assert_eq!(paged().await, ["mei", ""], "the fallback, and nobody is left behind it");
+}
+
+#[tokio::test]
 async fn turns_rounds_and_steps_with_nobody_are_played() {
     let w = World::new(82).await;
     let policy: PolicyUpdate = from(json!({"repeat": 1, "steps": [

@@ -36,6 +36,11 @@ async fn a_preview_says_when_it_holds_and_what_it_covers_and_changes_nothing() {
     assert!(said.message.contains("now"), "{said:?}");
     let bound: NewMute =
         from(json!({"matchers": "alertname=A", "reason": "x", "expires_at": now.plus_ms(60_000), "kind": "deploy"}));
+    let long: NewMute = from(
+        json!({"matchers": "alertname=A", "reason": "x", "expires_at": now.plus_ms(31 * DAY_MS), "kind": "silence"}),
+    );
+    let said = w.app.mute_create(&raj, long).await.expect_err("longer than a silence lasts");
+    assert!(said.message.ends_with("at most 30d from now"), "{said:?}");
     let said = w.app.mute_create(&raj, bound).await.expect_err("a deploy makes those");
     assert!(said.advice.contains("mute_alerts"), "{said:?}");
     assert_eq!(w.app.mutes_all().await.expect("mutes"), []);

@@ -343,3 +343,35 @@ async fn what_a_sender_may_not_send_keeps_back_nothing_that_it_may() {
         assert_eq!(known.is_some(), taken, "{key}");
     }
 }
+
+#[tokio::test]
+async fn a_storm_in_one_request_is_heard_and_of_wrong_alerts_the_first_are_told() {
+    let w = World::new(8_420).await;
+    let alert = |n: usize, name: &str| -> PostedAlert {
+        from(json!({"labels": {"alertname": name, "severity": "info", "instance": n.to_string()}}))
+    };
+    let storm = (0..10_001).map(|n| alert(n, "Late")).collect();
+    w.app.alerts_receive(&sender(), storm).await.expect("it is taken");
+    assert_eq!(w.app.alerts_seen().await.expect("alerts are listed").len(), 10_001);
+    let long = "x".repeat(9_000);
+    let mut some: Vec<PostedAlert> = (0..30).map(|n| alert(n, &long)).collect();
+    some.push(alert(0, "Right"));
+    let refused = w.app.alerts_receive(&sender(), some).await.expect_err("30 are wrong");
+    assert_eq!(refused.code, ErrorCode::BadRequest);
+    assert!(refused.message.contains("30 are wrong") && refused.message.len() < 2_000, "{refused}");
+    assert_eq!(w.app.alerts_seen().await.expect("alerts are listed").len(), 10_002, "the right one counts");
+}
+
+#[tokio::test]
+async fn no_page_is_lost_over_a_long_text() {
+    let w = World::new(8_421).await;
+    let alert: PostedAlert = from(json!({
+        "labels": {"alertname": "Late", "service": "photos", "severity": "critical"},
+        "annotations": {"summary": "the batch is late", "description": "é".repeat(500_000)},
+    }));
+    w.app.alerts_receive(&sender(), vec![alert]).await.expect("it is taken");
+    w.tick().await;
+    assert_eq!(w.count("incident.opened").await, 1);
+    let told = w.app.alerts_list(None).await.expect("alerts").remove(0).description.expect("it has one");
+    assert_eq!(told, "é".repeat(4_000), "as much of it as there is room for");
+}

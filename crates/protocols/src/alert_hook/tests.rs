@@ -106,7 +106,7 @@ fn what_a_mapping_does_not_find_is_told() {
         assert!(error.contains(why), "{body}: {error}");
     }
     let many = json!({"items": vec![json!({}); ALERTS_MAX + 1]});
-    assert!(mapping().read(many.to_string().as_bytes()).unwrap_err().to_string().contains("at most 1000"));
+    assert!(mapping().read(many.to_string().as_bytes()).unwrap_err().to_string().contains("at most 10000"));
     assert!(mapping().wrong().is_none());
     assert!(Mapping { alerts: Some("items".into()), ..mapping() }.wrong().unwrap().contains("JSON Pointer"));
     assert!(Mapping { title: Paths::Several(vec![]), ..mapping() }.wrong().is_some());
@@ -139,6 +139,8 @@ fn grafanas_own_is_read() {
     assert_eq!(read[0].labels.keys().collect::<Vec<_>>(), ["alertname", "team", "zone"]);
     assert_eq!(read[0].annotations["value_string"], "[ var='B0' value=44.2 ]");
     assert_eq!(read[0].starts_at.unwrap().to_string(), "2021-10-12T07:51:03.157Z");
+    // All that fires with one group may come in one message.
+    assert_eq!(grafana(body(vec![alert("firing", ""); 5_000]).as_bytes()).unwrap().len(), 5_000);
     assert!(grafana(body(vec![alert("odd", "")]).as_bytes()).is_err());
     assert!(grafana(b"{}").is_err());
 }

@@ -1,0 +1,88 @@
+//! A group of rules that takes long keeps no other from being evaluated.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tenfold_app::Caller;
+use tenfold_app::alerts::RuleSource;
+use tenfold_types::{Labels, Timestamp};
+use tokio::sync::Semaphore;
+
+use crate::world::{Samples, World};
+
+const SLOW: &str = "\
+groups:
+- name: slow
+  interval: 5s
+  rules:
+  - {alert: Slow, expr: slow > 0, labels: {severity: warning}}
+  - {alert: SlowToo, expr: slow > 0, labels: {severity: warning}}
+";
+
+/// Answers what is slow when the test lets it.
+struct Source {
+    may: Semaphore,
+    others: Arc<Samples>,
+}
+
+#[async_trait]
+impl RuleSource for Source {
+    async fn evaluate(&self, expr: &str, at: Timestamp) -> Result<Vec<(Labels, f64)>, String> {
+        if !expr.starts_with("slow") {
+            return self.others.evaluate(expr, at).await;
+        }
+        let _may = self.may.acquire().await.map_err(|e| e.to_string())?;
+        Ok(vec![(Labels::from_pairs([("job", "slow")]), 1.0)])
+    }
+    fn record(&self, rows: Vec<(Labels, f64)>, at: Timestamp) {
+        self.others.record(rows, at);
+    }
+}
+
+/// A test that fails waits for nothing.
+struct LetGo(Arc<Source>);
+
+impl Drop for LetGo {
+    fn drop(&mut self) {
+        self.0.may.close();
+    }
+}
+
+async fn firing(w: &World) -> Vec<String> {
+    let firing = w.app.alerts_list(Some("firing")).await.expect("alerts are listed");
+    firing.into_iter().map(|alert| alert.rule).collect()
+}
+
+async fn until_fires(w: &World, rule: &str) {
+    let fires = async {
+        while !firing(w).await.iter().any(|name| name == rule) {
+            w.pass(5).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_mins(1), fires).await.expect("it fires");
+}
+
+#[tokio::test]
+async fn rules_that_take_long_keep_no_others_waiting() {
+    let w = World::new(8_400).await;
+    let source = Arc::new(Source { may: Semaphore::new(0), others: w.samples.clone() });
+    let _let_go = LetGo(source.clone());
+    w.app.set_rule_source(source.clone());
+    w.app.set_rule_patience(Duration::from_millis(50));
+    w.app.rules_put(&Caller::system(), "slow", SLOW).await.expect("rules are made");
+    w.errors(9.0);
+    until_fires(&w, "HighErrorRate").await;
+    w.errors(1.0);
+    w.pass(60).await;
+    w.errors(9.0);
+    until_fires(&w, "HighErrorRate").await;
+    assert_eq!(firing(&w).await, ["HighErrorRate"], "the others have no answer yet");
+    source.may.add_permits(1);
+    until_fires(&w, "SlowToo").await;
+    assert!(firing(&w).await.iter().any(|name| name == "Slow"));
+    for rule in ["Slow", "SlowToo", "HighErrorRate"] {
+        let fired = w.events().await.into_iter().filter(|e| e.kind == "alert.fired" && e.data["rule"] == rule).count();
+        assert!(fired >= 1 && (rule == "HighErrorRate" || fired == 1), "{rule}: {fired}");
+    }
+}

@@ -67,7 +67,7 @@ fn grafana() -> Value {
         ])),
         "teams": page(json!([{"id": "T1", "name": "web", "email": null}])),
         "schedules": page(json!([
-            {"id": "S1", "name": "Primary", "type": "web", "team_id": null, "time_zone": "Europe/Berlin",
+            {"id": "S1", "name": "Primary", "type": "calendar", "team_id": null, "time_zone": "Europe/Berlin",
              "on_call_now": ["U1"], "shifts": ["O1", "O2", "O3"], "ical_url_overrides": null},
             {"id": "S2", "name": "Pair", "type": "calendar", "time_zone": "UTC", "shifts": ["O5", "O6"]},
             {"id": "S3", "name": "Nights", "type": "calendar", "time_zone": "America/New_York", "shifts": ["O4"]},

@@ -136,12 +136,14 @@ pub fn unready(facts: &ReachFacts, now: Timestamp, test_age_max_ms: i64) -> Vec<
     out
 }
 
-/// The first instant in a stretch at which none of a step's targets names somebody who can act.
+/// The first instant in a stretch at which none of a step's targets names somebody who is `reached`, of those who are `there` to be
+/// paged.
 pub fn nobody_from(
     targets: &[Target],
     schedules: &BTreeMap<String, Schedule>,
     teams: &Teams,
-    can_act: &dyn Fn(&str) -> bool,
+    there: &dyn Fn(&str) -> bool,
+    reached: &dyn Fn(&str) -> bool,
     from: Timestamp,
     to: Timestamp,
 ) -> Option<Timestamp> {
@@ -156,13 +158,13 @@ pub fn nobody_from(
     instants.sort_unstable();
     instants.dedup();
     let stands = |target: &Target, at: Timestamp| match target.kind {
-        TargetKind::Person => can_act(&target.name),
-        TargetKind::Team => paged_members(teams, &target.name).iter().any(|p| can_act(p)),
+        TargetKind::Person => reached(&target.name),
+        TargetKind::Team => paged_members(teams, &target.name).iter().any(|p| reached(p)),
         TargetKind::Schedule => schedules.get(&target.name).is_some_and(|schedule| {
-            let duty = schedule.duty_at(at);
+            let duty = schedule.duty_at(at).among(schedule.fallback_at(at), there);
             match target.offset {
-                0 => duty.people.iter().any(|p| can_act(p)),
-                n => duty.behind.get(n as usize - 1).is_some_and(|p| can_act(p)),
+                0 => duty.people.iter().any(|p| reached(p)),
+                n => duty.behind.get(n as usize - 1).is_some_and(|p| reached(p)),
             }
         }),
     };
@@ -228,7 +230,10 @@ mod tests {
         let target = |offset| Target { kind: TargetKind::Schedule, name: "s".to_owned(), offset };
         let from = Timestamp::parse_rfc3339("2026-11-23T12:00:00Z").unwrap();
         let to = from.plus_ms(2 * WEEK_MS);
-        let ask = |targets: &[Target], gone: &str| nobody_from(targets, &schedules, &teams, &|p| p != gone, from, to);
+        let ask = |targets: &[Target], gone: &str| {
+            let there = |p: &str| p != gone;
+            nobody_from(targets, &schedules, &teams, &there, &there, from, to)
+        };
         assert_eq!(ask(&[target(0)], ""), None);
         assert_eq!(ask(&[target(0)], "ana"), Some(from), "ana has it now and cannot act");
         let midnight = Timestamp::parse_rfc3339("2026-11-24T00:00:00Z").unwrap();
@@ -241,5 +246,27 @@ mod tests {
         assert_eq!(ask(&[team("web")], "mei"), None, "zoe is in it too");
         assert_eq!(ask(&[team("gone")], ""), Some(from), "nobody is in it");
         assert_eq!(ask(&[team("gone"), target(0)], ""), None);
+    }
+
+    #[test]
+    fn a_fallback_stands_in_for_whoever_is_gone_and_not_for_whom_no_page_reaches() {
+        let plan = serde_json::from_value(serde_json::json!({
+            "timezone": "UTC", "fallback": ["mei"],
+            "rotation": {"people": ["ana", "raj", "zoe"], "start": "2026-11-23T00:00:00", "shift_length": "1w"},
+        }))
+        .unwrap();
+        let schedules = BTreeMap::from([("s".to_owned(), Schedule::of_plan("s", plan, Vec::new()).unwrap())]);
+        let from = Timestamp::parse_rfc3339("2026-11-23T12:00:00Z").unwrap();
+        let ask = |offset, gone: &[&str], unreached: &str| {
+            let target = Target { kind: TargetKind::Schedule, name: "s".to_owned(), offset };
+            let there = |p: &str| !gone.contains(&p);
+            let reached = |p: &str| there(p) && p != unreached;
+            nobody_from(&[target], &schedules, &Teams::new(), &there, &reached, from, from.plus_ms(86_400_000))
+        };
+        assert_eq!(ask(0, &["ana"], ""), None, "mei is paged");
+        assert_eq!(ask(0, &["ana", "mei"], ""), Some(from));
+        assert_eq!(ask(0, &[], "ana"), Some(from), "ana is paged, and not reached");
+        assert_eq!(ask(1, &["raj"], ""), None, "zoe is the next behind");
+        assert_eq!(ask(1, &["raj"], "zoe"), Some(from));
     }
 }

@@ -85,6 +85,22 @@ pub struct Span {
 }
 
 impl Duty {
+    /// The same of those alone who `can` be paged. Where nobody who is on call can, the fallback is, as far as it can.
+    #[must_use]
+    pub fn among(mut self, fallback: &[String], can: &dyn Fn(&str) -> bool) -> Self {
+        for part in [&mut self.people, &mut self.behind, &mut self.shadows] {
+            part.retain(|person| can(person));
+        }
+        if self.people.is_empty() && !self.fallback {
+            self.people = fallback.iter().filter(|person| can(person)).cloned().collect();
+            self.fallback = !self.people.is_empty();
+            for part in [&mut self.behind, &mut self.shadows] {
+                part.retain(|person| !self.people.contains(person));
+            }
+        }
+        self
+    }
+
     /// Two instants with the same reason belong to one span. An override that covers everybody hides the turns below.
     fn same_as(&self, other: &Self) -> bool {
         let hidden = !self.overrides.is_empty() || self.fallback;
@@ -208,6 +224,11 @@ impl Schedule {
             }
         }
         duty
+    }
+
+    /// On call at `at` when nobody else is.
+    pub fn fallback_at(&self, at: Timestamp) -> &[String] {
+        self.version_at(at).map_or(&[], |version| version.plan.fallback.as_slice())
     }
 
     /// The span that holds at `at`. Its ends are looked for within 400 days.

@@ -35,6 +35,13 @@ fn a_shift_is_escaped_and_folded() {
 }
 
 #[test]
+fn a_mark_of_the_encoding_is_no_text() {
+    let text = "\u{feff}BEGIN:VCALENDAR\r\nBEGIN:VEVENT\r\nDTSTART:20260701T090000Z\r\nDURATION:PT8H\r\nEND:VEVENT\r\nEND:VCALENDAR";
+    let read = read_events(text, &TimeZone::UTC, at("2026-01-01T00:00:00Z"), at("2027-01-01T00:00:00Z"));
+    assert_eq!(read.expect("read").len(), 1);
+}
+
+#[test]
 fn clock_times_are_in_their_zone() {
     let time = |start: &str, end: &str| format!("DTSTART{start}\r\nDTEND{end}");
     assert_eq!(starts(&time(":20260701T090000", ":20260701T100000")), ["2026-07-01T07:00"], "floating: the schedule's");
@@ -80,6 +87,33 @@ fn repetitions_keep_the_clock_over_a_change() {
         starts("DTSTART:20261123T090000Z\r\nDURATION:PT1H\r\nRRULE:FREQ=WEEKLY;INTERVAL=2;BYDAY=SU,MO;WKST=MO;COUNT=3"),
         ["2026-11-23T09:00", "2026-11-29T09:00", "2026-12-07T09:00"]
     );
+}
+
+/// From nine to five in Berlin, the end said in UTC: the hours stay when the clocks change.
+#[test]
+fn an_end_in_another_zone_keeps_the_length() {
+    let days =
+        read("DTSTART;TZID=Europe/Berlin:20260326T090000\r\nDTEND:20260326T160000Z\r\nRRULE:FREQ=WEEKLY;COUNT=2")
+            .expect("read");
+    assert_eq!((days[0].start, days[0].end), (at("2026-03-26T08:00:00Z"), at("2026-03-26T16:00:00Z")));
+    assert_eq!((days[1].start, days[1].end), (at("2026-04-02T07:00:00Z"), at("2026-04-02T15:00:00Z")));
+    let flight = "DTSTART;TZID=America/New_York:20260701T200000\r\nDTEND;TZID=Europe/Berlin:20260702T100000";
+    assert_eq!(read(flight).expect("read")[0].end, at("2026-07-02T08:00:00Z"));
+}
+
+#[test]
+fn whoever_declined_does_not_attend_and_rules_are_not_passed_over() {
+    let shift = "DTSTART:20260701T090000Z\r\nDURATION:PT8H\r\n";
+    let attends =
+        "ATTENDEE;PARTSTAT=DECLINED:mailto:raj@example.org\r\nATTENDEE;PARTSTAT=ACCEPTED:mailto:mei@example.org";
+    assert_eq!(read(&format!("{shift}{attends}")).expect("read")[0].attendees, ["mei@example.org"]);
+    for (more, why) in [
+        ("RRULE:FREQ=DAILY\r\nEXRULE:FREQ=WEEKLY", "line 7: EXRULE is not understood"),
+        ("RRULE:FREQ=DAILY\r\nRRULE:FREQ=WEEKLY", "line 7: an event has one RRULE here"),
+    ] {
+        let refused = read(&format!("{shift}{more}")).expect_err(more);
+        assert!(refused.starts_with(why), "{refused}");
+    }
 }
 
 #[test]

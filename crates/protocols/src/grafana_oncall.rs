@@ -84,16 +84,20 @@ pub struct Shift {
     /// The higher one covers.
     #[serde(default, deserialize_with = "or_default")]
     pub level: i64,
-    /// Clock time in the shift's zone, without an offset.
+    /// Clock time in the shift's zone, without an offset; a shift without a zone has its schedule's, or UTC in a `web` one.
     pub start: String,
     /// Seconds.
     #[serde(default, deserialize_with = "or_default")]
     pub duration: i64,
-    /// `hourly`, `daily`, `weekly` or `monthly`.
+    /// From when on there are turns, written as `start`; with it when it is not given.
+    #[serde(default, deserialize_with = "or_default")]
+    pub rotation_start: String,
+    /// `hourly`, `daily`, `weekly` or `monthly`; a rotation without it is one shift.
     #[serde(default, deserialize_with = "or_default")]
     pub frequency: String,
     #[serde(default)]
     pub interval: Option<i64>,
+    /// In UTC, whatever zone the shift is in.
     #[serde(default, deserialize_with = "or_default")]
     pub until: String,
     /// `SU` when it is not given.

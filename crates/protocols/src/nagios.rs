@@ -25,6 +25,14 @@ pub const KEPT: [&str; 7] = [
     "servicedependency",
     "hostdependency",
 ];
+/// Keys whose value is a list that `+` makes longer; in another it is a sign, as in a telephone number.
+const LISTS: &str = "parents members host_name hostgroup_name hostgroups hostgroup_members service_description servicegroup_name \
+                     servicegroups servicegroup_members dependent_host_name dependent_hostgroup_name contacts contact_groups \
+                     dependent_service_description dependent_servicegroup_name contactgroups contactgroup_members";
+/// Keys that a service without them has of its host: `null` says that it has none, and stands as nothing.
+const OF_HOST: [&str; 3] = ["contacts", "contact_groups", "notification_period"];
+/// Keys that no object has of its templates.
+const OF_A_TEMPLATE: [&str; 3] = ["name", "register", "use"];
 /// Keys of a time period that are no days.
 pub const PERIOD_KEYS: [&str; 6] = ["timeperiod_name", "alias", "exclude", "use", "name", "register"];
 
@@ -202,34 +210,35 @@ impl<'o> Book<'o> {
         if depth > DEPTH_MAX {
             return Err(wrong(format!("templates use each other more than {DEPTH_MAX} deep")));
         }
-        let mut inherited = Fields::new();
+        let mut fields = object.fields.clone();
         for name in list(object.fields.get("use").map_or("", String::as_str)) {
             let template = self
                 .templates
                 .get(&(object.kind.as_str(), name))
                 .ok_or_else(|| wrong(format!("there is no {} template `{name}`", object.kind)))?;
             for (key, value) in self.inherit(template, depth + 1)? {
-                merge(&mut inherited, &key, &value);
+                if !OF_A_TEMPLATE.contains(&key.as_str()) {
+                    merge(&mut fields, &key, &value);
+                }
             }
-        }
-        for not_passed_on in ["name", "register", "use"] {
-            inherited.remove(not_passed_on);
-        }
-        let mut fields = object.fields.clone();
-        for (key, value) in inherited {
-            merge(&mut fields, &key, &value);
         }
         Ok(fields)
     }
 }
 
-/// Takes over what is not set; a value that begins with `+` is made longer.
+fn grows(key: &str) -> bool {
+    LISTS.split(' ').any(|list| list == key) || key.ends_with("_notification_commands")
+}
+
+/// Takes over what is not set; a list that begins with `+` is made longer.
 fn merge(fields: &mut Fields, key: &str, inherited: &str) {
     match fields.get_mut(key) {
         None => {
             fields.insert(key.to_owned(), inherited.to_owned());
         }
-        Some(own) if own.starts_with('+') => {
+        // Nothing is added, and what comes behind it still is.
+        Some(own) if grows(key) && own.starts_with('+') && inherited == "null" => {}
+        Some(own) if grows(key) && own.starts_with('+') => {
             own.push(',');
             own.push_str(inherited.trim_start_matches('+'));
             // What is inherited with a `+` may go on growing.
@@ -242,11 +251,16 @@ fn merge(fields: &mut Fields, key: &str, inherited: &str) {
 }
 
 fn settled(mut fields: Fields) -> Fields {
-    for not_a_value in ["name", "register", "use"] {
+    for not_a_value in OF_A_TEMPLATE {
         fields.remove(not_a_value);
     }
+    for (_, value) in
+        fields.iter_mut().filter(|(key, value)| value.as_str() == "null" && OF_HOST.contains(&key.as_str()))
+    {
+        value.clear();
+    }
     fields.retain(|_, value| value != "null");
-    for value in fields.values_mut() {
+    for (_, value) in fields.iter_mut().filter(|(key, _)| grows(key)) {
         if let Some(plain) = value.strip_prefix('+') {
             *value = plain.to_owned();
         }
@@ -366,16 +380,29 @@ impl Resolved {
         Ok(all)
     }
 
-    /// The contacts of each group: those it names, those that name it, those of its groups.
+    /// The contacts of each group: those it names (`*` is all), those that name it, those of its groups, but for those it takes away
+    /// by `!`.
     pub fn contact_groups(&self) -> BTreeMap<String, BTreeSet<String>> {
         let kept = |kind: &str| self.kept.get(kind).map_or(&[][..], Vec::as_slice);
         let text = |fields: &Fields, key: &str| fields.get(key).cloned().unwrap_or_default();
-        let mut out: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        let named = |contact| (text(contact, "contact_name"), contact);
+        let known: BTreeMap<String, &Fields> = kept("contact").iter().map(named).collect();
+        let (mut out, mut without) = (groups::Members::new(), groups::Members::new());
         let mut inner = BTreeMap::new();
         for group in kept("contactgroup") {
             let name = text(group, "contactgroup_name");
-            let members = text(group, "members");
-            out.entry(name.clone()).or_default().extend(list(&members).map(str::to_owned));
+            out.entry(name.clone()).or_default();
+            for member in list(&text(group, "members")) {
+                let plain = member.trim_start_matches('!');
+                // What is no pattern is a name that nobody has.
+                let found = self.matching.meant(plain, &known).unwrap_or_default();
+                let mut meant: Vec<String> = found.into_iter().map(|(contact, _)| contact.clone()).collect();
+                if meant.is_empty() {
+                    meant.push(plain.to_owned());
+                }
+                let into = if member.starts_with('!') { &mut without } else { &mut out };
+                into.entry(name.clone()).or_default().extend(meant);
+            }
             inner.insert(name, text(group, "contactgroup_members"));
         }
         for contact in kept("contact") {
@@ -383,7 +410,7 @@ impl Resolved {
                 out.entry(group.to_owned()).or_default().insert(text(contact, "contact_name"));
             }
         }
-        with_inner(&mut out, &inner);
+        with_inner(&mut out, &inner, &without);
         out
     }
 }
@@ -504,6 +531,32 @@ define hostescalation {
             let told = resolved.services_meant(pattern, "", "A", "").unwrap_err();
             assert!(told.contains(wrong), "{told}");
         }
+    }
+
+    /// As `nagios4 -vp` resolves them.
+    #[test]
+    fn what_a_group_takes_away_is_not_in_it_and_nothing_adds_nothing() {
+        let text = "define host {\nname none\nregister 0\nhostgroups null\nhost_name null\n}\n\
+            define host {\nname x\nregister 0\nhostgroups x\n_phone 5\n}\n\
+            define host {\nuse none,x\nhost_name a\nhostgroups +web\n_phone +49\n}\n\
+            define host {\nuse none,x\nhost_name b\nhostgroups late\n}\n\
+            define hostgroup {\nhostgroup_name early\nmembers !b,*\n}\n\
+            define hostgroup {\nhostgroup_name late\nmembers *,!b\n}\n\
+            define hostgroup {\nhostgroup_name outer\nmembers !a\nhostgroup_members inner\n}\n\
+            define hostgroup {\nhostgroup_name inner\nmembers a,b\n}\n\
+            define contact {\ncontact_name ana\n}\ndefine contact {\ncontact_name raj\ncontactgroups some\n}\n\
+            define contactgroup {\ncontactgroup_name every\nmembers *\n}\n\
+            define contactgroup {\ncontactgroup_name some\nmembers !raj,*\n}\n\
+            define contactgroup {\ncontactgroup_name more\nmembers !ana\ncontactgroup_members every\n}\n";
+        let resolved = resolve(&read_objects("x.cfg", text).unwrap()).unwrap();
+        let line = |(group, of): (&String, &BTreeSet<String>)| {
+            format!("{group}: {}", of.iter().map(String::as_str).collect::<Vec<_>>().join(","))
+        };
+        let groups: Vec<String> = resolved.members.iter().map(line).collect();
+        assert_eq!(groups, ["early: a", "inner: a,b", "late: a", "outer: b", "web: a", "x: a"]);
+        let contacts: Vec<String> = resolved.contact_groups().iter().map(line).collect();
+        assert_eq!(contacts, ["every: ana,raj", "more: raj", "some: ana"]);
+        assert_eq!((resolved.hosts["a"]["_phone"].as_str(), resolved.hosts["b"]["_phone"].as_str()), ("+49", "5"));
     }
 
     #[test]

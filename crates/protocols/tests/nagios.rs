@@ -54,6 +54,32 @@ define hostgroup {
   alias Both
   hostgroup_members extra,linux-servers
 }
+define host {
+  name of-no-group
+  register 0
+  use generic-host
+  max_check_attempts 3
+  hostgroups null
+}
+define host {
+  use of-no-group,one
+  host_name gamma
+  address 10.0.0.3
+  hostgroups +extra,but-gamma
+  contacts nagiosadmin
+  check_command check-host-alive
+}
+define hostgroup {
+  hostgroup_name but-gamma
+  alias But one
+  members !gamma,*
+}
+define hostgroup {
+  hostgroup_name but-beta
+  alias But another
+  members !beta
+  hostgroup_members extra
+}
 define service {
   use generic-service
   hostgroup_name both
@@ -107,6 +133,17 @@ define contactgroup {
   members ana
 }
 define contactgroup {
+  contactgroup_name everybody
+  alias Everybody
+  members *
+}
+define contactgroup {
+  contactgroup_name but-raj
+  alias But one
+  members !raj
+  contactgroup_members everybody
+}
+define contactgroup {
   contactgroup_name second
   alias Second
   members nagiosadmin
@@ -152,6 +189,14 @@ define service {
   check_command check_ssh
   contact_groups second
   notification_period but-holidays
+}
+define service {
+  use told
+  host_name alpha
+  service_description Tells nobody
+  check_command check_ssh
+  contact_groups null
+  contacts null
 }
 define servicegroup {
   servicegroup_name web
@@ -262,7 +307,9 @@ fn same(what: &str, kind: &str, ours: &Fields, theirs: &Fields, host: Option<&Fi
     let (ours, theirs) = (picked(kind, ours), picked(kind, theirs));
     let of_host = host.map(|fields| picked("host", fields)).unwrap_or_default();
     for (key, value) in &ours {
-        assert_eq!(Some(value), theirs.get(key), "{what}: {key}, ours and theirs");
+        // What is said to be none is not there.
+        let value = Some(value).filter(|value| !value.is_empty());
+        assert_eq!(value, theirs.get(key), "{what}: {key}, ours and theirs");
     }
     for (key, value) in theirs.iter().filter(|(key, _)| !ours.contains_key(*key)) {
         let filled_in = DEFAULTS.contains(&(*key, value.as_str()))

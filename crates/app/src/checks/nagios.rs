@@ -318,6 +318,10 @@ impl Importer<'_> {
         };
         // Lines of the period that have no equal are told once, with the drafts.
         let (intervals, _) = periods::intervals(period, self.zone);
+        if intervals.is_empty() && periods::is_unread(period) {
+            self.note(about, format!("nobody can tell the hours of its check_period {name}: it is looked at always"));
+            return Some(Vec::new());
+        }
         if intervals.is_empty() {
             self.note(about, format!("its check_period {name} holds never: it is not looked at, and takes results"));
             return None;

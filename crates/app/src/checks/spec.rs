@@ -7,7 +7,7 @@ use tenfold_alerting::{
     TimeInterval,
     checks::{CheckRules, CheckStatus},
 };
-use tenfold_types::{Fault, Timestamp, parse_duration_ms};
+use tenfold_types::{Fault, Timestamp, format_duration_ms, parse_duration_ms};
 
 use super::secrets::HeaderSecret;
 
@@ -361,10 +361,9 @@ impl CheckSpec {
     pub(super) fn times(&self) -> Result<Times, Fault> {
         let between = |key: &str, text: &str, min: i64, max: i64| {
             let ms = parse_duration_ms(text).map_err(|e| Fault::invalid(format!("`{key}` of a check: {e}")))?;
-            if (min..=max).contains(&ms) {
-                return Ok(ms);
-            }
-            Err(Fault::invalid(format!("`{key}` of a check is between {min} ms and {max} ms, not `{text}`")))
+            let bounds = || [min, max].map(format_duration_ms).join(" and ");
+            let wrong = || Fault::invalid(format!("`{key}` of a check is between {}, not `{text:.40}`", bounds()));
+            if (min..=max).contains(&ms) { Ok(ms) } else { Err(wrong()) }
         };
         let interval_ms = between("interval", &self.interval, INTERVAL_MIN_MS, INTERVAL_MAX_MS)?;
         Ok(Times {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use tenfold_oncall::{IcsEvent, IcsShift, Schedule, Span, read_events, write_calendar};
+use tenfold_oncall::{IcsEvent, IcsShift, OverrideKind, Schedule, Span, read_events, write_calendar};
 use tenfold_store::{Tx, oncall as store, people as person_store};
 use tenfold_types::{ActorKind, EventDraft, Fault, Timestamp};
 
@@ -245,16 +245,15 @@ impl App {
                 |(event, why): (IcsEvent, String)| format!("`{}` from {} {why}", event.summary, minute(event.start));
             let skipped = nobody.into_iter().map(left_out).collect();
             let mut out = CalendarImported { overrides: Vec::new(), skipped };
-            for (login, event) in found {
-                let new = NewOverride::cover(&login, None, event.start, event.end);
+            for new in covers(&found, now) {
                 if import.dry_run {
                     out.overrides.push(OverrideView {
                         id: 0,
                         kind: new.kind,
-                        person: login,
+                        person: new.person,
                         replaces: None,
-                        start: event.start.max(now),
-                        end: event.end,
+                        start: new.start,
+                        end: new.end,
                         by: who.actor.id.clone(),
                         short_rests: Vec::new(),
                     });
@@ -270,6 +269,25 @@ impl App {
 
 /// A person and the event that is their shift.
 type Assigned = (String, IcsEvent);
+
+/// The overrides of events in the order of their beginnings. Whoever has one is on call instead of whom the layers say, and beside
+/// those whose events go on.
+fn covers(found: &[Assigned], now: Timestamp) -> Vec<NewOverride> {
+    let (mut out, mut covered) = (Vec::new(), now);
+    for (login, event) in found {
+        let start = event.start.max(now);
+        let alone = start.max(covered);
+        if start < alone {
+            let beside = NewOverride::cover(login, None, start, alone.min(event.end));
+            out.push(NewOverride { kind: OverrideKind::Add, ..beside });
+        }
+        if alone < event.end {
+            out.push(NewOverride::cover(login, None, alone, event.end));
+        }
+        covered = covered.max(event.end);
+    }
+    out
+}
 
 /// Who has the shift of each event; and the events that put nobody on call, each with the reason, to follow its title.
 pub(super) fn assigned(people: &[Person], found: Vec<IcsEvent>) -> (Vec<Assigned>, Vec<(IcsEvent, String)>) {
@@ -457,6 +475,31 @@ mod tests {
         assert_eq!(found("al covers", &["LIN@example.org"]).as_deref(), Ok("lin"));
         assert_eq!(found("On call: (mei)", &[]).as_deref(), Ok("mei"));
         assert_eq!(found("mei lin is on call, ask al", &[]).unwrap_err(), "names several people: al, mei, lin");
+    }
+
+    /// Ana at three, Raj from five on beside her until eight, Mei from nine on.
+    #[test]
+    fn events_at_one_time_put_all_of_them_on_call() {
+        let event = |login: &str, start: i64, end: i64| {
+            let (uid, summary, attendees) = (String::new(), String::new(), Vec::new());
+            let (start, end) = (Timestamp(start), Timestamp(end));
+            (login.to_owned(), IcsEvent { uid, summary, attendees, start, end })
+        };
+        let found = [event("ana", 1, 7), event("raj", 5, 8), event("mei", 9, 12), event("ana", 10, 11)];
+        let made: Vec<_> =
+            covers(&found, Timestamp(3)).into_iter().map(|o| (o.kind, o.person, o.start.0, o.end.0)).collect();
+        let row = |kind, person: &str, start, end| (kind, person.to_owned(), start, end);
+        let (instead, beside) = (OverrideKind::Replace, OverrideKind::Add);
+        assert_eq!(
+            made,
+            [
+                row(instead, "ana", 3, 7),
+                row(beside, "raj", 5, 7),
+                row(instead, "raj", 7, 8),
+                row(instead, "mei", 9, 12),
+                row(beside, "ana", 10, 11),
+            ]
+        );
     }
 
     #[test]

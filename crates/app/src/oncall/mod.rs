@@ -24,7 +24,7 @@ mod views;
 
 use std::collections::BTreeMap;
 
-use tenfold_oncall::{Answer, FixedShift, Override, Plan, Schedule, Version};
+use tenfold_oncall::{Answer, Duty, FixedShift, Override, Plan, Schedule, Version};
 use tenfold_store::{Tx, oncall as store};
 use tenfold_types::{Fault, Timestamp};
 
@@ -133,16 +133,16 @@ fn held(row: &store::OverrideRow, removed_at: Option<Timestamp>) -> Result<Optio
     Ok((of.start < of.end).then_some(of))
 }
 
-/// Who stands at `offset` in a schedule at `at`, and why: 0 is on call, 1 the first behind, and so on.
-pub(crate) fn standing(schedule: &Schedule, offset: u32, at: Timestamp) -> (Answer, String) {
-    let (duty, name) = (schedule.duty_at(at), &schedule.name);
+/// Who stands at `offset` in a schedule by its duty, and why: 0 is on call, 1 the first behind, and so on.
+pub(crate) fn standing(schedule: &Schedule, duty: Duty, offset: u32) -> (Answer, String) {
+    let name = &schedule.name;
     if let Some(nth) = usize::try_from(offset).unwrap_or(usize::MAX).checked_sub(1) {
         let people = duty.behind.into_iter().skip(nth).take(1).collect();
         let because = format!("stands in place {offset} behind whoever is on call in {name}");
         return (Answer { people, shadows: Vec::new() }, because);
     }
     let because = if duty.fallback {
-        format!("nobody else is on call in {name}, so its fallback is")
+        format!("nobody else who can be paged is on call in {name}, so its fallback is")
     } else {
         let layer = duty.layer.as_ref().map(|(layer, _)| format!("layer {layer}"));
         let over = duty.overrides.iter().map(|id| match schedule.overrides.iter().find(|o| o.id == *id) {

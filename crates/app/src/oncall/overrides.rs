@@ -9,7 +9,7 @@ use tenfold_types::{ActorKind, EventDraft, Fault, Severity, Timestamp};
 use super::{
     no_schedule,
     rest::shortened,
-    schedules::{check_people, minute, to_json},
+    schedules::{check_known, check_people, minute, to_json},
     views::{OverrideView, override_view},
 };
 use crate::{App, Caller, Role, Txn};
@@ -137,7 +137,9 @@ pub(super) fn insert(t: &mut Txn<'_>, who: &Caller, schedule: &str, new: &NewOve
     }
     // A temporary schedule that began before now keeps its shifts as they were given; those before now do not matter.
     Override { start: new.start, ..made.clone() }.check().map_err(Fault::invalid)?;
-    check_people(t.tx(), made.people())?;
+    let gone = if made.kind == OverrideKind::Remove { Some(&made.person) } else { made.replaces.as_ref() };
+    gone.map_or(Ok(()), |login| check_known(t.tx(), login))?;
+    check_people(t.tx(), made.people().filter(|login| gone != Some(*login)))?;
     if store::overrides(t.tx(), now)?.iter().filter(|o| o.schedule == schedule).count() >= OVERRIDES_MAX {
         return Err(Fault::invalid(format!("a schedule has at most {OVERRIDES_MAX} overrides"))
             .advice("remove some that are still to come"));

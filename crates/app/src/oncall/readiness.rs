@@ -301,7 +301,8 @@ fn view(facts: &Facts, reach: &Reach, test_days: u32, now: Timestamp) -> Readine
     let mut steps = Vec::new();
     for policy in &facts.policies {
         for (n, step) in policy.steps.iter().enumerate() {
-            if let Some(from) = nobody_from(&step.targets, &facts.schedules, &facts.teams, &can_act, now, until) {
+            let (schedules, teams) = (&facts.schedules, &facts.teams);
+            if let Some(from) = nobody_from(&step.targets, schedules, teams, &can_act, &can_act, now, until) {
                 steps.push(EmptyStep { policy: policy.name.clone(), step: n + 1, from });
             }
         }
@@ -312,7 +313,9 @@ fn view(facts: &Facts, reach: &Reach, test_days: u32, now: Timestamp) -> Readine
     let reached =
         |login: &str| facts.people.get(login).is_some_and(|person| !person.disabled && !reach.ways(person).is_empty());
     let (policies, schedules) = (facts.policies.as_slice(), &facts.schedules);
-    let question = Question { policies, schedules, teams: &facts.teams, reached: &reached, from: now, to: until };
+    let teams_now = &facts.teams;
+    let question =
+        Question { policies, schedules, teams: teams_now, there: &can_act, reached: &reached, from: now, to: until };
     let unreached = question.answer(&facts.leads);
     let mut view = ReadinessView { at: now, until, test_days, people, steps, teams, ends, calendars, unreached };
     view.people.sort_by(|a, b| a.name.cmp(&b.name).then_with(|| a.login.cmp(&b.login)));

@@ -42,11 +42,20 @@ pub(super) fn check_people<'a>(tx: &mut dyn Tx, logins: impl Iterator<Item = &'a
     for login in logins {
         let known = people::person_get(tx, login)?.is_some_and(|p| p.disabled_at.is_none());
         if !known {
-            return Err(Fault::not_found(format!("there is no person `{login}`"))
-                .advice("people are made on the Settings page or in a file under people/"));
+            return Err(no_person(login));
         }
     }
     Ok(())
+}
+
+/// Refuses a name that nobody ever had: whoever is gone may still be taken off.
+pub(super) fn check_known(tx: &mut dyn Tx, login: &str) -> Result<(), Fault> {
+    if people::person_get(tx, login)?.is_some() { Ok(()) } else { Err(no_person(login)) }
+}
+
+fn no_person(login: &str) -> Fault {
+    Fault::not_found(format!("there is no person `{login}`"))
+        .advice("people are made on the Settings page or in a file under people/")
 }
 
 pub(super) fn profiles(tx: &mut dyn Tx) -> Result<BTreeMap<String, OnCallPerson>, Fault> {

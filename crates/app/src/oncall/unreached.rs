@@ -46,6 +46,8 @@ pub(super) struct Question<'a> {
     pub policies: &'a [Policy],
     pub schedules: &'a BTreeMap<String, Schedule>,
     pub teams: &'a Teams,
+    /// Whether this login has an account that is not disabled.
+    pub there: &'a dyn Fn(&str) -> bool,
     /// Whether a page reaches this login by any way.
     pub reached: &'a dyn Fn(&str) -> bool,
     pub from: Timestamp,
@@ -58,7 +60,9 @@ impl Question<'_> {
         let mut gone: BTreeMap<&str, Timestamp> = BTreeMap::new();
         for policy in self.policies {
             let targets: Vec<Target> = policy.steps.iter().flat_map(|step| step.targets.clone()).collect();
-            if let Some(at) = nobody_from(&targets, self.schedules, self.teams, self.reached, self.from, self.to) {
+            let (there, reached) = (self.there, self.reached);
+            let at = nobody_from(&targets, self.schedules, self.teams, there, reached, self.from, self.to);
+            if let Some(at) = at {
                 gone.insert(policy.name.as_str(), at);
             }
         }
@@ -131,6 +135,7 @@ mod tests {
             policies: &policies,
             schedules: &schedules,
             teams: &teams,
+            there: &|_: &str| true,
             reached: &|login: &str| login == "ana",
             from: Timestamp(1_795_000_000_000),
             to: Timestamp(1_796_000_000_000),

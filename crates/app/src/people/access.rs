@@ -1,7 +1,7 @@
 //! Rights: a caller is an actor with grants; a grant is a role on a service and an environment, or on all.
 
 use serde::{Deserialize, Serialize};
-use tenfold_types::{Actor, Fault, Source};
+use tenfold_types::{Actor, ActorKind, Fault, Source};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
@@ -94,7 +94,17 @@ impl Caller {
             (None, None) => String::new(),
         };
         Err(Fault::forbidden(format!("{} may not do this: it takes the role {role}{place}", self.name))
-            .advice("an admin can grant it on the Settings page under People"))
+            .advice(self.role_advice(role)))
+    }
+
+    /// How the role is come by that is lacking: people are granted one, a token keeps what it was made with.
+    pub fn role_advice(&self, role: Role) -> String {
+        match self.actor.kind {
+            ActorKind::Person => "an admin can grant it on the Settings page under People".to_owned(),
+            ActorKind::Robot | ActorKind::Agent => format!(
+                "a token keeps the role it was made with; an admin makes another: tenfold token create NAME --role {role}"
+            ),
+        }
     }
 }
 
@@ -120,5 +130,8 @@ mod tests {
         assert!(c.may_somewhere(Role::Deployer) && !c.may_somewhere(Role::Admin));
         let refusal = c.require(Role::Admin, None, None).unwrap_err();
         assert!(refusal.advice.contains("admin"), "a refusal names who can grant");
+        let robot = Caller { actor: Actor::robot("ci"), ..caller(vec![Grant::everywhere(Role::Viewer)]) };
+        let refusal = robot.require(Role::Responder, None, None).unwrap_err();
+        assert!(refusal.advice.ends_with("tenfold token create NAME --role responder"), "{}", refusal.advice);
     }
 }

@@ -75,7 +75,8 @@ impl NotificationRules {
                 }
                 match before {
                     None if method.after_s > 0 => {
-                        return Err(Fault::invalid("the first method goes at once").advice("write after_s: 0"));
+                        return Err(Fault::invalid("the first method goes at once")
+                            .advice("leave its seconds out, or write after_s: 0"));
                     }
                     Some(before) if before.after_s > method.after_s => {
                         return Err(Fault::invalid(format!(

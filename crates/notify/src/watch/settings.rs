@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tenfold_app::alerts::Channel;
 use tenfold_app::settings::{Channels, Mail};
-use tenfold_types::parse_duration_ms;
+use tenfold_types::{format_duration_ms, parse_duration_ms};
 
 use super::WatchError;
 use super::state::Rules;
@@ -113,7 +113,8 @@ fn between(key: &str, text: &str, min_ms: i64, max_ms: i64) -> Result<i64, Watch
     if (min_ms..=max_ms).contains(&ms) {
         return Ok(ms);
     }
-    Err(wrong(format!("{key}: between {min_ms} ms and {max_ms} ms, not `{text:.40}`")))
+    let (min, max) = (format_duration_ms(min_ms), format_duration_ms(max_ms));
+    Err(wrong(format!("{key}: between {min} and {max}, not `{text:.40}`")))
 }
 
 fn duration(ms: i64) -> Duration {
@@ -227,7 +228,7 @@ mod tests {
             ("tell", Box::new(|s| s.tell[0].channel = Channel::Web)),
             ("tell", Box::new(|s| s.tell[0].channel = Channel::Sms)),
             ("misses", Box::new(|s| s.misses = 0)),
-            ("every", Box::new(|s| s.every = "10ms".into())),
+            ("every: between 1s and 1h, not `10ms`", Box::new(|s| s.every = "10ms".into())),
             ("repeat", Box::new(|s| s.repeat = "1s".into())),
             ("round_max", Box::new(|s| s.round_max = "1s".into())),
             ("/nowhere", Box::new(|s| s.heartbeat_file = Some("/nowhere".into()))),

@@ -30,7 +30,7 @@ struct Room {
 pub struct IcsEvent {
     pub uid: String,
     pub summary: String,
-    /// Addresses of ATTENDEE lines, without `mailto:`.
+    /// Addresses of ATTENDEE lines, without `mailto:` and without whoever has declined.
     pub attendees: Vec<String>,
     pub start: Timestamp,
     pub end: Timestamp,
@@ -52,6 +52,15 @@ impl Moment {
         // RFC 5545, 3.3.5: the earlier in a fold; in a gap the offset before it, which is what jiff calls compatible.
         let zoned = civil.to_zoned(self.zone.clone()).map_err(|_| format!("{civil} is out of range"))?;
         Ok(Timestamp(zoned.timestamp().as_millisecond()))
+    }
+
+    /// The same instant by the clock of another zone.
+    fn by_clock_of(&self, zone: &TimeZone) -> Result<DateTime, String> {
+        if self.zone == *zone {
+            return Ok(self.civil);
+        }
+        let instant = Instant::from_millisecond(self.at(self.civil)?.millis()).map_err(|e| e.to_string())?;
+        Ok(zone.to_datetime(instant))
     }
 }
 
@@ -102,6 +111,8 @@ pub fn read_events(text: &str, floating: &TimeZone, from: Timestamp, to: Timesta
     if text.len() > ICS_BYTES_MAX {
         return Err(format!("a calendar has at most {ICS_BYTES_MAX} bytes, this one has {}", text.len()));
     }
+    // Some programs begin a file with a mark of its encoding.
+    let text = text.trim_start_matches('\u{feff}');
     let mut drafts: Vec<(usize, Draft)> = Vec::new();
     let mut draft: Option<Draft> = None;
     // Inside an alarm or another part of an event.
@@ -159,6 +170,7 @@ impl Draft {
         match name {
             "UID" => self.uid = unescaped(value),
             "SUMMARY" => self.summary = unescaped(value),
+            "ATTENDEE" if params.iter().any(|(k, v)| k == "PARTSTAT" && v.eq_ignore_ascii_case("DECLINED")) => {}
             "ATTENDEE" => {
                 let address =
                     value.get(..7).filter(|p| p.eq_ignore_ascii_case("mailto:")).map_or(value, |_| &value[7..]);
@@ -170,7 +182,11 @@ impl Draft {
                 let span: Span = value.parse().map_err(|_| format!("`{value}` is not a duration"))?;
                 self.duration = Some(span);
             }
+            "RRULE" if self.rule.is_some() => {
+                return Err("an event has one RRULE here; make two events of it".to_owned());
+            }
             "RRULE" => self.rule = Some(Rule::parse(value)?),
+            "EXRULE" => return Err("EXRULE is not understood; name its days by EXDATE".to_owned()),
             "EXDATE" => {
                 for one in value.split(',') {
                     self.except.add(&moment(params, one, zones)?)?;
@@ -207,11 +223,12 @@ impl Draft {
             return Ok(());
         }
         let start = self.start.ok_or("the event has no DTSTART")?;
+        let last = self.end.as_ref().map(|end| end.by_clock_of(&start.zone)).transpose()?;
         let end_of = |civil: DateTime| -> Result<Timestamp, String> {
-            if let Some(end) = &self.end {
+            if let Some(last) = last {
                 // The length in clock time is kept, so a night over a change of clocks ends at the same hour.
-                let length = start.civil.until(end.civil).map_err(|_| "DTEND is out of range")?;
-                return end.at(civil.checked_add(length).map_err(|_| "DTEND is out of range")?);
+                let length = start.civil.until(last).map_err(|_| "DTEND is out of range")?;
+                return start.at(civil.checked_add(length).map_err(|_| "DTEND is out of range")?);
             }
             let default = if start.is_date { Span::new().days(1) } else { Span::new() };
             let span = self.duration.unwrap_or(default);
@@ -228,9 +245,8 @@ impl Draft {
         };
         for moment in self.more.iter().filter(|_| self.stands_for.is_none()) {
             // In the zone the event begins in, so that its length is kept by that clock.
-            let begins = Instant::from_millisecond(moment.at(moment.civil)?.millis()).map_err(|e| e.to_string())?;
             let day = moment.civil.date().to_datetime(start.civil.time());
-            civils.push(if moment.is_date { day } else { start.zone.to_datetime(begins) });
+            civils.push(if moment.is_date { day } else { moment.by_clock_of(&start.zone)? });
         }
         let text_bytes = self.uid.len() + self.summary.len() + self.attendees.iter().map(String::len).sum::<usize>();
         civils.sort_unstable();

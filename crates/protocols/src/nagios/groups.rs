@@ -81,16 +81,23 @@ impl Matching {
 
 pub(super) type Members = BTreeMap<String, BTreeSet<String>>;
 
-/// Groups that name groups have their members too, as deep as groups may name each other.
+/// Groups that name groups have their members too, as deep as groups may name each other. What a group takes away is in it by no
+/// other way either.
 pub(super) fn with_inner<T: Clone + Ord>(
     members: &mut BTreeMap<String, BTreeSet<T>>,
     inner: &BTreeMap<String, String>,
+    without: &BTreeMap<String, BTreeSet<T>>,
 ) {
+    let stays = |group: &str, one: &T| !without.get(group).is_some_and(|gone| gone.contains(one));
+    for (group, of) in members.iter_mut() {
+        of.retain(|one| stays(group, one));
+    }
     for _ in 0..DEPTH_MAX {
         let mut grown = false;
         for (group, named) in inner {
             for name in list(named) {
-                let more = members.get(name).cloned().unwrap_or_default();
+                let mut more = members.get(name).cloned().unwrap_or_default();
+                more.retain(|one| stays(group, one));
                 let of = members.entry(group.clone()).or_default();
                 let before = of.len();
                 of.extend(more);
@@ -122,11 +129,11 @@ pub(super) fn service_members(
         }
     }
     let inner = groups.iter().map(|(group, fields)| (group.clone(), text(fields, "servicegroup_members"))).collect();
-    with_inner(&mut out, &inner);
+    with_inner(&mut out, &inner, &BTreeMap::new());
     out
 }
 
-/// Hosts of each group: those it names, those that name it, those of its groups.
+/// Hosts of each group: those it names, those that name it, those of its groups, but for those it takes away.
 ///
 /// # Errors
 /// A name that is no pattern.
@@ -135,9 +142,9 @@ pub(super) fn members(
     groups: &BTreeMap<String, Fields>,
     matching: Matching,
 ) -> Result<Members, String> {
-    let mut members: Members = BTreeMap::new();
+    let (mut members, mut without) = (Members::new(), Members::new());
     for (group, fields) in groups {
-        let of = members.entry(group.clone()).or_default();
+        members.entry(group.clone()).or_default();
         for member in list(fields.get("members").map_or("", String::as_str)) {
             let plain = member.trim_start_matches('!');
             let mut meant: Vec<&str> =
@@ -145,13 +152,8 @@ pub(super) fn members(
             if meant.is_empty() {
                 meant.push(plain);
             }
-            for host in meant {
-                if member.starts_with('!') {
-                    of.remove(host);
-                } else {
-                    of.insert(host.to_owned());
-                }
-            }
+            let into = if member.starts_with('!') { &mut without } else { &mut members };
+            into.entry(group.clone()).or_default().extend(meant.into_iter().map(str::to_owned));
         }
     }
     for (host, fields) in hosts {
@@ -162,7 +164,7 @@ pub(super) fn members(
     let inner = |(group, fields): (&String, &Fields)| {
         (group.clone(), fields.get("hostgroup_members").cloned().unwrap_or_default())
     };
-    with_inner(&mut members, &groups.iter().map(inner).collect());
+    with_inner(&mut members, &groups.iter().map(inner).collect(), &without);
     Ok(members)
 }
 

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::Value;
 use tenfold_alerting::{InhibitSpec, NamedIntervals, Pages, ReceiverSpec, RouteSpec, RoutingSpec};
 use tenfold_oncall::{
-    DELAY_MS_MAX, DELAY_MS_MIN, PolicyStep, STEPS_MAX, TARGETS_PER_STEP_MAX, TEAM_MEMBERS_MAX, Target,
+    DELAY_MS_MAX, DELAY_MS_MIN, PolicyStep, REPEAT_MAX, STEPS_MAX, TARGETS_PER_STEP_MAX, TEAM_MEMBERS_MAX, Target,
 };
 use tenfold_protocols::nagios::{Fields, PERIOD_KEYS, Resolved};
 use tenfold_types::format_duration_ms;
@@ -293,8 +293,8 @@ impl Drafting<'_> {
             let host_fields = self.resolved.hosts.get(host);
             let of_service = service.as_ref().and_then(|s| self.resolved.services.get(&(host.clone(), s.clone())));
             let Some(fields) = of_service.or(host_fields) else { continue };
-            let own_period = Some(text(fields, "notification_period")).filter(|p| !p.is_empty());
-            let period = own_period.unwrap_or_else(|| host_fields.map_or("", |f| text(f, "notification_period")));
+            let own_period = fields.get("notification_period").or_else(|| host_fields?.get("notification_period"));
+            let period = own_period.map_or("", String::as_str);
             let (told_of, warned) = options(fields, service.is_some());
             if number(fields, "notifications_enabled") == Some(0.0) || never.contains(period) || !told_of {
                 unheard.push(check.as_str());
@@ -303,10 +303,16 @@ impl Drafting<'_> {
             // A service without contacts of its own has those of its host.
             let own = fields.contains_key("contacts") || fields.contains_key("contact_groups");
             let from = if own { fields } else { host_fields.unwrap_or(fields) };
-            let either = |key: &str| number(fields, key).or_else(|| number(host_fields?, key));
-            let interval = either("notification_interval").unwrap_or(INTERVAL_DEFAULT);
             let key = (host.clone(), service.clone());
             let own_escalations: Vec<&Escalation> = escalations.iter().filter(|e| e.on.contains(&key)).collect();
+            let said = ["contacts", "contact_groups"].map(|key| from.get(key));
+            let is_null = said.iter().any(Option::is_some) && said.into_iter().flatten().all(String::is_empty);
+            if is_null && own_escalations.is_empty() {
+                unheard.push(check.as_str());
+                continue;
+            }
+            let either = |key: &str| number(fields, key).or_else(|| number(host_fields?, key));
+            let interval = either("notification_interval").unwrap_or(INTERVAL_DEFAULT);
             let ladder = self.ladder(&self.told(from), interval, &own_escalations);
             let period = if intervals.iter().any(|i| i.name == period) && period != "24x7" { period } else { "" };
             let called = [text(from, "contact_groups"), text(from, "contacts")].join("-");
@@ -397,7 +403,10 @@ impl Drafting<'_> {
             let delay_ms = if *wait_ms == 0 { LAST_STEP_MS } else { (*wait_ms).clamp(DELAY_MS_MIN, DELAY_MS_MAX) };
             steps.push(PolicyStep { delay_ms, targets, round_robin: false });
         }
-        Some(PolicyUpdate { steps, repeat: 0, deployer_first: None, ack_timeout_ms: None })
+        // Nagios goes on telling until somebody has it, unless it tells once.
+        let goes_on = ladder.iter().all(|(_, wait_ms)| *wait_ms > 0);
+        let repeat = if goes_on { REPEAT_MAX } else { 0 };
+        Some(PolicyUpdate { steps, repeat, deployer_first: None, ack_timeout_ms: None })
     }
 
     /// What depends is not told while what it depends on has a problem.

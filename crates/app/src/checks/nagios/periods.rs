@@ -3,8 +3,12 @@
 
 use std::collections::BTreeMap;
 
+use jiff::civil::Date;
 use tenfold_alerting::{MINUTES_OF_DAY, MONTHS, Range, TimeInterval, TimeRange, WEEKDAYS};
 use tenfold_protocols::nagios::{Fields, PERIOD_KEYS};
+
+/// Months that a line may lie in which says years.
+const DATED_MONTHS_MAX: usize = 24;
 
 /// Which days a line is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,8 +29,10 @@ pub(super) fn intervals(fields: &Fields, zone: &str) -> (Vec<TimeInterval>, Vec<
     let (mut weekdays, mut calendar) = (BTreeMap::<Vec<(u16, u16)>, Vec<i32>>::new(), Vec::new());
     for (key, value) in fields.iter().filter(|(key, _)| !PERIOD_KEYS.contains(&key.as_str())) {
         match (days(key), hours(value)) {
-            (Some(Days::Weekday(day)), Some(times)) => weekdays.entry(times).or_default().push(day),
-            (Some(days), Some(times)) => calendar.push((key, days, times)),
+            (Some(days), Some(times)) => match days.as_slice() {
+                [Days::Weekday(day)] => weekdays.entry(times).or_default().push(*day),
+                _ => calendar.push((key, days, times)),
+            },
             _ => lost.push(format!("`{key} {value}` has no equal and is left out")),
         }
     }
@@ -35,7 +41,9 @@ pub(super) fn intervals(fields: &Fields, zone: &str) -> (Vec<TimeInterval>, Vec<
     }
     let mut cut: BTreeMap<i32, [bool; 32]> = BTreeMap::new();
     for (key, days, times) in &calendar {
-        if !cut_out(days, &mut cut) {
+        // Each is cut out, whatever becomes of those before it.
+        let beside = days.iter().filter(|one| !cut_out(one, &mut cut)).count();
+        if beside > 0 {
             let message = if times.is_empty() {
                 format!("`{key}` is off on days that no interval can leave out: mute them")
             } else {
@@ -55,8 +63,9 @@ pub(super) fn intervals(fields: &Fields, zone: &str) -> (Vec<TimeInterval>, Vec<
         };
         out.extend(without(&plain, &cut));
     }
-    for (_, days, times) in &calendar {
-        if let (Days::Calendar { years, months, days, weekday }, false) = (days, times.is_empty()) {
+    for (_, all, times) in calendar.iter().filter(|(_, _, times)| !times.is_empty()) {
+        for one in all {
+            let Days::Calendar { years, months, days, weekday } = one else { continue };
             out.push(TimeInterval {
                 times: ranges(times),
                 weekdays: weekday.iter().map(|d| Range { begin: *d, end: *d }).collect(),
@@ -68,6 +77,12 @@ pub(super) fn intervals(fields: &Fields, zone: &str) -> (Vec<TimeInterval>, Vec<
         }
     }
     (out, lost)
+}
+
+/// Whether a time period has lines that are not understood, so that nobody knows when it holds.
+pub(super) fn is_unread(fields: &Fields) -> bool {
+    let mut lines = fields.iter().filter(|(key, _)| !PERIOD_KEYS.contains(&key.as_str()));
+    lines.any(|(key, value)| days(key).is_none() || hours(value).is_none())
 }
 
 fn ranges(times: &[(u16, u16)]) -> Vec<TimeRange> {
@@ -108,27 +123,53 @@ fn place(list: &[&str], name: &str) -> Option<i32> {
     list.iter().position(|n| *n == name).and_then(|at| i32::try_from(at).ok())
 }
 
-fn days(key: &str) -> Option<Days> {
+/// The days of a line; several where they lie in more than one month.
+fn days(key: &str) -> Option<Vec<Days>> {
     let low = key.to_lowercase();
     let words: Vec<&str> = low.split_whitespace().collect();
     let weekday = |name: &str| place(&WEEKDAYS, name);
     let month = |name: &str| place(&MONTHS, name).map(|m| m + 1);
     let number = |text: &str| text.parse::<i32>().ok().filter(|n| *n != 0 && (-31..=31).contains(n));
-    let one = |n: i32| Range { begin: n, end: n };
     let between = |a: i32, b: i32| ((a > 0) == (b > 0) && a <= b).then_some(Range { begin: a, end: b });
     let on = |months: Vec<Range>, days: Range| Days::Calendar { years: Vec::new(), months, days, weekday: None };
-    match words.as_slice() {
-        [day] if weekday(day).is_some() => Some(Days::Weekday(weekday(day)?)),
-        [date] => dates(date, date),
-        [from, "-", to] => dates(from, to),
-        ["day", n] => Some(on(Vec::new(), one(number(n)?))),
-        ["day", a, "-", b] => Some(on(Vec::new(), between(number(a)?, number(b)?)?)),
-        [day, n] if weekday(day).is_some() => nth(weekday(day)?, number(n)?, Vec::new()),
-        [day, n, of] if weekday(day).is_some() => nth(weekday(day)?, number(n)?, vec![one(month(of)?)]),
-        [of, n] => Some(on(vec![one(month(of)?)], one(number(n)?))),
-        [of, a, "-", b] => Some(on(vec![one(month(of)?)], between(number(a)?, number(b)?)?)),
-        _ => None,
+    let only = match words.as_slice() {
+        [day] if weekday(day).is_some() => Days::Weekday(weekday(day)?),
+        [date] => return dates(date, date),
+        [from, "-", to] => return dates(from, to),
+        [of, a, "-", last, b] => return months(month(of)?, number(a)?, month(last)?, number(b)?),
+        ["day", n] => on(Vec::new(), one(number(n)?)),
+        ["day", a, "-", b] => on(Vec::new(), between(number(a)?, number(b)?)?),
+        [day, n] if weekday(day).is_some() => nth(weekday(day)?, number(n)?, Vec::new())?,
+        [day, n, of] if weekday(day).is_some() => nth(weekday(day)?, number(n)?, vec![one(month(of)?)])?,
+        [of, n] => on(vec![one(month(of)?)], one(number(n)?)),
+        [of, a, "-", b] => on(vec![one(month(of)?)], between(number(a)?, number(b)?)?),
+        _ => return None,
+    };
+    Some(vec![only])
+}
+
+const fn one(n: i32) -> Range {
+    Range { begin: n, end: n }
+}
+
+/// From a day of a month to one of another, or over the turn of the year to one of the same.
+fn months(first: i32, from: i32, last: i32, to: i32) -> Option<Vec<Days>> {
+    if from < 1 || to < 1 {
+        return None;
     }
+    let on =
+        |month: i32, days: Range| Days::Calendar { years: Vec::new(), months: vec![one(month)], days, weekday: None };
+    if first == last && from <= to {
+        return Some(vec![on(first, Range { begin: from, end: to })]);
+    }
+    let mut out = vec![on(first, Range { begin: from, end: 31 })];
+    let mut month = first % 12 + 1;
+    while month != last {
+        out.push(on(month, Range { begin: 1, end: 31 }));
+        month = month % 12 + 1;
+    }
+    out.push(on(last, Range { begin: 1, end: to }));
+    Some(out)
 }
 
 /// The n-th of a weekday lies in the n-th seven days, counted from either end.
@@ -142,18 +183,26 @@ fn nth(weekday: i32, n: i32, months: Vec<Range>) -> Option<Days> {
     Some(Days::Calendar { years: Vec::new(), months, days, weekday: Some(weekday) })
 }
 
-/// `2026-01-28`, or from one to another of the same month.
-fn dates(from: &str, to: &str) -> Option<Days> {
-    let read = |text: &str| text.parse::<jiff::civil::Date>().ok();
+/// `2026-01-28`, or from one to another.
+fn dates(from: &str, to: &str) -> Option<Vec<Days>> {
+    let read = |text: &str| text.parse::<Date>().ok();
     let (from, to) = (read(from)?, read(to)?);
-    let one = |n: i32| vec![Range { begin: n, end: n }];
-    let same = from.year() == to.year() && from.month() == to.month() && from.day() <= to.day();
-    same.then(|| Days::Calendar {
-        years: one(i32::from(from.year())),
-        months: one(i32::from(from.month())),
-        days: Range { begin: i32::from(from.day()), end: i32::from(to.day()) },
-        weekday: None,
-    })
+    let mut out = Vec::new();
+    let mut begin = from;
+    while begin <= to {
+        if out.len() == DATED_MONTHS_MAX {
+            return None;
+        }
+        let end = begin.last_of_month().min(to);
+        out.push(Days::Calendar {
+            years: vec![one(i32::from(begin.year()))],
+            months: vec![one(i32::from(begin.month()))],
+            days: Range { begin: i32::from(begin.day()), end: i32::from(end.day()) },
+            weekday: None,
+        });
+        begin = end.tomorrow().ok()?;
+    }
+    (!out.is_empty()).then_some(out)
 }
 
 /// Marks the days; false when they cannot be told apart by month and day alone.
@@ -276,11 +325,45 @@ mod tests {
     }
 
     #[test]
+    fn days_over_several_months() {
+        let (found, lost) = read(&[
+            ("thursday", "09:00-17:00"),
+            ("friday", "09:00-17:00"),
+            ("december 24 - january 2", "00:00-00:00"),
+            ("april 10 - june 3", "20:00-24:00"),
+            ("2027-09-29 - 2027-10-02", "00:00-24:00"),
+        ]);
+        for (at, holds) in [
+            ("2026-12-18T09:00:00Z", true),
+            ("2026-12-24T09:00:00Z", false),
+            ("2027-01-01T09:00:00Z", false),
+            ("2027-01-07T09:00:00Z", true),
+            ("2027-04-15T09:00:00Z", false),
+            ("2027-04-15T19:00:00Z", true),
+            ("2027-05-31T19:00:00Z", true),
+            ("2027-06-03T19:00:00Z", true),
+            ("2027-06-04T09:00:00Z", true),
+            ("2027-06-04T19:00:00Z", false),
+            ("2027-09-28T19:00:00Z", false),
+            ("2027-09-30T19:00:00Z", true),
+            ("2027-10-02T19:00:00Z", true),
+            ("2028-10-02T19:00:00Z", false),
+        ] {
+            assert_eq!(inside(&found, at), holds, "{at}: {found:?}");
+        }
+        let [beside] = lost.as_slice() else { panic!("{lost:?}") };
+        assert!(beside.contains("`2027-09-29 - 2027-10-02` holds beside"), "{lost:?}");
+    }
+
+    #[test]
     fn what_has_no_equal_is_told() {
         for (key, value) in [
             ("monday", "22:00-06:00"),
             ("2026-01-01 / 2", "00:00-24:00"),
-            ("april 10 - may 15", "00:00-24:00"),
+            ("april 10 - may 15 / 2", "00:00-24:00"),
+            ("april -10 - may 15", "00:00-24:00"),
+            ("2026-02-04 - 2026-02-03", "00:00-24:00"),
+            ("2026-02-04 - 2036-02-03", "00:00-24:00"),
             ("someday", "00:00-24:00"),
             ("day 0", "00:00-24:00"),
             ("monday", "25:00-26:00"),

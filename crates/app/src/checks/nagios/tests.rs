@@ -113,11 +113,13 @@ fn what_is_shown_and_when_silence_counts_is_as_there_and_the_rest_is_told() {
     let text = "define command {\ncommand_name ping\ncommand_line /p\n}\n\
             define timeperiod {\ntimeperiod_name office\nmonday 09:00-17:00\n}\n\
             define timeperiod {\ntimeperiod_name never\nalias Never\n}\n\
+            define timeperiod {\ntimeperiod_name odd\nday 1 / 3 00:00-24:00\n}\n\
             define host {\nhost_name web\naddress 10.0.0.2\ncheck_command ping\nfirst_notification_delay 5\n\
             check_period office\ncheck_freshness 1\n\
             notes_url https://wiki/$HOSTNAME$\naction_url https://graphs/$HOSTADDRESS$\nnotes behind the proxy\n}\n\
             define service {\nhost_name web\nservice_description Backup\nactive_checks_enabled 0\ncheck_freshness 1\n\
             check_interval 60\nis_volatile 1\nparents web,Other\nnotes_url https://wiki/$TOTALHOSTSDOWN$\n}\n\
+            define service {\nhost_name web\nservice_description Odd\ncheck_command ping\ncheck_period odd\n}\n\
             define service {\nhost_name web\nservice_description Off\ncheck_command ping\ncheck_period never\n}\n";
     let resolved = resolve(&read_objects("x", text).unwrap()).unwrap();
     let import = import_nagios(&resolved, &main_file("check_host_freshness=1"), &BTreeMap::new(), "UTC").unwrap();
@@ -133,7 +135,9 @@ fn what_is_shown_and_when_silence_counts_is_as_there_and_the_rest_is_told() {
     let at = |text: &str| tenfold_types::Timestamp::parse_rfc3339(text).unwrap();
     assert!(web.is_active(at("2026-11-23T10:00:00Z")) && !web.is_active(at("2026-11-24T10:00:00Z")));
     assert_eq!((web.freshness.as_deref(), backup.active.len()), (None, 0));
-    assert_eq!(import.checks[2].1.run.kind(), "passive", "it is never looked at there");
+    let (odd, off) = (&import.checks[2].1, &import.checks[3].1);
+    assert_eq!((odd.run.kind(), odd.active.len()), ("plugin", 0), "its hours are not known, so it is always looked at");
+    assert_eq!(off.run.kind(), "passive", "it is never looked at there");
     for (name, spec) in &import.checks {
         spec.check(name).unwrap();
     }
@@ -141,6 +145,7 @@ fn what_is_shown_and_when_silence_counts_is_as_there_and_the_rest_is_told() {
     let told = |about: &str, part: &str| import.report.iter().any(|n| n.about == about && n.message.contains(part));
     for (about, part) in [
         ("web", "check_freshness has no equal beside a check_period"),
+        ("web/Odd", "nobody can tell the hours of its check_period odd"),
         ("web/Off", "its check_period never holds never"),
         ("web/Backup", "is_volatile has no equal"),
         ("web/Backup", "parents of a service have no equal"),
@@ -162,6 +167,10 @@ fn whom_nagios_tells_of_warnings_is_paged_for_them() {
         &service("http", "notification_options c,r\n"),
         &service("log", "notification_options n\n"),
         &service("mail", ""),
+        &service("nobody", "contacts null\ncontact_groups null\n"),
+        "define timeperiod {\ntimeperiod_name office\nmonday 09:00-17:00\n}\n",
+        "define host {\nhost_name db\ncheck_command ping\ncontacts ana\nnotification_period office\n}\n",
+        "define service {\nhost_name db\nservice_description all\ncheck_command ping\nnotification_period null\n}\n",
     ]
     .concat();
     let resolved = resolve(&read_objects("x", &text).unwrap()).unwrap();
@@ -174,8 +183,9 @@ fn whom_nagios_tells_of_warnings_is_paged_for_them() {
     });
     let wanted = [
         ("alertname=\"web_http\"", Some("ana"), Pages::Critical),
-        ("alertname=~\"web|web_mail\"", Some("ana"), Pages::All),
-        ("alertname=\"web_log\"", None, Pages::Critical),
+        ("alertname=~\"db_all|web|web_mail\"", Some("ana"), Pages::All),
+        ("alertname=\"db\"", Some("ana"), Pages::All),
+        ("alertname=~\"web_log|web_nobody\"", None, Pages::Critical),
     ];
     assert_eq!(routes.collect::<Vec<_>>(), wanted);
     let lost = |n: &ImportNote| n.about == "ana" && n.message.contains("service_notification_options c,r");
@@ -276,6 +286,11 @@ fn an_escalation_without_people_has_those_of_its_host() {
     let [(_, policy)] = import.drafts.policies.as_slice() else { panic!("{:?}", import.drafts.policies) };
     let steps: Vec<_> = policy.steps.iter().map(|s| (s.delay_ms / 60_000, s.targets.len())).collect();
     assert_eq!(steps, [(60, 1)], "the first waits 10 minutes, the next two 20 each, and the one after 10");
+    assert_eq!(policy.repeat, 10, "and it goes on until somebody has it");
+    let once = text.replace("notification_interval 10", "notification_interval 0");
+    let resolved = resolve(&read_objects("x", &once).unwrap()).unwrap();
+    let once = import_nagios(&resolved, &main_file(""), &BTreeMap::new(), "UTC").unwrap();
+    assert_eq!(once.drafts.policies[0].1.repeat, 0, "it is told once");
     let told = |part: &str| import.report.iter().any(|n| n.about == "ana" && n.message.contains(part));
     assert!(told("service_notification_period workhours has no equal"), "{:?}", import.report);
     assert!(told("host_notifications_enabled 0 has no equal"), "{:?}", import.report);

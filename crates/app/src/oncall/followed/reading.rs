@@ -30,8 +30,7 @@ impl Reading {
     /// The line that is wrong or not understood.
     pub fn of(ics: &str, people: &[Person], zone: &TimeZone, now: Timestamp) -> Result<Self, String> {
         let until = now.plus_ms(CALENDAR_AHEAD_MS);
-        // Some programs begin a file with a mark of its encoding.
-        let mut found = read_events(ics.trim_start_matches('\u{feff}'), zone, now, until)?;
+        let mut found = read_events(ics, zone, now, until)?;
         if !is_whole(ics) {
             return Err("it breaks off: there is no END:VCALENDAR".to_owned());
         }

@@ -353,7 +353,12 @@ impl<'k> Draft<'k> {
             let people: Vec<String> = cover.people.iter().filter_map(|id| self.logins.get(id).cloned()).collect();
             let Some(first) = people.first() else {
                 if track == 0 {
-                    self.note(about, format!("the override from {} names nobody who has an account", cover.start));
+                    let text = if cover.people.is_empty() {
+                        "is of nobody whom the lists name: make it by hand"
+                    } else {
+                        "names nobody who has an account"
+                    };
+                    self.note(about, format!("the override from {} {text}", cover.start));
                 }
                 continue;
             };

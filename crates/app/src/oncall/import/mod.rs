@@ -173,7 +173,7 @@ pub struct ImportDraft {
 pub fn import_draft(asked: &OncallImport, known: &[KnownPerson], now: Timestamp) -> Result<ImportDraft, Fault> {
     let unread = |e: tenfold_protocols::oncall_export::ExportError| {
         Fault::invalid(format!("the export cannot be read: {e}"))
-            .advice("give the lists as the API answers them; the guide on call says which")
+            .advice("give the lists as the API answers them; the guide \"From Grafana OnCall or Opsgenie\" says which")
     };
     let mut draft = draft::Draft::new(known, &asked.people, asked.create_people, now);
     let routes = match asked.source {

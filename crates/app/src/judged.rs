@@ -142,11 +142,10 @@ impl App {
         let mut read: Read = Vec::new();
         let mut index_of: HashMap<Labels, usize> = HashMap::new();
         let mut histograms = 0;
+        let how = How { rows_max_ms: 0, whole: true, ..How::default() };
         for (from, to, step) in bounds.runs() {
-            let answer = self
-                .query_range(selector, Timestamp(from), Timestamp(to), step, How { rows_max_ms: 0, ..How::default() })
-                .await
-                .map_err(|f| f.message)?;
+            let answer =
+                self.query_range(selector, Timestamp(from), Timestamp(to), step, how).await.map_err(|f| f.message)?;
             let tenfold_promql::Value::Matrix(series) = answer.answer.value else {
                 return Err(format!("`{selector}` does not answer with series"));
             };

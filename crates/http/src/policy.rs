@@ -46,7 +46,7 @@ impl Policy {
             Identity::Anonymous => Err(unauthenticated()),
             other if other.caller().is_some_and(|c| c.may_somewhere(needed)) => Ok(()),
             other => Err(Fault::forbidden(format!("{} may not do this: it takes the role {needed}", other.name()))
-                .advice("an admin can grant it on the Settings page under People")),
+                .advice(other.caller().map(|c| c.role_advice(needed)).unwrap_or_default())),
         };
         let token = |kinds: &[TokenKind]| match identity {
             Identity::Token(token) if kinds.contains(&token.kind) => Ok(()),
@@ -76,6 +76,8 @@ impl Policy {
             Self::FlagFrontend => token(&[TokenKind::Client, TokenKind::Frontend]),
             Self::MetricsWriter => match identity {
                 Identity::Token(token) if matches!(token.kind, TokenKind::Metrics | TokenKind::Agent) => Ok(()),
+                Identity::Token(_) => role(Role::Responder)
+                    .map_err(|fault| fault.advice("make one to send with: tenfold token create NAME --kind metrics")),
                 _ => role(Role::Responder),
             },
         }

@@ -6,6 +6,7 @@
 mod about;
 mod admin;
 mod exemplars;
+mod families;
 mod federate;
 mod params;
 mod probes;
@@ -16,7 +17,6 @@ mod status;
 mod targets;
 mod written;
 
-use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use axum::body::Bytes;
@@ -32,7 +32,7 @@ use tenfold_types::{ErrorCode, Fault, Timestamp};
 use utoipa_axum::routes;
 
 use crate::{Api, ApiError, Policy};
-use params::{PrometheusFamilies, PrometheusInstant, PrometheusLabels, PrometheusRange, PrometheusSeries};
+use params::{PrometheusInstant, PrometheusLabels, PrometheusRange, PrometheusSeries};
 pub(crate) use written::put_value;
 
 pub fn api() -> Api {
@@ -42,7 +42,7 @@ pub fn api() -> Api {
         .add_packed(Policy::Viewer, routes!(series, series_post))
         .add_packed(Policy::Viewer, routes!(labels, labels_post))
         .add_packed(Policy::Viewer, routes!(label_values))
-        .add_packed(Policy::Viewer, routes!(metadata))
+        .add_packed(Policy::Viewer, routes!(families::metadata))
         .add_packed(Policy::Viewer, routes!(rules::prometheus_rules))
         .add_packed(Policy::Viewer, routes!(rules::prometheus_alerts))
         .add_packed(Policy::Viewer, routes!(targets::targets))
@@ -167,6 +167,13 @@ impl Params {
 
 fn bad(message: String) -> Fault {
     Fault::new(ErrorCode::BadRequest, message)
+}
+
+/// What Prometheus says of an instant that has not come: readers take nothing but an instant there.
+const NEVER: &str = "0001-01-01T00:00:00Z";
+
+fn instant_or_never(at: Option<Timestamp>) -> Json {
+    at.map_or_else(|| json!(NEVER), |at| json!(at))
 }
 
 /// As far as the store's instants go.
@@ -325,7 +332,8 @@ fn how(params: &Params) -> Result<How, Fault> {
     };
     let lookback_ms = params.get("lookback_delta").map(lookback).transpose()?;
     let per_step = params.get("stats") == Some("all");
-    Ok(How { explain: is_set(params, "explain"), rows_max_ms, timeout_ms, lookback_ms, per_step, by_rule: false })
+    let explain = is_set(params, "explain");
+    Ok(How { explain, rows_max_ms, timeout_ms, lookback_ms, per_step, ..How::default() })
 }
 
 /// The answer of the cluster to the same question, as it is, when one answers here.
@@ -560,29 +568,6 @@ async fn label_values(State(app): State<App>, Path(name): Path<String>, RawQuery
         Ok(listed(most, metrics.label_values_within(&name, &filter, most, &mut memory)?))
     });
     Ok(answer.await?)
-}
-
-/// Kind, help and unit of metric families (`metric`, `limit`).
-#[utoipa::path(get, path = "/api/v1/metadata", params(PrometheusFamilies), responses((status = 200, content_type = "application/json")))]
-async fn metadata(State(app): State<App>, RawQuery(q): RawQuery) -> Answer {
-    let params = Params::new(q.as_deref(), b"");
-    let wanted = params.get("metric");
-    let found: Vec<_> =
-        app.metrics.metadata().into_iter().filter(|(name, _)| wanted.is_none_or(|w| w == name)).collect();
-    // What is known here came with samples since the start. A cluster may know more, or nothing of metadata at all.
-    if found.is_empty()
-        && let Ok(Some(answer)) = of_cluster(&app, "/api/v1/metadata", &params).await
-    {
-        return Ok(answer);
-    }
-    let all: BTreeMap<String, Json> = limited(&params, found)?
-        .into_iter()
-        .map(|(name, m)| {
-            let kind = if m.kind.is_empty() { "unknown" } else { &m.kind };
-            (name, json!([{"type": kind, "help": m.help, "unit": m.unit}]))
-        })
-        .collect();
-    Ok(success(json!(all)))
 }
 
 /// The server's own metrics in the Prometheus text format.

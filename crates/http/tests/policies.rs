@@ -144,6 +144,27 @@ async fn a_wrong_token_is_refused_even_where_nobody_needs_one() {
 }
 
 #[tokio::test]
+async fn a_token_is_told_which_other_one_it_takes() {
+    let world = world().await;
+    let viewer = world.token(TokenKind::Robot, Some(Role::Viewer)).await;
+    for (path, advice) in [
+        ("/api/v1/write", "tenfold token create NAME --kind metrics"),
+        ("/api/mutes", "tenfold token create NAME --role responder"),
+    ] {
+        let request = Request::post(path)
+            .header(header::HOST, "127.0.0.1")
+            .header(header::AUTHORIZATION, format!("Bearer {viewer}"))
+            .body(Body::empty())
+            .unwrap();
+        let response = world.router.clone().oneshot(request).await.unwrap();
+        assert_eq!(response.status(), StatusCode::FORBIDDEN, "{path}");
+        let body = axum::body::to_bytes(response.into_body(), 1 << 20).await.unwrap();
+        let body = String::from_utf8(body.to_vec()).unwrap();
+        assert!(body.contains(advice), "{path}: {body}");
+    }
+}
+
+#[tokio::test]
 async fn setup_works_once_and_signs_in() {
     let world = world().await;
     let token = world.app.setup_token().await.unwrap().expect("nobody is there yet");

@@ -5,6 +5,7 @@
 mod request;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tenfold_app::metrics::{ReceiverStatus, Source};
@@ -34,6 +35,7 @@ const PARTLY_V2: &str = "HTTP/1.1 400 Bad Request\r\nX-Prometheus-Remote-Write-S
      X-Prometheus-Remote-Write-Histograms-Written: 0\r\nContent-Length: 7\r\nConnection: close\r\n\r\ntoo old";
 
 const NEVER: &str = "HTTP/1.1 400 Bad Request\r\nContent-Length: 12\r\nConnection: close\r\n\r\nout of order";
+const AWAY: &str = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
 const MOVED: &str = "HTTP/1.1 301 Moved Permanently\r\nLocation: https://u:s3cret@store.example.org/api/v1/write\r\n\
      Content-Length: 0\r\nConnection: close\r\n\r\n";
 
@@ -374,28 +376,54 @@ async fn receivers_of_version_1_are_told_what_is_known_from_time_to_time() {
     }
 }
 
-/// Frames as they have always been: length, checksum and samples before a `WriteRequest`.
-#[tokio::test]
-async fn queues_of_before_are_sent_in_the_version_of_now() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
-    let queue = dir.path().join("remote-write/peer/1/0");
+const BEFORE: [(&str, &str); 1] = [("__name__", "before")];
+const BEFORE_POINTS: [Point; 1] = [Point { t_ms: NOW - 9_000, value: 1.5 }];
+
+/// One sample in a queue, in a frame as they have always been: length, checksum and samples before a `WriteRequest`. How many
+/// bytes it is.
+fn queued(dir: &tempfile::TempDir, queue: &str) -> u64 {
+    let queue = dir.path().join("remote-write/peer").join(queue);
     std::fs::create_dir_all(&queue).expect("a directory");
     let mut message = Writer::default();
-    let (labels, points) = ([("__name__", "before")], [Point::new(NOW - 9_000, 1.5)]);
-    put_series(&mut message, &Outgoing { labels: &labels, points: &points, ..Outgoing::default() });
+    put_series(&mut message, &Outgoing { labels: &BEFORE, points: &BEFORE_POINTS, ..Outgoing::default() });
     let message = message.into_bytes();
     let mut checksum = crc32fast::Hasher::new();
     checksum.update(&1_u32.to_le_bytes());
     checksum.update(&message);
     let head = [u32::try_from(message.len()).expect("it is short"), checksum.finalize(), 1];
     let frame: Vec<u8> = head.into_iter().flat_map(u32::to_le_bytes).chain(message).collect();
-    std::fs::write(queue.join("0000000001.q"), frame).expect("written");
+    std::fs::write(queue.join("0000000001.q"), &frame).expect("written");
+    frame.len() as u64
+}
+
+/// Somebody gives a receiver that was away more shards: what waits is told as before, until it is sent.
+#[tokio::test]
+async fn queues_of_another_number_of_shards_are_told_and_go_once_they_are_sent() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let bytes = queued(&dir, "3/2");
+    let is_back = Arc::new(AtomicBool::new(false));
+    let back = is_back.clone();
+    let (url, mut told) = hearing(move |_| Some(if back.load(Ordering::SeqCst) { TAKEN } else { AWAY })).await;
+    let world = world(&dir, url, |_| {}).await;
+    let status = world.status(|s| s.retries > 0).await;
+    assert_eq!((status.waiting, status.queue_bytes, status.sent), (true, bytes, 0));
+    is_back.store(true, Ordering::SeqCst);
+    let status = world.status(|s| s.sent > 0 && s.queue_bytes == 0).await;
+    assert_eq!((status.waiting, status.sent, status.refused), (false, 1, 0));
+    assert_eq!(next(&mut told).await.names(), ["before"]);
+    assert!(!dir.path().join("remote-write/peer/3/2").exists(), "it is not looked at again");
+}
+
+#[tokio::test]
+async fn queues_of_before_are_sent_in_the_version_of_now() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    queued(&dir, "1/0");
     let (url, mut told) = receiver(vec![TAKEN_V2]).await;
     let world = world(&dir, url, |r| r.version = WriteVersion::V2).await;
     let heard = next(&mut told).await;
     let read = decode(&heard.body, Version::V2).expect("it is read");
     let series = read.batch.series().next().expect("a series");
-    assert_eq!((series.labels, series.points), (&labels[..], &points[..]));
+    assert_eq!((series.labels, series.points), (&BEFORE[..], &BEFORE_POINTS[..]));
     world.status(|s| s.sent == 1 && !s.waiting).await;
 }
 

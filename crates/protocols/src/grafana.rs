@@ -131,8 +131,8 @@ pub struct Imported {
     /// Annotations that query Prometheus.
     pub marks: Vec<Mark>,
     pub links: Vec<Link>,
-    /// How far back the page opens: `5m`, `15m`, `1h`, `6h`, `24h`, `7d` or `30d`.
-    pub range: Option<&'static str>,
+    /// How far back the page opens, as pages write it: `90m`, `24h`, `7d`.
+    pub range: Option<String>,
     /// The two instants that it opens with instead, as they are written.
     pub fixed: Option<(String, String)>,
     /// What was left out or changed, each in a sentence.

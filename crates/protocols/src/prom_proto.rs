@@ -8,7 +8,7 @@ mod write;
 use std::sync::Arc;
 
 use tenfold_types::{Histogram, Labels, ResetHint};
-pub use write::{CONTENT_TYPE, Family, FamilyKind, FamilyValue};
+pub use write::{CONTENT_TYPE, Family, FamilyKind, FamilyValue, classic};
 
 use crate::exposition::{
     Histograms, Metadata, Page, PageExemplar, PageSample, SAMPLES_MAX, canonical_float, too_many_samples,

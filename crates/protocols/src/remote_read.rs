@@ -138,8 +138,10 @@ pub fn frame(query: usize, labels: &Labels, points: &[Point], histograms: &[Hist
     for part in points.chunks(CHUNK_SAMPLES) {
         chunks.push((part[0].t_ms, part[part.len() - 1].t_ms, 1, xor_chunk::encode(part)));
     }
-    // One chunk each: a chunk has one layout of buckets, and what makes it small is not worth the work here.
-    chunks.extend(histograms.iter().map(|h| (h.t_ms, h.t_ms, 3, histograms::encode_one(h))));
+    // Readers take no frame of more than 50 MB, and the histograms of a month would be more if each stood for itself.
+    for part in histograms.chunk_by(histograms::follows).flat_map(|run| run.chunks(CHUNK_SAMPLES)) {
+        chunks.push((part[0].t_ms, part[part.len() - 1].t_ms, 3, histograms::encode(part)));
+    }
     if chunks.is_empty() {
         return Vec::new();
     }
@@ -168,6 +170,8 @@ pub fn frame(query: usize, labels: &Labels, points: &[Point], histograms: &[Hist
 
 #[cfg(test)]
 mod tests {
+    use tenfold_types::{Histogram, histogram::Buckets};
+
     use super::*;
 
     /// A request of so many queries, each with as many matchers as it may have.
@@ -185,6 +189,21 @@ mod tests {
             });
         }
         out.into_bytes()
+    }
+
+    #[test]
+    fn histograms_of_one_layout_share_chunks() {
+        let point = |n: u32| {
+            let counts = vec![f64::from(n); 20];
+            let histogram =
+                Histogram { count: f64::from(20 * n), positive: Buckets::single(0, counts), ..Histogram::default() };
+            HistogramPoint { t_ms: i64::from(n) * 15_000, histogram: histogram.into() }
+        };
+        let points: Vec<HistogramPoint> = (1..=240).map(point).collect();
+        let labels = Labels::from_pairs([("__name__", "took")]);
+        let bytes = |points: &[HistogramPoint]| frame(0, &labels, &[], points).len();
+        let (one, all) = (bytes(&points[..1]), bytes(&points));
+        assert!(all * 3 < one * points.len(), "{all} bytes, where one alone takes {one}");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::bit_reader::BitReader;
 /// Writes a chunk of at most 65,535 samples.
 pub fn encode(points: &[Point]) -> Vec<u8> {
     let mut w = Bits { bytes: (points.len() as u16).to_be_bytes().to_vec(), free: 0 };
-    let (mut delta, mut leading, mut trailing) = (0_i64, u32::MAX, 0);
+    let (mut delta, mut differs) = (0_i64, XorOut::default());
     for (i, p) in points.iter().enumerate() {
         if i == 0 {
             w.varint(p.t_ms << 1 ^ p.t_ms >> 63);
@@ -31,17 +31,36 @@ pub fn encode(points: &[Point]) -> Vec<u8> {
             }
         }
         delta = step;
-        let xor = p.value.to_bits() ^ before.value.to_bits();
+        differs.put(&mut w, before.value.to_bits(), p.value.to_bits());
+    }
+    w.bytes
+}
+
+/// Where the bits differ in a value that is written, as [`Xor`] reads them.
+#[derive(Clone, Copy)]
+pub(crate) struct XorOut {
+    leading: u32,
+    trailing: u32,
+}
+
+impl Default for XorOut {
+    fn default() -> Self {
+        Self { leading: u32::MAX, trailing: 0 }
+    }
+}
+
+impl XorOut {
+    pub(crate) fn put(&mut self, w: &mut Bits, before: u64, now: u64) {
+        let xor = before ^ now;
         if xor == 0 {
-            w.put(0, 1);
-            continue;
+            return w.put(0, 1);
         }
         let (l, t) = (xor.leading_zeros().min(31), xor.trailing_zeros());
-        if leading != u32::MAX && l >= leading && t >= trailing {
+        if self.leading != u32::MAX && l >= self.leading && t >= self.trailing {
             w.put(0b10, 2);
-            w.put(xor >> trailing, 64 - leading - trailing);
+            w.put(xor >> self.trailing, 64 - self.leading - self.trailing);
         } else {
-            (leading, trailing) = (l, t);
+            (self.leading, self.trailing) = (l, t);
             w.put(0b11, 2);
             w.put(u64::from(l), 5);
             // 64 does not fit: it is written as 0.
@@ -49,7 +68,6 @@ pub fn encode(points: &[Point]) -> Vec<u8> {
             w.put(xor >> t, 64 - l - t);
         }
     }
-    w.bytes
 }
 
 pub(crate) struct Bits {

@@ -179,7 +179,7 @@ impl App {
         to: Timestamp,
         step_ms: i64,
     ) -> Result<Vec<(Labels, Vec<f64>)>, Fault> {
-        let how = How { rows_max_ms: 0, ..How::default() };
+        let how = How { rows_max_ms: 0, whole: true, ..How::default() };
         let told = self.query_range(query, from, to, step_ms, how).await?;
         let tenfold_promql::Value::Matrix(series) = told.answer.value else {
             return Err(Fault::invalid("it does not answer with series"));

@@ -310,11 +310,11 @@ fn of_grafana(document: serde_json::Value, name: Option<&str>) -> Result<(Dashbo
 
 /// What it opens with: a range by its name, or two instants.
 fn opened(
-    range: Option<&'static str>,
+    range: Option<String>,
     fixed: Option<(String, String)>,
     report: &mut Vec<String>,
 ) -> (Option<String>, Option<Timestamp>, Option<Timestamp>) {
-    let Some((from, to)) = fixed else { return (range.map(str::to_owned), None, None) };
+    let Some((from, to)) = fixed else { return (range, None, None) };
     match (Timestamp::parse_rfc3339(&from), Timestamp::parse_rfc3339(&to)) {
         (Some(first), Some(last)) if first.millis() < last.millis() => (None, Some(first), Some(last)),
         _ => {

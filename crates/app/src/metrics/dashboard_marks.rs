@@ -12,8 +12,8 @@ const ADDRESS_BYTES_MAX: usize = 2_000;
 const TAGS_MAX: usize = 20;
 /// The shortest and the longest step at which marks are looked for.
 const STEP_MS: std::ops::RangeInclusive<u64> = 1_000..=86_400_000;
-/// The ranges that pages offer.
-pub(super) const RANGES: [&str; 7] = ["5m", "15m", "1h", "6h", "24h", "7d", "30d"];
+/// The shortest and the longest range that pages show.
+const RANGE_MS: std::ops::RangeInclusive<u64> = 5_000..=10 * 365 * 86_400_000;
 
 /// Marks on the graphs of a dashboard, where a query has a value other than 0: one for each series and stretch of such values.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -95,6 +95,16 @@ fn check_mark(mark: &DashboardMark, variables: &[Variable]) -> Result<(), String
     tenfold_promql::parse(&expr).map(drop).map_err(|e| e.pointing(&expr))
 }
 
+/// Whether it is a length as pages write it in their address: `90m`, `2d`.
+fn is_range(range: &str) -> bool {
+    let units = [('s', 1_000), ('m', 60_000), ('h', 3_600_000), ('d', 86_400_000), ('w', 604_800_000)];
+    units.into_iter().any(|(letter, unit_ms)| {
+        let count =
+            range.strip_suffix(letter).filter(|count| count.len() <= 4 && count.bytes().all(|b| b.is_ascii_digit()));
+        count.and_then(|count| count.parse::<u64>().ok()).is_some_and(|count| RANGE_MS.contains(&(count * unit_ms)))
+    })
+}
+
 /// Says what is wrong with what stands beside the panels.
 pub(super) fn check(dashboard: &Dashboard) -> Result<(), Fault> {
     check_links("the dashboard", &dashboard.links)?;
@@ -108,9 +118,9 @@ pub(super) fn check(dashboard: &Dashboard) -> Result<(), Fault> {
         }
         check_mark(mark, &dashboard.variables).map_err(wrong)?;
     }
-    if let Some(range) = dashboard.range.as_deref().filter(|range| !RANGES.contains(range)) {
-        return Err(Fault::invalid(format!("the range `{range}` is not one that pages offer"))
-            .advice(format!("known are {}", RANGES.join(", "))));
+    if let Some(range) = dashboard.range.as_deref().filter(|range| !is_range(range)) {
+        return Err(Fault::invalid(format!("the range `{range:.40}` is no length that pages show"))
+            .advice("write it like 90m, 6h or 7d, from 5s to ten years"));
     }
     match (dashboard.from, dashboard.to) {
         (None, None) => {}
@@ -213,7 +223,7 @@ mod tests {
             (link("/\\example.org"), "neither a path nor https://"),
             (link("/\t/example.org"), "neither a path nor https://"),
             (json!({"links": [{"title": " ", "to": "/"}]}), "has a title"),
-            (json!({"range": "2h"}), "the range `2h`"),
+            (json!({"range": "2y"}), "the range `2y`"),
             (json!({"from": "2026-01-01T00:00:00Z"}), "opens with a `range`"),
             (json!({"from": "2026-01-02T00:00:00Z", "to": "2026-01-01T00:00:00Z"}), "opens with a `range`"),
             (
@@ -224,6 +234,16 @@ mod tests {
         ] {
             let said = checked(more).expect_err(wanted);
             assert!(said.contains(wanted), "{said}");
+        }
+    }
+
+    #[test]
+    fn a_dashboard_opens_with_a_range_of_any_length() {
+        for range in ["5s", "90m", "24h", "12w", "3650d"] {
+            assert_eq!(checked(json!({"range": range})).map(|made| made.range), Ok(Some(range.to_owned())));
+        }
+        for range in ["", "m", "4s", "0h", "3651d", "9999w", "+5m", "1h30m", "now-1h", "10000m"] {
+            assert!(checked(json!({"range": range})).is_err(), "{range}");
         }
     }
 }

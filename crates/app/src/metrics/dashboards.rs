@@ -54,7 +54,7 @@ pub struct Dashboard {
     pub marks: Vec<DashboardMark>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub links: Vec<DashboardLink>,
-    /// What it opens with where the address says nothing: `5m`, `15m`, `1h`, `6h`, `24h`, `7d` or `30d`.
+    /// What it opens with where the address says nothing: a length such as `90m`, from five seconds to ten years.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub range: Option<String>,
     /// It opens with what was from here...

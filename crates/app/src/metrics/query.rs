@@ -46,6 +46,8 @@ pub struct How {
     pub per_step: bool,
     /// A rule asks: what others ask takes no memory from its answer.
     pub by_rule: bool,
+    /// Something is decided by the answer: one of some of a cluster's stores is none.
+    pub whole: bool,
 }
 
 impl How {
@@ -74,6 +76,7 @@ impl Default for How {
             lookback_ms: None,
             per_step: false,
             by_rule: false,
+            whole: false,
         }
     }
 }
@@ -418,8 +421,9 @@ impl App {
     /// Series and numbers of an instant query now; a scalar is a series without labels. What is no number is an error,
     /// which a caller takes as no data.
     pub(crate) async fn query_numbers(&self, expr: &str) -> Result<Vec<(Labels, f64)>, String> {
-        let answer = self.query(expr, self.now()).await.map_err(|fault| fault.message)?;
-        match answer.value {
+        let how = How { whole: true, ..How::default() };
+        let told = self.query_told(expr, self.now(), how).await.map_err(|fault| fault.message)?;
+        match told.answer.value {
             tenfold_promql::Value::Vector(rows) => {
                 let number = |row: tenfold_promql::VectorSample| Some(((*row.labels).clone(), row.value.float()?));
                 let rows: Option<Vec<_>> = rows.into_iter().map(number).collect();

@@ -13,7 +13,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde::Serialize;
 use serde_json::Value as Json;
-use tenfold_promql::{Output, Sample, Series, Value, VectorSample};
+use tenfold_promql::{Output, Sample, Series, Value, VectorSample, parse_duration_ms};
 use tenfold_tsdb::SeriesWrite;
 use tenfold_types::{ErrorCode, Fault, HistogramPoint, Labels, Point, Timestamp};
 
@@ -138,7 +138,8 @@ impl App {
     ) -> Result<Option<ClusterAnswer>, Fault> {
         let Some(cluster) = self.metrics.cluster.get() else { return Ok(None) };
         // As any query: a cluster that hangs must not hold up whoever asks, rules above all.
-        let allowed_ms = self.metrics.query_limits.timeout_ms;
+        let limit_ms = self.metrics.query_limits.timeout_ms;
+        let allowed_ms = timeout_ms(parameters).map_or(limit_ms, |wanted| wanted.min(limit_ms));
         let deadline = tokio::time::Instant::now() + Duration::from_millis(allowed_ms);
         let _place = self.query_place(deadline, allowed_ms).await?;
         match tokio::time::timeout_at(deadline, cluster.ask(path, parameters, memory)).await {
@@ -163,6 +164,12 @@ impl App {
         let answer = self.ask_within(path, &asked, memory).await?;
         let Some(ClusterAnswer { json, memory }) = answer else { return Ok(None) };
         let elapsed_ms = started.elapsed().as_secs_f64() * 1000.0;
+        // What VictoriaMetrics says where some of its stores are away: an alert over what they have would end.
+        if (how.by_rule || how.whole) && json["isPartial"] == true {
+            return Err(Fault::unavailable(
+                "the cluster's answer is partial: some of its stores did not answer, and nothing is decided by that",
+            ));
+        }
         let value = value(&json["data"])
             .ok_or_else(|| Fault::unavailable("the cluster's answer is not one of Prometheus' API"))?;
         let expr = parameters.iter().find(|(name, _)| *name == "query").map_or("", |(_, expr)| expr.as_str());
@@ -181,6 +188,12 @@ impl App {
         let queued_ms = cost.queued_ms.unwrap_or(0.0);
         Ok(Some(Told { answer, queued_ms, elapsed_ms, threads: 0 }))
     }
+}
+
+/// How long whoever asks waits, where the question says so.
+fn timeout_ms(parameters: &[(String, String)]) -> Option<u64> {
+    let (_, text) = parameters.iter().find(|(name, text)| name == "timeout" && !text.is_empty())?;
+    u64::try_from(parse_duration_ms(text)?).ok().filter(|ms| *ms > 0)
 }
 
 fn number(text: &Json) -> Option<f64> {

@@ -2,7 +2,8 @@
 //!
 //! As Prometheus' `web/federate.go`: samples no older than the lookback, with their own timestamps, without those that
 //! ended; series without `instance` get an empty one, so that the scraper does not add its own. Text, or protobuf where the
-//! asker wants that before text: only there is a place for native histograms.
+//! asker wants that before text: only there is a place for native histograms. Those with custom buckets go out as classic
+//! ones in either.
 
 use std::borrow::Cow;
 use std::fmt::Write;
@@ -42,14 +43,21 @@ fn quality(kind: &str) -> f64 {
     weight.unwrap_or(1.0)
 }
 
+/// Text in which names may hold any character, in quotes.
+const TEXT_UTF8: &str = "text/plain; version=1.0.0; charset=utf-8; escaping=allow-utf-8";
+
 /// What is answered with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Wanted {
-    Text,
-    Protobuf {
-        /// Names as they are; otherwise with `_` for what older readers do not take.
-        utf8: bool,
-    },
+    Text(Names),
+    Protobuf(Names),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Names {
+    AsTheyAre,
+    /// With `_` for what older readers do not take.
+    Legacy,
 }
 
 impl Wanted {
@@ -64,22 +72,30 @@ impl Wanted {
             .filter(|(quality, _)| *quality > 0.0)
             .collect();
         taken.sort_by(|a, b| b.0.total_cmp(&a.0));
-        let read = |(_, kind): (f64, &str)| match Format::from_content_type(kind) {
-            Some(Format::Protobuf) => {
-                let says = |part: &str| part.trim().eq_ignore_ascii_case("escaping=allow-utf-8");
-                Some(Self::Protobuf { utf8: kind.split(';').any(says) })
+        let read = |(_, kind): (f64, &str)| {
+            let says = |part: &str| part.trim().eq_ignore_ascii_case("escaping=allow-utf-8");
+            let names = if kind.split(';').any(says) { Names::AsTheyAre } else { Names::Legacy };
+            match Format::from_content_type(kind) {
+                Some(Format::Protobuf) => Some(Self::Protobuf(names)),
+                Some(Format::Prometheus) => Some(Self::Text(names)),
+                _ => (kind.starts_with("*/*") || kind.starts_with("text/*")).then_some(Self::Text(Names::Legacy)),
             }
-            Some(Format::Prometheus) => Some(Self::Text),
-            _ => (kind.starts_with("*/*") || kind.starts_with("text/*")).then_some(Self::Text),
         };
-        taken.into_iter().find_map(read).unwrap_or(Self::Text)
+        taken.into_iter().find_map(read).unwrap_or(Self::Text(Names::Legacy))
+    }
+
+    fn names(self) -> Names {
+        match self {
+            Self::Text(names) | Self::Protobuf(names) => names,
+        }
     }
 
     fn content_type(self) -> String {
         match self {
-            Self::Text => prom_page::CONTENT_TYPE.to_owned(),
-            Self::Protobuf { utf8 } => {
-                let escaping = if utf8 { "allow-utf-8" } else { "underscores" };
+            Self::Text(Names::Legacy) => prom_page::CONTENT_TYPE.to_owned(),
+            Self::Text(Names::AsTheyAre) => TEXT_UTF8.to_owned(),
+            Self::Protobuf(names) => {
+                let escaping = if names == Names::AsTheyAre { "allow-utf-8" } else { "underscores" };
                 format!("{}; escaping={escaping}", prom_proto::CONTENT_TYPE)
             }
         }
@@ -105,6 +121,14 @@ impl Told<'_> {
         self.labels.metric_name().unwrap_or_default()
     }
 
+    /// Text has no place for native histograms, but for those that classic buckets tell as well.
+    fn is_text(&self) -> bool {
+        match &self.row.value {
+            Sample::Float(_) => true,
+            Sample::Histogram(h) => h.is_custom(),
+        }
+    }
+
     /// Those of a series without `instance` have an empty one.
     fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
         let instance = self.labels.get("instance").is_none().then_some(("instance", ""));
@@ -118,14 +142,13 @@ fn told(rows: &[Newest], wanted: Wanted) -> Vec<Told<'_>> {
         .iter()
         .filter(|row| row.labels.metric_name().is_some())
         .map(|row| {
-            let labels = match wanted {
-                Wanted::Protobuf { utf8: true } => Cow::Borrowed(&*row.labels),
-                _ => prom_page::legacy(&row.labels),
+            let labels = match wanted.names() {
+                Names::AsTheyAre => Cow::Borrowed(&*row.labels),
+                Names::Legacy => prom_page::legacy(&row.labels),
             };
             Told { labels, kind: value(row).kind(), row }
         })
-        // Text has no place for native histograms.
-        .filter(|told| wanted != Wanted::Text || told.kind == FamilyKind::Untyped)
+        .filter(|told| matches!(wanted, Wanted::Protobuf(_)) || told.is_text())
         .collect();
     all.sort_by(|a, b| (a.name(), a.kind).cmp(&(b.name(), b.kind)).then_with(|| a.labels.cmp(&b.labels)));
     all.dedup_by(|a, b| a.kind == b.kind && a.labels == b.labels);
@@ -163,23 +186,41 @@ impl Page {
         Ok(())
     }
 
-    fn put_text(&mut self, name: &str, rows: &[Told<'_>]) -> Result<(), Fault> {
-        self.out.extend_from_slice(format!("# TYPE {name} untyped\n").as_bytes());
+    fn put_text(&mut self, name: &str, kind: FamilyKind, rows: &[Told<'_>]) -> Result<(), Fault> {
+        let kind = if kind == FamilyKind::Untyped { "untyped" } else { "histogram" };
+        // Labels of nothing but a name are that name, in braces where it stands in quotes.
+        let bare = Labels::from_pairs([(Labels::NAME, name)]).to_string();
+        let shown = bare.strip_prefix('{').and_then(|inner| inner.strip_suffix('}')).unwrap_or(&bare);
+        self.out.extend_from_slice(format!("# TYPE {shown} {kind}\n").as_bytes());
         for told in rows {
-            let Sample::Float(number) = &told.row.value else { continue };
-            let mut text = told.labels.to_string();
-            if told.labels.get("instance").is_none() {
-                match text.pop() {
-                    Some('}') => text.push_str(",instance=\"\"}"),
-                    last => text.extend(last.into_iter().chain("{instance=\"\"}".chars())),
+            let t_ms = told.row.t_ms;
+            match &told.row.value {
+                Sample::Float(number) => self.put_line(&told.labels, *number, t_ms)?,
+                Sample::Histogram(h) => {
+                    let part = |of: &str| (*told.labels).clone().with(Labels::NAME, format!("{name}{of}"));
+                    for (bound, count) in prom_proto::classic(h) {
+                        self.put_line(&part("_bucket").with("le", format_float(bound)), count, t_ms)?;
+                    }
+                    self.put_line(&part("_sum"), h.sum, t_ms)?;
+                    self.put_line(&part("_count"), h.count, t_ms)?;
                 }
             }
-            // Writing into a string does not fail.
-            let _ = writeln!(text, " {} {}", format_float(*number), told.row.t_ms);
-            self.out.extend_from_slice(text.as_bytes());
-            self.count(0)?;
         }
         Ok(())
+    }
+
+    fn put_line(&mut self, labels: &Labels, number: f64, t_ms: i64) -> Result<(), Fault> {
+        let mut text = labels.to_string();
+        if labels.get("instance").is_none() {
+            match text.pop() {
+                Some('}') => text.push_str(",instance=\"\"}"),
+                last => text.extend(last.into_iter().chain("{instance=\"\"}".chars())),
+            }
+        }
+        // Writing into a string does not fail.
+        let _ = writeln!(text, " {} {t_ms}", format_float(number));
+        self.out.extend_from_slice(text.as_bytes());
+        self.count(0)
     }
 }
 
@@ -190,8 +231,8 @@ fn page(found: NewestSamples, wanted: Wanted) -> Result<Vec<u8>, Fault> {
     for family in told(&rows, wanted).chunk_by(|a, b| (a.name(), a.kind) == (b.name(), b.kind)) {
         let Some(first) = family.first() else { continue };
         match wanted {
-            Wanted::Text => page.put_text(first.name(), family)?,
-            Wanted::Protobuf { .. } => page.put_protobuf(first.name(), first.kind, family)?,
+            Wanted::Text(_) => page.put_text(first.name(), first.kind, family)?,
+            Wanted::Protobuf(_) => page.put_protobuf(first.name(), first.kind, family)?,
         }
     }
     Ok(page.out)
@@ -214,16 +255,21 @@ mod tests {
         const PROTO: &str =
             "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited";
         const TEXT: &str = "text/plain;version=0.0.4;q=0.5";
-        assert_eq!(wanted(&[]), Wanted::Text);
-        assert_eq!(wanted(&["*/*"]), Wanted::Text);
-        assert_eq!(wanted(&[PROTO, TEXT]), Wanted::Protobuf { utf8: false });
-        assert_eq!(wanted(&[TEXT, PROTO]), Wanted::Protobuf { utf8: false }, "by weight");
+        let text = Wanted::Text(Names::Legacy);
+        assert_eq!(wanted(&[]), text);
+        assert_eq!(wanted(&["*/*"]), text);
+        assert_eq!(wanted(&[PROTO, TEXT]), Wanted::Protobuf(Names::Legacy));
+        assert_eq!(wanted(&[TEXT, PROTO]), Wanted::Protobuf(Names::Legacy), "by weight");
         let prometheus = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;\
                           escaping=allow-utf-8;q=0.6,application/openmetrics-text;version=1.0.0;q=0.5,*/*;q=0.1";
-        assert_eq!(wanted(&[prometheus]), Wanted::Protobuf { utf8: true });
+        assert_eq!(wanted(&[prometheus]), Wanted::Protobuf(Names::AsTheyAre));
+        let prometheus_3 = "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,\
+                            application/openmetrics-text;version=0.0.1;q=0.4,\
+                            text/plain;version=1.0.0;escaping=allow-utf-8;q=0.3,text/plain;version=0.0.4;q=0.2,*/*;q=0.1";
+        assert_eq!(wanted(&[prometheus_3]), Wanted::Text(Names::AsTheyAre));
         let text_first = "application/openmetrics-text;q=0.9,text/plain;q=0.8,application/vnd.google.protobuf;\
                           proto=io.prometheus.client.MetricFamily;encoding=delimited;q=0.7";
-        assert_eq!(wanted(&[text_first]), Wanted::Text);
-        assert_eq!(wanted(&["application/vnd.google.protobuf;encoding=text", "text/*"]), Wanted::Text);
+        assert_eq!(wanted(&[text_first]), text);
+        assert_eq!(wanted(&["application/vnd.google.protobuf;encoding=text", "text/*"]), text);
     }
 }

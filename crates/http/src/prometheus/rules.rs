@@ -9,7 +9,7 @@ use tenfold_app::metrics::SeriesFilter;
 use tenfold_types::Labels;
 
 use super::params::PrometheusRules;
-use super::{Answer, Params, bad, is_set, success};
+use super::{Answer, Params, bad, instant_or_never, success};
 
 /// Selectors of one request.
 const SELECTORS_MAX: usize = 100;
@@ -20,13 +20,17 @@ fn state(state: &str) -> &str {
 }
 
 fn alert(alert: &ActiveAlertView) -> Json {
-    json!({
+    let mut out = json!({
         "labels": alert.labels,
         "annotations": alert.annotations,
         "state": state(&alert.state),
         "activeAt": alert.active_since,
         "value": alert.value,
-    })
+    });
+    if let Some(since) = alert.kept_since {
+        out["keepFiringSince"] = json!(since);
+    }
+    out
 }
 
 fn rule(rule: &RuleView, with_alerts: bool) -> Json {
@@ -35,7 +39,7 @@ fn rule(rule: &RuleView, with_alerts: bool) -> Json {
         "query": rule.expr,
         "labels": rule.labels,
         "health": if rule.health == "error" { "err" } else { rule.health.as_str() },
-        "lastEvaluation": rule.last_evaluation,
+        "lastEvaluation": instant_or_never(rule.last_evaluation),
         "evaluationTime": rule.took_ms as f64 / 1000.0,
         "type": rule.kind,
     });
@@ -54,6 +58,15 @@ fn rule(rule: &RuleView, with_alerts: bool) -> Json {
         map.insert("alerts".to_owned(), json!(alerts));
     }
     out
+}
+
+/// As Go reads it, and whatever the case: Python sends `False`.
+fn is_true(params: &Params, name: &str) -> Result<bool, tenfold_types::Fault> {
+    match params.get(name).map(str::to_ascii_lowercase).as_deref() {
+        None | Some("0" | "f" | "false") => Ok(false),
+        Some("1" | "t" | "true") => Ok(true),
+        Some(other) => Err(bad(format!("`{name}`: `{other}` is neither true nor false"))),
+    }
 }
 
 /// Which rules are told.
@@ -88,7 +101,7 @@ impl Filter {
             groups: params.all("rule_group[]"),
             files: params.all("file[]"),
             labels: labels.collect::<Result<_, _>>()?,
-            with_alerts: !is_set(params, "exclude_alerts"),
+            with_alerts: !is_true(params, "exclude_alerts")?,
         })
     }
 
@@ -149,7 +162,7 @@ fn told(group: &RuleGroupView, filter: &Filter) -> Option<Json> {
         "name": group.name,
         "file": group.file,
         "interval": group.interval_ms as f64 / 1000.0,
-        "lastEvaluation": group.last_evaluation,
+        "lastEvaluation": instant_or_never(group.last_evaluation),
         "evaluationTime": group.took_ms as f64 / 1000.0,
         "limit": group.limit,
         "rules": rules,
@@ -193,6 +206,8 @@ pub(super) async fn prometheus_alerts(State(app): State<App>) -> Answer {
 
 #[cfg(test)]
 mod tests {
+    use tenfold_types::Timestamp;
+
     use super::*;
 
     fn group(file: &str, name: &str) -> RuleGroupView {
@@ -205,6 +220,46 @@ mod tests {
             took_ms: 0,
             rules: Vec::new(),
         }
+    }
+
+    #[test]
+    fn alerts_are_left_out_where_that_is_true() {
+        for (text, with_alerts) in [
+            ("", Some(true)),
+            ("False", Some(true)),
+            ("f", Some(true)),
+            ("0", Some(true)),
+            ("True", Some(false)),
+            ("1", Some(false)),
+            ("no", None),
+        ] {
+            let read = Filter::read(&Params::new(Some(&format!("exclude_alerts={text}")), b""));
+            assert_eq!(read.ok().map(|filter| filter.with_alerts), with_alerts, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_alert_that_is_kept_says_since_when() {
+        let began = Timestamp::parse_rfc3339("2026-11-28T05:00:00Z").expect("an instant");
+        let view = |kept_since| ActiveAlertView {
+            fingerprint: "1".to_owned(),
+            state: "firing".to_owned(),
+            labels: Labels::new(),
+            annotations: std::collections::BTreeMap::new(),
+            value: "1".to_owned(),
+            active_since: began,
+            kept_since,
+        };
+        assert!(alert(&view(None)).get("keepFiringSince").is_none());
+        assert_eq!(alert(&view(Some(began.plus_ms(90_000))))["keepFiringSince"], json!(began.plus_ms(90_000)));
+    }
+
+    #[test]
+    fn what_was_never_evaluated_has_an_instant_all_the_same() {
+        let params = Params::new(None, b"");
+        let (filter, page) = (Filter::read(&params).expect("a filter"), Page::read(&params).expect("a page"));
+        let told = paged(&[group("a", "one")], &filter, &page).expect("a page");
+        assert_eq!(told["groups"][0]["lastEvaluation"], json!("0001-01-01T00:00:00Z"));
     }
 
     #[test]

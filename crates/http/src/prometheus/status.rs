@@ -6,7 +6,7 @@ use serde_json::json;
 use tenfold_app::App;
 
 use super::params::PrometheusExpression;
-use super::{Answer, Params, RawForm, success};
+use super::{Answer, Params, RawForm, instant_or_never, success};
 
 /// The Prometheus whose API and semantics these are. Grafana compares it with versions it knows: from 2.24 on it asks for
 /// values of labels by selector, and without one it takes every series for them. The own version is the `revision`.
@@ -31,7 +31,14 @@ fn retention(metrics: &tenfold_app::settings::Metrics) -> String {
 #[utoipa::path(get, path = "/api/v1/status/runtimeinfo", responses((status = 200, content_type = "application/json")))]
 pub(super) async fn runtimeinfo(State(app): State<App>) -> Response {
     let trouble = app.metrics.trouble().or_else(|| app.metrics.config_trouble());
+    let started = instant_or_never(app.alerting_status().ok().map(|status| status.started_at));
     success(json!({
+        "startTime": started,
+        // The settings are read then.
+        "lastConfigTime": started,
+        "GOMAXPROCS": std::thread::available_parallelism().map_or(1, usize::from),
+        // Readers want all of them, and here is no Go.
+        "goroutineCount": 0, "GOMEMLIMIT": 0, "GOGC": "", "GODEBUG": "", "CWD": "", "hostname": "",
         "reloadConfigSuccess": app.metrics.config_trouble().is_none(),
         "timeSeriesCount": app.metrics.series_count(),
         "storageRetention": retention(&app.settings.metrics),

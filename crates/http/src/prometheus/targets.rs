@@ -10,7 +10,7 @@ use tenfold_scrape::{Step, steps};
 use tenfold_types::{ErrorCode, Fault, Labels, format_duration_ms};
 
 use super::params::{PrometheusRelabelling, PrometheusTargetFamilies, PrometheusTargets};
-use super::{Answer, Params, bad, in_store, limited, success};
+use super::{Answer, Params, bad, in_store, instant_or_never, limited, success};
 
 /// Rows of families that one answer may hold.
 const FAMILIES_MAX: usize = 100_000;
@@ -18,7 +18,8 @@ const FAMILIES_MAX: usize = 100_000;
 fn active(t: TargetStatus) -> Json {
     json!({
         "discoveredLabels": t.discovered, "labels": t.labels, "scrapePool": t.pool,
-        "scrapeUrl": t.url, "globalUrl": t.url, "lastError": t.error.unwrap_or_default(), "lastScrape": t.last_scrape,
+        "scrapeUrl": t.url, "globalUrl": t.url, "lastError": t.error.unwrap_or_default(),
+        "lastScrape": instant_or_never(t.last_scrape),
         "lastScrapeDuration": t.duration_ms.unwrap_or(0) as f64 / 1000.0, "health": t.health.as_str(),
         "scrapeInterval": format_duration_ms(t.interval_ms as i64), "scrapeTimeout": format_duration_ms(t.timeout_ms as i64),
     })

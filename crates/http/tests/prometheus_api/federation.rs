@@ -2,13 +2,83 @@
 
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode, header};
-use tenfold_app::metrics::{Scraped, Target};
+use tenfold_app::metrics::{Scraped, Source, Target};
+use tenfold_protocols::batch::Batch;
 use tenfold_protocols::exposition::{Format, Histograms};
 use tenfold_protocols::prom_proto::{Family, FamilyValue, parse};
-use tenfold_types::{Histogram, Labels, Timestamp, histogram::Buckets};
+use tenfold_tsdb::Sample;
+use tenfold_types::histogram::{Buckets, CUSTOM_SCHEMA};
+use tenfold_types::{Histogram, HistogramPoint, Labels, Timestamp};
 use tower::ServiceExt;
 
 use super::{Asker, encoded};
+
+/// As Prometheus 3 asks by default. Older ones are told names that they can read.
+#[tokio::test]
+async fn names_in_text_are_as_they_are_for_those_who_take_that() {
+    let asker = Asker::new().await;
+    let t = asker.world.app.now().millis() - 30_000;
+    let labels = Labels::from_pairs([("__name__", "http.server.active"), ("host.name", "h1")]);
+    asker.world.app.metrics.append(&[Sample::new(labels, t, 3.0)]).expect("the sample is taken");
+    let accept = "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.3";
+    for (accept, kind, page) in [
+        (
+            accept,
+            "text/plain; version=1.0.0; charset=utf-8; escaping=allow-utf-8",
+            format!(
+                "# TYPE \"http.server.active\" untyped\n\
+                 {{\"http.server.active\",\"host.name\"=\"h1\",instance=\"\"}} 3 {t}\n"
+            ),
+        ),
+        (
+            "text/plain;version=0.0.4",
+            "text/plain; version=0.0.4; charset=utf-8",
+            format!("# TYPE http_server_active untyped\nhttp_server_active{{host_name=\"h1\",instance=\"\"}} 3 {t}\n"),
+        ),
+    ] {
+        let request = Request::get(format!("/federate?{}", encoded(&[("match[]", "{\"http.server.active\"}")])))
+            .header(header::AUTHORIZATION, &asker.token)
+            .header(header::ACCEPT, accept);
+        let response = asker.world.router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+        let told = response.headers()[header::CONTENT_TYPE].to_str().unwrap();
+        assert_eq!((response.status(), told), (StatusCode::OK, kind));
+        let text = String::from_utf8(to_bytes(response.into_body(), 1 << 20).await.unwrap().to_vec()).unwrap();
+        assert_eq!(text, page);
+    }
+}
+
+/// What a scraper without protobuf is told of histograms with custom buckets, as classic ones.
+#[tokio::test]
+async fn custom_buckets_are_federated_in_text() {
+    let asker = Asker::new().await;
+    let t = asker.world.app.now().millis() - 30_000;
+    let histogram = Histogram {
+        schema: CUSTOM_SCHEMA,
+        count: 7.0,
+        sum: 9.25,
+        positive: Buckets::from_indexed([(0, 2.0), (2, 4.0), (3, 1.0)]),
+        bounds: [0.5, 1.0, 5.0].into(),
+        ..Histogram::default()
+    };
+    let mut batch = Batch::default();
+    batch.label("__name__", "took").unwrap();
+    batch.label("queue", "mail").unwrap();
+    batch.histogram(HistogramPoint { t_ms: t, histogram: histogram.into() }).unwrap();
+    batch.end().unwrap();
+    let pushed = asker.world.app.metrics.push(&Source::new("test", "test"), &batch, asker.world.app.now());
+    assert_eq!(pushed.map_err(|e| e.fault).expect("it is taken").histograms, 1);
+    let request = Request::get(format!("/federate?{}", encoded(&[("match[]", "took")])));
+    let request = request.header(header::AUTHORIZATION, &asker.token).body(Body::empty()).unwrap();
+    let response = asker.world.router.clone().oneshot(request).await.unwrap();
+    assert_eq!(response.status(), StatusCode::OK);
+    let text = String::from_utf8(to_bytes(response.into_body(), 1 << 20).await.unwrap().to_vec()).unwrap();
+    let bucket = |le: &str, count: u8| format!("took_bucket{{le=\"{le}\",queue=\"mail\",instance=\"\"}} {count} {t}\n");
+    let rest = format!(
+        "took_sum{{queue=\"mail\",instance=\"\"}} 9.25 {t}\ntook_count{{queue=\"mail\",instance=\"\"}} 7 {t}\n"
+    );
+    let buckets = [bucket("0.5", 2), bucket("1", 2), bucket("5", 6), bucket("+Inf", 7)].concat();
+    assert_eq!(text, format!("# TYPE took histogram\n{buckets}{rest}"));
+}
 
 /// What was scraped as protobuf is told as protobuf to those who want that, and in text without the native histograms.
 #[tokio::test]

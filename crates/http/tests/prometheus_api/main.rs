@@ -4,6 +4,7 @@
 //! over the same samples. The texts of errors are our own. The remarks (`infos`, `warnings`) came after 2.42: they
 //! follow the README of Prometheus' PromQL test scripts and were compared with no server.
 
+mod cluster;
 #[path = "../common/mod.rs"]
 mod common;
 mod federation;
@@ -395,7 +396,7 @@ async fn targets_are_told_with_what_was_found_and_dropped() {
     let active = json!([{
         "discoveredLabels": discovered("h1:80"), "labels": {"instance": "h1:80", "job": "web", "zone": "a"},
         "scrapePool": "web", "scrapeUrl": "http://h1:80/metrics", "globalUrl": "http://h1:80/metrics", "lastError": "",
-        "lastScrape": null, "lastScrapeDuration": 0.0, "health": "unknown", "scrapeInterval": "1m", "scrapeTimeout": "10s",
+        "lastScrape": "0001-01-01T00:00:00Z", "lastScrapeDuration": 0.0, "health": "unknown", "scrapeInterval": "1m", "scrapeTimeout": "10s",
     }]);
     let reason = "\"ftp\" is not a scheme that can be scraped; http and https are";
     let dropped = json!([

@@ -94,6 +94,21 @@ async fn own_metrics_are_families_in_json() {
     }
 }
 
+/// Typed clients read nothing where one of these is missing.
+#[tokio::test]
+async fn the_runtime_is_told_as_a_whole() {
+    let asker = Asker::new().await;
+    let (_, body) = asker.get("/api/v1/status/runtimeinfo", &[]).await;
+    let (told, started) = (&body["data"], json!(asker.world.app.now()));
+    assert_eq!((&told["startTime"], &told["lastConfigTime"]), (&started, &started));
+    for name in ["CWD", "GOGC", "GODEBUG", "hostname", "storageRetention"] {
+        assert!(told[name].is_string(), "{name}: {told}");
+    }
+    for name in ["GOMAXPROCS", "GOMEMLIMIT", "goroutineCount", "corruptionCount", "timeSeriesCount"] {
+        assert!(told[name].is_u64(), "{name}: {told}");
+    }
+}
+
 #[tokio::test]
 async fn heads_are_answered_without_a_body() {
     let asker = Asker::new().await;

@@ -141,12 +141,12 @@ pub fn start(app: &App, stop: &CancellationToken, tasks: &TaskTracker) -> Result
                 earlier.push(open(shard.path())?);
             }
         }
-        let receiver = Arc::new(Receiver::new(settings, rules, shards, refuse));
+        let receiver = Arc::new(Receiver::new(settings, rules, shards, earlier, refuse));
         let sender = send::Sender::new(app, receiver.clone())
             .map_err(|message| OutgoingError::Setting { name: settings.name.clone(), message })?;
         let sender = Arc::new(sender);
         tasks.spawn(metadata::run(sender.clone(), stop.clone()));
-        tasks.spawn(send::run(sender, earlier, stop.clone()));
+        tasks.spawn(send::run(sender, stop.clone()));
         receivers.push(receiver);
     }
     if !receivers.is_empty() {

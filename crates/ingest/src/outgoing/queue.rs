@@ -221,6 +221,20 @@ impl Queue {
         Ok(Some(samples))
     }
 
+    /// Removes the files of a queue of which all was taken; nothing is put into it any more.
+    pub fn remove(&mut self) -> io::Result<()> {
+        if !self.is_empty() {
+            return Ok(());
+        }
+        fs::remove_dir_all(&self.dir)?;
+        self.bytes = 0;
+        // It goes with the last queue in it.
+        if let Some(home) = self.dir.parent() {
+            let _ = fs::remove_dir(home);
+        }
+        Ok(())
+    }
+
     pub fn file(&self) -> io::Result<File> {
         self.file.try_clone()
     }

@@ -28,6 +28,8 @@ pub(super) struct Counts {
 pub(super) struct Receiver {
     pub settings: Settings,
     pub shards: Vec<Arc<Shard>>,
+    /// Those of another number of shards, which are sent first and then go.
+    pub earlier: Vec<Arc<Shard>>,
     pub counts: Counts,
     pub last_error: Mutex<Option<(Timestamp, String)>>,
     pub last_sent: Mutex<Option<Timestamp>>,
@@ -43,10 +45,17 @@ pub(super) struct Receiver {
 type Part = Vec<(Writer, u32)>;
 
 impl Receiver {
-    pub(super) fn new(settings: &Settings, rules: Vec<Rule>, shards: Vec<Arc<Shard>>, refuse: bool) -> Self {
+    pub(super) fn new(
+        settings: &Settings,
+        rules: Vec<Rule>,
+        shards: Vec<Arc<Shard>>,
+        earlier: Vec<Arc<Shard>>,
+        refuse: bool,
+    ) -> Self {
         Self {
             settings: settings.clone(),
             shards,
+            earlier,
             counts: Counts::default(),
             last_error: Mutex::default(),
             last_sent: Mutex::default(),
@@ -156,6 +165,7 @@ impl Receiver {
 
     pub(super) fn status(&self) -> ReceiverStatus {
         let count = |n: &AtomicU64| n.load(Ordering::Relaxed);
+        let queues = || self.shards.iter().chain(&self.earlier);
         let error = self.last_error.lock().clone();
         let version = match self.version() {
             Version::V1 => "1.0",
@@ -166,14 +176,14 @@ impl Receiver {
             url: super::shown(&self.settings.url),
             version: version.to_owned(),
             shards: self.shards.len(),
-            queue_bytes: self.shards.iter().map(|s| s.queue.lock().bytes()).sum(),
+            queue_bytes: queues().map(|s| s.queue.lock().bytes()).sum(),
             queue_bytes_max: self.settings.queue_bytes_max,
-            waiting: self.shards.iter().any(|s| !s.queue.lock().is_empty()),
+            waiting: queues().any(|s| !s.queue.lock().is_empty()),
             sent: count(&self.counts.sent),
             refused: count(&self.counts.refused),
             left_out: count(&self.counts.left_out),
             dropped: count(&self.counts.dropped),
-            damaged: self.shards.iter().map(|s| s.queue.lock().damaged()).sum(),
+            damaged: queues().map(|s| s.queue.lock().damaged()).sum(),
             retries: count(&self.counts.retries),
             last_sent_at: *self.last_sent.lock(),
             last_error_at: error.as_ref().map(|e| e.0),

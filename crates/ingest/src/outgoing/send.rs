@@ -11,6 +11,7 @@ use tenfold_app::settings::HttpConfig;
 use tenfold_httpkit::body::beginning;
 use tenfold_httpkit::outgoing::{Client, Redirects};
 use tenfold_protocols::remote_write::{Version, compress, to_v2};
+use tenfold_types::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use super::queue::{Queue, Taken};
@@ -65,6 +66,16 @@ fn written(headers: &HeaderMap) -> Option<u64> {
         (None, None) => None,
         (samples, histograms) => Some(samples.unwrap_or(0).saturating_add(histograms.unwrap_or(0))),
     }
+}
+
+/// How long a receiver wants to be left alone, in seconds or by an instant; nothing where that is no time at all.
+fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    let wait = match text.parse() {
+        Ok(seconds) => Duration::from_secs(seconds),
+        Err(_) => Duration::from_millis(u64::try_from(Timestamp::parse_rfc2822(text)?.since_ms(now)).ok()?),
+    };
+    Some(wait.min(RETRY_AFTER_MAX)).filter(|wait| !wait.is_zero())
 }
 
 /// What was done of a body that was sent in parts.
@@ -196,8 +207,7 @@ impl Sender {
             let message = format!("it answered {status} and redirects to {to}; set that address as `url`");
             return Outcome::Again(message, None);
         }
-        let after = response.headers().get(RETRY_AFTER).and_then(|v| v.to_str().ok()?.trim().parse().ok());
-        let after = after.map(|s: u64| Duration::from_secs(s).min(RETRY_AFTER_MAX));
+        let after = retry_after(response.headers(), self.app.now());
         let (said, _) = beginning(response.bytes_stream(), TOLD_BYTES).await;
         let said = String::from_utf8_lossy(&said).trim().to_owned();
         let message = format!("it answered {status}: {said}");
@@ -376,7 +386,7 @@ async fn pause(stop: &CancellationToken, time: Duration) {
 }
 
 /// What is left of an earlier number of shards first, then all shards at once.
-pub async fn run(sender: Arc<Sender>, earlier: Vec<Arc<Shard>>, stop: CancellationToken) {
+pub async fn run(sender: Arc<Sender>, stop: CancellationToken) {
     let join = |shards: Vec<Arc<Shard>>, drain: bool| {
         let one = |shard: Arc<Shard>| {
             let (sender, stop) = (sender.clone(), stop.clone());
@@ -384,6 +394,38 @@ pub async fn run(sender: Arc<Sender>, earlier: Vec<Arc<Shard>>, stop: Cancellati
         };
         futures_util::future::join_all(shards.into_iter().map(one))
     };
-    join(earlier, true).await;
+    join(sender.receiver.earlier.clone(), true).await;
+    for shard in &sender.receiver.earlier {
+        if let Err(e) = on_disk(shard, Queue::remove).await {
+            tracing::warn!(receiver = sender.receiver.settings.name, "a queue that was sent is not removed: {e}");
+        }
+    }
     join(sender.receiver.shards.clone(), false).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn receivers_say_in_seconds_or_by_an_instant_when_to_come_again() {
+        let now = Timestamp::parse_rfc3339("2026-11-28T05:00:00Z").expect("an instant");
+        for (text, seconds) in [
+            ("7", Some(7)),
+            (" 7 ", Some(7)),
+            ("86400", Some(300)),
+            ("Sat, 28 Nov 2026 05:00:45 GMT", Some(45)),
+            ("Sun, 29 Nov 2026 05:00:00 GMT", Some(300)),
+            // Asked again at once it would be for ever.
+            ("0", None),
+            ("Sat, 28 Nov 2026 05:00:00 GMT", None),
+            ("Sat, 28 Nov 2026 04:00:00 GMT", None),
+            ("-1", None),
+            ("soon", None),
+        ] {
+            let headers = HeaderMap::from_iter([(RETRY_AFTER, HeaderValue::from_static(text))]);
+            assert_eq!(retry_after(&headers, now), seconds.map(Duration::from_secs), "{text}");
+        }
+        assert_eq!(retry_after(&HeaderMap::new(), now), None);
+    }
 }

@@ -153,17 +153,21 @@ pub(super) fn fixed(time: &Value) -> Option<(String, String)> {
     Some((text("from")?, text("to")?))
 }
 
-/// The range that pages offer which is as long as `now-6h` or the next longer one.
-pub(super) fn range(time: &Value, report: &mut Vec<String>) -> Option<&'static str> {
-    const OFFERED: [(&str, u64); 7] = [
-        ("5m", 5 * MINUTE_MS),
-        ("15m", 15 * MINUTE_MS),
-        ("1h", HOUR_MS),
-        ("6h", 6 * HOUR_MS),
-        ("24h", DAY_MS),
-        ("7d", 7 * DAY_MS),
-        ("30d", 30 * DAY_MS),
-    ];
+/// What pages show at least and at most.
+const RANGE_MS: std::ops::RangeInclusive<u64> = 5_000..=3_650 * DAY_MS;
+
+/// A length as pages write it: a count of the largest unit that fits, a single day as `24h`.
+fn named(length_ms: u64) -> Option<String> {
+    const COUNT_MAX: u64 = 9_999;
+    const UNITS: [(&str, u64, u64); 4] = [("d", DAY_MS, 2), ("h", HOUR_MS, 1), ("m", MINUTE_MS, 1), ("s", 1_000, 1)];
+    let fits = |&(_, ms, least): &(&str, u64, u64)| {
+        length_ms.is_multiple_of(ms) && (least..=COUNT_MAX).contains(&(length_ms / ms))
+    };
+    UNITS.into_iter().find(fits).map(|(unit, ms, _)| format!("{}{unit}", length_ms / ms))
+}
+
+/// The range that is as long as `now-6h`.
+pub(super) fn range(time: &Value, report: &mut Vec<String>) -> Option<String> {
     let text = |field: &str| time.get(field).and_then(Value::as_str).unwrap_or_default();
     let (from, to) = (text("from"), text("to"));
     if from.is_empty() {
@@ -176,12 +180,12 @@ pub(super) fn range(time: &Value, report: &mut Vec<String>) -> Option<&'static s
         "now/M" => Some(30 * DAY_MS),
         _ => from.strip_prefix("now-").and_then(|back| duration_ms(back.split('/').next().unwrap_or_default())),
     };
-    let Some(length) = length else {
+    let Some(name) = length.filter(|length| RANGE_MS.contains(length)).and_then(named) else {
         report.push(format!("its range from `{from:.40}` to `{to:.40}` is left out: choose it with From … to"));
         return None;
     };
-    let (name, offered) = OFFERED.into_iter().find(|(_, offered)| *offered >= length).unwrap_or(OFFERED[6]);
-    if offered != length {
+    // Pages count back from now, and not from the beginning of a day.
+    if from.starts_with("now-") && from.contains('/') {
         report.push(format!("it opens with {name}, not with `{from:.40}` to now"));
     }
     Some(name)
@@ -266,19 +270,24 @@ mod tests {
     }
 
     #[test]
-    fn a_page_opens_with_the_next_longer_range() {
+    fn a_page_opens_with_a_range_of_the_same_length() {
         for (from, to, wanted, told) in [
             ("now-6h", "now", Some("6h"), 0),
-            ("now-90m", "now", Some("6h"), 1),
+            ("now-90m", "now", Some("90m"), 0),
+            ("now-1d", "now", Some("24h"), 0),
+            ("now-2w", "", Some("14d"), 0),
+            ("now-36h", "now", Some("36h"), 0),
+            ("now-1s", "now", None, 1),
+            ("now-11y", "now", None, 1),
             ("now/d", "now", Some("24h"), 0),
-            ("now-1y", "now", Some("30d"), 1),
-            ("now-2d/d", "now", Some("7d"), 1),
+            ("now-1y", "now", Some("365d"), 0),
+            ("now-2d/d", "now", Some("2d"), 1),
             ("", "", None, 0),
             ("2026-01-01T00:00:00Z", "now", None, 1),
             ("now-2d", "now-1d", None, 1),
         ] {
             let mut report = Vec::new();
-            assert_eq!(range(&json!({"from": from, "to": to}), &mut report), wanted, "{from}");
+            assert_eq!(range(&json!({"from": from, "to": to}), &mut report).as_deref(), wanted, "{from}");
             assert_eq!(report.len(), told, "{report:?}");
         }
     }

@@ -281,7 +281,7 @@ fn what_stands_around_panels_is_taken() {
         ],
     });
     let read = read(file).unwrap();
-    assert_eq!((read.range, read.folded.as_slice()), (Some("6h"), &["Disks".to_owned()][..]));
+    assert_eq!((read.range.as_deref(), read.folded.as_slice()), (Some("6h"), &["Disks".to_owned()][..]));
     assert_eq!(read.marks.iter().map(|m| m.name.as_str()).collect::<Vec<_>>(), ["Restarts"]);
     assert_eq!(read.links, [Link { title: "Nodes".to_owned(), to: "/graphs/nodes".to_owned(), keeps_range: true }]);
     let panels: Vec<_> = read.panels.iter().map(|p| (p.title.as_str(), p.row.as_deref(), p.shown)).collect();

@@ -7,7 +7,7 @@ use tenfold_types::histogram::{Buckets, CUSTOM_SCHEMA, Span};
 use tenfold_types::{Histogram, HistogramPoint, ResetHint, is_stale};
 
 use crate::bit_reader::BitReader;
-use crate::xor_chunk::{Bits, Xor};
+use crate::xor_chunk::{Bits, Xor, XorOut};
 
 /// Buckets, spans and bounds of one histogram.
 const BUCKETS_MAX: u64 = 4_096;
@@ -209,11 +209,40 @@ fn put_varbit_int(w: &mut Bits, n: i64) {
     put_varbit(w, n as u64, |width| n >= -((1 << (width - 1)) - 1) && n <= 1 << (width - 1));
 }
 
-/// A chunk of floats (`float_histogram.go`) that holds one sample.
-pub(crate) fn encode_one(point: &HistogramPoint) -> Vec<u8> {
-    let h = &point.histogram;
+/// Whether one sample may stand behind another in a chunk. It has the same buckets, and is of no counter that began again:
+/// within a chunk readers take for granted that none did.
+pub(crate) fn follows(before: &HistogramPoint, after: &HistogramPoint) -> bool {
+    let (a, b) = (&*before.histogram, &*after.histogram);
+    let is_gauge = |h: &Histogram| h.reset_hint == ResetHint::Gauge;
+    let is_laid_out_alike = a.schema == b.schema
+        && a.zero_threshold.to_bits() == b.zero_threshold.to_bits()
+        && a.positive.spans == b.positive.spans
+        && a.negative.spans == b.negative.spans
+        && a.bounds == b.bounds;
+    let sides = [(&a.positive.counts, &b.positive.counts), (&a.negative.counts, &b.negative.counts)];
+    let goes_on = a.count <= b.count
+        && a.zero_count <= b.zero_count
+        && sides.into_iter().all(|(a, b)| a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a <= b));
+    is_laid_out_alike
+        && !a.is_stale()
+        && !b.is_stale()
+        && is_gauge(a) == is_gauge(b)
+        && (is_gauge(a) || (goes_on && b.reset_hint != ResetHint::Reset))
+}
+
+/// What a chunk says of each sample, in its order.
+fn values(h: &Histogram) -> impl Iterator<Item = u64> {
+    let totals = [h.count, h.zero_count, h.sum];
+    totals.into_iter().chain(h.positive.counts.iter().chain(&h.negative.counts).copied()).map(f64::to_bits)
+}
+
+/// A chunk of floats (`float_histogram.go`) of samples each of which [`follows`] the one before; at most 65,535.
+pub(crate) fn encode(points: &[HistogramPoint]) -> Vec<u8> {
+    let [high, low] = u16::try_from(points.len()).unwrap_or(u16::MAX).to_be_bytes();
+    let Some((first, rest)) = points.split_first() else { return vec![high, low, 0] };
+    let h = &first.histogram;
     let gauge = if h.reset_hint == ResetHint::Gauge { GAUGE } else { 0 };
-    let mut w = Bits { bytes: vec![0, 1, gauge], free: 0 };
+    let mut w = Bits { bytes: vec![high, low, gauge], free: 0 };
     if h.zero_threshold == 0.0 {
         w.put(0, 8);
     } else {
@@ -235,9 +264,20 @@ pub(crate) fn encode_one(point: &HistogramPoint) -> Vec<u8> {
             w.put(bound.to_bits(), 64);
         }
     }
-    put_varbit_int(&mut w, point.t_ms);
-    for value in [h.count, h.zero_count, h.sum].iter().chain(&h.positive.counts).chain(&h.negative.counts) {
-        w.put(value.to_bits(), 64);
+    put_varbit_int(&mut w, first.t_ms);
+    let mut known: Vec<(u64, XorOut)> = values(h).map(|value| (value, XorOut::default())).collect();
+    for (value, _) in &known {
+        w.put(*value, 64);
+    }
+    let (mut t_ms, mut step_ms) = (first.t_ms, 0);
+    for point in rest {
+        let next_ms = point.t_ms.wrapping_sub(t_ms);
+        put_varbit_int(&mut w, next_ms.wrapping_sub(step_ms));
+        (t_ms, step_ms) = (point.t_ms, next_ms);
+        for ((before, differs), now) in known.iter_mut().zip(values(&point.histogram)) {
+            differs.put(&mut w, *before, now);
+            *before = now;
+        }
     }
     w.bytes
 }
@@ -261,6 +301,25 @@ mod tests {
         assert_eq!(decode(&w.bytes, false, &mut Vec::new()), None);
     }
 
+    #[test]
+    fn a_chunk_ends_where_a_counter_begins_again_or_is_laid_out_anew() {
+        let point = |histogram: Histogram| HistogramPoint { t_ms: 0, histogram: Arc::new(histogram) };
+        let of =
+            |count: f64, reset_hint| point(Histogram { count, zero_count: count, reset_hint, ..Histogram::default() });
+        let counted = |count| of(count, ResetHint::Unknown);
+        assert!(follows(&counted(1.0), &counted(1.0)) && follows(&counted(1.0), &of(2.0, ResetHint::NotReset)));
+        assert!(!follows(&counted(2.0), &counted(1.0)));
+        assert!(!follows(&counted(1.0), &of(2.0, ResetHint::Reset)));
+        assert!(!follows(&counted(1.0), &of(2.0, ResetHint::Gauge)));
+        assert!(follows(&of(2.0, ResetHint::Gauge), &of(1.0, ResetHint::Gauge)));
+        let bucket = |index| {
+            point(Histogram { count: 1.0, positive: Buckets::from_indexed([(index, 1.0)]), ..Histogram::default() })
+        };
+        assert!(follows(&bucket(1), &bucket(1)) && !follows(&bucket(1), &bucket(2)));
+        let ended = point(Histogram { sum: tenfold_types::STALE_NAN, ..Histogram::default() });
+        assert!(!follows(&counted(0.0), &ended) && !follows(&ended, &counted(0.0)) && !follows(&ended, &ended));
+    }
+
     proptest! {
         #[test]
         fn one_histogram_is_read_as_it_was_written(
@@ -280,8 +339,36 @@ mod tests {
             };
             let point = HistogramPoint { t_ms, histogram: Arc::new(histogram) };
             let mut back = Vec::new();
-            decode(&encode_one(&point), true, &mut back).unwrap();
+            decode(&encode(std::slice::from_ref(&point)), true, &mut back).unwrap();
             prop_assert_eq!(back, vec![point]);
+        }
+
+        #[test]
+        fn many_histograms_are_read_as_they_were_written(
+            start_ms in -1i64 << 45..1 << 45,
+            steps in prop::collection::vec((1i64..1 << 40, any::<bool>(), prop::array::uniform3(0.0f64..1e6)), 1..130),
+            gauge in any::<bool>(),
+        ) {
+            let (mut t_ms, mut counts) = (start_ms, [0.0; 3]);
+            let points: Vec<HistogramPoint> = steps.into_iter().map(|(step_ms, is_even, more)| {
+                t_ms += if is_even { 15_000 } else { step_ms };
+                if !is_even {
+                    counts.iter_mut().zip(more).for_each(|(count, more)| *count += more);
+                }
+                let [below, first, second] = counts;
+                let histogram = Histogram {
+                    reset_hint: if gauge { ResetHint::Gauge } else { ResetHint::Unknown },
+                    schema: 3, zero_threshold: 0.001, zero_count: first, count: below + first + second, sum: second - below,
+                    positive: Buckets { spans: vec![Span { offset: -2, length: 2 }], counts: vec![first, second] },
+                    negative: Buckets { spans: vec![Span { offset: 4, length: 1 }], counts: vec![below] },
+                    ..Histogram::default()
+                };
+                HistogramPoint { t_ms, histogram: Arc::new(histogram) }
+            }).collect();
+            prop_assert!(points.windows(2).all(|pair| follows(&pair[0], &pair[1])));
+            let mut back = Vec::new();
+            decode(&encode(&points), true, &mut back).unwrap();
+            prop_assert_eq!(back, points);
         }
 
         #[test]

@@ -128,20 +128,26 @@ fn put_side(m: &mut Writer, field: u32, side: &Buckets) {
 fn put_listed(m: &mut Writer, h: &Histogram) {
     m.double(2, h.sum);
     m.double(4, h.count);
-    let mut put = |count: f64, bound: f64| {
+    for (bound, count) in classic(h) {
         m.message(3, |bucket| {
             bucket.double(2, bound);
             bucket.double(4, count);
         });
-    };
+    }
+}
+
+/// The classic buckets of a histogram with custom ones: their upper bounds, each with the count up to it.
+pub fn classic(h: &Histogram) -> Vec<(f64, f64)> {
+    let mut out = Vec::with_capacity(h.bounds.len() + 1);
     let (mut counts, mut up_to) = (h.positive.indexed().peekable(), 0.0);
     for (at, bound) in h.bounds.iter().enumerate() {
         while let Some((_, count)) = counts.next_if(|(index, _)| usize::try_from(*index).is_ok_and(|i| i <= at)) {
             up_to += count;
         }
-        put(up_to, *bound);
+        out.push((*bound, up_to));
     }
-    put(h.count, f64::INFINITY);
+    out.push((f64::INFINITY, h.count));
+    out
 }
 
 #[cfg(test)]

@@ -16,6 +16,10 @@ type Asked = (String, Vec<(String, String)>);
 struct Scripted {
     /// Memory that each answer takes.
     bytes: u64,
+    /// Whether it never answers.
+    is_silent: bool,
+    /// Whether it answers with what some of its stores have.
+    is_partial: bool,
     asked: Mutex<Vec<Asked>>,
 }
 
@@ -46,11 +50,16 @@ impl Cluster for Scripted {
     ) -> Result<ClusterAnswer, Fault> {
         memory.take(self.bytes)?;
         self.asked.lock().push((path.to_owned(), parameters.to_vec()));
+        if self.is_silent {
+            return std::future::pending().await;
+        }
         if path == "/api/v1/series" {
             return Ok(ClusterAnswer { json: json!({"status": "success", "data": [{"__name__": "up"}]}), memory });
         }
         let query = parameters.iter().find(|(name, _)| name == "query").map_or("", |(_, query)| query.as_str());
-        Ok(ClusterAnswer { json: scripted(query), memory })
+        let mut json = scripted(query);
+        json["isPartial"] = self.is_partial.into();
+        Ok(ClusterAnswer { json, memory })
     }
 }
 
@@ -63,12 +72,16 @@ struct World {
 }
 
 async fn world(bytes: u64) -> World {
+    world_of(Scripted { bytes, ..Scripted::default() }).await
+}
+
+async fn world_of(cluster: Scripted) -> World {
     let (dir, db) = (tempfile::tempdir().expect("a temporary directory"), temp_db().await);
     let mut settings = Settings { data_dir: dir.path().to_owned(), ..Settings::default() };
     settings.metrics.engine = Engine::Remote;
     settings.metrics.query.bytes_max = 1 << 20;
     let state = State::open(&settings).expect("an empty store opens");
-    let cluster = Arc::new(Scripted { bytes, ..Scripted::default() });
+    let cluster = Arc::new(cluster);
     state.set_cluster(cluster.clone());
     let entropy = Arc::new(TestEntropy::default());
     let app = App::new((*db).clone(), Arc::new(TestClock::default()), entropy, settings, state);
@@ -102,6 +115,35 @@ async fn an_answer_that_takes_too_much_memory_names_the_limit() {
     assert_eq!(fault.code, ErrorCode::Invalid);
     assert!(fault.message.contains("1048576 bytes") && fault.message.contains("metrics.query.bytes_max"), "{fault:?}");
     assert!(world.app.ask_cluster("/api/v1/labels", &[]).await.is_err(), "lists as well");
+}
+
+#[tokio::test]
+async fn who_says_how_long_to_wait_waits_no_longer() {
+    let world = world_of(Scripted { is_silent: true, ..Scripted::default() }).await;
+    let how = How { timeout_ms: Some(1), ..How::default() };
+    let asked = world.app.query_told("up", Timestamp(120_000), how).await.map(|_| ()).expect_err("it is silent");
+    assert_eq!((asked.code, asked.message.as_str()), (ErrorCode::Timeout, "the cluster did not answer within 1 ms"));
+    for (text, ms) in [("20ms", 20), ("0.005", 5)] {
+        let waits = [("query".to_owned(), "up".to_owned()), ("timeout".to_owned(), text.to_owned())];
+        let fault = world.app.ask_cluster("/api/v1/query", &waits).await.expect_err("it is silent");
+        assert_eq!(fault.message, format!("the cluster did not answer within {ms} ms"));
+    }
+    let said = |text: &str| timeout_ms(&[("timeout".to_owned(), text.to_owned())]);
+    assert_eq!(["", "0", "-5", "soon", "2m"].map(said), [None, None, None, None, Some(120_000)]);
+}
+
+/// An alert would end, or begin, by what stores have that are away.
+#[tokio::test]
+async fn nothing_is_decided_by_a_part_of_an_answer() {
+    let world = world_of(Scripted { is_partial: true, ..Scripted::default() }).await;
+    for how in [How { by_rule: true, ..How::default() }, How { whole: true, ..How::default() }] {
+        let fault = world.app.query_told("up", Timestamp(120_000), how).await.map(|_| ()).expect_err("half of it");
+        assert_eq!(fault.code, ErrorCode::Unavailable);
+        assert!(fault.message.contains("partial"), "{}", fault.message);
+    }
+    let numbers = world.app.query_numbers("up").await.expect_err("guards and permits decide by them");
+    assert!(numbers.contains("partial"), "{numbers}");
+    assert!(world.app.query("up", Timestamp(120_000)).await.is_ok(), "people see what there is");
 }
 
 #[tokio::test]

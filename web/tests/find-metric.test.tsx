@@ -3,7 +3,7 @@ import { beforeEach, expect, test, vi } from "vitest";
 import type { Family } from "../src/api/promql";
 import { PanelChart } from "../src/charts/PanelChart";
 import { sharesOf } from "../src/pages/graphs/Explain";
-import ExplorePage, { withQuery } from "../src/pages/graphs/ExplorePage";
+import ExplorePage, { tablesOf, withQuery } from "../src/pages/graphs/ExplorePage";
 import { searched } from "../src/pages/graphs/MetricChooser";
 import { box, mountEach, render } from "./mount";
 
@@ -135,4 +135,59 @@ test("a panel leads to Explore where it may, by a name of its own", async () => 
   expect([link?.textContent, link?.getAttribute("aria-label"), link?.getAttribute("href")]).toEqual(["explore", "explore Busy", "/graphs/explore?expr=up&from=0&to=900000"]);
   await render(<PanelChart panel={panel} range={range} markers={[]} />);
   expect(box.querySelector("a")).toBeNull();
+});
+
+test("a press on a value keeps the order of its table, and whoever pressed it there", async () => {
+  const vector = (...hosts: string[]): [number, object] => [200, { data: { resultType: "vector", result: hosts.map((host, at) => ({ metric: { host, job: "web" }, value: [1, String(at)] })) } }];
+  answers["/api/v1/query"] = vector("a", "b", "c");
+  history.replaceState(null, "", "/graphs/explore?expr=up");
+  await render(<ExplorePage />);
+  await settled(() => expect(named("Value")).toBeDefined());
+  await press("Value");
+  const rows = (): (string | null)[] => [...box.querySelectorAll("section:last-of-type tbody tr td:first-child")].map(({ textContent }) => textContent);
+  expect(rows()).toEqual(["c", "b", "a"]);
+  answers["/api/v1/query"] = vector("a", "b");
+  let answer = (): void => undefined;
+  const slow = new Promise<void>((done) => { answer = done; });
+  const soon = fetch;
+  vi.stubGlobal("fetch", vi.fn(async (request: Request | string) => {
+    if (typeof request === "string" && request.startsWith("/api/v1/query?")) await slow;
+    return soon(request);
+  }));
+  const web = [...box.querySelectorAll<HTMLElement>("td button")].find(({ title, textContent }) => textContent === "web" && title.includes("job"))!;
+  // Of the row that is not in the next answer.
+  const b = named("b")!;
+  b.focus();
+  await act(async () => b.click());
+  expect(box.textContent).toContain("Loading…");
+  expect(rows()).toEqual(["c", "b", "a"]);
+  answer();
+  await settled(() => expect(rows()).toEqual(["b", "a"]));
+  expect(document.activeElement).toBe(b);
+  expect(web.isConnected).toBe(false);
+  expect([...box.querySelectorAll("th")].find(({ textContent }) => textContent?.startsWith("Value"))!.getAttribute("aria-sort")).toBe("descending");
+  answers["/api/v1/query"] = vector();
+  const a = named("a")!;
+  a.focus();
+  await act(async () => a.click());
+  await settled(() => expect(box.textContent).toContain("No series matches."));
+  expect(document.activeElement?.contains([...box.querySelectorAll("p")].find(({ textContent }) => textContent === "No series matches.")!)).toBe(true);
+  expect(document.activeElement).not.toBe(document.body);
+});
+
+test("each question has a table of its own, and a narrowed one goes on in that of the one before", () => {
+  const before = new Map([["up{a}", "up"], ["up{a,b}", "up"]]);
+  expect(tablesOf(["up{a}", "down"], before)).toEqual(["up", "down"]);
+  expect(tablesOf(["up{a,b}", "up{a}"], before)).toEqual(["up", "up{a}"]);
+  expect(tablesOf(["up{a}", "up"], before)).toEqual(["up{a}", "up"]);
+});
+
+test("the same question is asked again when it is run again", async () => {
+  answers["/api/v1/query"] = [200, { data: { resultType: "vector", result: [{ metric: { job: "web" }, value: [1, "1"] }] } }];
+  history.replaceState(null, "", "/graphs/explore?expr=up&from=1700000000000&to=1700000060000");
+  await render(<ExplorePage />);
+  await settled(() => expect(named("web")).toBeDefined());
+  answers["/api/v1/query"] = [200, { data: { resultType: "vector", result: [{ metric: { job: "late" }, value: [1, "1"] }] } }];
+  await press("Run");
+  await settled(() => expect(named("late")).toBeDefined());
 });

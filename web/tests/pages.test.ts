@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { OnCall, RecordEvent, TimelineEvent } from "../src/api/types";
-import { parseMatchers, showMatchers } from "../src/pages/alerts/matchers";
+import { labelsAsked, parseMatchers, showMatchers } from "../src/pages/alerts/matchers";
 import { completions } from "../src/pages/console/grammar";
 import { phases } from "../src/pages/incidents/IncidentTimeline";
 import { piecesOf, piecesOfSpans } from "../src/pages/oncall/Calendar";
@@ -89,3 +89,23 @@ test.each([
   ["deploy.queued", { deploy: 4, service: "photos" }, "/deploys/4"], ["flag.switched", { flag: "a b" }, "/flags/a%20b"], ["page.sent", { incident: 3, alert: "f" }, "/incidents/3"],
   ["alert.fired", { alert: "f", deploy: 2 }, "/alerts/f"], ["host.connected", { host: "host-1" }, null], ["override.created", {}, "/on-call"],
 ])("%s leads to its page", (kind, subject, address) => expect(subjectAddress({ kind, subject })).toBe(address));
+
+test("matchers of names and values of any kind come back as they were", () => {
+  const odd = [
+    { name: "k8s.pod/name", op: "=" as const, value: "a" }, { name: "שם", op: "!=" as const, value: "דנה, \"x\" = y" }, { name: "text", op: "=" as const, value: 'two\nlines, "quoted' },
+    { name: "brace", op: "=" as const, value: "{a}" }, { name: "end", op: "=" as const, value: "\\" }, { name: "long", op: "=~" as const, value: "x".repeat(200) },
+  ];
+  expect(parseMatchers(showMatchers(odd))).toEqual(odd);
+  expect(showMatchers(odd)).not.toContain("\n");
+  const two = [{ name: "service", op: "=", value: "photos" }, { name: "severity", op: "=~", value: "warn.*" }];
+  for (const text of ['service=photos severity=~"warn.*"', '{ service=photos,severity=~"warn.*", }', ' service = "photos" , severity =~ "warn.*"']) expect(parseMatchers(text)).toEqual(two);
+  for (const text of ['a="b', 'a="b"c', '"a"', "a=", '=b', 'a="b" c']) expect(parseMatchers(text)).toBeNull();
+});
+
+test("labels that the server cannot read from a text are told it by name", () => {
+  expect(labelsAsked('alertname="Down", service=photos')).toBe('alertname="Down", service=photos');
+  expect(labelsAsked('alertname="Down", "http.route"="/a"')).toEqual({ alertname: "Down", "http.route": "/a" });
+  expect(labelsAsked('"http.route"=~"/a"')).toBe('"http.route"=~"/a"');
+  const many = Array.from({ length: 21 }, (_, n) => ({ name: `l${n}`, op: "=" as const, value: "x" }));
+  expect(labelsAsked(showMatchers(many))).toEqual(Object.fromEntries(many.map(({ name, value }) => [name, value])));
+});

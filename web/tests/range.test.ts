@@ -1,5 +1,5 @@
 import { describe, expect, it, test } from "vitest";
-import { movingOf, movingRange, readInstant, readRange, stepped, stepsOf, writeInstant, type Range } from "../src/charts/range";
+import { lengthOf, movingOf, movingRange, readInstant, readRange, stepped, stepsOf, writeInstant, type Range } from "../src/charts/range";
 
 const local = (year: number, month: number, day: number, hour = 0, minute = 0, second = 0): number => new Date(year, month - 1, day, hour, minute, second).getTime();
 
@@ -47,3 +47,5 @@ describe("a step that is chosen", () => {
   it.each([[15, 15], [7, 10], [NaN, undefined], [0, undefined], [-5, undefined], [31, undefined]])("of %d s is %d s within 5 min", (wanted, step) => expect(stepped(of(300), wanted).step).toBe(step));
   it("gives way to the next that a longer range can have", () => expect(stepped(of(7 * 86_400), 15).step).toBe(300));
 });
+
+test.each([["90m", "90m"], [" now-90m ", "90m"], ["now-2d", "2d"], ["now", null], ["", null], ["90", null], ["now-1y", null], ["1s", null]])("a length typed as %s", (text, name) => expect(lengthOf(text)).toBe(name));

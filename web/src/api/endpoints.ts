@@ -166,13 +166,13 @@ export const alerts = {
   list: (query: AlertQuery) => unwrap(GET("/api/alerts", { params: { query } })),
   one: (fingerprint: string) => unwrap(GET("/api/alerts/{fingerprint}", { params: { path: { fingerprint } } })),
   why: (fingerprint: string) => unwrap(GET("/api/alerts/{fingerprint}/why", { params: { path: { fingerprint } } })),
-  /** `labels` as people write them: `alertname="Down", service="photos"`. */
-  whyNot: (labels: string, person: string) => unwrap(POST("/api/alerts/why-not", { body: { labels: labels as unknown as Record<string, unknown>, for: person } })),
+  /** `labels` by their names, or as people write them: `alertname="Down", service="photos"`. */
+  whyNot: (labels: Record<string, string> | string, person: string) => unwrap(POST("/api/alerts/why-not", { body: { labels: labels as unknown as Record<string, unknown>, for: person } })),
   /** Requests that could not be taken, the newest 100 and how many there are; of the other two the first acts on all of them, the second on those given up by then. */
   refused: () => unwrap(GET("/api/alerts/refused")),
   refusedAgain: () => unwrap(POST("/api/alerts/refused")),
   refusedForget: (until: string) => unwrap(DELETE("/api/alerts/refused", { params: { query: { until } } })),
-  simulate: (labels: string, at: string) => unwrap(POST("/api/alerts/simulate", { body: { labels: labels as unknown as Record<string, unknown>, ...given({ at }) } })),
+  simulate: (labels: Record<string, string> | string, at: string) => unwrap(POST("/api/alerts/simulate", { body: { labels: labels as unknown as Record<string, unknown>, ...given({ at }) } })),
   rules: (query: { state?: string; q?: string; limit?: number; after?: number } = {}) => unwrap(GET("/api/rules", { params: { query } })),
   mutes: (all: boolean) => unwrap(GET("/api/mutes", { params: { query: all ? { all } : {} } })) as unknown as Promise<T.Items<T.Mute>>,
   mute: (body: T.NewMute) => unwrap(POST("/api/mutes", { body })),

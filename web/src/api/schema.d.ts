@@ -12454,7 +12454,7 @@ export interface components {
             /** @description What its queries mark on the graphs, beside what the record has. */
             marks?: components["schemas"]["DashboardMark"][];
             links?: components["schemas"]["DashboardLink"][];
-            /** @description What it opens with where the address says nothing: `5m`, `15m`, `1h`, `6h`, `24h`, `7d` or `30d`. */
+            /** @description What it opens with where the address says nothing: a length such as `90m`, from five seconds to ten years. */
             range?: string | null;
             /** @description It opens with what was from here... */
             from?: string | null;

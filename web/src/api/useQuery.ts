@@ -38,9 +38,21 @@ const FRESH_MS = 2_000;
 /** An answer that takes long is asked for less often: the server rests so many times as long as it took, up to the limit. */
 const REST_FACTOR = 4;
 const REST_MS_MAX = 10_000;
+/** So long after a failure that may pass by itself the same is asked again. */
+const RETRY_MS = 10_000;
+/** Of what stands in front of the server, or of a server that has no room. */
+const PASSING = [502, 503, 504];
 
 const entries = new Map<string, Entry>();
 const EMPTY: QueryState<unknown> = { data: undefined, error: undefined, loading: true };
+
+/** Nothing else may ask again: not everything is touched by events, or asked on an interval. */
+function retry(entry: Entry): void {
+  const { error } = entry.state;
+  if (!error || (error.code !== "unreachable" && !PASSING.includes(error.status))) return;
+  entry.wentOff = Date.now();
+  schedule(entry, RETRY_MS);
+}
 
 async function run(entry: Entry): Promise<void> {
   if (entry.running) {
@@ -60,6 +72,7 @@ async function run(entry: Entry): Promise<void> {
   entry.tookMs = entry.at - asked;
   entry.running = false;
   entry.listeners.forEach((listener) => listener());
+  retry(entry);
   if (entry.again) {
     entry.again = false;
     schedule(entry, EVENTS_MS);
@@ -111,6 +124,11 @@ export function amend<T>(key: string, change: (data: T) => T): void {
   if (data === entry.state.data) return;
   entry.state = { ...entry.state, data, error: undefined };
   entry.listeners.forEach((listener) => listener());
+}
+
+/** What nobody looks at any more was told to somebody who has left. */
+export function forgetUnwatched(): void {
+  for (const [key, entry] of entries) if (entry.listeners.size === 0) entries.delete(key);
 }
 
 export function forgetAll(): void {

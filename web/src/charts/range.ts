@@ -1,6 +1,6 @@
 /**
  * Which stretch of time the graphs show, kept in the address: `?range=1h` (or any length, `3h`), or `?from=MS&to=MS` after a drag.
- * Grafana's `?from=now-3h&to=now` is read as well.
+ * Grafana's `?from=now-3h&to=now` is read as well, and so are ends that are written out or lie before now by a length.
  */
 import { useMemo } from "react";
 import { niceStep, STEPS } from "../api/promql";
@@ -42,6 +42,12 @@ export function movingRange(name: string): MovingRange | undefined {
   const ms = Number(count) * unit;
   if (!(ms >= LENGTH_MS_MIN && ms <= LENGTH_MS_MAX)) return undefined;
   return RANGES.find((range) => range.name === name) ?? { name, ms, text: `${Number(count)} ${word}` };
+}
+
+/** The name of a range as somebody types it, `90m` or `now-90m`; null where it is no length. */
+export function lengthOf(text: string): string | null {
+  const name = text.trim().replace(/^now-/, "");
+  return movingRange(name) ? name : null;
 }
 
 /** The name of the range that moves from `now-3h` to `now`, as Grafana writes it; null where the two say anything else. */
@@ -161,15 +167,27 @@ export function writeInstant(ms: number): string {
 /** Short enough to see the deploy of a minute ago. */
 const RANGE_DEFAULT = "15m";
 
+/** What the two ends of an address say; null where they are none, or move with the clock. Numbers are milliseconds. */
+function endsOf(from: string, to: string): { fromMs: number; toMs: number } | null {
+  const [first, last] = [Number(from), Number(to)];
+  if (first > 0 && last > first) return { fromMs: first, toMs: last };
+  if (from === "" || movingOf(from, to)) return null;
+  const read = readRange(from, to);
+  return typeof read === "string" ? null : read;
+}
+
 /** The range of the address; `fixed` is what stands where it says nothing, in milliseconds. */
 export function useRange(otherwise = RANGE_DEFAULT, fixed?: { from: number; to: number }): Range {
   const params = useParams();
-  const moving = useMovingRange(movingOf(params.get("from"), params.get("to")) ?? params.get("range", otherwise));
   const silent = fixed && !params.get("range") && !params.get("from");
-  const from = silent ? fixed.from : Number(params.get("from"));
-  const to = silent ? fixed.to : Number(params.get("to"));
+  const from = silent ? String(fixed.from) : params.get("from");
+  const to = silent ? String(fixed.to) : params.get("to", "now");
+  const moving = useMovingRange(movingOf(from, to) ?? params.get("range", otherwise));
+  // What is counted back from now stands still as it was when the page was opened.
+  const ends = useMemo(() => endsOf(from, to), [from, to]);
   return useMemo(() => {
-    if (!(from > 0 && to > from)) return moving;
-    return { fromMs: from, toMs: to, name: null, text: `${stamp(from, Date.now())} to ${stamp(to, Date.now())}` };
-  }, [from, to, moving]);
+    if (!ends) return moving;
+    const { fromMs, toMs } = ends;
+    return { fromMs, toMs, name: null, text: `${stamp(fromMs, Date.now())} to ${stamp(toMs, Date.now())}` };
+  }, [ends, moving]);
 }

@@ -11,6 +11,7 @@ import { Link } from "../router/Link";
 import { Status, Time } from "../ui/basics";
 import { Sparkline } from "../ui/Sparkline";
 import { ownSeries } from "./alertGraph";
+import { tellingLabels } from "./alertLabels";
 import { Suspects } from "./Suspects";
 
 function LastHour({ expr, labels }: { expr: string; labels: Alert["labels"] }): ReactElement {
@@ -33,11 +34,13 @@ const SUSPECTS_MAX = 3;
 /** One alert: what, since when, the last hour, who has it, and the changes before it. */
 export function AlertItem({ alert, spark = true }: { alert: Alert; spark?: boolean }): ReactElement {
   const [look, word] = alertLook(alert);
+  const labels = tellingLabels(alert);
   return (
     <li className="alert">
       <Status look={look}>{word}</Status>
       <span>
         <Link className="strong" to={`/alerts/${encodeURIComponent(alert.fingerprint)}`}>{alert.summary || alert.rule}</Link>{" "}
+        {labels && <><bdi className="mono">{labels}</bdi>{" "}</>}
         <span className="muted">
           since <Time at={alert.fired_at ?? alert.active_since} show="both" />
           {alert.acknowledged_by && `, ${alert.acknowledged_by} has it`}

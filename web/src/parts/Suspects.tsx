@@ -4,6 +4,7 @@ import type { Suspect } from "../api/types";
 import { useAction } from "../lib/useAction";
 import { Link } from "../router/Link";
 import { navigate } from "../router/router";
+import { useLacks } from "../shell/session";
 import { Time } from "../ui/basics";
 import { ActionButton } from "../ui/Action";
 import { undoOf } from "./undo";
@@ -15,10 +16,11 @@ const addressOf = (suspect: Suspect): string =>
 function Undo({ suspect, service, environment }: { suspect: Suspect; service: string | null | undefined; environment: string }): ReactElement | null {
   const recent = useRecentDeploys(suspect.kind === "deploy" ? service : null, environment);
   const { busy, run } = useAction("deploy.", "flag.");
+  const [lacksFlip, lacksDeploy] = [useLacks("responder"), useLacks("deployer")];
   if (suspect.kind === "flip" && suspect.flag) {
     const key = suspect.flag;
     return (
-      <ActionButton small look="danger" busy={busy} label={`Flag off: ${key} in ${environment}`} onClick={() => void run(() => flags.switch(key, environment, false), `Flag ${key} is off in ${environment}.`)}>
+      <ActionButton small look="danger" busy={busy} tight why={lacksFlip} label={`Flag off: ${key} in ${environment}`} onClick={() => void run(() => flags.switch(key, environment, false), `Flag ${key} is off in ${environment}.`)}>
         Flag off
       </ActionButton>
     );
@@ -31,7 +33,7 @@ function Undo({ suspect, service, environment }: { suspect: Suspect; service: st
     };
     const { why, also } = suspect.rollback ? { why: "It is a rollback itself.", also: [] } : undoOf(number, recent);
     return (
-      <ActionButton small look="danger" busy={busy} label={`Roll back deploy ${number}${also.length > 0 ? ` and ${also.join(", ")}` : ""}`} tight why={why} onClick={() => void start()}>
+      <ActionButton small look="danger" busy={busy} label={`Roll back deploy ${number}${also.length > 0 ? ` and ${also.join(", ")}` : ""}`} tight why={lacksDeploy ?? why} onClick={() => void start()}>
         Roll back
       </ActionButton>
     );

@@ -1,4 +1,7 @@
-/** Which of a graph's series are an alert's: its expression answers for all hosts, and an alert is of one. */
+/** What of a graph is an alert's: which of its series, since its expression answers for all hosts, and what stretch of time. */
+import type { Alert } from "../api/types";
+import { RANGES } from "../charts/range";
+import { MINUTE_MS } from "../lib/time";
 
 type Labels = Record<string, unknown>;
 
@@ -16,4 +19,25 @@ export function ownSeries<T extends { labels: Labels }>(series: T[], alert: Labe
   if (own.length > 0) return own;
   const perhaps = series.filter(({ labels }) => mayBeOwn(labels, alert));
   return perhaps.length > 0 ? perhaps : series;
+}
+
+/** Before what is looked at there is something to compare it with, at least so much. */
+const BEFORE_MS_MIN = 10 * MINUTE_MS;
+
+export interface Opening {
+  /** A range that moves. */
+  name?: string;
+  /** One that does not, in milliseconds. */
+  ends?: { from: number; to: number };
+}
+
+/** What the graph opens with: all of the alert and some time before, so that its beginning is seen; of one that is over, some time behind as well. */
+export function openingOf({ active_since, resolved_at, state }: Pick<Alert, "active_since" | "resolved_at" | "state">, now: number): Opening {
+  const began = Date.parse(active_since);
+  const ended = state === "resolved" && resolved_at ? Date.parse(resolved_at) : now;
+  const around = Math.max(BEFORE_MS_MIN, (ended - began) / 2);
+  const moving = RANGES.find(({ ms }) => ms > BEFORE_MS_MIN && ms >= now - began + around);
+  // What is over for longer than it lasted would be a small corner of what is drawn until now.
+  if (ended + around < now) return { ends: { from: began - around, to: ended + around } };
+  return { name: moving?.name ?? RANGES.at(-1)!.name };
 }

@@ -1,9 +1,9 @@
 /** Who is there decides what is shown: the setup page, the sign-in page, or the pages in their frame. */
-import { useEffect, type ReactElement } from "react";
+import { useEffect, useRef, type ReactElement } from "react";
 import { session as api } from "../api/endpoints";
 import { onSignedOut } from "../api/http";
 import { stream } from "../api/stream";
-import { refresh, useQuery } from "../api/useQuery";
+import { forgetUnwatched, refresh, useQuery } from "../api/useQuery";
 import { usePath } from "../router/router";
 import { Toasts } from "../ui/Toasts";
 import { Loading, Problem } from "../ui/basics";
@@ -24,8 +24,13 @@ export function App(): ReactElement {
   useEffect(() => {
     if (login === undefined) return undefined;
     stream.open();
-    return () => stream.close();
+    return () => {
+      stream.close();
+      forgetUnwatched();
+    };
   }, [login]);
+  const was = useRef(false);
+  was.current ||= person !== null;
 
   return (
     <ErrorBoundary resetKey={path}>
@@ -46,7 +51,7 @@ export function App(): ReactElement {
           </Frame>
         </SessionContext>
       ) : (
-        <SignIn setupNeeded={session.data.setup_needed} />
+        <SignIn setupNeeded={session.data.setup_needed} ended={was.current} />
       )}
       <Toasts />
     </ErrorBoundary>

@@ -5,7 +5,7 @@ import { useAction } from "../lib/useAction";
 import { Link } from "../router/Link";
 import { ActionButton } from "../ui/Action";
 import { Status, Time } from "../ui/basics";
-import { useSession } from "./session";
+import { lacks, useSession } from "./session";
 import { useNowQuery } from "./useNowQuery";
 
 const OVER = ["acknowledged", "superseded"];
@@ -32,8 +32,9 @@ export function PagedBanner(): ReactElement | null {
     <div className="paged" role="alert">
       <Status look="critical">You are paged</Status>
       <Link className="strong" to={`/incidents/${incident.number}`}>Incident {incident.number}: {incident.title}</Link>
-      <span className="muted"><Time at={at} /></span>
-      <ActionButton small look="primary" busy={busy} label={`Acknowledge incident ${incident.number}`} onClick={() => void run(() => incidents.acknowledge(incident.number), "You have it. The paging stops.")}>
+      {/* An age would be read out anew each time that it grows. */}
+      <span className="muted">at <Time at={at} show="stamp" /></span>
+      <ActionButton small look="primary" busy={busy} why={lacks(person, "responder")} label={`Acknowledge incident ${incident.number}`} onClick={() => void run(() => incidents.acknowledge(incident.number), "You have it. The paging stops.")}>
         Acknowledge
       </ActionButton>
     </div>

@@ -21,7 +21,8 @@ export function Time({ at, show = "ago", seconds = false }: { at: string | null 
   if (!at) return <span className="muted">—</span>;
   const text =
     show === "ago" ? relative(at, now) : show === "stamp" ? stamp(at, now, seconds) : `${stamp(at, now, seconds)} (${relative(at, now)})`;
-  return <time dateTime={at} title={absolute(at)} className="nowrap">{text}</time>;
+  // Behind a name that is written from right to left its digits would stand before the name.
+  return <time dir="ltr" dateTime={at} title={absolute(at)} className="nowrap">{text}</time>;
 }
 
 /** Time since `from`, counting while there is no end. */
@@ -29,7 +30,7 @@ export function Elapsed({ from, to }: { from: string; to?: string | null | undef
   const now = useNow(to ? 3_600_000 : 1_000);
   const ms = Math.max(0, (to ? Date.parse(to) : now) - Date.parse(from));
   const text = to ? duration(ms) : ms < 1000 ? "0 s" : duration(Math.floor(ms / 1000) * 1000);
-  return <span className="nowrap" title={absolute(from)}>{text}</span>;
+  return <span dir="ltr" className="nowrap" title={absolute(from)}>{text}</span>;
 }
 
 export function Sha({ sha }: { sha: string | null | undefined }): ReactElement {
@@ -37,16 +38,23 @@ export function Sha({ sha }: { sha: string | null | undefined }): ReactElement {
 }
 
 export function Copy({ text, label = "Copy" }: { text: string; label?: string }): ReactElement {
-  const [copied, setCopied] = useState(false);
-  const copy = (): void => {
-    void navigator.clipboard.writeText(text).then(() => {
-      setCopied(true);
-      window.setTimeout(() => setCopied(false), 1500);
-    });
+  const [said, setSaid] = useState<string | null>(null);
+  const say = (word: string): void => {
+    setSaid(word);
+    window.setTimeout(() => setSaid(null), 1500);
+  };
+  // A browser may refuse, and has no clipboard for a page that did not come by https.
+  const copy = async (): Promise<void> => {
+    try {
+      await navigator.clipboard.writeText(text);
+      say("Copied");
+    } catch {
+      say("The browser does not let it");
+    }
   };
   return (
-    <button type="button" className="button small" onClick={copy} aria-live="polite">
-      {copied ? "Copied" : label}
+    <button type="button" className="button small" onClick={() => void copy()} aria-live="polite">
+      {said ?? label}
     </button>
   );
 }

@@ -4,6 +4,7 @@ import { PanelChart } from "../../charts/PanelChart";
 import { RangePicker } from "../../charts/RangePicker";
 import { useRange } from "../../charts/range";
 import { useMarkers } from "../../charts/useMarkers";
+import type { Opening } from "../../parts/alertGraph";
 import { Section } from "../../ui/Section";
 
 const GRAPHS_MAX = 8;
@@ -27,8 +28,8 @@ function panels(check: Check): Panel[] {
 }
 
 /** The values of a check over time, with the thresholds of its plugin, and its status. */
-export function CheckGraphs({ check }: { check: Check }): ReactElement {
-  const range = useRange();
+export function CheckGraphs({ check, opening = {} }: { check: Check; opening?: Opening }): ReactElement {
+  const range = useRange(opening.name, opening.ends);
   const markers = useMarkers(range, check.spec.service);
   return (
     <Section title="Graphs" end={<RangePicker range={range} />}>

@@ -2,6 +2,7 @@ import { useState, type ReactElement } from "react";
 import { checks } from "../../api/endpoints";
 import { given } from "../../api/http";
 import type { Check, CheckList } from "../../api/types";
+import { useHeld } from "../../api/useHeld";
 import { useQuery } from "../../api/useQuery";
 import { useParams } from "../../router/router";
 import { Link } from "../../router/Link";
@@ -17,7 +18,7 @@ function Row({ check }: { check: Check }): ReactElement {
   return (
     <tr>
       <td className="fit"><Status look={look}>{word}</Status></td>
-      <td className="fit strong"><Link to={`/alerts/checks/${check.name}`}>{check.name}</Link></td>
+      <td className="fit strong"><Link to={`/alerts/checks/${encodeURIComponent(check.name)}`}>{check.name}</Link></td>
       <td className="fit">{check.spec.host || "—"}</td>
       <td className="wrap-any">{check.output || "—"}{check.flapping && <span className="muted">{` (flaps: ${Math.round(check.change_percent)} % of its states changed)`}</span>}</td>
       <td className="fit" data-what="since"><Time at={check.since} /></td>
@@ -40,10 +41,10 @@ function counted({ counts }: CheckList): string {
 
 const all = ({ counts }: CheckList): number => counts.critical + counts.unknown + counts.warning + counts.ok;
 
-function Table({ list, more }: { list: CheckList; more: () => void }): ReactElement {
+function Table({ list, waits, more }: { list: CheckList; waits: boolean; more: () => void }): ReactElement {
   const { scheduler } = list;
   return (
-    <Section title="Checks" end={<span className="muted">{counted(list)}</span>}>
+    <Section title="Checks" end={<span className="muted" role="status">{waits ? "Loading…" : counted(list)}</span>}>
       <TableWrap>
         <table className="stacks">
           <thead><tr><th scope="col">State</th><th scope="col">Check</th><th scope="col">Host</th><th scope="col">Said</th><th scope="col">Since</th><th scope="col">Last</th></tr></thead>
@@ -62,7 +63,7 @@ export default function ChecksPage(): ReactElement {
   const params = useParams();
   const [state, q] = [params.get("state"), params.get("q")];
   const [limit, setLimit] = useState(LISTED);
-  const query = useQuery(`checks:${state}:${limit}:${q}`, () => checks.list(given({ state, q, limit })), { touches: ["check."], everyMs: 10_000 });
+  const query = useHeld(useQuery(`checks:${state}:${limit}:${q}`, () => checks.list(given({ state, q, limit })), { touches: ["check."], everyMs: 10_000 }));
   const asked = state !== "" || q !== "";
   return (
     <PageFrame title="Checks">
@@ -71,7 +72,7 @@ export default function ChecksPage(): ReactElement {
       <Loaded query={query}>
         {(list) => (all(list) === 0 && !asked
           ? <Empty title="There are no checks yet." command="tenfold checks put db1-disk check.yaml">A check is a Nagios plugin or a built-in look on an interval; its problems become alerts.</Empty>
-          : <Table list={list} more={() => setLimit(Math.min(limit * 5, LISTED_MAX))} />)}
+          : <Table list={list} waits={query.waits} more={() => setLimit(Math.min(limit * 5, LISTED_MAX))} />)}
       </Loaded>
     </PageFrame>
   );

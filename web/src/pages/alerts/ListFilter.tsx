@@ -1,4 +1,4 @@
-import { useEffect, useState, type ReactElement } from "react";
+import { useEffect, useRef, useState, type ReactElement } from "react";
 import { useParams } from "../../router/router";
 import { Field } from "../../ui/Field";
 
@@ -7,13 +7,24 @@ const TYPED_MS = 250;
 /** Search and state above a long list; both stand in the address. */
 export function ListFilter({ what, states, placeholder }: { what: string; states: [string, string][]; placeholder: string }): ReactElement {
   const params = useParams();
-  const [text, setText] = useState(params.get("q"));
+  const q = params.get("q");
+  const [text, setText] = useState(q);
+  const written = useRef(q);
   useEffect(() => {
-    if (text === params.get("q")) return undefined;
-    const timer = window.setTimeout(() => params.set({ q: text || null }), TYPED_MS);
+    if (text === written.current) return undefined;
+    const timer = window.setTimeout(() => {
+      written.current = text;
+      params.set({ q: text || null });
+    }, TYPED_MS);
     return () => window.clearTimeout(timer);
     // Only what is typed is waited for.
   }, [text]);
+  useEffect(() => {
+    // Somebody followed a link or went back: what stands here is what is listed.
+    if (q === written.current) return;
+    written.current = q;
+    setText(q);
+  }, [q]);
   return (
     <div className="filters" role="search" aria-label={what}>
       <Field label="Search"><input type="search" maxLength={200} value={text} placeholder={placeholder} onChange={(event) => setText(event.target.value)} /></Field>

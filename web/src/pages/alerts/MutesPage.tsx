@@ -6,6 +6,7 @@ import { useNow } from "../../lib/clock";
 import { useAction } from "../../lib/useAction";
 import { useParams } from "../../router/router";
 import { Link } from "../../router/Link";
+import { useLacks } from "../../shell/session";
 import { ActionButton } from "../../ui/Action";
 import { Empty, Status, Time } from "../../ui/basics";
 import { Loaded, PageFrame, Section } from "../../ui/Section";
@@ -27,6 +28,7 @@ function Row({ mute, onEdit }: { mute: Mute; onEdit: () => void }): ReactElement
   const [look, word] = stateOf(mute, now);
   const over = word === "Over";
   const words = showMatchers(mute.matchers);
+  const why = useLacks("responder");
   return (
     <tr>
       <td className="fit"><Status look={look}>{word}</Status></td>
@@ -39,8 +41,8 @@ function Row({ mute, onEdit }: { mute: Mute; onEdit: () => void }): ReactElement
       <td className="fit">
         {!over && (
           <div className="buttons">
-            {!mute.deploy && <ActionButton small label={`Edit the mute of ${words}`} onClick={onEdit}>Edit</ActionButton>}
-            <ActionButton small busy={busy} label={`End now: the mute of ${words}`} onClick={() => void run(() => alerts.unmute(mute.id), "The mute is over.")}>End now</ActionButton>
+            {!mute.deploy && <ActionButton small why={why} tight label={`Edit the mute of ${words}`} onClick={onEdit}>Edit</ActionButton>}
+            <ActionButton small busy={busy} why={why} tight label={`End now: the mute of ${words}`} onClick={() => void run(() => alerts.unmute(mute.id), "The mute is over.")}>End now</ActionButton>
           </div>
         )}
       </td>
@@ -64,6 +66,7 @@ export default function MutesPage(): ReactElement {
   const now = useNow(30_000);
   const params = useParams();
   const matchers = params.get("matchers");
+  const why = useLacks("responder");
   const withOver = params.get("over") === "1";
   const [open, setOpen] = useState<{ mute?: Mute } | null>(matchers ? {} : null);
   const query = useQuery("mutes:all", () => alerts.mutes(true), { touches: ["mute."], everyMs: 60_000 });
@@ -72,11 +75,11 @@ export default function MutesPage(): ReactElement {
     params.set({ matchers: null });
   };
   const pick = (mute: Mute): void => {
-    if (!mute.deploy && stateOf(mute, now)[1] !== "Over") setOpen({ mute });
+    if (!why && !mute.deploy && stateOf(mute, now)[1] !== "Over") setOpen({ mute });
   };
   const toggle = <label className="inline"><input type="checkbox" checked={withOver} onChange={(event) => params.set({ over: event.target.checked ? "1" : null })} /> with those that are over</label>;
   return (
-    <PageFrame title="Mutes" actions={<button type="button" className="button primary" onClick={() => setOpen({})}>New mute</button>}>
+    <PageFrame title="Mutes" actions={<ActionButton look="primary" why={why} onClick={() => setOpen({})}>New mute</ActionButton>}>
       <AlertTabs current="mutes" />
       {open && <MuteDialog mute={open.mute} matchers={matchers} onClose={close} />}
       <Loaded query={query}>

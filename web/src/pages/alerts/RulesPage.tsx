@@ -2,6 +2,7 @@ import { Fragment, useState, type ReactElement } from "react";
 import { alerts } from "../../api/endpoints";
 import { given } from "../../api/http";
 import type { Rule, RuleGroup, RuleGroups } from "../../api/types";
+import { useHeld } from "../../api/useHeld";
 import { useQuery } from "../../api/useQuery";
 import { duration } from "../../lib/time";
 import type { Look } from "../../lib/status";
@@ -43,7 +44,7 @@ function RuleAlerts({ rule }: { rule: Rule }): ReactElement | null {
       {rule.alerts.slice(0, ALERTS_NAMED).map((alert, index) => (
         <Fragment key={alert.fingerprint}>{index > 0 && "; "}<Link className="inline-link" to={`/alerts/${alert.fingerprint}`}>{labelsOf(rule, alert.labels) || rule.name}</Link></Fragment>
       ))}
-      {rule.alerts_total > ALERTS_NAMED && <span className="muted">{` and ${rule.alerts_total - ALERTS_NAMED} more`}</span>}
+      {rule.alerts_total > ALERTS_NAMED && <> <Link className="inline-link" to={`/alerts?q=${encodeURIComponent(rule.name)}`}>and {rule.alerts_total - ALERTS_NAMED} more</Link></>}
     </p>
   );
 }
@@ -113,7 +114,7 @@ export default function RulesPage(): ReactElement {
   const params = useParams();
   const [state, q] = [params.get("state"), params.get("q")];
   const [limit, setLimit] = useState(LISTED);
-  const query = useQuery(`rules:${state}:${limit}:${q}`, () => alerts.rules(given({ state, q, limit })), { touches: ["rule.", "alert.", "config."], everyMs: 30_000 });
+  const query = useHeld(useQuery(`rules:${state}:${limit}:${q}`, () => alerts.rules(given({ state, q, limit })), { touches: ["rule.", "alert.", "config."], everyMs: 30_000 }));
   const asked = state !== "" || q !== "";
   return (
     <PageFrame title="Rules">
@@ -126,7 +127,7 @@ export default function RulesPage(): ReactElement {
           const many = list.items.reduce((sum, group) => sum + group.rules.length, 0) > RULES_OPEN;
           return (
             <>
-              <p className="muted">{counted(list)}</p>
+              <p className="muted" role="status">{query.waits ? "Loading…" : counted(list)}</p>
               {list.items.map((group) => <Group key={`${group.file} ${group.name}`} group={group} many={many} />)}
               {list.next != null && limit < LISTED_MAX && <p><button type="button" className="button small" onClick={() => setLimit(Math.min(limit * 5, LISTED_MAX))}>Show more rules</button></p>}
             </>

@@ -12,6 +12,7 @@ import { Loaded, PageFrame, Section } from "../../ui/Section";
 import { channelOf } from "../settings/reach";
 import { AlertTabs } from "./AlertTabs";
 import { Rows } from "./Decisions";
+import { labelsAsked } from "./matchers";
 import { WhyNot } from "./WhyNot";
 
 interface RouteVerdict {
@@ -116,7 +117,7 @@ export default function SimulatePage(): ReactElement {
   const [labels, at] = [params.get("labels"), params.get("at")];
   const [text, setText] = useState(labels);
   const [when, setWhen] = useState(() => (Number.isNaN(Date.parse(at)) ? "" : toLocalInput(Date.parse(at))));
-  const query = useQuery(labels ? `simulate:${at}:${labels}` : null, () => alerts.simulate(labels, at), { touches: TOUCHES });
+  const query = useQuery(labels ? `simulate:${at}:${labels}` : null, () => alerts.simulate(labelsAsked(labels), at), { touches: TOUCHES });
   const ask = (event: FormEvent): void => {
     event.preventDefault();
     params.set({ labels: text.trim(), at: when ? new Date(when).toISOString() : null }, false);

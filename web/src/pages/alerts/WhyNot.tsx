@@ -8,6 +8,7 @@ import { Status, Time } from "../../ui/basics";
 import { Field } from "../../ui/Field";
 import { Section } from "../../ui/Section";
 import { channelOf } from "../settings/reach";
+import { labelsAsked } from "./matchers";
 
 /** Whether an alert with these labels would page one person, and if not, why not. */
 export function WhyNot({ labels }: { labels: string }): ReactElement {
@@ -18,7 +19,7 @@ export function WhyNot({ labels }: { labels: string }): ReactElement {
   const { busy, run } = useAction();
   const ask = async (event: FormEvent): Promise<void> => {
     event.preventDefault();
-    setAnswer((await run(() => alerts.whyNot(labels, login))) ?? null);
+    setAnswer((await run(() => alerts.whyNot(labelsAsked(labels), login))) ?? null);
   };
   return (
     <Section title="Would it page…">

@@ -8,7 +8,7 @@ import { DeployStatus, Steps } from "../../parts/DeployBits";
 import { Link } from "../../router/Link";
 import { navigate } from "../../router/router";
 import { ActionButton } from "../../ui/Action";
-import { useSession } from "../../shell/session";
+import { lacks, useSession } from "../../shell/session";
 import { Problem, Status, Time } from "../../ui/basics";
 import { Checklist, whoApproves } from "./Expects";
 import { LockDialog } from "./LockDialog";
@@ -75,7 +75,7 @@ export function ServiceCard({ service, environment, full = false }: { service: S
       {next?.expects && <Checklist key={about} expects={next.expects} onTicked={(words) => setTicked({ about, words })} />}
       <div className="buttons">
         <ActionButton look="primary" busy={busy} why={why} label={`Deploy ${service.name} to ${environment}`} onClick={() => void start()}>Deploy</ActionButton>
-        {next && <button type="button" className="button" onClick={() => setLocking(true)}>Lock</button>}
+        {next && <ActionButton why={lacks(person, "deployer")} tight onClick={() => setLocking(true)}>Lock</ActionButton>}
         {closed?.passable && person.role === "admin" && <ActionButton look="danger" busy={busy} onClick={() => setPassing(true)}>Deploy all the same</ActionButton>}
       </div>
       <OverrideDialog open={passing} onClose={() => setPassing(false)} why={closed?.why ?? ""} start={start} />

@@ -5,7 +5,7 @@ import { useQuery } from "../../api/useQuery";
 import { AlertItem, MoreAlerts } from "../../parts/AlertItem";
 import { isLive, LISTED, liveCount } from "../../parts/alertGroups";
 import { Link } from "../../router/Link";
-import { Empty } from "../../ui/basics";
+import { Empty, Problem } from "../../ui/basics";
 import { Loaded, PageFrame, Section } from "../../ui/Section";
 import { DeployRows } from "./log/DeployRows";
 import { ServiceCard } from "./ServiceCard";
@@ -43,9 +43,11 @@ function LastDeploys({ name }: { name: string }): ReactElement {
 function Firing({ name }: { name: string }): ReactElement | null {
   const query = useQuery(`alerts:${name}`, () => alerts.list({ service: name, per_service: LISTED }), { touches: ["alert.", "mute.", "incident.acknowledged", "deploy."], everyMs: 30_000 });
   const firing = query.data?.items.filter(isLive) ?? [];
-  if (firing.length === 0) return null;
+  // Nothing here would be read as nothing that fires.
+  if (firing.length === 0 && !query.error) return null;
   return (
-    <Section title="Firing" end={<Link to="/alerts">All alerts</Link>}>
+    <Section title="Firing" end={<Link to={`/alerts?service=${encodeURIComponent(name)}`}>All of its alerts</Link>}>
+      {query.error && <Problem message={query.error.message} advice={query.error.advice} retry={query.reload} />}
       <ul>{firing.map((alert) => <AlertItem key={alert.fingerprint} alert={alert} />)}</ul>
       <MoreAlerts count={liveCount(query.data?.counts ?? []) - firing.length} />
     </Section>
@@ -73,7 +75,7 @@ export function ServicePage({ name }: { name: string }): ReactElement {
   const links = (
     <>
       <Link className="button small" to={`/timeline?service=${about}`}>Timeline</Link>
-      <Link className="button small" to="/alerts">Alerts</Link>
+      <Link className="button small" to={`/alerts?service=${about}`}>Alerts</Link>
       <Link className="button small" to="/flags">Flags</Link>
     </>
   );

@@ -5,8 +5,8 @@ import { refresh } from "../../api/useQuery";
 import { Field } from "../../ui/Field";
 import { Command } from "../../ui/basics";
 
-/** The door. With no account yet it tells where the one-time link is. */
-export function SignIn({ setupNeeded }: { setupNeeded: boolean }): ReactElement {
+/** The door. With no account yet it tells where the one-time link is; `ended` where somebody was in a moment ago. */
+export function SignIn({ setupNeeded, ended = false }: { setupNeeded: boolean; ended?: boolean }): ReactElement {
   const [login, setLogin] = useState("");
   const [password, setPassword] = useState("");
   const [busy, setBusy] = useState(false);
@@ -40,6 +40,7 @@ export function SignIn({ setupNeeded }: { setupNeeded: boolean }): ReactElement 
   return (
     <main className="entry">
       <h1>Sign in to tenfold</h1>
+      {ended && <p role="status">Your session has ended. Sign in, and you are back on the page where you were.</p>}
       <form className="form" onSubmit={(event) => void submit(event)}>
         <Field label="Login"><input required autoComplete="username" autoCapitalize="none" autoFocus value={login} onChange={(event) => setLogin(event.target.value)} /></Field>
         <Field label="Password"><input required type="password" autoComplete="current-password" value={password} onChange={(event) => setPassword(event.target.value)} /></Field>

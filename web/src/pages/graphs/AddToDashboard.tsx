@@ -6,6 +6,7 @@ import { useQuery } from "../../api/useQuery";
 import { addressOf } from "../../charts/PanelLinks";
 import { useAction } from "../../lib/useAction";
 import { Link } from "../../router/Link";
+import { useLacks } from "../../shell/session";
 import { ActionButton } from "../../ui/Action";
 import { Status, Time } from "../../ui/basics";
 import { Dialog } from "../../ui/Dialog";
@@ -133,9 +134,10 @@ function Choosing({ shown }: { shown: Panel }): ReactElement {
 /** A button that puts what is shown on a dashboard, as its last panel. */
 export function AddToDashboard({ shown }: { shown: Panel }): ReactElement {
   const [open, setOpen] = useState(false);
+  const why = useLacks("deployer");
   return (
     <>
-      <button type="button" className="button small" aria-haspopup="dialog" onClick={() => setOpen(true)}>Add to a dashboard</button>
+      <ActionButton small why={why} tight onClick={() => setOpen(true)}>Add to a dashboard</ActionButton>
       <Dialog open={open} onClose={() => setOpen(false)} title="Add to a dashboard">
         {open && <Choosing shown={shown} />}
       </Dialog>

@@ -1,7 +1,7 @@
 import { useEffect, useRef, useState, type KeyboardEvent, type ReactElement } from "react";
 import { graphs } from "../../api/endpoints";
 import type { Dashboard, Panel } from "../../api/types";
-import { RANGES, type Range } from "../../charts/range";
+import { lengthOf, movingRange, RANGES, type Range } from "../../charts/range";
 import { PanelChart } from "../../charts/PanelChart";
 import { useMarkers } from "../../charts/useMarkers";
 import { filled, type Values } from "../../charts/variables";
@@ -33,11 +33,51 @@ interface Props {
 const WIDTH_MAX = 3;
 /** Among the ranges that move, the one that does not. */
 const FIXED = "fixed";
+/** And any other that does. */
+const OTHER = "other";
 
 /** A range by its name, what is shown now, or nothing of its own. */
 function openedWith(chosen: string, { fromMs, toMs }: Range): Pick<Dashboard, "range" | "from" | "to"> {
   if (chosen === FIXED) return { range: null, from: new Date(fromMs).toISOString(), to: new Date(toMs).toISOString() };
   return { range: chosen || null, from: null, to: null };
+}
+
+interface OpensProps {
+  draft: Dashboard;
+  range: Range;
+  /** What is typed as a length, while that is asked for. */
+  typed: string | null;
+  onType: (typed: string | null) => void;
+  onChange: (opened: Pick<Dashboard, "range" | "from" | "to">) => void;
+}
+
+/** What the dashboard opens with where the address says nothing. */
+function OpensWith({ draft, range, typed, onType, onChange }: OpensProps): ReactElement {
+  const opens = draft.from ? FIXED : (draft.range ?? "");
+  const names = new Set([...RANGES.map(({ name }) => name), ...[draft.range, range.name].filter((name) => name != null)]);
+  const moving = [...names].flatMap((name) => movingRange(name) ?? []).sort((one, other) => one.ms - other.ms);
+  const choose = (chosen: string): void => {
+    onType(chosen === OTHER ? (draft.range ?? "") : null);
+    if (chosen !== OTHER) onChange(openedWith(chosen, range));
+  };
+  const write = (text: string): void => {
+    onType(text);
+    const length = lengthOf(text);
+    if (length) onChange(openedWith(length, range));
+  };
+  return (
+    <>
+      <Field label="Opens with">
+        <select value={typed === null ? opens : OTHER} onChange={(event) => choose(event.target.value)}>
+          <option value="">as pages do</option>
+          {(draft.from || range.name === null) && <option value={FIXED}>{draft.from && draft.to ? `${absolute(draft.from)} to ${absolute(draft.to)}` : `what is shown now: ${range.text}`}</option>}
+          {moving.map(({ name, text }) => <option key={name} value={name}>the last {text}</option>)}
+          <option value={OTHER}>another length…</option>
+        </select>
+      </Field>
+      {typed !== null && <Field label="The last" hint="like 90m, 3h or now-2d"><input className="short" value={typed} autoFocus aria-invalid={lengthOf(typed) === null || undefined} onChange={(event) => write(event.target.value)} /></Field>}
+    </>
+  );
 }
 
 /** What a key does to a panel: its place moves, or with Shift its width. */
@@ -54,7 +94,7 @@ export function Editing({ dashboard, gone = false, fresh, range, values, onDone 
   const action = useAction("dashboard.");
   const markers = useMarkers(range, draft.service);
   const panels = draft.panels;
-  const opens = draft.from ? FIXED : (draft.range ?? "");
+  const [typed, setTyped] = useState<string | null>(null);
   const rows = [...new Set(panels.flatMap(({ row }) => (row ? [row] : [])))];
   const put = (next: Panel[]): void => setDraft({ ...draft, panels: next });
   const grid = useRef<HTMLDivElement>(null);
@@ -111,8 +151,10 @@ export function Editing({ dashboard, gone = false, fresh, range, values, onDone 
     if (!theirs) return onDone();
     setBase(theirs);
     setDraft(theirs);
+    setTyped(null);
   };
-  const wrong = wrongName(draft.name) ?? (draft.title.trim() ? null : "It has no title.");
+  const unread = typed !== null && lengthOf(typed) === null ? "What it opens with is no length: write it like 90m, 3h or 2d." : null;
+  const wrong = wrongName(draft.name) ?? (draft.title.trim() ? unread : "It has no title.");
   const why = clash && !action.busy ? "Somebody saved or deleted it meanwhile: choose what becomes of yours." : wrong;
   return (
     <section className="section stack" aria-label={`Editing ${draft.title || "a new dashboard"}`}>
@@ -121,13 +163,7 @@ export function Editing({ dashboard, gone = false, fresh, range, values, onDone 
       <div className="form-row">
         {asNew && <Field label="Name"><input value={draft.name} autoFocus={copied} onChange={(event) => setDraft({ ...draft, name: event.target.value })} /></Field>}
         <Field label="Title"><input value={draft.title} onChange={(event) => setDraft({ ...draft, title: event.target.value })} /></Field>
-        <Field label="Opens with">
-          <select value={opens} onChange={(event) => setDraft({ ...draft, ...openedWith(event.target.value, range) })}>
-            <option value="">as pages do</option>
-            {(draft.from || range.name === null) && <option value={FIXED}>{draft.from && draft.to ? `${absolute(draft.from)} to ${absolute(draft.to)}` : `what is shown now: ${range.text}`}</option>}
-            {RANGES.map(({ name, text }) => <option key={name} value={name}>the last {text}</option>)}
-          </select>
-        </Field>
+        <OpensWith draft={draft} range={range} typed={typed} onType={setTyped} onChange={(opened) => setDraft({ ...draft, ...opened })} />
         <button type="button" className="button" onClick={() => setOpen(panels.length)}>Add a panel</button>
         <ActionButton look="primary" busy={action.busy} why={why} onClick={() => void save(copied ? undefined : (base.version ?? undefined))}>Save</ActionButton>
         <button type="button" className="button" onClick={onDone}>Discard</button>

@@ -1,5 +1,6 @@
-import { lazy, Suspense, useEffect, useMemo, useState, type FormEvent, type ReactElement } from "react";
+import { lazy, Suspense, useEffect, useMemo, useRef, useState, type FormEvent, type ReactElement } from "react";
 import { ApiError, firstLine } from "../../api/http";
+import { refresh } from "../../api/useQuery";
 import { formatted, niceStep } from "../../api/promql";
 import type { Panel } from "../../api/types";
 import { withMatcher } from "../../charts/filters";
@@ -27,6 +28,9 @@ const PromqlEditor = lazy(() => import("../../editor/PromqlEditor"));
 /** How the answer is drawn, by the address. */
 const SHOWN: [name: string, words: string][] = [["", "lines"], ["stacked", "stacked lines"], ["log", "lines, logarithmic"], ["heatmap", "heatmap of a histogram"]];
 
+/** What the answers to the questions are kept under. */
+const ANSWERS = ["lines:", "heat:", "instant:", "exemplars:", "explain:"];
+
 /** Into the first empty place, else as one more: what somebody typed stays. The last gives way where there is no room. */
 export function withQuery(texts: string[], expr: string): string[] {
   const empty = texts.findIndex((text) => text.trim() === "");
@@ -51,8 +55,24 @@ function Over({ panel, range }: { panel: Panel; range: Range }): ReactElement {
   return <PanelChart panel={panel} range={range} markers={markers} height={280} zoom detailed />;
 }
 
+/**
+ * What tells the table of each question from the others: a question that was narrowed goes on in the table of the one before.
+ * `before` has for each such question the one that it came from first.
+ */
+export function tablesOf(exprs: string[], before: Map<string, string>): string[] {
+  const taken = new Set<string>();
+  return exprs.map((expr) => {
+    const first = before.get(expr);
+    const key = first !== undefined && !taken.has(first) && !exprs.includes(first) ? first : expr;
+    taken.add(key);
+    return key;
+  });
+}
+
 interface AskedProps {
   exprs: string[];
+  /** What tells their tables apart. */
+  tables: string[];
   panel: Panel;
   unit: string;
   range: Range;
@@ -60,15 +80,15 @@ interface AskedProps {
   onOnly: (expr: string, label: string, value: string) => void;
 }
 
-function Answer({ exprs, panel, unit, range, onOnly }: AskedProps): ReactElement {
+function Answer({ exprs, tables, panel, unit, range, onOnly }: AskedProps): ReactElement {
   const params = useParams();
   const several = exprs.length > 1;
   return (
     <>
       <h2 className="sr-only">Over time</h2>
-      <Over panel={panel} range={range} />
+      <Over key={exprs.join("\n\n")} panel={panel} range={range} />
       <MarkerKey />
-      {exprs.map((expr) => <InstantTable key={expr} expr={expr} {...(several ? { title: expr } : {})} unit={unit} range={range} onOnly={(label, value) => onOnly(expr, label, value)} />)}
+      {exprs.map((expr, at) => <InstantTable key={tables[at]} expr={expr} {...(several ? { title: expr } : {})} unit={unit} range={range} onOnly={(label, value) => onOnly(expr, label, value)} />)}
       {params.get("explain") === "1" && exprs.map((expr) => <Explain key={expr} expr={expr} range={range} />)}
     </>
   );
@@ -113,11 +133,15 @@ export default function ExplorePage(): ReactElement {
   const runAll = (all: string[]): void => {
     const wanted = all.map((text) => text.trim()).filter(Boolean);
     setAsked(remember(wanted));
-    params.set({ expr: wanted }, false);
+    // The same once more: over a range that stands still nothing else asks again.
+    if (wanted.join("\n\n") === key) ANSWERS.forEach(refresh);
+    else params.set({ expr: wanted }, false);
   };
   const run = (): void => runAll(texts);
+  const before = useRef(new Map<string, string>());
   const only = (expr: string, label: string, value: string): void => {
     const next = withMatcher(expr, label, value);
+    if (next !== expr) before.current.set(next, before.current.get(expr) ?? expr);
     // Where it was changed and not asked yet, what was typed stays.
     runAll(texts.some((text) => text.trim() === expr) ? texts.map((text) => (text.trim() === expr ? next : text)) : withQuery(texts, next));
   };
@@ -171,7 +195,7 @@ export default function ExplorePage(): ReactElement {
         </div>
         {unformatted && <p className="form-error" role="alert">{unformatted}</p>}
       </form>
-      {exprs.length > 0 ? <Answer key={key} exprs={exprs} panel={panel} unit={unit} range={range} onOnly={only} /> : <Empty title="Nothing asked yet." command="tenfold --help">Type an expression above, or choose a metric; the same query works through any Prometheus client at /api/v1/query.</Empty>}
+      {exprs.length > 0 ? <Answer exprs={exprs} tables={tablesOf(exprs, before.current)} panel={panel} unit={unit} range={range} onOnly={only} /> : <Empty title="Nothing asked yet." command="tenfold --help">Type an expression above, or choose a metric; the same query works through any Prometheus client at /api/v1/query.</Empty>}
     </PageFrame>
   );
 }

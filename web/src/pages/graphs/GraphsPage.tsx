@@ -14,7 +14,9 @@ import { filledLinks, useChoices } from "../../charts/variables";
 import { Link } from "../../router/Link";
 import { useParams } from "../../router/router";
 import type { PageProps } from "../../shell/routes";
+import { useLacks } from "../../shell/session";
 import { zone } from "../../lib/time";
+import { ActionButton } from "../../ui/Action";
 import { Copy, Empty } from "../../ui/basics";
 import { Loaded, PageFrame } from "../../ui/Section";
 import { DashboardTabs } from "./DashboardTabs";
@@ -39,6 +41,7 @@ function Panels({ dashboard, gone, range }: { dashboard: Dashboard; gone: boolea
   const queried = useQueryMarks(shown, values, range);
   const markers = useMemo(() => (queried.markers.length > 0 ? [...recorded, ...queried.markers] : recorded), [recorded, queried.markers]);
   const params = useParams();
+  const why = useLacks("deployer");
   if (params.get("edit") === "1") {
     return <Editing dashboard={dashboard} gone={gone} fresh={false} range={range} values={values} onDone={() => params.set({ edit: null })} />;
   }
@@ -53,7 +56,7 @@ function Panels({ dashboard, gone, range }: { dashboard: Dashboard; gone: boolea
           {filledLinks(dashboard.links, values).map((link, at) => <DashboardLinkView key={at} link={link} />)}
           <Copy text={linkOf(range)} label="Copy link to this moment" />
           <button type="button" className="button small" title={`${fileName(dashboard)}: in a folder named dashboards, tenfold apply takes it`} onClick={() => saveAs(new Blob([fileOf(dashboard)], { type: "application/yaml" }), fileName(dashboard))}>Save as a file</button>
-          <button type="button" className="button small" onClick={() => params.set({ edit: "1" }, false)}>Edit</button>
+          <ActionButton small why={why} tight onClick={() => params.set({ edit: "1" }, false)}>Edit</ActionButton>
         </span>
       </div>
       {queried.notes.map((note) => <p key={note} className="form-error small">{note}</p>)}
@@ -73,14 +76,15 @@ export default function GraphsPage({ params }: PageProps): ReactElement {
   const ends = opened?.from && opened.to ? { from: Date.parse(opened.from), to: Date.parse(opened.to) } : undefined;
   const edited = useParams().get("edit") === "1";
   const shown = useRef<Dashboard>(undefined);
+  const why = useLacks("deployer");
   const [made, setMade] = useState<"import" | "new" | null>(null);
   const rated = useMemo(() => asksRate(opened), [opened]);
   // Whoever edits may write it.
   const range = useScraped(useRange(opened?.range ?? undefined, ends), rated || edited || made === "new");
   const actions = (
     <>
-      <button type="button" className="button small" onClick={() => setMade("new")}>New dashboard</button>
-      <button type="button" className="button small" onClick={() => setMade("import")}>Import</button>
+      <ActionButton small why={why} tight onClick={() => setMade("new")}>New dashboard</ActionButton>
+      <ActionButton small why={why} tight onClick={() => setMade("import")}>Import</ActionButton>
       <RangePicker range={range} />
     </>
   );

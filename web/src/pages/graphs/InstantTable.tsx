@@ -1,5 +1,6 @@
-import { useMemo, useState, type ReactElement } from "react";
+import { useEffect, useMemo, useRef, useState, type ReactElement } from "react";
 import { askInstant, legend, severalMetrics, type HistogramSample, type InstantSample } from "../../api/promql";
+import { useHeld } from "../../api/useHeld";
 import { useQuery } from "../../api/useQuery";
 import { compared } from "../../charts/columns";
 import { isoTime, saveCsv, toCsv } from "../../charts/csv";
@@ -92,7 +93,21 @@ interface Props {
 export function InstantTable({ expr, title, unit, range, onOnly }: Props): ReactElement {
   const [order, setOrder] = useState<Order | null>(null);
   const at = range.name ? undefined : range.toMs / 1000;
-  const answer = useQuery(`instant:${at ?? "now"}:${expr}`, () => askInstant(expr, at), at === undefined ? { everyMs: AGAIN_MS } : {});
+  // A question that was narrowed is drawn over the one before, so that whoever pressed a value stays on it.
+  const answer = useHeld(useQuery(`instant:${at ?? "now"}:${expr}`, () => askInstant(expr, at), at === undefined ? { everyMs: AGAIN_MS } : {}));
+  const { waits } = answer;
+  const box = useRef<HTMLDivElement>(null);
+  const picked = useRef(false);
+  useEffect(() => {
+    // What was pressed is in no row of the answer, or there is none.
+    if (!picked.current || answer.loading) return;
+    picked.current = false;
+    if (document.activeElement === document.body) box.current?.focus();
+  }, [answer.loading, answer.data]);
+  const pick = onOnly && ((label: string, value: string): void => {
+    picked.current = true;
+    onOnly(label, value);
+  });
   const when = at === undefined ? "Now" : `At ${stamp(range.toMs, Date.now(), true)}`;
   const told = answer.data?.samples ?? NO_SAMPLES;
   const found = useMemo(() => ordered(told, order), [told, order]);
@@ -101,39 +116,41 @@ export function InstantTable({ expr, title, unit, range, onOnly }: Props): React
   const every = [...new Set(found.flatMap(({ labels }) => Object.keys(labels)))].sort();
   const save = (): void => saveCsv(instantCsv(found, every), `${expr} ${isoTime(at ?? Math.floor(Date.now() / 1000))}`);
   return (
-    <Section title={title ? `${when}: ${title}` : when} end={found.length > 0 && <button type="button" className="button small" onClick={save}>Save as csv</button>}>
-      <Loaded query={answer}>
-        {({ samples, notes }) => {
-          const columns = columnsOf(samples);
-          const named = severalMetrics(samples.map(({ labels }) => labels));
-          return (
-            <>
-              <Notes notes={notes} />
-              {samples.length === 0 ? <p className="muted">No series matches.</p> : (
-                <TableWrap>
-                  <table>
-                    <thead>
-                      <tr>
-                        {columns === null || columns.length === 0 ? <th scope="col">Series</th> : columns.map((name) => head(name, name === "__name__" ? "Metric" : name))}
-                        {head(null, "Value")}
-                      </tr>
-                    </thead>
-                    <tbody>
-                      {found.slice(0, ROWS_MAX).map((sample) => (
-                        <tr key={JSON.stringify(sample.labels)}>
-                          {columns === null || columns.length === 0 ? <td className="mono wrap-any">{legend(null, sample.labels, named)}</td> : columns.map((name) => <td key={name} className="mono wrap-any"><Label name={name} value={sample.labels[name]} onOnly={onOnly} /></td>)}
-                          <td className="number"><Value sample={sample} unit={unit} /></td>
+    <Section title={title ? `${when}: ${title}` : when} end={waits ? <span className="muted">Loading…</span> : found.length > 0 && <button type="button" className="button small" onClick={save}>Save as csv</button>}>
+      <div ref={box} tabIndex={-1} className="section" aria-busy={waits}>
+        <Loaded query={answer}>
+          {({ samples, notes }) => {
+            const columns = columnsOf(samples);
+            const named = severalMetrics(samples.map(({ labels }) => labels));
+            return (
+              <>
+                <Notes notes={notes} />
+                {samples.length === 0 ? <p className="muted">No series matches.</p> : (
+                  <TableWrap>
+                    <table>
+                      <thead>
+                        <tr>
+                          {columns === null || columns.length === 0 ? <th scope="col">Series</th> : columns.map((name) => head(name, name === "__name__" ? "Metric" : name))}
+                          {head(null, "Value")}
                         </tr>
-                      ))}
-                    </tbody>
-                  </table>
-                </TableWrap>
-              )}
-              {samples.length > ROWS_MAX && <p className="muted small">and {count(samples.length - ROWS_MAX)} more series: the file has all of them.</p>}
-            </>
-          );
-        }}
-      </Loaded>
+                      </thead>
+                      <tbody>
+                        {found.slice(0, ROWS_MAX).map((sample) => (
+                          <tr key={JSON.stringify(sample.labels)}>
+                            {columns === null || columns.length === 0 ? <td className="mono wrap-any">{legend(null, sample.labels, named)}</td> : columns.map((name) => <td key={name} className="mono wrap-any"><Label name={name} value={sample.labels[name]} onOnly={pick} /></td>)}
+                            <td className="number"><Value sample={sample} unit={unit} /></td>
+                          </tr>
+                        ))}
+                      </tbody>
+                    </table>
+                  </TableWrap>
+                )}
+                {samples.length > ROWS_MAX && <p className="muted small">and {count(samples.length - ROWS_MAX)} more series: the file has all of them.</p>}
+              </>
+            );
+          }}
+        </Loaded>
+      </div>
     </Section>
   );
 }

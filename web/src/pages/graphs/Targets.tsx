@@ -3,6 +3,7 @@ import { useState, type ReactElement, type ReactNode } from "react";
 import { graphs } from "../../api/endpoints";
 import { given } from "../../api/http";
 import type { Target, TargetCounts, TargetList } from "../../api/types";
+import { useHeld } from "../../api/useHeld";
 import { useQuery, type QueryOptions } from "../../api/useQuery";
 import type { Look } from "../../lib/status";
 import { duration } from "../../lib/time";
@@ -166,9 +167,9 @@ export function Targets(): ReactElement {
   const [state, job, q] = [params.get("state"), params.get("job"), params.get("q")];
   const [limit, setLimit] = useState(LISTED);
   const asked = given({ health: state, job, q, limit });
-  const query = useQuery(`targets:${JSON.stringify(asked)}`, () => graphs.targets(asked), WATCHED);
+  const query = useHeld(useQuery(`targets:${JSON.stringify(asked)}`, () => graphs.targets(asked), WATCHED));
   return (
-    <Titled end={query.data && <span className="muted">{counted(query.data.counts)}</span>}>
+    <Titled end={query.data && <span className="muted" role="status">{query.waits ? "Loading…" : counted(query.data.counts)}</span>}>
       <ListFilter what="Targets" states={STATES} placeholder="job, address, zone=eu" />
       {job && <p>Only the job <span className="strong">{job}</span>. <Link className="inline-link" to={addressWith({ job: null })}>All jobs</Link></p>}
       <Loaded query={query}>

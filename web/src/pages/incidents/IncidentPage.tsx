@@ -7,7 +7,7 @@ import { useAction } from "../../lib/useAction";
 import { Suspects } from "../../parts/Suspects";
 import { Link } from "../../router/Link";
 import type { PageProps } from "../../shell/routes";
-import { useSession } from "../../shell/session";
+import { lacks, useSession } from "../../shell/session";
 import { ActionButton } from "../../ui/Action";
 import { Elapsed, Status, Time } from "../../ui/basics";
 import { Loaded, PageFrame, Section } from "../../ui/Section";
@@ -30,6 +30,7 @@ function Actions({ incident, onPostmortem }: { incident: Incident; onPostmortem:
   const [held, setHeld] = useState("");
   const [handing, setHanding] = useState(false);
   const { number, state } = incident;
+  const may = lacks(person, "responder");
   const mine = state === "acknowledged" && incident.acknowledged_by === person.login;
   const timed = Boolean(incident.escalation) && (state === "open" || mine);
   return (
@@ -42,7 +43,7 @@ function Actions({ incident, onPostmortem }: { incident: Incident; onPostmortem:
       <ActionButton
         look={state === "open" ? "primary" : undefined}
         busy={busy}
-        why={state === "open" || (timed && held !== "") ? null : state === "acknowledged" ? `${incident.acknowledged_by ?? "Somebody"} has it.` : "It is over."}
+        why={may ?? (state === "open" || (timed && held !== "") ? null : state === "acknowledged" ? `${incident.acknowledged_by ?? "Somebody"} has it.` : "It is over.")}
         onClick={() => void run(() => incidents.acknowledge(number, held || undefined), "You have it. The paging stops.")}
       >
         Acknowledge
@@ -50,16 +51,16 @@ function Actions({ incident, onPostmortem }: { incident: Incident; onPostmortem:
       {state !== "resolved" && (
         <ActionButton
           busy={busy}
-          why={incident.escalation && incident.escalation.steps > 0 ? null : "There is no policy that says who is next."}
+          why={may ?? (incident.escalation && incident.escalation.steps > 0 ? null : "There is no policy that says who is next.")}
           tight
           onClick={() => void run(() => incidents.escalate(number, incident.escalation ?? undefined), "The next one is asked.")}
         >
           Ask the next one
         </ActionButton>
       )}
-      {state !== "resolved" && <button type="button" className="button" onClick={() => setHanding(true)}>Hand over</button>}
+      {state !== "resolved" && <ActionButton why={may} tight onClick={() => setHanding(true)}>Hand over</ActionButton>}
       {handing && <HandOverDialog incident={incident} onClose={() => setHanding(false)} />}
-      {state !== "resolved" && <ActionButton busy={busy} onClick={() => void run(() => incidents.resolve(number), `Incident ${number} is resolved.`)}>Resolve</ActionButton>}
+      {state !== "resolved" && <ActionButton busy={busy} why={may} tight onClick={() => void run(() => incidents.resolve(number), `Incident ${number} is resolved.`)}>Resolve</ActionButton>}
       <button type="button" className="button" onClick={onPostmortem}>Postmortem draft</button>
     </>
   );

@@ -6,6 +6,8 @@ import { incidentLook } from "../../lib/status";
 import { useAction } from "../../lib/useAction";
 import { Link } from "../../router/Link";
 import { navigate, useParams } from "../../router/router";
+import { useLacks } from "../../shell/session";
+import { ActionButton } from "../../ui/Action";
 import { Elapsed, Empty, Status, Time } from "../../ui/basics";
 import { Dialog } from "../../ui/Dialog";
 import { Field } from "../../ui/Field";
@@ -64,9 +66,10 @@ export default function IncidentsPage(): ReactElement {
   const params = useParams();
   const [opening, setOpening] = useState<"incident" | "drill" | null>(null);
   const state = params.get("state");
+  const why = useLacks("responder");
   const query = useQuery(`incidents:${state}`, () => incidents.list(state), { touches: ["incident.", "page."] });
   return (
-    <PageFrame title="Incidents" actions={<><button type="button" className="button" onClick={() => setOpening("drill")}>Drill</button><button type="button" className="button danger" onClick={() => setOpening("incident")}>Open an incident</button></>}>
+    <PageFrame title="Incidents" actions={<><ActionButton why={why} tight onClick={() => setOpening("drill")}>Drill</ActionButton><ActionButton look="danger" why={why} tight onClick={() => setOpening("incident")}>Open an incident</ActionButton></>}>
       <div className="chips" role="group" aria-label="State">
         {["", "open", "acknowledged", "resolved"].map((name) => (
           <button key={name} type="button" className="chip" aria-pressed={state === name} onClick={() => params.set({ state: name }, false)}>{name || "all"}</button>

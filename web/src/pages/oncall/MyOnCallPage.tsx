@@ -5,7 +5,7 @@ import { pageLook } from "../../lib/status";
 import { zone } from "../../lib/time";
 import { useAction } from "../../lib/useAction";
 import { Link } from "../../router/Link";
-import { useSession } from "../../shell/session";
+import { lacks, useSession } from "../../shell/session";
 import { ActionButton } from "../../ui/Action";
 import { Status, Time } from "../../ui/basics";
 import { Loaded, PageFrame, Section } from "../../ui/Section";
@@ -32,7 +32,7 @@ function MyPages(): ReactElement {
               {open.map(({ incident, pages }) => (
                 <li key={incident.number} className="buttons">
                   <span><Link to={`/incidents/${incident.number}`}>Incident {incident.number}: {incident.title}</Link>, paged <Time at={pages.at(-1)?.due_at} show="both" /></span>
-                  <span className="right"><ActionButton small busy={busy} label={`Acknowledge incident ${incident.number}`} onClick={() => void run(() => incidents.acknowledge(incident.number), "You have it.")}>Acknowledge</ActionButton></span>
+                  <span className="right"><ActionButton small busy={busy} why={lacks(person, "responder")} tight label={`Acknowledge incident ${incident.number}`} onClick={() => void run(() => incidents.acknowledge(incident.number), "You have it.")}>Acknowledge</ActionButton></span>
                 </li>
               ))}
             </ul>

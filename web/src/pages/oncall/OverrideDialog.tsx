@@ -38,8 +38,8 @@ function Shifts({ shifts, logins, onChange }: { shifts: Shift[]; logins: string[
   );
 }
 
-/** Somebody stands in for a stretch of time, or other people have all of it. */
-export function OverrideDialog({ open, onClose, schedule }: { open: boolean; onClose: () => void; schedule: Schedule }): ReactElement {
+/** Somebody stands in for a stretch of time, or other people have all of it. It begins with the next hour whenever it is opened. */
+export function OverrideDialog({ onClose, schedule }: { onClose: () => void; schedule: Schedule }): ReactElement {
   const { person: me } = useSession();
   const everybody = useQuery("people", people.list, { touches: ["person."] });
   const all = everybody.data?.items ?? [me];
@@ -71,7 +71,7 @@ export function OverrideDialog({ open, onClose, schedule }: { open: boolean; onC
     if (made) onClose();
   };
   return (
-    <Dialog open={open} wide={kind === "temporary"} onClose={onClose} title={`Override for ${schedule.name}`}>
+    <Dialog open wide={kind === "temporary"} onClose={onClose} title={`Override for ${schedule.name}`}>
       <form className="form" onSubmit={(event) => void submit(event)}>
         <Field label="What">
           <select value={kind} onChange={(event) => pick(event.target.value)}>

@@ -3,7 +3,7 @@ import { oncall } from "../../api/endpoints";
 import type { Override, Schedule } from "../../api/types";
 import { HOUR_MS } from "../../lib/time";
 import { useAction } from "../../lib/useAction";
-import { useSession } from "../../shell/session";
+import { lacks, useLacks, useSession } from "../../shell/session";
 import { ActionButton } from "../../ui/Action";
 import { Status, Time } from "../../ui/basics";
 import { Section } from "../../ui/Section";
@@ -29,6 +29,7 @@ function said({ kind, person, replaces }: Override): string {
 
 function Overrides({ schedule }: { schedule: Schedule }): ReactElement | null {
   const { busy, run } = useAction(...TOUCHES);
+  const why = useLacks("responder", true);
   const coming = schedule.overrides.filter(({ end }) => Date.parse(end) > Date.now());
   if (coming.length === 0) return null;
   return (
@@ -43,7 +44,7 @@ function Overrides({ schedule }: { schedule: Schedule }): ReactElement | null {
               <td><Time at={override.end} show="both" /></td>
               <td>{override.by}</td>
               <td className="fit">
-                <ActionButton small busy={busy} label={`Remove the override: ${said(override)}`} onClick={() => void run(() => oncall.removeOverride(schedule.name, override.id), "The override is removed.")}>Remove</ActionButton>
+                <ActionButton small busy={busy} why={why} tight label={`Remove the override: ${said(override)}`} onClick={() => void run(() => oncall.removeOverride(schedule.name, override.id), "The override is removed.")}>Remove</ActionButton>
               </td>
             </tr>
           ))}
@@ -66,6 +67,7 @@ export function ScheduleSection({ schedule }: { schedule: Schedule }): ReactElem
     if (made) setAddress(made.url);
   };
   const mine = schedule.next.filter((shift) => shift.person?.login === person.login);
+  const why = lacks(person, "responder", true);
   const may = person.role === "deployer" || person.role === "admin";
   const take = (): void => {
     void run(() => oncall.take(schedule.name, TAKE_HOURS * HOUR_MS), (taken) => withRests(`You are on call for ${schedule.name} for ${TAKE_HOURS} h.`, taken));
@@ -79,9 +81,9 @@ export function ScheduleSection({ schedule }: { schedule: Schedule }): ReactElem
           <Status look="critical">Nobody is on call</Status>
         )}
         <span className="right buttons">
-          <ActionButton busy={busy} why={current?.login === person.login ? "You are on call." : null} onClick={take}>Take it for {TAKE_HOURS} h</ActionButton>
-          <button type="button" className="button" onClick={() => setOpen("override")}>Add an override</button>
-          <ActionButton why={mine.length === 0 ? "You have no shift here in the next 14 days." : null} onClick={() => setOpen("swap")}>Swap a shift</ActionButton>
+          <ActionButton busy={busy} why={why ?? (current?.login === person.login ? "You are on call." : null)} onClick={take}>Take it for {TAKE_HOURS} h</ActionButton>
+          <ActionButton why={why} tight onClick={() => setOpen("override")}>Add an override</ActionButton>
+          <ActionButton why={why ?? (mine.length === 0 ? "You have no shift here in the next 14 days." : null)} tight={why !== null} onClick={() => setOpen("swap")}>Swap a shift</ActionButton>
           <ActionButton busy={busy} why={person.role === "viewer" ? "A calendar address takes the role responder." : null} label={`New calendar address of ${schedule.name}`} onClick={() => void renew()}>Calendar address</ActionButton>
           <ActionButton why={may ? null : "Changing a schedule takes the role deployer."} onClick={() => setOpen("edit")}>Edit</ActionButton>
         </span>
@@ -92,7 +94,7 @@ export function ScheduleSection({ schedule }: { schedule: Schedule }): ReactElem
       <Overrides schedule={schedule} />
       <LayerChart schedule={schedule} />
       <Handoff schedule={schedule} />
-      <OverrideDialog open={open === "override"} onClose={close} schedule={schedule} />
+      {open === "override" && <OverrideDialog onClose={close} schedule={schedule} />}
       {open === "swap" && <SwapDialog onClose={close} schedule={schedule} mine={mine} />}
       {open === "edit" && <PlanDialog onClose={close} schedule={schedule} />}
     </Section>

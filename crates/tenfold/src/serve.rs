@@ -27,7 +27,7 @@ pub struct Args {
     #[arg(long, value_name = "DIR", env = "TENFOLD_DATA")]
     data: Option<PathBuf>,
     /// Address to listen on; port 0 takes a free one.
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7070")]
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7070", value_parser = address)]
     listen: SocketAddr,
     /// Settings in TOML; see docs/guide/settings.md.
     #[arg(long, value_name = "FILE")]
@@ -38,6 +38,10 @@ pub struct Args {
     /// Write the address that is listened on into this file, once it is.
     #[arg(long, value_name = "FILE")]
     address_file: Option<PathBuf>,
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| format!("`{text}` is not an address with a port; write it like 127.0.0.1:7070"))
 }
 
 pub fn run(args: Args) -> ExitCode {
@@ -251,6 +255,15 @@ pub async fn stop_signal() {
 #[cfg(test)]
 mod tests {
     use super::Settings;
+
+    #[test]
+    fn an_address_is_said_with_its_port() {
+        assert!(super::address("[::1]:0").is_ok_and(|a| a.is_ipv6()));
+        for wrong in ["7070", "localhost:7070", "127.0.0.1"] {
+            let said = super::address(wrong).expect_err("no address");
+            assert!(said.contains(wrong) && said.contains("127.0.0.1:7070"), "{said}");
+        }
+    }
 
     /// The guide's example is the reference of all keys: it must stay readable, and wrong keys must be named.
     #[test]

@@ -186,13 +186,23 @@ fn files_patterns_and_macros_of_a_nagios_configuration() {
         format!("define service {{\n  host_name web.*\n  service_description {name}\n  check_command {name}\n}}\n")
             + &format!("define command {{\n  command_name {name}\n  command_line $USER1$/check_tcp {user}\n}}\n")
     };
-    let objects = "include_file=more/hosts.cfg\n".to_owned()
+    let objects = "include_file=more/hosts.cfg\ninclude_dir=linked\n".to_owned()
         + &service("Folder", "$USER2$")
         + &service("Secret", "$USER7$")
         + &service("Plain", "$USER3$");
     let hosts =
         "define host {\n  host_name web1\n}\ndefine host {\n  host_name web2\n}\ndefine host {\n  host_name db\n}\n";
     std::fs::create_dir(at("more")).unwrap();
+    std::fs::create_dir_all(at("linked")).unwrap();
+    std::fs::create_dir_all(at("elsewhere/.git")).unwrap();
+    std::os::unix::fs::symlink(at("elsewhere"), at("linked/link")).unwrap();
+    let more = |name: &str| {
+        format!("define service {{\n  host_name db\n  service_description {name}\n  check_command Plain\n}}\n")
+    };
+    std::fs::write(at("elsewhere/linked.cfg"), more("linked")).unwrap();
+    for hidden in ["elsewhere/.#linked.cfg", "elsewhere/.git/old.cfg"] {
+        std::fs::write(at(hidden), more("hidden")).unwrap();
+    }
     std::fs::write(at("more/hosts.cfg"), hosts).unwrap();
     std::fs::write(at("objects.cfg"), objects).unwrap();
     let resource = format!("$USER1$=/usr/lib/nagios/plugins\n$USER2$={}\n$USER3$=eth0\n$USER7$=hunter2\n", at("more"));
@@ -202,9 +212,9 @@ fn files_patterns_and_macros_of_a_nagios_configuration() {
     let main = at("nagios.cfg");
     let import = json(&bench, &["checks", "import", &main, "--dry-run", "--macro", "USER3"]);
     let names: Vec<_> = import["checks"].as_array().unwrap().iter().map(|c| c[0].as_str().unwrap()).collect();
-    assert_eq!(names, ["web1_folder", "web1_plain", "web2_folder", "web2_plain"]);
-    assert_eq!(import["checks"][0][1]["run"]["plugin"][1], at("more"));
-    assert_eq!(import["checks"][1][1]["run"]["plugin"][1], "eth0");
+    assert_eq!(names, ["db_linked", "web1_folder", "web1_plain", "web2_folder", "web2_plain"]);
+    assert_eq!(import["checks"][1][1]["run"]["plugin"][1], at("more"));
+    assert_eq!(import["checks"][2][1]["run"]["plugin"][1], "eth0");
     let said = import.to_string();
     assert!(said.contains("the macro $USER7$ may hold a secret") && !said.contains("hunter2"), "{said}");
     let wrong = bench.run(&["checks", "import", &main, "--dry-run", "--macro", "USER9"]);

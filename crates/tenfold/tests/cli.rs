@@ -42,6 +42,73 @@ fn a_script_tells_done_from_failed_from_refused() {
 }
 
 #[test]
+fn what_cannot_be_asked_says_why() {
+    let b = Bench::start();
+    b.set_up();
+    // TLS at a port that speaks plain HTTP.
+    let tls = b.run(&["status", "--server", &b.url.replace("http:", "https:")]);
+    assert_eq!(code(&tls), 1, "{}", err(&tls));
+    assert!(err(&tls).contains("cannot be reached: ") && err(&tls).contains("speak TLS"), "{}", err(&tls));
+    let away = b.run(&["status", "--server", "http://127.0.0.1:1"]);
+    assert!(err(&away).contains("cannot be reached: Connection refused"), "{}", err(&away));
+    // A proxy that sends everybody to https.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let proxy = format!("http://{}", listener.local_addr().unwrap());
+    let answers = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let lines = BufReader::new(&stream).lines();
+        assert!(lines.map_while(Result::ok).take_while(|line| !line.is_empty()).count() > 0);
+        let head = "HTTP/1.1 308 Permanent Redirect\r\nLocation: https://tenfold.example.org/api/status";
+        let _ = write!(stream, "{head}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+    });
+    let moved = b.run_with(&["status"], &[("TENFOLD_URL", proxy.as_str()), ("TENFOLD_TOKEN", "tf_robot_x")], "");
+    answers.join().unwrap();
+    assert_eq!(code(&moved), 1, "{}", err(&moved));
+    assert!(err(&moved).contains("points to https://tenfold.example.org\n"), "{}", err(&moved));
+    // What a shell sets to nothing, and what a file of Windows ends with.
+    let nowhere = b.run_with(&["status"], &[("TENFOLD_URL", "")], "");
+    assert!(code(&nowhere) == 2 && err(&nowhere).contains("unset TENFOLD_URL"), "{}", err(&nowhere));
+    let empty = b.run_with(&["status"], &[("TENFOLD_TOKEN", "")], "");
+    assert!(code(&empty) == 3 && err(&empty).contains("the token is empty"), "{}", err(&empty));
+    let token = text(&b.run(&["token", "create", "ci", "--role", "viewer"])).trim().to_owned() + "\r";
+    let windows = b.run_with(&["status"], &[("TENFOLD_URL", b.url.as_str()), ("TENFOLD_TOKEN", token.as_str())], "");
+    assert_eq!(code(&windows), 0, "{}", err(&windows));
+}
+
+#[test]
+fn what_is_exported_can_be_put_one_by_one() {
+    let b = Bench::start();
+    b.set_up();
+    let file = |name: &str, text: &str| {
+        let path = b.dir.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let policy = "steps: [{delay_ms: 60000, targets: [{kind: person, name: ana}]}]\n";
+    assert_eq!(code(&b.run(&["policies", "put", "web", &file("policy.yaml", policy)])), 0);
+    let dir = b.dir.path().join("config");
+    assert_eq!(code(&b.run(&["export", dir.to_str().unwrap()])), 0);
+    let exported = dir.join("policies/web.yaml");
+    assert!(std::fs::read_to_string(&exported).unwrap().starts_with("name: web"));
+    let put = |name: &str, file: &str| b.run(&["policies", "put", name, file]);
+    let again = put("web", exported.to_str().unwrap());
+    assert_eq!(code(&again), 0, "{}", err(&again));
+    let other = put("db", exported.to_str().unwrap());
+    assert!(code(&other) == 2 && err(&other).contains("`name` is `web`"), "{}", err(&other));
+    let empty = put("db", &file("empty.yaml", "\r\n"));
+    assert!(code(&empty) == 2 && err(&empty).contains("nothing in the file"), "{}", err(&empty));
+    let typo = put("db", &file("typo.yaml", "stepps: []\n"));
+    assert!(err(&typo).contains("unknown field `stepps`") && !err(&typo).contains("column"), "{}", err(&typo));
+    let then = b.run(&["query", "time()", "--at", "2026-11-28T02:51:00Z"]);
+    assert_eq!(text(&then), "1795834260\n", "{}", err(&then));
+    let range = b.run(&["query", "time()", "--at", "2026-11-28T02:51:00Z", "--range", "1m", "--step", "1m"]);
+    assert!(text(&range).ends_with(" 1795834260\n"), "{}{}", text(&range), err(&range));
+    let nothing = b.run(&["query", "up{job=\"nothing\"}"]);
+    assert_eq!((code(&nothing), text(&nothing)), (0, String::new()), "{}", err(&nothing));
+    assert!(err(&nothing).contains("no series"), "{}", err(&nothing));
+}
+
+#[test]
 fn what_somebody_does_is_in_the_record_under_the_name_and_by_this_door() {
     let b = Bench::start();
     b.set_up();
@@ -111,6 +178,7 @@ fn signing_out_forgets_the_session() {
     assert_eq!(code(&b.run(&["status"])), 3);
     let wrong = b.run_with(&["login", "ana", "--server", &b.url], &[], "wrong password here\n");
     assert_eq!(code(&wrong), 3, "{}", err(&wrong));
+    assert!(!err(&wrong).contains("tenfold login"), "that is what was done: {}", err(&wrong));
     let right = b.run_with(&["login", "ana", "--server", &b.url], &[], &format!("{PASSWORD}\n"));
     assert_eq!(code(&right), 0, "{}", err(&right));
     assert!(!err(&right).contains(PASSWORD));

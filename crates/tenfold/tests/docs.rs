@@ -102,6 +102,51 @@ fn links_in_the_documents_lead_somewhere() {
     assert!(broken.is_empty(), "links to nothing:\n{}", broken.join("\n"));
 }
 
+/// The headings of a document as links name them.
+fn anchors(text: &str) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    let mut in_code = false;
+    for line in text.lines() {
+        in_code ^= line.starts_with("```");
+        if !in_code && line.starts_with('#') {
+            let words = line.trim_start_matches('#').trim().to_lowercase();
+            let kept = words.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
+            found.insert(kept.map(|c| if c == ' ' { '-' } else { c }).collect());
+        }
+    }
+    found
+}
+
+#[test]
+fn links_to_headings_name_one_that_is_there() {
+    let documents = sources("docs", &[".md"]);
+    let (mut seen, mut broken) = (0, Vec::new());
+    for document in &documents {
+        let folder = root().join(&document.path).parent().expect("a file has a folder").to_path_buf();
+        for piece in document.text.split("](").skip(1) {
+            let target = piece.split([')', ' ']).next().unwrap_or_default();
+            let Some((file, heading)) = target.split_once('#').filter(|(file, _)| !file.contains("://")) else {
+                continue;
+            };
+            let other = (!file.is_empty()).then(|| std::fs::read_to_string(folder.join(file)).unwrap_or_default());
+            seen += 1;
+            if !anchors(other.as_deref().unwrap_or(&document.text)).contains(heading) {
+                broken.push(format!("{}: {target}", document.path));
+            }
+        }
+    }
+    assert!(seen > 30 && broken.is_empty(), "of {seen} links these lead to no heading:\n{}", broken.join("\n"));
+}
+
+#[test]
+fn the_list_of_guides_names_each() {
+    let list = std::fs::read_to_string(root().join("docs/guide/README.md")).expect("the list stands");
+    let guides = sources("docs/guide", &[".md"]);
+    let names = guides.iter().filter_map(|guide| guide.path.rsplit('/').next()).filter(|name| *name != "README.md");
+    let missing: Vec<&str> = names.filter(|name| !list.contains(&format!("]({name})"))).collect();
+    assert!(guides.len() > 20 && missing.is_empty(), "docs/guide/README.md lacks {missing:?}");
+}
+
 /// Every path in backticks that begins with a folder of the repository leads to something.
 #[test]
 fn paths_in_the_architecture_stand() {

@@ -187,7 +187,13 @@ impl Token {
 fn token_line(token: &Value) -> String {
     let used = minute(token, "last_used_at");
     let used = if used.is_empty() { "never used".to_owned() } else { format!("last used {used} UTC") };
-    format!("{} {} {} {}, {used}", text(token, "id"), text(token, "kind"), text(token, "name"), text(token, "role"))
+    let said = |before: &str, key: &str| {
+        let value = text(token, key);
+        (!value.is_empty()).then(|| format!("{before}{value}"))
+    };
+    let parts = [("", "id"), ("", "kind"), ("", "name"), ("", "role"), ("on ", "service"), ("in ", "environment")];
+    let parts: Vec<String> = parts.into_iter().filter_map(|(before, key)| said(before, key)).collect();
+    format!("{}, {used}", parts.join(" "))
 }
 
 /// Print completions for a shell.
@@ -208,5 +214,19 @@ impl Completions {
             .write_all(&script)
             .map_err(|e| Failure::failed(format!("the completions cannot be written: {e}")))?;
         Ok(Exit::Done)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_listed_with_what_it_may() {
+        let robot = json!({"id": "7", "kind": "robot", "name": "ci", "role": "deployer", "service": "photos",
+            "environment": "production", "last_used_at": null});
+        assert_eq!(token_line(&robot), "7 robot ci deployer on photos in production, never used");
+        let metrics = json!({"id": "8", "kind": "metrics", "name": "p", "role": null, "last_used_at": "2026-11-28T04:50:00.000Z"});
+        assert_eq!(token_line(&metrics), "8 metrics p, last used 2026-11-28 04:50 UTC");
     }
 }

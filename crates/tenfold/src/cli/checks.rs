@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::Common;
 use super::client::{Client, segment};
-use super::files::definition;
+use super::files::definition_of;
 use super::nagios;
 use super::out::{Exit, Failure, Out, list, minute, number, talk, text};
 
@@ -86,13 +86,16 @@ impl Checks {
                 let query: Vec<(&str, &str)> = state.into_iter().chain(host).chain(search).collect();
                 let answer = client.get_all("/api/checks", &query).await?;
                 out.answer(&answer, |a| list(a, "items").iter().map(|c| line(out, c)).collect());
+                if list(&answer, "items").is_empty() {
+                    talk(if query.is_empty() { "no checks" } else { "no check is like this" });
+                }
             }
             What::Show { name } => {
                 let check = client.get(&path(&name), &[]).await?;
                 out.answer(&check, |c| details(out, c));
             }
             What::Put { name, file } => {
-                let check = client.put(&path(&name), &definition(&file)?, &[]).await?;
+                let check = client.put(&path(&name), &definition_of(&file, &name)?, &[]).await?;
                 out.answer(&check, |c| vec![line(out, c)]);
                 lacking(&check, &name);
             }
@@ -142,7 +145,14 @@ fn line(out: Out, check: &Value) -> String {
     for mark in ["flapping", "unreachable", "stale"].iter().filter(|m| check[**m] == json!(true)) {
         marks.extend([" [", mark, "]"]);
     }
-    format!("{}{sure}{marks}  {}  {}", out.state(text(check, "status")), text(check, "name"), text(check, "output"))
+    let status = if unheard(check) { "no result yet" } else { text(check, "status") };
+    format!("{}{sure}{marks}  {}  {}", out.state(status), text(check, "name"), text(check, "output"))
+}
+
+/// Nothing was looked at or sent since it was put: that it has no problem is nobody's word.
+fn unheard(check: &Value) -> bool {
+    let untouched = text(check, "output").is_empty() && number(check, "took_ms") == 0;
+    untouched && text(check, "status") == "ok" && check["last_at"] == check["since"]
 }
 
 fn details(out: Out, check: &Value) -> Vec<String> {
@@ -155,4 +165,21 @@ fn details(out: Out, check: &Value) -> Vec<String> {
     let times = format!("since {}, last {}", minute(check, "since"), minute(check, "last_at"));
     lines.push(format!("  {kind} every {}; {times}", text(&check["spec"], "interval")));
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_nobody_looked_at_is_not_called_ok() {
+        let at = "2026-11-28T04:49:50.015Z";
+        let new = json!({"name": "backup", "status": "ok", "hard": true, "since": at, "last_at": at, "took_ms": 0, "output": ""});
+        assert_eq!(line(Out::plain(), &new).trim_end(), "· no result yet  backup");
+        for (key, value) in [("last_at", "2026-11-28T04:50:50.015Z"), ("output", "done")] {
+            let mut seen = new.clone();
+            seen[key] = json!(value);
+            assert!(line(Out::plain(), &seen).starts_with("· ok  backup"), "{seen}");
+        }
+    }
 }

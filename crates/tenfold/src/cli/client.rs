@@ -35,7 +35,7 @@ impl Client {
         let base = common.server.clone().or_else(|| saved.server.clone()).unwrap_or_else(|| SERVER_DEFAULT.to_owned());
         let same_server = common.server.is_none() || common.server == saved.server;
         let credential = match (&common.token, saved.session) {
-            (Some(token), _) => Credential::Token(token.clone()),
+            (Some(token), _) => Credential::Token(token_of(token)?),
             // A session belongs to the server that gave it.
             (None, Some(session)) if same_server => Credential::Session(session),
             _ => Credential::Nobody,
@@ -55,7 +55,11 @@ impl Client {
 
     /// Without any credential.
     pub fn to(base: &str) -> Result<Self, Failure> {
-        let base = base.trim_end_matches('/').to_owned();
+        let base = base.trim().trim_end_matches('/').to_owned();
+        if base.is_empty() {
+            return Err(Failure::misuse("the address of the server is empty")
+                .advice("give it with --server, or unset TENFOLD_URL"));
+        }
         if !base.starts_with("http://") && !base.starts_with("https://") {
             return Err(Failure::misuse(format!("`{base}` is not the address of a server"))
                 .advice("write it like http://127.0.0.1:7070"));
@@ -148,6 +152,11 @@ impl Client {
         if status.is_success() {
             return Ok(response);
         }
+        if let Some(moved) = moved(&response) {
+            return Err(Failure::failed(format!("{} answered {status}, which points to {moved}", self.base))
+                .advice("give the address of the server itself with --server or TENFOLD_URL"));
+        }
+        let signs_in = response.url().path().ends_with("/api/session");
         let body = response.bytes().await.map_err(|e| self.broken(&e, safe))?;
         let error = serde_json::from_slice::<Value>(&body).unwrap_or_default();
         // The Prometheus API has a shape of its own.
@@ -161,10 +170,10 @@ impl Client {
         }
         let code = text(error, "code");
         let mut advice = text(error, "advice").to_owned();
-        if code == "unauthenticated" {
+        if code == "unauthenticated" && !signs_in {
             "sign in with `tenfold login`, or give a token with --token or TENFOLD_TOKEN".clone_into(&mut advice);
         }
-        Err(Failure::new(Exit::of_error(code), text(error, "message")).advice(advice))
+        Err(Failure::new(Exit::of_error(code), without_place(text(error, "message"))).advice(advice))
     }
 
     fn json(&self, body: &[u8]) -> Result<Value, Failure> {
@@ -176,8 +185,9 @@ impl Client {
     /// A request that found no answer: a question failed, an order may have been carried out.
     fn broken(&self, error: &reqwest::Error, safe: bool) -> Failure {
         if error.is_connect() || error.is_builder() {
-            return Failure::failed(format!("{} cannot be reached", self.base))
-                .advice("is the server running? give its address with --server or TENFOLD_URL");
+            let tls = if self.base.starts_with("https://") { ", and does it speak TLS there" } else { "" };
+            return Failure::failed(format!("{} cannot be reached: {}", self.base, innermost(error)))
+                .advice(format!("is the server running{tls}? give its address with --server or TENFOLD_URL"));
         }
         let what =
             if error.is_timeout() { format!("no answer within {ANSWER:?}") } else { "the answer broke off".into() };
@@ -232,6 +242,42 @@ impl Client {
     }
 }
 
+/// A token as it goes into a header, without what files and shells leave around it.
+fn token_of(given: &str) -> Result<String, Failure> {
+    let token = given.trim();
+    if token.is_empty() {
+        let empty = Failure::new(Exit::Refused, "the token is empty");
+        return Err(empty.advice("give one with --token or TENFOLD_TOKEN, or unset that to be who signed in"));
+    }
+    if !token.bytes().all(|b| b.is_ascii_graphic()) {
+        let odd = Failure::new(Exit::Refused, "the token has spaces or signs that no token has");
+        return Err(odd.advice("it is one word, as `tenfold token create` printed it"));
+    }
+    Ok(token.to_owned())
+}
+
+/// Where a redirect leads, without what was asked for there.
+fn moved(response: &Response) -> Option<String> {
+    let to = response.headers().get(header::LOCATION).filter(|_| response.status().is_redirection())?;
+    let to = to.to_str().ok()?;
+    Some(to.split("/api/").next().filter(|base| !base.is_empty()).unwrap_or(to).to_owned())
+}
+
+/// A file is sent as JSON of one line: where in that something stands says nothing of the file.
+fn without_place(message: &str) -> &str {
+    let of_body = message.starts_with("the request body does not fit: ");
+    message.rfind(" at line 1 column ").filter(|_| of_body).map_or(message, |at| &message[..at])
+}
+
+/// What went wrong in the end: a refused connection, a certificate, a name that is not known.
+fn innermost(error: &reqwest::Error) -> String {
+    let mut at: &dyn std::error::Error = error;
+    while let Some(source) = at.source() {
+        at = source;
+    }
+    at.to_string()
+}
+
 fn is_loopback(base: &str) -> bool {
     let host = base.split_once("://").map_or(base, |(_, rest)| rest);
     let host = host.split('/').next().unwrap_or(host);
@@ -277,6 +323,24 @@ mod unit {
         assert_eq!(segment("../people?x=1#y"), "..%2Fpeople%3Fx%3D1%23y");
         assert_eq!(segment(".."), "%2E%2E");
         assert_eq!(with_query("/x", &[("q", "a b&c=d"), ("n", "1")]), "/x?q=a%20b%26c%3Dd&n=1");
+    }
+
+    #[test]
+    fn a_token_is_one_word() {
+        assert_eq!(token_of("tf_robot_a\r\n"), Ok("tf_robot_a".to_owned()));
+        for (wrong, said) in [("", "is empty"), (" \n", "is empty"), ("tf a", "no token has"), ("tf_ä", "no token has")]
+        {
+            let failure = token_of(wrong).unwrap_err();
+            assert!(failure.message.contains(said) && failure.exit == Exit::Refused, "{wrong:?}: {failure}");
+        }
+    }
+
+    #[test]
+    fn only_the_place_in_our_own_json_is_left_out() {
+        let fit = "the request body does not fit: steps: missing field `steps` at line 1 column 9";
+        assert_eq!(without_place(fit), "the request body does not fit: steps: missing field `steps`");
+        let rule = "the rule file z: line 9: `for` at line 1 column 9";
+        assert_eq!(without_place(rule), rule);
     }
 
     #[test]

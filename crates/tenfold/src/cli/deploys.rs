@@ -59,7 +59,7 @@ struct Filter {
     limit: u32,
 }
 
-fn instant(text: &str) -> Result<Timestamp, String> {
+pub(super) fn instant(text: &str) -> Result<Timestamp, String> {
     Timestamp::parse_rfc3339(text).ok_or_else(|| format!("`{text}` is no instant; write 2026-12-20T00:00:00Z"))
 }
 

@@ -94,7 +94,15 @@ pub(super) fn read(path: &Path) -> Result<Value, Failure> {
     if content.len() as u64 > FILE_BYTES_MAX {
         return Err(wrong(&format!("the file has more than {FILE_BYTES_MAX} bytes")));
     }
-    serde_json::from_slice(&content).map_err(|e| wrong(&format!("it is not JSON: {e}")))
+    json_of(&content).map_err(|e| wrong(&format!("it is not JSON: {e}")))
+}
+
+/// JSON, also behind the mark of UTF-8 that Windows' programs write.
+pub(super) fn json_of(bytes: &[u8]) -> Result<Value, String> {
+    if bytes.starts_with(&[0xFF, 0xFE]) || bytes.starts_with(&[0xFE, 0xFF]) {
+        return Err("it is written in UTF-16; save it as UTF-8".to_owned());
+    }
+    serde_json::from_slice(bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes)).map_err(|e| e.to_string())
 }
 
 /// Write the flags of an environment as a file of Unleash or flagd, on stdout.
@@ -122,5 +130,17 @@ impl Export {
             talk(&format!("{}: {}", text(note, "about"), text(note, "text")));
         }
         Ok(if notes.is_empty() { Exit::Done } else { Exit::Inconclusive })
+    }
+}
+
+#[cfg(test)]
+mod unit {
+    use super::*;
+
+    #[test]
+    fn files_of_windows_are_read_or_named() {
+        assert_eq!(json_of("\u{feff}{\"a\": 1}\r\n".as_bytes()), Ok(json!({"a": 1})));
+        assert!(json_of(b"\xff\xfe{\0}\0").is_err_and(|said| said.contains("UTF-16")));
+        assert!(json_of(b"").is_err());
     }
 }

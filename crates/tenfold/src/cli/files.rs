@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::Common;
 use super::client::Client;
@@ -142,13 +142,31 @@ fn write(dir: &Path, name: &str, content: &str) -> Result<(), Failure> {
 }
 
 /// A definition out of a file; JSON is YAML too.
-pub(super) fn definition(path: &Path) -> Result<Value, Failure> {
+pub(super) fn definition(path: &Path) -> Result<Map<String, Value>, Failure> {
     let wrong = |why: &dyn std::fmt::Display| Failure::misuse(format!("{}: {why}", path.display()));
     if std::fs::metadata(path).map_err(|e| wrong(&e))?.len() > DEFINITION_BYTES_MAX {
         return Err(wrong(&format!("the file has more than {DEFINITION_BYTES_MAX} bytes")));
     }
     let yaml = std::fs::read_to_string(path).map_err(|e| wrong(&e))?;
-    serde_saphyr::from_str(&yaml).map_err(|e| wrong(&e.without_snippet()))
+    let read: Value = serde_saphyr::from_str(&yaml).map_err(|e| wrong(&e.without_snippet()))?;
+    match read {
+        Value::Object(fields) => Ok(fields),
+        Value::Null => Err(wrong(&"there is nothing in the file")),
+        _ => Err(wrong(&"the file has no keys; a definition is written as `key: value`")),
+    }
+}
+
+/// A definition of what is put under a name. Files of `apply` and `export` say the name as well.
+pub(super) fn definition_of(path: &Path, name: &str) -> Result<Value, Failure> {
+    let mut fields = definition(path)?;
+    match fields.remove("name") {
+        Some(said) if said != name => {
+            let said = said.as_str().map_or_else(|| said.to_string(), str::to_owned);
+            Err(Failure::misuse(format!("{}: `name` is `{said}`, but it is put as `{name}`", path.display()))
+                .advice("put it under that name, or leave the key out"))
+        }
+        _ => Ok(Value::Object(fields)),
+    }
 }
 
 #[cfg(test)]
@@ -166,6 +184,26 @@ mod unit {
         let files = read(dir.path()).unwrap();
         let names: Vec<_> = files.iter().map(|f| text(f, "path")).collect();
         assert_eq!(names, ["flags/a.yaml", "services/b.yaml"]);
+    }
+
+    #[test]
+    fn a_definition_may_say_its_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let put = |text: &str| {
+            std::fs::write(dir.path().join("a.yaml"), text).unwrap();
+            definition_of(&dir.path().join("a.yaml"), "web")
+        };
+        assert_eq!(put("name: web\nrepeat: 1\n"), Ok(json!({"repeat": 1})));
+        assert_eq!(put("\u{feff}repeat: 1\r\n"), Ok(json!({"repeat": 1})));
+        for (text, said) in [
+            ("name: db\nrepeat: 1\n", "a.yaml: `name` is `db`, but it is put as `web`"),
+            ("", "a.yaml: there is nothing in the file"),
+            ("# not yet\n", "a.yaml: there is nothing in the file"),
+            ("hello\n", "a.yaml: the file has no keys"),
+        ] {
+            let failure = put(text).unwrap_err();
+            assert!(failure.message.contains(said) && failure.exit == Exit::Misuse, "{text:?}: {failure}");
+        }
     }
 
     #[test]

@@ -48,11 +48,13 @@ pub struct Mute {
     /// Like service=photos severity!=critical; a word alone is a service.
     #[arg(required = true)]
     matchers: Vec<String>,
+    /// How long it holds, such as 45m or 2h.
     #[arg(long = "for", value_name = "DURATION", value_parser = duration, required_unless_present = "until")]
     for_ms: Option<i64>,
     /// When it ends.
     #[arg(long, value_name = "WHEN", value_parser = when, conflicts_with = "for_ms")]
     until: Option<Timestamp>,
+    /// Why, for whoever wonders.
     #[arg(long, value_name = "TEXT")]
     reason: String,
     /// A maintenance comes back and needs `--recurs` [default: silence, with --recurs maintenance].

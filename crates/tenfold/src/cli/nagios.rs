@@ -118,14 +118,16 @@ fn text(path: &Path, left: &mut u64) -> Result<String, Failure> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// The `.cfg` files below a folder, folders in it too.
+/// The `.cfg` files below a folder, folders in it too, and what links lead to; as there nothing whose name begins with a dot, such as
+/// what editors leave behind.
 fn below(dir: &Path, files: &mut Vec<PathBuf>) -> Result<(), Failure> {
     let fail = |e: std::io::Error| Failure::misuse(format!("{}: {e}", dir.display()));
     let mut entries = std::fs::read_dir(dir).map_err(fail)?.collect::<Result<Vec<_>, _>>().map_err(fail)?;
+    entries.retain(|entry| !entry.file_name().as_encoded_bytes().starts_with(b"."));
     entries.sort_by_key(std::fs::DirEntry::file_name);
     for entry in entries {
         let path = entry.path();
-        if entry.file_type().map_err(fail)?.is_dir() {
+        if path.is_dir() {
             below(&path, files)?;
         } else if path.extension().is_some_and(|e| e == "cfg") {
             files.push(path);

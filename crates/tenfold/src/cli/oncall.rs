@@ -155,6 +155,18 @@ fn span_line(span: &Value) -> String {
     format!("{} to {} UTC: {who}{mark}", minute(span, "since"), minute(span, "until"))
 }
 
+/// A gap begins with what is looked at: before that it may be as old as the calendar.
+fn preview_lines(preview: &Value) -> Vec<String> {
+    let line = |span: &Value| {
+        let mut span = span.clone();
+        if span["gap"] == true && text(&span, "since") < text(preview, "from") {
+            span["since"] = preview["from"].clone();
+        }
+        span_line(&span)
+    };
+    list(preview, "spans").iter().map(line).chain(cut_line(preview)).chain(calendar_lines(preview)).collect()
+}
+
 /// That the list ends before the time that was asked for.
 fn cut_line(preview: &Value) -> Option<String> {
     (preview["truncated"] == true)
@@ -290,9 +302,7 @@ impl Oncall {
             What::Preview { schedule, for_ms } => {
                 let days = ((for_ms + DAY_MS - 1) / DAY_MS).to_string();
                 let preview = client.get(&of(&schedule, "preview"), &[("days", &days)]).await?;
-                out.answer(&preview, |p| {
-                    list(p, "spans").iter().map(span_line).chain(cut_line(p)).chain(calendar_lines(p)).collect()
-                });
+                out.answer(&preview, preview_lines);
             }
             What::Digest { schedule } => {
                 let digest = client.get(&of(&schedule, "digest"), &[]).await?;
@@ -388,6 +398,17 @@ impl Oncall {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_gap_is_not_older_than_the_preview() {
+        let (long_ago, now, later) =
+            ("2025-10-24T04:49:00.000Z", "2026-11-28T04:49:00.000Z", "2026-11-28T07:00:00.000Z");
+        let gap = json!({"since": long_ago, "until": later, "people": [], "gap": true});
+        let shift = json!({"since": long_ago, "until": later, "people": ["ana"], "gap": false});
+        let lines = |span: &Value| preview_lines(&json!({"from": now, "spans": [span]}));
+        assert_eq!(lines(&gap), ["2026-11-28 04:49 to 2026-11-28 07:00 UTC: nobody GAP"]);
+        assert_eq!(lines(&shift), ["2025-10-24 04:49 to 2026-11-28 07:00 UTC: ana"]);
+    }
 
     #[test]
     fn a_preview_that_is_cut_says_so() {

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value, json};
 
 use super::client::Client;
+use super::exchange::json_of;
 use super::nagios::write_files;
-use super::out::{Exit, Failure, Out, list, minute, text};
+use super::out::{Exit, Failure, Out, list, minute, talk, text};
 
 /// What the server takes.
 const BYTES_MAX: u64 = 1_000_000;
@@ -115,7 +116,7 @@ fn parsed(path: &Path, left: &mut u64) -> Result<Value, Failure> {
         wrong(&format!("the lists have more than {BYTES_MAX} bytes")).advice("import one team's lists at a time")
     })?;
     let bytes = std::fs::read(path).map_err(|e| wrong(&e))?;
-    serde_json::from_slice(&bytes).map_err(|e| wrong(&format!("this is not JSON: {e}")))
+    json_of(&bytes).map_err(|e| wrong(&format!("this is not JSON: {e}")))
 }
 
 fn lines(made: &Value) -> Vec<String> {
@@ -163,7 +164,9 @@ impl ImportFrom {
             "create_people": self.create_people, "dry_run": self.dry_run,
         });
         let made = client.post("/api/on-call/import", &body).await?;
-        if let Some(file) = &self.routes {
+        if let Some(file) = self.routes.as_ref().filter(|_| made["routing"].is_null()) {
+            talk(&format!("the export has no routes to draft; {} is not written", file.display()));
+        } else if let Some(file) = &self.routes {
             let draft = serde_json::to_string_pretty(&made["routing"]).unwrap_or_default();
             std::fs::write(file, draft + "\n")
                 .map_err(|e| Failure::failed(format!("{} cannot be written: {e}", file.display())))?;
@@ -198,6 +201,8 @@ mod tests {
                 "routing_rules": [{"data": [{"name": "r", "_parent": {"name": "web"}}]}],
             })
         );
+        put("users.json", "\u{feff}{\"results\": []}\r\n");
+        assert!(super::read(dir.path()).is_ok(), "as PowerShell writes it");
         put("users.json", "{");
         let failed = super::read(dir.path()).unwrap_err();
         assert!(failed.message.contains("users.json: this is not JSON"), "{}", failed.message);

@@ -5,7 +5,7 @@ use tenfold_types::format_duration_ms;
 
 use super::Common;
 use super::client::{Client, segment};
-use super::files::definition;
+use super::files::{definition, definition_of};
 use super::out::{Exit, Failure, Out, list, number, talk, text};
 
 verb_of_words! {
@@ -67,7 +67,7 @@ impl Policies {
                 out.answer(&policy, steps);
             }
             What::Put { name, file } => {
-                let policy = client.put(&path(&name), &definition(&file)?, &[]).await?;
+                let policy = client.put(&path(&name), &definition_of(&file, &name)?, &[]).await?;
                 out.answer(&policy, steps);
                 // It is put whatever comes of this.
                 if let Ok(found) = client.get("/api/readiness", &[]).await {
@@ -82,7 +82,7 @@ impl Policies {
             }
             What::Preview { name, file } => {
                 let mut body = match (file, name) {
-                    (Some(file), _) => definition(&file)?,
+                    (Some(file), _) => Value::Object(definition(&file)?),
                     (None, Some(name)) => policy(client, &name).await?,
                     (None, None) => return Err(Failure::misuse("name a policy, or a `--file` with one")),
                 };

@@ -1,10 +1,11 @@
 //! query: asking for metrics, and what an answer cost.
 
 use serde_json::{Value, json};
-use tenfold_types::Clock;
+use tenfold_types::{Clock, Timestamp};
 
 use super::Common;
 use super::client::Client;
+use super::deploys::instant;
 use super::follow;
 use super::out::{Exit, Failure, Out, list, number, talk, text};
 use super::ship::duration;
@@ -20,7 +21,7 @@ const FOLLOW_STEP_MS: i64 = 1_000;
 /// Ask for metrics in PromQL; say where the time of a query goes.
 #[derive(Debug, clap::Args)]
 #[command(
-    before_long_help = "Examples:\n  tenfold query 'sum by (job) (up)'\n  tenfold query 'rate(http_requests_total[5m])' --range 1h --step 1m\n  tenfold query 'sum(rate(http_requests_total[1m]))' --follow\n  tenfold query --explain 'sum(rate(http_requests_total[5m]))' --range 6h"
+    before_long_help = "Examples:\n  tenfold query 'sum by (job) (up)'\n  tenfold query 'rate(http_requests_total[5m])' --range 1h --step 1m\n  tenfold query 'up == 0' --at 2026-11-28T02:51:00Z\n  tenfold query 'sum(rate(http_requests_total[1m]))' --follow\n  tenfold query --explain 'sum(rate(http_requests_total[5m]))' --range 6h"
 )]
 pub struct Query {
     #[arg(value_name = "EXPR")]
@@ -28,11 +29,14 @@ pub struct Query {
     /// Ask for this much time until now instead of now alone.
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     range: Option<i64>,
+    /// The instant that is asked about, or at which the range ends, like 2026-11-28T02:51:00Z [default: now].
+    #[arg(long, value_name = "WHEN", value_parser = instant)]
+    at: Option<Timestamp>,
     /// The time between two values [default: a sixtieth of the range, a second when following].
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     step: Option<i64>,
     /// Print the values of new steps as they come, until interrupted.
-    #[arg(long, conflicts_with_all = ["range", "explain"])]
+    #[arg(long, conflicts_with_all = ["range", "explain", "at"])]
     follow: bool,
     /// Print by node of the expression what was read and how long it took, not the answer.
     #[arg(long)]
@@ -54,16 +58,16 @@ impl Query {
             return Err(Failure::new(Exit::Misuse, "--step goes with --range or --follow"));
         }
         let mut pairs = vec![("query", self.expr.clone())];
-        let path = match self.range {
-            Some(range_ms) => {
-                let end = SystemClock.now();
-                let step_ms = self.step.unwrap_or((range_ms / STEPS).max(1000));
-                pairs.push(("start", seconds(end.plus_ms(-range_ms).millis())));
-                pairs.push(("end", seconds(end.millis())));
-                pairs.push(("step", seconds(step_ms)));
-                "/api/v1/query_range"
-            }
-            None => "/api/v1/query",
+        let path = if let Some(range_ms) = self.range {
+            let end = self.at.unwrap_or_else(|| SystemClock.now());
+            let step_ms = self.step.unwrap_or((range_ms / STEPS).max(1000));
+            pairs.push(("start", seconds(end.plus_ms(-range_ms).millis())));
+            pairs.push(("end", seconds(end.millis())));
+            pairs.push(("step", seconds(step_ms)));
+            "/api/v1/query_range"
+        } else {
+            pairs.extend(self.at.map(|at| ("time", seconds(at.millis()))));
+            "/api/v1/query"
         };
         if self.explain {
             pairs.push(("explain", "1".into()));
@@ -75,6 +79,9 @@ impl Query {
         }
         let lines = if self.explain { plan } else { values };
         out.answer(&answer, |answer| lines(&answer["data"]));
+        if answer["data"]["result"].as_array().is_some_and(Vec::is_empty) && !self.explain {
+            talk("no series answers this");
+        }
         Ok(Exit::Done)
     }
 

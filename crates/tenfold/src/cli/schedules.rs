@@ -5,7 +5,7 @@ use tenfold_types::Timestamp;
 
 use super::Common;
 use super::client::{Client, segment};
-use super::files::definition;
+use super::files::definition_of;
 use super::oncall::when;
 use super::out::{Exit, Failure, Out, list, minute, number, talk, text};
 
@@ -55,7 +55,7 @@ impl Schedules {
                     Some(from) => format!("{}?from={from}", path(&name)),
                     None => path(&name),
                 };
-                let schedule = client.put(&of, &definition(&file)?, &[]).await?;
+                let schedule = client.put(&of, &definition_of(&file, &name)?, &[]).await?;
                 out.answer(&schedule, details);
             }
             What::Delete { name } => {
@@ -107,15 +107,21 @@ fn details(schedule: &Value) -> Vec<String> {
         let people: Vec<&str> = list(layer, "people").iter().filter_map(Value::as_str).collect();
         format!("  {}: {}; {}", text(layer, "name"), people.join(", "), text(layer, "handoff"))
     };
-    let shift =
-        |shift: &Value| format!("  {} to {} UTC: {}", minute(shift, "since"), minute(shift, "until"), who(shift));
+    let shift = |(i, shift): (usize, &Value)| {
+        let (until, who) = (minute(shift, "until"), who(shift));
+        // A gap that goes on began whenever: nobody asks.
+        if i == 0 && shift["person"].is_null() {
+            return format!("  until {until} UTC: {who}");
+        }
+        format!("  {} to {until} UTC: {who}", minute(shift, "since"))
+    };
     let begins = schedule["begins_at"].is_string().then(|| format!("  from {} UTC on", minute(schedule, "begins_at")));
     let version = format!("version {}, {}", number(schedule, "version"), text(schedule, "timezone"));
     std::iter::once(format!("{}  {version}", line(schedule)))
         .chain(begins)
         .chain(calendar_lines(schedule))
         .chain(list(schedule, "layers").iter().map(layer))
-        .chain(list(schedule, "next").iter().map(shift))
+        .chain(list(schedule, "next").iter().enumerate().map(shift))
         .collect()
 }
 
@@ -138,6 +144,9 @@ mod tests {
         assert_eq!(lines[1], "  days: ana, raj; daily at 09:00");
         assert!(lines[2].ends_with(": ana and raj") && lines[3].ends_with(": nobody"), "{lines:?}");
         assert_eq!(line(&json!({"name": "empty", "on_call": null})), "empty  nobody");
+        let gap = json!({"name": "photos", "next": [{"person": null, "since": "2025-11-27T09:00:00.000Z",
+            "until": "2026-11-28T09:00:00.000Z"}]});
+        assert_eq!(details(&gap)[1], "  until 2026-11-28 09:00 UTC: nobody");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::Common;
 use super::client::{Client, segment};
-use super::files::definition;
+use super::files::definition_of;
 use super::out::{Exit, Failure, Out, list, minute, number, talk, text};
 
 /// What is tried has this many bytes at most.
@@ -47,6 +47,9 @@ impl Sources {
             What::List => {
                 let answer = client.get("/api/alert-sources", &[]).await?;
                 out.answer(&answer, |a| list(a, "items").iter().map(line).collect());
+                if list(&answer, "items").is_empty() {
+                    talk("no sources");
+                }
             }
             What::Show { name } => {
                 let source = client.get(&path(&name), &[]).await?;
@@ -56,7 +59,7 @@ impl Sources {
                 });
             }
             What::Put { name, file } => {
-                let put = client.put(&path(&name), &definition(&file)?, &[]).await?;
+                let put = client.put(&path(&name), &definition_of(&file, &name)?, &[]).await?;
                 secret(out, &put);
                 super::checks::lacking(&put["source"], &name);
             }

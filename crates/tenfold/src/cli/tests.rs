@@ -96,6 +96,47 @@ fn every_line_of_the_guide_to_alerts_is_understood() {
     }
 }
 
+/// Lines in blocks of shell that run the program, of all guides.
+#[test]
+fn every_line_of_the_guides_is_understood() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/guide");
+    let mut seen = 0;
+    for entry in std::fs::read_dir(&folder).expect("the guides stand") {
+        let path = entry.expect("an entry").path();
+        let guide = std::fs::read_to_string(&path).expect("a guide");
+        let mut in_code = false;
+        for line in guide.lines().map(str::trim) {
+            if line.starts_with("```") {
+                in_code = !in_code && line.starts_with("```sh");
+            }
+            let Some(words) = in_code.then(|| words_of(line)).flatten() else { continue };
+            let parsed = crate::Cli::try_parse_from(&words);
+            let said = parsed.err().map(|e| e.to_string()).unwrap_or_default();
+            assert!(said.is_empty(), "{}: {line}: {said}", path.display());
+            seen += 1;
+        }
+    }
+    assert!(seen >= 90, "only {seen} lines");
+}
+
+/// A line of a shell that runs the program, as its words: without what comes before it, behind it, and as a comment.
+fn words_of(line: &str) -> Option<Vec<String>> {
+    let (before, _) = line.split_once("tenfold ")?;
+    let sets = |word: &str| {
+        word.split_once('=').is_some_and(|(name, _)| name.bytes().all(|b| b.is_ascii_uppercase() || b == b'_'))
+    };
+    if !before.split_whitespace().all(sets) {
+        return None;
+    }
+    let run = &line[before.len()..];
+    let mut words = shell_words(if before.ends_with("$(") { run.trim_end_matches(')') } else { run });
+    let end = |word: &String| matches!(word.as_str(), "|" | ">" | "<" | "&" | ">>" | "2>&1") || word.starts_with('#');
+    if let Some(at) = words.iter().position(end) {
+        words.truncate(at);
+    }
+    Some(words)
+}
+
 #[test]
 fn the_guide_lists_every_verb_with_its_line() {
     let guide = include_str!("../../../../docs/guide/cli.md");

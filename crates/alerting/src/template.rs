@@ -16,7 +16,7 @@ mod time;
 mod url;
 mod value;
 
-use std::sync::Arc;
+use std::{cell::Cell, sync::Arc};
 
 use tenfold_types::{Labels, Timestamp};
 
@@ -80,7 +80,8 @@ impl Template {
     }
     /// Fills the template in. A function that fails at this point leaves its reason in the text, as Prometheus does.
     pub fn expand(&self, context: &TemplateContext<'_>) -> String {
-        let world = World { ask: context.world.ask, external_url: context.world.external_url, at: context.world.at };
+        let RuleWorld { ask, external_url, at, .. } = context.world;
+        let world = World { ask, external_url, at, gone_through: Cell::default() };
         let dot = Object::value(
             "template data",
             vec![

@@ -80,6 +80,18 @@ fn instants_are_written_as_a_template_asks() {
     set.render("{{ (index .Alerts 0).StartsAt.Add \"8h\" }}", &about, now).expect_err("no duration, as in Go");
 }
 
+/// As in Alertmanager: lists in lists, over and over, would be of any size when they are printed.
+#[test]
+fn lists_that_templates_make_hold_texts_alone() {
+    let (set, about) = (TemplateSet::default(), about());
+    let say = |text: &str| set.render(text, &about, Timestamp(0));
+    let kept = "{{ (index .Alerts 0).Labels.Remove (stringSlice \"job\" \"instance\") }}";
+    assert_eq!(say(kept).expect("labels"), "alertname=Slow");
+    let nested =
+        "{{ $x := stringSlice \"a\" }}{{ range 10000 }}{{ $x = stringSlice $x $x }}{{ end }}{{ len (toJson $x) }}";
+    assert!(say(nested).expect_err("a list").to_string().contains("takes a text"), "{nested}");
+}
+
 #[test]
 fn labels_are_written_whole_as_pairs() {
     let (set, about) = (TemplateSet::default(), about());

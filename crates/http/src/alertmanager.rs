@@ -23,6 +23,8 @@ use crate::{Api, Policy, push};
 
 /// Bytes of the alerts that a sender brings at once: more than 10,000 with long annotations.
 const ALERTS_BYTES_MAX: usize = 16 << 20;
+/// Regular expressions of one address, in all that it asks for.
+const PATTERNS_MAX: usize = 50;
 /// How long a sender may take to bring them.
 const ALERTS_TIMEOUT: Duration = Duration::from_secs(30);
 /// The annotation of a mute that says which kind it is, when it is no silence.
@@ -88,11 +90,13 @@ struct Filter {
 impl Filter {
     fn read(query: Option<&str>) -> Result<Self, Fault> {
         let mut filter = Self { matchers: Vec::new(), receiver: None, flags: BTreeMap::new(), any_receiver: true };
+        let mut room = PATTERNS_MAX;
         for (name, value) in url::form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
             match name.as_ref() {
-                "filter" => filter.matchers.push(matchers(&value)?),
-                "receiver_matchers" => filter.any_receiver &= matchers(&value)?.matches(&Labels::new()),
+                "filter" => filter.matchers.push(matchers(&value, &mut room)?),
+                "receiver_matchers" => filter.any_receiver &= matchers(&value, &mut room)?.matches(&Labels::new()),
                 "receiver" if !value.is_empty() => {
+                    take(&mut room, 1)?;
                     let pattern = whole(&value).map_err(|e| bad(format!("failed to parse receiver param: {e}")))?;
                     filter.receiver = Some(pattern);
                 }
@@ -127,8 +131,16 @@ impl Filter {
     }
 }
 
-fn matchers(text: &str) -> Result<MatcherSet, Fault> {
+/// Each takes milliseconds and up to megabytes.
+fn take(room: &mut usize, patterns: usize) -> Result<(), Fault> {
+    let left = room.checked_sub(patterns);
+    *room = left.ok_or_else(|| bad(format!("there are at most {PATTERNS_MAX} regular expressions in one address")))?;
+    Ok(())
+}
+
+fn matchers(text: &str, room: &mut usize) -> Result<MatcherSet, Fault> {
     let list = read_matchers(text).map_err(bad)?;
+    take(room, list.iter().filter(|matcher| matcher.is_compiled()).count())?;
     if list.is_empty() {
         return Err(bad(format!("bad matcher format: {text}")));
     }
@@ -458,4 +470,22 @@ async fn silence(State(app): State<App>, Path(id): Path<String>) -> Answer<Getta
 async fn silence_delete(State(app): State<App>, Who(who): Who, Path(id): Path<String>) -> Result<StatusCode, Refusal> {
     app.mute_delete(&who, mute_of(&id)?).await?;
     Ok(StatusCode::OK)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_has_only_so_many_patterns() {
+        let read = |filters: usize, receivers: usize| {
+            let (filter, receiver) = ("filter=a%3D~%22x.*%22&".repeat(filters), "receiver=x.*&".repeat(receivers));
+            Filter::read(Some(&format!("{filter}{receiver}filter=b%3Dc"))).map(|read| read.matchers.len())
+        };
+        assert_eq!(read(PATTERNS_MAX - 1, 1).ok(), Some(PATTERNS_MAX));
+        for (filters, receivers) in [(PATTERNS_MAX + 1, 0), (PATTERNS_MAX, 1), (0, PATTERNS_MAX + 1)] {
+            let fault = read(filters, receivers).expect_err("there are too many");
+            assert!(fault.message.contains("at most 50 regular expressions"), "{}", fault.message);
+        }
+    }
 }

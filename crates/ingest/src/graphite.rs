@@ -11,6 +11,7 @@ use tenfold_app::metrics::{BadLines, PushFault, Pushed, Source};
 use tenfold_protocols::graphite::{GraphitePoint, PICKLE_BYTES_MAX, from_pickle, line};
 use tenfold_types::Fault;
 use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -19,6 +20,8 @@ use crate::{ListenError, streams};
 
 /// How often a connection's points are tried again, a few seconds apart, before they are given up.
 const TRIES_MAX: usize = 12;
+/// Pickles that are read and kept at once: one may be many times its size in points, which wait while nothing can be written.
+const PICKLES_MAX: usize = 8;
 const WHAT: &str = "Graphite";
 
 pub(crate) async fn start(app: &App, stop: &CancellationToken, tasks: &TaskTracker) -> Result<(), ListenError> {
@@ -29,7 +32,8 @@ pub(crate) async fn start(app: &App, stop: &CancellationToken, tasks: &TaskTrack
     }
     if !settings.pickle_listen.is_empty() {
         let (listener, app) = (streams::bind(WHAT, &settings.pickle_listen).await?, app.clone());
-        tasks.spawn(streams::serve(listener, stop.clone(), move |stream| pickles(app.clone(), stream)));
+        let places = Arc::new(Semaphore::new(PICKLES_MAX));
+        tasks.spawn(streams::serve(listener, stop.clone(), move |stream| pickles(app.clone(), places.clone(), stream)));
     }
     if !settings.udp_listen.is_empty() {
         let socket = Datagrams::udp(WHAT, &settings.udp_listen).await?;
@@ -70,11 +74,14 @@ async fn lines(app: App, stream: TcpStream) {
     }
 }
 
-async fn pickles(app: App, mut stream: TcpStream) {
+async fn pickles(app: App, places: Arc<Semaphore>, mut stream: TcpStream) {
     let source = Source::new("graphite", "pickle");
     while let Some(pickle) = streams::framed(&mut stream, PICKLE_BYTES_MAX).await {
+        let Ok(_place) = places.acquire().await else { return };
         let mut bad = BadLines::default();
-        let points = match from_pickle(&pickle) {
+        // Work for the processor: not on a thread that serves connections.
+        let Ok(read) = tokio::task::spawn_blocking(move || from_pickle(&pickle)).await else { return };
+        let points = match read {
             Ok((points, wrong)) => {
                 if wrong > 0 {
                     add_bad(&mut bad, wrong, "an entry is not (path, (timestamp, value))");

@@ -217,6 +217,11 @@ fn limits_say_their_number() {
     // 50 series of an answer, each with 5,000 bytes of labels as text.
     let long = format!("label_replace(x, \"long\", \"{}\", \"\", \"\")", "y".repeat(5_000));
     assert!(ask(&limits(|l| l.bytes_max = 450_000), &long).contains("holds more than 450000 bytes"));
+    // They count on the way to an answer without them as well.
+    let joined = format!("label_join(x, \"long\", \"{}\", \"s\", \"s\")", "y".repeat(5_000));
+    for on_the_way in [long, joined].map(|long| format!("count({long})")) {
+        assert!(ask(&limits(|l| l.bytes_max = 200_000), &on_the_way).contains("holds more than 200000 bytes"));
+    }
     assert!(ask(&limits(|l| l.values_max = 1000), "sum by (s) (x)").contains("more than 1000 values"));
     assert!(ask(&limits(|l| l.values_max = 1000), "sum_over_time(x[1h:1s])").contains("at most 1000"));
     // What doubles again and again.

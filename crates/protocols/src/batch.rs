@@ -44,11 +44,20 @@ pub struct Refused {
     pub example: String,
 }
 
+/// Bytes of the sentence about the first that was left out: it is logged, shown and kept, and labels are as long as senders want.
+const EXAMPLE_BYTES_MAX: usize = 2_000;
+
 /// Adds to the entry of a reason; the first one is told in words.
 pub fn refuse(all: &mut Vec<Refused>, reason: &'static str, count: usize, example: impl FnOnce() -> String) {
     match all.iter_mut().find(|r| r.reason == reason) {
         Some(found) => found.count += count,
-        None if count > 0 => all.push(Refused { reason, count, example: example() }),
+        None if count > 0 => {
+            let mut example = example();
+            if example.len() > EXAMPLE_BYTES_MAX {
+                example = format!("{}…", &example[..example.floor_char_boundary(EXAMPLE_BYTES_MAX)]);
+            }
+            all.push(Refused { reason, count, example });
+        }
         None => {}
     }
 }
@@ -71,6 +80,7 @@ pub struct Batch<'a> {
     exemplars: Vec<Exemplar<'a>>,
     series: Vec<Entry>,
     buckets: usize,
+    exemplar_labels: usize,
     refused: Vec<Refused>,
     open: Open,
 }
@@ -136,6 +146,10 @@ impl<'a> Batch<'a> {
 
     pub fn exemplar(&mut self, exemplar: Exemplar<'a>) -> Result<(), TooMuch> {
         self.room()?;
+        self.exemplar_labels += exemplar.labels.len();
+        if self.exemplar_labels > LABELS_MAX {
+            return Err(TooMuch { what: "labels of exemplars", max: LABELS_MAX });
+        }
         self.exemplars.push(exemplar);
         Ok(())
     }
@@ -287,11 +301,23 @@ mod tests {
     }
 
     #[test]
+    fn what_is_told_of_a_refusal_is_short() {
+        let mut all = Vec::new();
+        refuse(&mut all, "bad_labels", 1, || "é".repeat(1 << 20));
+        assert_eq!(all[0].example.chars().count(), EXAMPLE_BYTES_MAX / 2 + 1);
+        assert!(all[0].example.ends_with("é…"));
+    }
+
+    #[test]
     fn a_request_may_not_carry_too_much() {
         let mut batch = filled(&[("__name__", "up")]);
         let full = (1..=SAMPLES_MAX).find_map(|t| batch.point(Point::new(t as i64, 0.0)).err());
         assert_eq!(full.unwrap().to_string(), "the request carries more than 1000000 samples; send smaller ones");
         let full = (0..=LABELS_MAX).find_map(|_| batch.label("a", "b").err());
         assert_eq!(full.unwrap().what, "labels");
+        let mut batch = filled(&[("__name__", "up")]);
+        let exemplar = || Exemplar { labels: vec![("a", "b"); 1_000], value: 1.0, t_ms: None };
+        let full = (0..=LABELS_MAX / 1_000).find_map(|_| batch.exemplar(exemplar()).err());
+        assert_eq!(full.unwrap().what, "labels of exemplars");
     }
 }

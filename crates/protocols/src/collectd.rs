@@ -31,6 +31,8 @@ pub enum CollectdError {
     Short,
     #[error("a text of the datagram is not UTF-8, has no end, or has more than {TEXT_BYTES_MAX} bytes")]
     Text,
+    #[error("a text of a list of values has more than {TEXT_BYTES_MAX} bytes")]
+    LongText,
     #[error("a number of the datagram does not have 8 bytes")]
     Number,
     #[error("a list of values is not as long as it says, or has more than {VALUES_MAX} values")]
@@ -304,6 +306,11 @@ impl Posted {
         if count > VALUES_MAX || self.dstypes.len() != count || self.dsnames.len() != count {
             return Err(CollectdError::Values);
         }
+        // As in datagrams: each of the values has them.
+        let texts = [&self.host, &self.plugin, &self.plugin_instance, &self.kind, &self.type_instance];
+        if texts.into_iter().chain(&self.dsnames).any(|text| text.len() > TEXT_BYTES_MAX) {
+            return Err(CollectdError::LongText);
+        }
         let mut values = Vec::with_capacity(count);
         for ((value, kind), name) in self.values.into_iter().zip(self.dstypes).zip(self.dsnames) {
             let kind = Kind::by_name(&kind).ok_or_else(|| CollectdError::Dstype(kind.chars().take(40).collect()))?;
@@ -451,6 +458,7 @@ mod tests {
             (entry("[1,2]", "[\"gauge\"]", "h"), "not as long as it says"),
             (entry("[1]", "[\"text\"]", "h"), "`text` is no dstype"),
             (good(""), "without a host"),
+            (good(&"h".repeat(TEXT_BYTES_MAX + 1)), "more than 256 bytes"),
             (entry("[\"1\"]", "[\"gauge\"]", "h"), "invalid type"),
             ("{\"host\":\"h\"}".to_owned(), "missing field"),
             ("7".to_owned(), "invalid type"),

@@ -88,6 +88,23 @@ pub struct Metadata {
     pub unit: String,
 }
 
+/// Bytes that are kept of each text about a family: a sender may say a long one of many families.
+pub const ABOUT_BYTES_MAX: usize = 1_024;
+
+/// The beginning of a text about a family.
+pub fn about(text: &str) -> &str {
+    &text[..text.floor_char_boundary(ABOUT_BYTES_MAX)]
+}
+
+impl Metadata {
+    /// The same with no more of its texts than is kept.
+    #[must_use]
+    pub fn kept(self) -> Self {
+        let kept = |text: String| if text.len() > ABOUT_BYTES_MAX { about(&text).to_owned() } else { text };
+        Self { kind: kept(self.kind), help: kept(self.help), unit: kept(self.unit) }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Page {
     pub samples: Vec<PageSample>,

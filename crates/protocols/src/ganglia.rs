@@ -13,6 +13,8 @@ pub use xml::{GangliaXmlError, parse as parse_xml};
 
 /// Pairs of further data in one datagram that are read.
 const EXTRAS_MAX: u32 = 64;
+/// Longest name of a host or metric in a datagram: each is remembered.
+const NAME_BYTES_MAX: usize = 512;
 
 #[derive(Debug, Clone, PartialEq)]
 pub enum Message<'a> {
@@ -35,6 +37,8 @@ pub enum GangliaError {
     Kind(u32),
     #[error("a text of the datagram is not UTF-8")]
     Text,
+    #[error("a name in the datagram has more than {NAME_BYTES_MAX} bytes")]
+    LongName,
 }
 
 /// A metric's name as a series has it.
@@ -54,6 +58,9 @@ pub fn decode(packet: &[u8]) -> Result<Message<'_>, GangliaError> {
         return Err(GangliaError::Kind(kind));
     }
     let (host, name) = (reader.text()?, reader.text()?);
+    if host.len().max(name.len()) > NAME_BYTES_MAX {
+        return Err(GangliaError::LongName);
+    }
     let spoofed = reader.number()? != 0;
     // A host that another one speaks for is written as `ADDRESS:NAME`.
     let host = host.split_once(':').filter(|_| spoofed).map_or(host, |(_, name)| name);
@@ -190,6 +197,9 @@ mod tests {
     fn what_is_broken_is_said() {
         assert_eq!(decode(b"abcd"), Err(GangliaError::Kind(0x6162_6364)));
         assert_eq!(decode(&value(132, "h1", 0, b"ab")), Err(GangliaError::Short));
+        let of = |host: &str| decode(&value(132, host, 0, &[0, 0, 0, 7])).map(|_| ());
+        let long = "h".repeat(NAME_BYTES_MAX + 1);
+        assert_eq!((of(&long[1..]), of(&long)), (Ok(()), Err(GangliaError::LongName)));
         assert_eq!(decode(&xdr(&[&128_u32.to_be_bytes(), &u32::MAX.to_be_bytes()])), Err(GangliaError::Short));
     }
 

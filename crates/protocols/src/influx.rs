@@ -14,6 +14,8 @@ pub const BODY_BYTES_MAX: usize = 16 << 20;
 pub const LINE_BYTES_MAX: usize = 64 << 10;
 /// Fields of one body.
 pub const FIELDS_MAX: usize = 500_000;
+/// Bytes of the names of all series: each field has that of its measurement in front.
+const NAMES_BYTES_MAX: usize = 64 << 20;
 
 /// The unit of timestamps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -74,6 +76,7 @@ struct Line {
 pub struct Written {
     samples: Vec<Sample>,
     lines: Vec<Line>,
+    names_bytes: usize,
     /// Fields that are texts.
     pub texts: usize,
     pub bad_lines: usize,
@@ -123,6 +126,9 @@ pub fn parse(body: &[u8], precision: Precision) -> Result<Written, TooMuch> {
                 out.bad_example = format!("line {number}: {why}");
             }
             out.bad_lines += 1;
+        }
+        if out.names_bytes > NAMES_BYTES_MAX {
+            return Err(TooMuch { what: "bytes of names", max: NAMES_BYTES_MAX });
         }
         if out.samples.len() > FIELDS_MAX {
             return Err(TooMuch { what: "fields", max: FIELDS_MAX });
@@ -187,6 +193,10 @@ fn line(text: &[u8], precision: Precision, out: &mut Written) -> Result<(), &'st
         let (value, after) = value(after)?;
         match value {
             Some(value) => {
+                out.names_bytes += measurement.len() + field.len();
+                if out.names_bytes > NAMES_BYTES_MAX {
+                    return Err("its names are too long");
+                }
                 let name = if field == "value" { measurement.clone() } else { format!("{measurement}_{field}") };
                 out.samples.push(Sample { name: metric_name(&name), line: at, value });
             }
@@ -325,6 +335,15 @@ mod tests {
         let labels: Vec<_> =
             read.batch("telegraf", 0).unwrap().series().map(|s| s.owned_labels().to_string()).collect();
         assert_eq!(labels, ["m_v{db=\"telegraf\"}", "m_v{db=\"mine\"}"]);
+    }
+
+    #[test]
+    fn a_long_measurement_with_many_fields_is_not_many_times_its_size() {
+        let line = format!("{} {}v=1\n", "m".repeat(LINE_BYTES_MAX / 2), "v=1,".repeat(8_000));
+        let why = parse(line.as_bytes(), Precision::Seconds).unwrap_err();
+        assert_eq!((why.what, why.max), ("bytes of names", NAMES_BYTES_MAX));
+        let few = format!("{} {}v=1\n", "m".repeat(LINE_BYTES_MAX / 2), "v=1,".repeat(1_000));
+        assert_eq!(parse(few.as_bytes(), Precision::Seconds).unwrap().samples.len(), 1_001);
     }
 
     proptest! {

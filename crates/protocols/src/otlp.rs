@@ -42,7 +42,7 @@ pub enum OtlpError {
 /// Reads a request in protobuf.
 pub fn from_proto(body: &[u8]) -> Result<Request, OtlpError> {
     let mut weight = 0;
-    weigh(body, 0, &mut weight).map_err(|e| OtlpError::Proto(e.to_string()))?;
+    weigh(body, (Kind::Request, 0), &mut weight).map_err(|e| OtlpError::Proto(e.to_string()))?;
     if weight > MESSAGES_MAX {
         return Err(OtlpError::TooMuch);
     }
@@ -51,35 +51,82 @@ pub fn from_proto(body: &[u8]) -> Result<Request, OtlpError> {
 
 /// Reads a request in JSON (proto3's mapping, with OTLP's hexadecimal ids and enums as numbers).
 pub fn from_json(body: &[u8]) -> Result<Request, OtlpError> {
-    // Each message takes a brace; one in a text is counted with them, which a request has room for.
-    if body.split(|b| *b == b'{').nth(MESSAGES_MAX + 1).is_some() {
+    // Each message takes a brace, or a bracket where its fields stand without their names; one in a text is counted with them, which
+    // a request has room for.
+    let too_many = |sign: u8| body.split(|b| *b == sign).nth(MESSAGES_MAX + 1).is_some();
+    if too_many(b'{') || too_many(b'[') {
         return Err(OtlpError::TooMuch);
     }
     serde_json::from_slice(body).map_err(|e| OtlpError::Json(e.to_string()))
 }
 
-/// Counts messages before they are made: an empty one is two bytes here and a hundred in memory. Looks as deep as a data
-/// point's own fields.
-fn weigh(message: &[u8], depth: u32, weight: &mut usize) -> Result<(), WireError> {
+/// Messages in which others are counted.
+#[derive(Clone, Copy)]
+enum Kind {
+    Request,
+    ResourceMetrics,
+    Resource,
+    ScopeMetrics,
+    Scope,
+    Metric,
+    /// By the field that it is of its metric: a gauge, a sum, ...
+    Data(u32),
+    Point(u32),
+    Exemplar,
+    KeyValue,
+    AnyValue,
+    Array,
+    Kvlist,
+}
+
+impl Kind {
+    /// What a field of it holds, where there may be many messages inside.
+    fn of(self, field: u32) -> Option<Self> {
+        Some(match (self, field) {
+            (Self::Request, 1) => Self::ResourceMetrics,
+            (Self::ResourceMetrics, 1) => Self::Resource,
+            (Self::ResourceMetrics, 2) => Self::ScopeMetrics,
+            (Self::ScopeMetrics, 1) => Self::Scope,
+            (Self::ScopeMetrics, 2) => Self::Metric,
+            (Self::Metric, 5 | 7 | 9..=11) => Self::Data(field),
+            (Self::Data(data), 1) => Self::Point(data),
+            (Self::Point(5 | 7), 5) | (Self::Point(9), 8) | (Self::Point(10), 11) => Self::Exemplar,
+            (Self::Point(5 | 7 | 11) | Self::Exemplar, 7)
+            | (Self::Point(9), 9)
+            | (Self::Point(10) | Self::Resource | Self::Kvlist, 1)
+            | (Self::Scope, 3) => Self::KeyValue,
+            (Self::KeyValue, 2) | (Self::Array, 1) => Self::AnyValue,
+            (Self::AnyValue, 5) => Self::Array,
+            (Self::AnyValue, 6) => Self::Kvlist,
+            _ => return None,
+        })
+    }
+
+    /// Whether what its fields hold has a place of its own in memory. Texts of the larger ones are counted as well: there are few.
+    fn is_counted(self, inside: Option<Self>) -> bool {
+        match self {
+            Self::KeyValue | Self::AnyValue => false,
+            Self::Scope | Self::Exemplar | Self::Array | Self::Kvlist => inside.is_some(),
+            _ => true,
+        }
+    }
+}
+
+/// Lists within one another. The reading of the request itself ends at as many messages.
+const DEPTH_MAX: u32 = 100;
+
+/// Counts messages before they are made: an empty one is two bytes here and a hundred in memory.
+fn weigh(message: &[u8], (kind, depth): (Kind, u32), weight: &mut usize) -> Result<(), WireError> {
     let mut fields = Fields::new(message);
     while let Some((field, value)) = fields.read()? {
         let Value::Bytes(inner) = value else { continue };
-        *weight += 1;
+        let inside = kind.of(field);
+        *weight += usize::from(kind.is_counted(inside));
         if *weight > MESSAGES_MAX {
             return Ok(());
         }
-        // Which field leads on: resource metrics, scope metrics, metrics, the data of any kind, its points. Besides them
-        // the attributes of a resource.
-        let leads = match depth {
-            0 | 4 => field == 1,
-            1 => field <= 2,
-            2 => field == 2,
-            3 => matches!(field, 5 | 7 | 9..=11),
-            _ => false,
-        };
-        if leads {
-            let resource = depth == 1 && field == 1;
-            weigh(inner, if resource { 5 } else { depth + 1 }, weight)?;
+        if let Some(inside) = inside.filter(|_| depth < DEPTH_MAX) {
+            weigh(inner, (inside, depth + 1), weight)?;
         }
     }
     Ok(())

@@ -12,6 +12,8 @@ use crate::exposition::{PageExemplar, PageSample, canonical_float, too_many_samp
 
 /// Longest line of a page, in bytes.
 pub const LINE_BYTES_MAX: usize = 64 * 1024;
+/// Labels of one sample, and of one exemplar: each is compared with those before it.
+const LABELS_MAX: usize = 1_000;
 
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[error("line {line}: {message}")]
@@ -337,6 +339,9 @@ fn labels<'a>(mut rest: &'a str, pairs: &mut Vec<(String, String)>) -> Result<&'
             let (text, after) = quoted(rest)?;
             let after = after.trim_start_matches([' ', '\t']);
             if !after.starts_with('=') {
+                if pairs.len() >= LABELS_MAX {
+                    return Err(format!("more than {LABELS_MAX} labels"));
+                }
                 pairs.push((Labels::NAME.to_owned(), text));
                 rest = next(after)?;
                 continue;
@@ -352,6 +357,9 @@ fn labels<'a>(mut rest: &'a str, pairs: &mut Vec<(String, String)>) -> Result<&'
         }
         rest = rest.strip_prefix('=').ok_or_else(|| format!("the label `{name}` has no value"))?;
         let (value, after) = quoted(rest.trim_start_matches([' ', '\t']))?;
+        if pairs.len() >= LABELS_MAX {
+            return Err(format!("more than {LABELS_MAX} labels"));
+        }
         if pairs.iter().any(|(n, _)| *n == name) {
             return Err(format!("the label `{name}` stands twice"));
         }
@@ -397,6 +405,17 @@ mod tests {
                 .collect(),
             Err(e) => vec![e.to_string()],
         }
+    }
+
+    #[test]
+    fn a_sample_has_only_so_many_labels() {
+        let line = |count: usize| {
+            let labels: Vec<String> = (0..count).map(|n| format!("l{n}=\"\"")).collect();
+            sample(&format!("a{{{}}} 1", labels.join(",")), Format::Prometheus)
+        };
+        // The name is one of them.
+        assert!(line(LABELS_MAX - 1).is_ok());
+        assert_eq!(line(LABELS_MAX).unwrap_err(), "more than 1000 labels");
     }
 
     #[test]

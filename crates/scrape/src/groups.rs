@@ -8,6 +8,8 @@ use tenfold_types::Labels;
 pub const GROUPS_BYTES_MAX: usize = 4 << 20;
 /// Groups and targets of one list.
 const TARGETS_MAX: usize = 10_000;
+/// Bytes of the labels of all targets of one list: each has those of its group.
+const LABEL_BYTES_MAX: usize = 64 << 20;
 
 /// Targets with labels in common.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -36,6 +38,8 @@ pub enum GroupError {
     Wrong { line: u64, message: String },
     #[error("more than {TARGETS_MAX} targets in one list")]
     TooMany,
+    #[error("the labels of all targets have more than {LABEL_BYTES_MAX} bytes")]
+    LongLabels,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -45,6 +49,13 @@ pub(crate) struct RawGroup {
     pub targets: Vec<String>,
     #[serde(default)]
     pub labels: Option<BTreeMap<String, String>>,
+}
+
+impl RawGroup {
+    fn label_bytes(&self) -> usize {
+        let labels = self.labels.iter().flatten().map(|(name, value)| name.len() + value.len()).sum::<usize>();
+        labels.saturating_mul(self.targets.len())
+    }
 }
 
 impl From<RawGroup> for Group {
@@ -73,6 +84,9 @@ pub fn parse_groups(bytes: &[u8], is_json: bool) -> Result<Vec<Group>, GroupErro
     let raw = raw.unwrap_or_default();
     if raw.len() + raw.iter().map(|g| g.targets.len()).sum::<usize>() > TARGETS_MAX {
         return Err(GroupError::TooMany);
+    }
+    if raw.iter().map(RawGroup::label_bytes).fold(0, usize::saturating_add) > LABEL_BYTES_MAX {
+        return Err(GroupError::LongLabels);
     }
     Ok(raw.into_iter().map(Group::from).collect())
 }
@@ -114,5 +128,11 @@ mod tests {
         assert_eq!(parse_groups(&[0xff], true), Err(GroupError::Text));
         let many = format!("[{{\"targets\": [{}\"x\"]}}]", "\"x\",".repeat(TARGETS_MAX));
         assert_eq!(parse_groups(many.as_bytes(), true), Err(GroupError::TooMany));
+        let long = |targets: usize| {
+            let value = "a".repeat(LABEL_BYTES_MAX / 1_000);
+            format!("[{{\"targets\": [{}\"x\"], \"labels\": {{\"a\": \"{value}\"}}}}]", "\"x\",".repeat(targets - 1))
+        };
+        assert_eq!(parse_groups(long(999).as_bytes(), true).map(|groups| groups[0].targets.len()), Ok(999));
+        assert_eq!(parse_groups(long(1_000).as_bytes(), true), Err(GroupError::LongLabels));
     }
 }

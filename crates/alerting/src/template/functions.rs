@@ -1,6 +1,6 @@
 //! The functions templates may call: Go's own, and those of the two dialects. Each row says how many arguments it takes.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{cell::Cell, collections::BTreeMap, sync::Arc};
 
 use tenfold_types::{
     Labels, Timestamp,
@@ -12,7 +12,7 @@ use super::{
     methods::{self, Methods},
     run::OUTPUT_BYTES_MAX,
     time, url,
-    value::{Object, Value},
+    value::{NESTED_BYTES_MAX, NESTED_MAX, Object, Value},
 };
 
 /// Series and values for an expression, at the instant of the evaluation.
@@ -23,6 +23,19 @@ pub struct World<'w> {
     pub ask: Option<&'w AskFn<'w>>,
     pub external_url: &'w str,
     pub at: Timestamp,
+    /// Bytes that functions went through so far.
+    pub gone_through: Cell<usize>,
+}
+
+impl World<'_> {
+    fn go_through(&self, bytes: usize) -> Result<(), TemplateError> {
+        let all = self.gone_through.get() + bytes;
+        self.gone_through.set(all);
+        if all > THROUGH_BYTES_MAX {
+            return error("a template goes through too much, in `reReplaceAll` or `args`");
+        }
+        Ok(())
+    }
 }
 
 /// Whose functions and data there are.
@@ -35,6 +48,8 @@ pub enum Dialect {
 }
 
 const MANY: usize = 100;
+/// Bytes that functions may go through in one template. `reReplaceAll` may have to look at the rest of a text for each match.
+const THROUGH_BYTES_MAX: usize = 64 << 20;
 
 /// Name, fewest and most arguments.
 const GO: &[(&str, usize, usize)] = &[
@@ -223,7 +238,7 @@ impl Dialect {
             "toUpper" => Value::Text(text(0)?.to_uppercase()),
             "toLower" => Value::Text(text(0)?.to_lowercase()),
             "match" => Value::Bool(pattern(text(0)?)?.is_match(text(1)?)),
-            "reReplaceAll" => Value::Text(replaced(&pattern(text(0)?)?, text(1)?, text(2)?)?),
+            "reReplaceAll" => Value::Text(replaced(&pattern(text(0)?)?, text(1)?, text(2)?, world)?),
             "safeHtml" | "safeUrl" => Value::text(text(0)?),
             "humanize" => Value::Text(humanize::humanize(number()?)),
             "humanize1024" => Value::Text(humanize::humanize_1024(number()?)),
@@ -249,7 +264,15 @@ impl Dialect {
             "strvalue" => self.field(&sample(at(0), "Labels")?, "__value__", &[])?,
             "args" => {
                 let pairs = arguments.iter().enumerate().map(|(i, v)| (format!("arg{i}"), v.clone()));
-                Value::Map(Arc::new(pairs.collect::<BTreeMap<_, _>>()))
+                let made = Value::Map(Arc::new(pairs.collect::<BTreeMap<_, _>>()));
+                // What is put into itself again and again would be of any size when it is printed.
+                let mut left = NESTED_BYTES_MAX;
+                let fits = made.fits(NESTED_MAX, &mut left);
+                world.go_through((NESTED_BYTES_MAX - left) / 16)?;
+                if !fits {
+                    return error(format!("`args` holds at most {NESTED_BYTES_MAX} bytes, {NESTED_MAX} deep"));
+                }
+                made
             }
             "sortByLabel" => sorted(text(0)?, at(1))?,
             "stripPort" => Value::Text(url::strip_port(text(0)?)),
@@ -260,7 +283,10 @@ impl Dialect {
             "externalURL" => Value::text(world.external_url),
             "trimSpace" => Value::text(text(0)?.trim()),
             "urlUnescape" => Value::Text(url::query_unescape(text(0)?)),
-            "stringSlice" => Value::list(arguments.to_vec()),
+            "stringSlice" => {
+                (0..arguments.len()).try_for_each(|i| text(i).map(|_| ()))?;
+                Value::list(arguments.to_vec())
+            }
             "date" => Value::Text(time::layout(&time::clock(at(1))?, text(0)?)),
             "tz" => Value::Zoned(time::zoned(time::instant(at(1))?, text(0)?)?),
             "since" => Value::Duration(world.at.since_ms(time::instant(at(0))?)),
@@ -306,12 +332,13 @@ fn pattern(text: &str) -> Result<regex::Regex, TemplateError> {
 }
 
 /// All that is found with something in its place, until that is longer than what a template may write.
-fn replaced(pattern: &regex::Regex, replacement: &str, text: &str) -> Result<String, TemplateError> {
+fn replaced(pattern: &regex::Regex, replacement: &str, text: &str, world: &World<'_>) -> Result<String, TemplateError> {
     let references = replacement.matches('$').count();
     let bytes_max = references.saturating_mul(text.len()).saturating_add(replacement.len());
     let (mut made, mut from) = (String::new(), 0);
     for found in pattern.captures_iter(text) {
         let Some(whole) = found.get(0) else { continue };
+        world.go_through(text.len() - from)?;
         made.push_str(&text[from..whole.start()]);
         from = whole.end();
         if made.len().saturating_add(bytes_max) > OUTPUT_BYTES_MAX {

@@ -1,5 +1,7 @@
 //! Notification templates: files that define templates for each other, and the data Alertmanager gives them.
 
+use std::cell::Cell;
+
 use tenfold_types::{Labels, Timestamp};
 
 use super::{
@@ -102,7 +104,7 @@ impl TemplateSet {
     pub fn render(&self, text: &str, about: &Notification, at: Timestamp) -> Result<String, TemplateError> {
         let mut definitions = self.definitions.clone();
         let nodes = parse::parse(text, Dialect::Notification, &mut definitions)?;
-        let world = World { ask: None, external_url: &about.external_url, at };
+        let world = World { ask: None, external_url: &about.external_url, at, gone_through: Cell::default() };
         let mut run = Run::new(Dialect::Notification, &definitions, &world);
         run.template(&nodes, &about.value())?;
         Ok(run.out)

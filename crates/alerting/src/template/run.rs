@@ -17,6 +17,8 @@ const DEPTH_MAX: usize = 200;
 pub const OUTPUT_BYTES_MAX: usize = 256 << 10;
 /// Steps that a pattern takes, which is compiled each time.
 const PATTERN_STEPS: usize = 100;
+/// Bytes of a text that are handed on in one step.
+const STEP_BYTES: usize = 256;
 
 pub struct Run<'r> {
     pub dialect: Dialect,
@@ -55,7 +57,19 @@ impl<'r> Run<'r> {
     }
 
     fn step(&mut self) -> Result<(), TemplateError> {
-        self.steps += 1;
+        self.take(1)
+    }
+
+    /// A text is copied wherever it goes, so that many long ones would take memory and time.
+    fn hand_on(&mut self, value: Value) -> Result<Value, TemplateError> {
+        if let Value::Text(text) = &value {
+            self.take(text.len() / STEP_BYTES)?;
+        }
+        Ok(value)
+    }
+
+    fn take(&mut self, steps: usize) -> Result<(), TemplateError> {
+        self.steps += steps;
         if self.steps > STEPS_MAX {
             return error(format!("a template takes at most {STEPS_MAX} steps"));
         }
@@ -188,7 +202,8 @@ impl<'r> Run<'r> {
         let mut carried = None;
         for command in &pipe.commands {
             self.step()?;
-            carried = Some(self.command(command, carried, dot)?);
+            let value = self.command(command, carried, dot)?;
+            carried = Some(self.hand_on(value)?);
         }
         carried.map_or_else(|| error("an action is empty"), Ok)
     }
@@ -200,7 +215,7 @@ impl<'r> Run<'r> {
             Arg::Function(name) => {
                 let arguments = self.arguments(rest, carried, dot)?;
                 if matches!(name.as_str(), "match" | "reReplaceAll") {
-                    self.steps += PATTERN_STEPS;
+                    self.take(PATTERN_STEPS)?;
                 }
                 let made = self.dialect.call(name, &arguments, self.world)?;
                 if let Value::Text(text) = &made
@@ -255,7 +270,7 @@ impl<'r> Run<'r> {
 
     fn value(&mut self, arg: &Arg, dot: &Value) -> Result<Value, TemplateError> {
         self.step()?;
-        Ok(match arg {
+        let value = match arg {
             Arg::Dot => dot.clone(),
             Arg::Nil => Value::Nil,
             Arg::Bool(b) => Value::Bool(*b),
@@ -272,7 +287,8 @@ impl<'r> Run<'r> {
                 let start = self.pipe(pipe, dot)?;
                 self.fields(start, fields, &[])?
             }
-        })
+        };
+        self.hand_on(value)
     }
 
     /// `.a.b`; arguments go to the last one, which must then be a method.

@@ -160,6 +160,16 @@ fn a_template_ends() {
     ] {
         assert!(expand(growing, 0.0).contains("at most 262144 bytes"), "{growing}");
     }
+    for nested in ["{{ $x = args $x $x }}", "{{ $x = args $x }}"] {
+        let nested = format!("{{{{ $x := 1 }}}}{{{{ range 10000 }}}}{nested}{{{{ end }}}}{{{{ $x }}}}");
+        assert!(expand(&nested, 0.0).contains("`args` holds at most"), "{nested}: {}", expand(&nested, 0.0));
+    }
+    let long = "{{ $x := `0123456789` }}{{ range 12 }}{{ $x = print $x $x }}{{ end }}";
+    for much in ["{{ range 10000 }}{{ $y := $x }}{{ end }}", "{{ range 10000 }}{{ $y := toUpper $x }}{{ end }}"] {
+        assert!(expand(&format!("{long}{much}"), 0.0).contains("steps"), "{much}");
+    }
+    let searched = expand(&format!("{long}{{{{ reReplaceAll `[0-8]*x|.` `` $x }}}}"), 0.0);
+    assert!(searched.contains("goes through too much"), "{searched}");
     let patterns = "{{ range 10000 }}{{ match `a` `b` }}{{ end }}";
     assert!(expand(patterns, 0.0).contains("steps"), "{}", expand(patterns, 0.0));
     let deep = format!("{}{}", "{{ if true }}".repeat(60), "{{ end }}".repeat(60));

@@ -6,6 +6,11 @@ use tenfold_types::{Labels, Timestamp};
 
 use super::{format, humanize, time};
 
+/// How deep values that a template puts into each other may stand.
+pub const NESTED_MAX: usize = 32;
+/// And how many bytes they may be, printed.
+pub const NESTED_BYTES_MAX: usize = 4 << 20;
+
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value {
     /// No value; printed as Go prints it.
@@ -68,6 +73,19 @@ impl Value {
             Self::Map(m) => !m.is_empty(),
             Self::Duration(ms) => *ms != 0,
             Self::Time(_) | Self::Zoned(_) | Self::Object(_) => true,
+        }
+    }
+
+    /// Whether what stands in this value is no deeper than so, and takes no more than the bytes that are left.
+    pub fn fits(&self, depth: usize, left: &mut usize) -> bool {
+        let own = 1 + if let Self::Text(text) = self { text.len() } else { 0 };
+        let Some(rest) = left.checked_sub(own).filter(|_| depth > 0) else { return false };
+        *left = rest;
+        match self {
+            Self::List(list) => list.iter().all(|v| v.fits(depth - 1, left)),
+            Self::Map(map) => map.values().all(|v| v.fits(depth - 1, left)),
+            Self::Object(object) => object.fields.iter().all(|(_, v)| v.fits(depth - 1, left)),
+            _ => true,
         }
     }
 

@@ -12,14 +12,14 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tenfold_alerting::checks::CheckStatus;
 use tenfold_types::{Fault, Timestamp};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::{Check, CheckSpec, Run, State, ports::Ran};
 use crate::{App, alerts::BACK_MS_MIN};
 
-/// How often the queue is looked at.
-const TICK: Duration = Duration::from_millis(10);
+/// The queue is looked at this often while looks are due, and at least as often as samples are kept.
+const TICK_MS: i64 = 10;
 /// How often checks are asked whether they have been silent for too long.
 const FRESH_MS: i64 = 1_000;
 /// Looks without a process, and connections to NRPE daemons, at one time. Plugins have a setting.
@@ -77,6 +77,8 @@ pub(super) struct Looks {
     kept_at: Mutex<Timestamp>,
     /// The last tick.
     ticked_at: Mutex<Timestamp>,
+    /// Something is due before all that was.
+    sooner: Notify,
 }
 
 impl Default for Looks {
@@ -89,6 +91,7 @@ impl Default for Looks {
             fresh_at: Mutex::default(),
             kept_at: Mutex::default(),
             ticked_at: Mutex::default(),
+            sooner: Notify::new(),
         }
     }
 }
@@ -134,12 +137,10 @@ fn hung(took_ms: i64, timeout_ms: i64) -> bool {
 
 /// Looks until it is stopped.
 pub async fn run(app: App, stop: CancellationToken) {
-    let mut tick = tokio::time::interval(TICK);
-    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             () = stop.cancelled() => break,
-            _ = tick.tick() => {}
+            () = next_tick(&app) => {}
         }
         if let Err(fault) = app.checks_tick().await {
             tracing::warn!(%fault, "checks were not looked at; trying again");
@@ -147,6 +148,19 @@ pub async fn run(app: App, stop: CancellationToken) {
         }
     }
     app.checks_keep();
+}
+
+/// Waits until the queue is to be looked at.
+async fn next_tick(app: &App) {
+    let tick = Duration::from_millis(TICK_MS.unsigned_abs());
+    let head = app.checks.queue.lock().peek().map(|Reverse((at, ..))| *at);
+    let due_ms = head.map_or(KEEP_MS, |at| at.since_ms(app.now())).clamp(TICK_MS, KEEP_MS);
+    let due = tokio::time::sleep(Duration::from_millis(due_ms.unsigned_abs()));
+    tokio::select! {
+        () = due => {}
+        // What is put together is looked at together.
+        () = app.checks.looks.sooner.notified() => tokio::time::sleep(tick).await,
+    }
 }
 
 /// Puts a check into the queue, somewhere within its interval: checks that were put together are not looked at together.
@@ -211,7 +225,11 @@ fn put(checks: &State, check: &mut Check, name: &str, at: Timestamp) {
     }
     check.turn += 1;
     check.next_at = at;
-    checks.queue.lock().push(Reverse((at, check.turn, name.to_owned())));
+    let mut queue = checks.queue.lock();
+    if queue.peek().is_none_or(|Reverse((head, ..))| at < *head) {
+        checks.looks.sooner.notify_one();
+    }
+    queue.push(Reverse((at, check.turn, name.to_owned())));
 }
 
 impl App {

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use tenfold_protocols::exposition::{self, Format, Histograms, Metadata, Page};
+use tenfold_protocols::exposition::{self, ABOUT_BYTES_MAX, Format, Histograms, Metadata, Page};
 use tenfold_tsdb::CompiledMatcher;
 use tenfold_types::{Fault, Labels, Matcher, Timestamp};
 
@@ -199,8 +199,9 @@ impl State {
         const FAMILIES_MAX: usize = 20_000;
         let mut known = self.metadata.lock();
         for (name, metadata) in found {
-            if known.len() < FAMILIES_MAX || known.contains_key(&name) {
-                known.insert(name, metadata);
+            let is_kept = known.len() < FAMILIES_MAX || known.contains_key(&name);
+            if is_kept && name.len() <= ABOUT_BYTES_MAX {
+                known.insert(name, metadata.kept());
             }
         }
     }
@@ -252,5 +253,24 @@ impl State {
     /// Kind and help of every metric family that was scraped.
     pub fn metadata(&self) -> BTreeMap<String, Metadata> {
         self.metadata.lock().clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Settings;
+
+    /// What is known of families stays until the server stops.
+    #[test]
+    fn of_long_texts_about_families_the_beginning_is_kept() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let settings = Settings { data_dir: dir.path().to_owned(), ..Settings::default() };
+        let state = State::open(&settings).expect("an empty store opens");
+        let long = "x".repeat(1 << 20);
+        let about = Metadata { kind: "gauge".to_owned(), help: long.clone(), unit: long.clone() };
+        state.push_metadata([("a", about.clone()), (long.as_str(), about)]);
+        let kept: Vec<_> = state.metadata().into_iter().map(|(name, m)| (name, m.help.len(), m.unit.len())).collect();
+        assert_eq!(kept, [("a".to_owned(), ABOUT_BYTES_MAX, ABOUT_BYTES_MAX)]);
     }
 }

@@ -59,6 +59,7 @@ impl Context<'_> {
                 check_made(references.saturating_mul(value.len()).saturating_add(replacement.len()))?;
                 let mut text = String::new();
                 expand(&captures, replacement, &mut text);
+                self.hold(text.len())?;
                 row.labels = Arc::new((*row.labels).clone().with(target, text));
                 if target == tenfold_types::Labels::NAME {
                     row.drop_name = false;
@@ -76,7 +77,9 @@ impl Context<'_> {
         self.relabel(&args[0], grid, sink, |row| {
             let values: Vec<&str> = sources.iter().map(|s| row.labels.get(s).unwrap_or_default()).collect();
             check_made(values.iter().map(|value| value.len() + separator.len()).sum())?;
-            row.labels = Arc::new((*row.labels).clone().with(target, values.join(separator)));
+            let text = values.join(separator);
+            self.hold(text.len())?;
+            row.labels = Arc::new((*row.labels).clone().with(target, text));
             if target == tenfold_types::Labels::NAME {
                 row.drop_name = false;
             }

@@ -57,8 +57,8 @@ fn label_order(a: &Row, b: &Row, names: &[&str]) -> Ordering {
 fn natural(mut a: &str, mut b: &str) -> Ordering {
     while !a.is_empty() && !b.is_empty() {
         let ((x, rest_a), (y, rest_b)) = (run(a), run(b));
-        let order = match (x.parse::<i64>(), y.parse::<i64>()) {
-            (Ok(x), Ok(y)) => x.cmp(&y),
+        let order = match (number(x), number(y)) {
+            (Some(x), Some(y)) => x.cmp(&y),
             _ => x.cmp(y),
         };
         if order != Ordering::Equal {
@@ -69,9 +69,33 @@ fn natural(mut a: &str, mut b: &str) -> Ordering {
     b.is_empty().cmp(&a.is_empty())
 }
 
+/// What compares as a number of any length. One order for all of them: what goes round in a circle cannot be sorted.
+fn number(run: &str) -> Option<(usize, &str)> {
+    run.starts_with(|c: char| c.is_ascii_digit()).then(|| {
+        let significant = run.trim_start_matches('0');
+        (significant.len(), significant)
+    })
+}
+
 /// The digits, or what is none, that a text begins with, and the rest.
 fn run(text: &str) -> (&str, &str) {
     let digits = text.starts_with(|c: char| c.is_ascii_digit());
     let end = text.find(|c: char| c.is_ascii_digit() != digits).unwrap_or(text.len());
     text.split_at(end)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_of_any_length_have_one_order() {
+        let sorted =
+            ["", "-", "0", "1-a", "01-b", "9", "10", "50000000000000000000", "99999999999999999999", "cpu2", "cpu-1"];
+        for (i, a) in sorted.iter().enumerate() {
+            for (j, b) in sorted.iter().enumerate() {
+                assert_eq!(natural(a, b), i.cmp(&j), "{a} and {b}");
+            }
+        }
+    }
 }

@@ -6,6 +6,7 @@ use tenfold_types::Labels;
 
 use super::{labels, metadata, metric_name};
 use crate::exposition::{Page, PageSample, SAMPLES_MAX};
+use crate::prom_proto::LABEL_BYTES_MAX;
 
 /// A metric or host that is silent for so many of its own intervals is gone, as gmetad has it.
 const SILENT_INTERVALS: f64 = 4.0;
@@ -22,6 +23,8 @@ pub enum GangliaXmlError {
     Cut,
     #[error("more than {SAMPLES_MAX} samples in one answer")]
     TooMany,
+    #[error("the labels of all samples have more than {LABEL_BYTES_MAX} bytes")]
+    TooLarge,
     #[error("more than {GRIDS_MAX} grids within one another")]
     TooDeep,
 }
@@ -98,6 +101,8 @@ fn unescape(text: &str) -> Cow<'_, str> {
 #[derive(Default)]
 struct Reader {
     page: Page,
+    /// Of all samples: each has the names of its host, cluster and grid.
+    label_bytes: usize,
     /// From the outermost to the one that is being read.
     grids: Vec<String>,
     cluster: String,
@@ -131,9 +136,14 @@ impl Reader {
             return Err(GangliaXmlError::TooMany);
         }
         let name = tag.get("NAME");
+        let grid = self.grids.last().map_or("", String::as_str);
+        self.label_bytes += host.len() + name.len() + self.cluster.len() + grid.len();
+        if self.label_bytes > LABEL_BYTES_MAX {
+            return Err(GangliaXmlError::TooLarge);
+        }
         let mut labels: Labels = labels(host, &name);
         labels.set("cluster", self.cluster.as_str());
-        labels.set("grid", self.grids.last().map_or("", String::as_str));
+        labels.set("grid", grid);
         self.page.samples.push(PageSample::new(labels, value, None));
         let family = metric_name(&name);
         let about = metadata(&tag.get("SLOPE"), "", tag.get("UNITS").trim());
@@ -199,6 +209,17 @@ mod tests {
         assert_eq!(grids, [Some("in"), Some("out"), None]);
         let deep = format!("<GANGLIA_XML>{}", "<GRID NAME=\"a\">".repeat(GRIDS_MAX + 1));
         assert_eq!(parse(deep.as_bytes()), Err(GangliaXmlError::TooDeep));
+    }
+
+    /// A name that stands there once is on each sample.
+    #[test]
+    fn a_long_name_is_not_on_any_number_of_samples() {
+        let text = |metrics: usize| {
+            let head = format!("<CLUSTER NAME=\"{}\"><HOST NAME=\"h\">", "c".repeat(LABEL_BYTES_MAX / 16));
+            format!("<GANGLIA_XML A=\"\">{head}{}</GANGLIA_XML>", "<METRIC NAME=\"m\" VAL=\"1\"/>".repeat(metrics))
+        };
+        assert_eq!(parse(text(15).as_bytes()).unwrap().samples.len(), 15);
+        assert_eq!(parse(text(16).as_bytes()), Err(GangliaXmlError::TooLarge));
     }
 
     #[test]

@@ -6,10 +6,13 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use super::{GraphitePoint, POINTS_MAX, millis, point};
+use super::{GraphitePoint, LINE_BYTES_MAX, PICKLE_BYTES_MAX, POINTS_MAX, millis, point};
 
 /// Values one pickle may hold.
 const VALUES_MAX: usize = 4 * POINTS_MAX + 16;
+/// Bytes of the paths of all points, and what a tag takes besides: a text that stands in the pickle once may be the path of each.
+const PATHS_BYTES_MAX: usize = 32 * PICKLE_BYTES_MAX;
+const TAG_BYTES: usize = 100;
 /// Tuples within tuples. A point is two of them; giving back what is nested without end would overflow the stack.
 const DEPTH_MAX: u8 = 8;
 
@@ -21,6 +24,8 @@ pub enum PickleError {
     Opcode(u8),
     #[error("the pickle holds more than {POINTS_MAX} points")]
     TooMany,
+    #[error("the paths of the pickle have more than {PATHS_BYTES_MAX} bytes in all")]
+    TooLarge,
     #[error("the pickle is not a list of (path, (timestamp, value))")]
     Shape,
     #[error("a number or text of the pickle cannot be read")]
@@ -46,14 +51,15 @@ pub fn from_pickle(bytes: &[u8]) -> Result<(Vec<GraphitePoint>, usize), PickleEr
     // Whatever can be walked through is one to carbon: a tuple of points as well.
     let entries = machine.inside(&value).ok_or(PickleError::Shape)?;
     let mut out = Vec::new();
-    let mut bad = 0;
+    let (mut bad, mut room) = (0, PATHS_BYTES_MAX);
     for entry in entries {
-        match machine.entry(entry) {
+        match machine.entry(entry, &mut room)? {
+            Some(_) if out.len() >= POINTS_MAX => return Err(PickleError::TooMany),
             Some(point) => out.push(point),
             None => bad += 1,
         }
     }
-    if out.len() > POINTS_MAX { Err(PickleError::TooMany) } else { Ok((out, bad)) }
+    Ok((out, bad))
 }
 
 struct Machine<'a> {
@@ -292,9 +298,21 @@ impl<'a> Machine<'a> {
         }
     }
 
-    fn entry(&self, entry: &Value) -> Option<GraphitePoint> {
+    /// A point, for whose path there must be room; nothing for what is none.
+    fn entry(&self, entry: &Value, room: &mut usize) -> Result<Option<GraphitePoint>, PickleError> {
+        let Some((path, t_ms, value)) = self.parts(entry) else { return Ok(None) };
+        let bytes = path.len() + path.matches(';').count() * TAG_BYTES;
+        *room = room.checked_sub(bytes).ok_or(PickleError::TooLarge)?;
+        Ok(point(path, value, t_ms).ok())
+    }
+
+    fn parts<'v>(&'v self, entry: &'v Value) -> Option<(&'v str, Option<i64>, f64)> {
         let [Value::Text(path), stamped] = self.inside(entry)? else { return None };
         let [time, value] = self.inside(stamped)? else { return None };
+        // As much as a line may have.
+        if path.len() > LINE_BYTES_MAX {
+            return None;
+        }
         let number = |v: &Value| match v {
             Value::Number(n) => Some(*n),
             Value::Text(text) => text.parse().ok(),
@@ -304,7 +322,7 @@ impl<'a> Machine<'a> {
             -1.0 => None,
             seconds => Some(millis(seconds).ok()?),
         };
-        point(path, number(value)?, t_ms).ok()
+        Some((path, t_ms, number(value)?))
     }
 }
 
@@ -342,6 +360,23 @@ mod tests {
             let values: Vec<f64> = points.iter().map(|point| point.value).collect();
             assert_eq!((values, bad), (vec![limit, -limit], 0));
         }
+    }
+
+    /// A text that stands there once may be the path of each point: two bytes say the same again.
+    #[test]
+    fn a_pickle_is_not_many_times_its_size() {
+        let pickle = |path: &str, points: usize| {
+            let length = u32::try_from(path.len()).unwrap().to_le_bytes();
+            let point = [&b"X"[..], &length, path.as_bytes(), b"K\x01K\x01\x86\x86q\x00"].concat();
+            [&b"]("[..], &point, &b"h\x00".repeat(points - 1), b"e."].concat()
+        };
+        assert_eq!(from_pickle(&pickle("a", POINTS_MAX)).unwrap().0.len(), POINTS_MAX);
+        assert_eq!(from_pickle(&pickle("a", POINTS_MAX + 1)), Err(PickleError::TooMany));
+        assert_eq!(from_pickle(&pickle(&"a".repeat(LINE_BYTES_MAX + 1), 9)), Ok((Vec::new(), 9)));
+        let fit = PATHS_BYTES_MAX / LINE_BYTES_MAX;
+        let long = "a".repeat(LINE_BYTES_MAX);
+        assert_eq!(from_pickle(&pickle(&long, fit)).unwrap().0.len(), fit);
+        assert_eq!(from_pickle(&pickle(&long, fit + 1)), Err(PickleError::TooLarge));
     }
 
     #[test]

@@ -7,6 +7,10 @@ use tenfold_types::Histogram;
 
 /// Streams that are added up at one time; points of further ones are refused.
 pub const STREAMS_MAX: usize = 100_000;
+/// Bytes of all of them: their labels are as long as senders want, and kept while they send.
+const STREAM_BYTES_MAX: usize = 256 << 20;
+/// What a stream, and each of its labels, takes besides.
+const PLACE_BYTES: usize = 64;
 /// A stream that was silent for this long begins anew.
 const IDLE_MS: i64 = 3_600_000;
 
@@ -23,6 +27,7 @@ struct Stream {
     start_ms: i64,
     last_ms: i64,
     seen_ms: i64,
+    bytes: usize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -31,6 +36,10 @@ pub enum DeltaError {
     OutOfOrder,
     #[error("{STREAMS_MAX} streams of deltas are added up already; send cumulative points, or fewer attributes")]
     TooManyStreams,
+    #[error(
+        "streams of deltas take {STREAM_BYTES_MAX} bytes already; send cumulative points, or fewer and shorter attributes"
+    )]
+    TooLarge,
     #[error("its number is not finite")]
     NotFinite,
 }
@@ -39,7 +48,7 @@ impl DeltaError {
     pub fn reason(self) -> &'static str {
         match self {
             Self::OutOfOrder => "delta_out_of_order",
-            Self::TooManyStreams => "delta_streams",
+            Self::TooManyStreams | Self::TooLarge => "delta_streams",
             Self::NotFinite => "delta_not_finite",
         }
     }
@@ -49,6 +58,8 @@ impl DeltaError {
 #[derive(Debug, Default)]
 pub struct Deltas {
     streams: HashMap<Vec<(String, String)>, Stream>,
+    /// Of all streams.
+    bytes: usize,
     tidied_ms: i64,
     /// What streams were before what is not settled yet.
     before: HashMap<Vec<(String, String)>, Option<Stream>>,
@@ -80,6 +91,11 @@ impl Deltas {
                 None => self.streams.remove(&labels),
             };
         }
+        self.weigh();
+    }
+
+    fn weigh(&mut self) {
+        self.bytes = self.streams.values().map(|s| s.bytes).sum();
     }
 
     /// Adds a delta that covers `start_ms..t_ms`. Gives the sum and when it began.
@@ -105,23 +121,46 @@ impl Deltas {
                 (stream.amount, stream.start_ms) = (delta, start_ms);
             }
             (stream.last_ms, stream.seen_ms) = (t_ms, now_ms);
+            // A histogram takes more as it gets more buckets.
+            let bytes = labels_bytes(labels) + stream.amount.bytes();
+            self.bytes = (self.bytes + bytes).saturating_sub(stream.bytes);
+            stream.bytes = bytes;
             return Ok((stream.amount.clone(), stream.start_ms));
         }
-        if self.streams.len() >= STREAMS_MAX && now_ms - self.tidied_ms > 60_000 {
+        let bytes = labels_bytes(labels) + delta.bytes();
+        let is_full = |all: &Self| all.streams.len() >= STREAMS_MAX || all.bytes + bytes > STREAM_BYTES_MAX;
+        if is_full(self) && now_ms - self.tidied_ms > 60_000 {
             self.tidied_ms = now_ms;
             self.streams.retain(|_, s| now_ms - s.seen_ms < IDLE_MS);
+            self.weigh();
         }
         if self.streams.len() >= STREAMS_MAX {
             return Err(DeltaError::TooManyStreams);
         }
-        let stream = Stream { amount: delta.clone(), start_ms, last_ms: t_ms, seen_ms: now_ms };
+        if is_full(self) {
+            return Err(DeltaError::TooLarge);
+        }
+        let stream = Stream { amount: delta.clone(), start_ms, last_ms: t_ms, seen_ms: now_ms, bytes };
+        self.bytes += bytes;
         self.streams.insert(labels.to_vec(), stream);
         self.before.insert(labels.to_vec(), None);
         Ok((delta, start_ms))
     }
 }
 
+fn labels_bytes(labels: &[(String, String)]) -> usize {
+    labels.iter().map(|(name, value)| name.len() + value.len() + PLACE_BYTES).sum()
+}
+
 impl Amount {
+    fn bytes(&self) -> usize {
+        let buckets = match self {
+            Self::Number(_) => 0,
+            Self::Histogram(h) => h.positive.counts.len() + h.negative.counts.len() + h.bounds.len(),
+        };
+        PLACE_BYTES + buckets * size_of::<f64>()
+    }
+
     /// Whether it could be added.
     fn add(&mut self, delta: &Self) -> bool {
         match (&mut *self, delta) {
@@ -203,5 +242,26 @@ mod tests {
         assert_eq!(late(IDLE_MS - 1), Err(DeltaError::TooManyStreams));
         assert_eq!(late(IDLE_MS + 60_000), Ok(()));
         assert_eq!(deltas.len(), 1);
+    }
+
+    #[test]
+    fn streams_are_kept_up_to_their_bytes() {
+        let mut deltas = Deltas::default();
+        let add = |deltas: &mut Deltas, name: &str, now| {
+            deltas.add(&labels(name), Amount::Number(1.0), (0, now), now).map(|_| ())
+        };
+        assert_eq!(add(&mut deltas, "a", 1), Ok(()));
+        deltas.settle();
+        let one = deltas.bytes;
+        assert_eq!(one, "__name__a".len() + 2 * PLACE_BYTES);
+        // As if long ones were there.
+        deltas.bytes = STREAM_BYTES_MAX - one + 1;
+        assert_eq!(add(&mut deltas, "b", 2), Err(DeltaError::TooLarge));
+        assert_eq!(add(&mut deltas, "a", 2), Ok(()), "it has its place");
+        deltas.settle();
+        assert_eq!(add(&mut deltas, "b", IDLE_MS + 60_001), Ok(()), "silent ones give theirs");
+        assert_eq!(deltas.bytes, one);
+        deltas.take_back();
+        assert_eq!((deltas.len(), deltas.bytes), (0, 0));
     }
 }

@@ -32,12 +32,13 @@ fn stale(schema: i32) -> Histogram {
 
 /// Explicit bounds as custom buckets. A point without any bucket has one, up to infinity.
 pub fn explicit(point: &HistogramPoint) -> Result<Histogram, Wrong> {
-    if point.flags & NO_RECORDED_VALUE != 0 {
-        return Ok(stale(CUSTOM_SCHEMA));
-    }
     let (counts, bounds) = (point.bucket_counts.len(), point.explicit_bounds.len());
+    // Each of a mark of the end as well becomes a series.
     if counts > BUCKETS_MAX || bounds > BUCKETS_MAX {
         return Err(Wrong::TooManyBuckets);
+    }
+    if point.flags & NO_RECORDED_VALUE != 0 {
+        return Ok(stale(CUSTOM_SCHEMA));
     }
     if counts != bounds + 1 && !(counts == 0 && bounds == 0) {
         return Err(Wrong::Layout { counts, bounds });

@@ -314,6 +314,38 @@ fn what_would_take_too_much_memory_is_refused() {
     }
     assert_eq!(from_proto(&body), Err(OtlpError::TooMuch));
     assert_eq!(from_json("{".repeat(MESSAGES_MAX + 1).as_bytes()), Err(OtlpError::TooMuch));
+    let points = "[],".repeat(MESSAGES_MAX);
+    let named =
+        format!("{{\"resourceMetrics\":[{{\"scopeMetrics\":[{{\"schemaUrl\":\"x\",\"metrics\":[{points}[]]}}]}}]}}");
+    assert_eq!(from_json(named.as_bytes()), Err(OtlpError::TooMuch));
+}
+
+/// A body of so many empty messages, within others by their tags.
+fn within(tags: &[u8], empty: u8, count: usize) -> Vec<u8> {
+    // From its end to its beginning.
+    let mut body = [0, empty].repeat(count);
+    for tag in tags {
+        let mut head = vec![*tag];
+        prost::encoding::encode_varint(body.len() as u64, &mut head);
+        head.reverse();
+        body.extend(head);
+    }
+    body.reverse();
+    body
+}
+
+#[test]
+fn what_stands_deep_in_a_request_counts_as_well() {
+    // Attributes of a scope; of an exemplar of a gauge's point; a list, and pairs, as an attribute of a resource.
+    let (scope, exemplar) = ([0x0a, 0x12, 0x0a], [0x2a, 0x0a, 0x2a, 0x12, 0x12, 0x0a]);
+    let (list, pairs) = ([0x2a, 0x12, 0x0a, 0x0a, 0x0a], [0x32, 0x12, 0x0a, 0x0a, 0x0a]);
+    for (tags, empty) in [(&scope[..], 0x1a), (&exemplar[..], 0x3a), (&list[..], 0x0a), (&pairs[..], 0x0a)] {
+        assert_eq!(from_proto(&within(tags, empty, MESSAGES_MAX + 1)), Err(OtlpError::TooMuch), "{tags:?}");
+        assert!(from_proto(&within(tags, empty, 1_000)).is_ok(), "{tags:?}");
+    }
+    // Lists within lists: nobody may have to look into them without end.
+    let deep = [[0x0a, 0x2a].repeat(100_000), vec![0x12, 0x0a, 0x0a, 0x0a]].concat();
+    assert!(matches!(from_proto(&within(&deep[1..], 0x0a, 1)), Err(OtlpError::Proto(_))));
 }
 
 #[test]
@@ -332,4 +364,39 @@ proptest! {
         }
         let _ = from_json(&bytes);
     }
+}
+
+/// What a request says once of a resource, each of its points would say: a few kilobytes in gzip, and a thousand gigabytes of labels.
+#[test]
+fn labels_that_many_points_share_are_bounded() {
+    let long = "x".repeat(1 << 20);
+    let points = vec![json!({"timeUnixNano": "1", "asInt": "1"}); 1_000];
+    let quantiles = vec![json!({"quantile": 0.5, "value": 1}); 1_000];
+    let bounds: Vec<u32> = (1..=1_000).collect();
+    let histogram =
+        json!({"timeUnixNano": "1", "count": "0", "bucketCounts": vec!["0"; 1_001], "explicitBounds": bounds});
+    let mut of_resource =
+        json!({"resource": {"attributes": [{"key": "service.name", "value": {"stringValue": long}}]}});
+    for metric in [
+        json!({"name": "a", "gauge": {"dataPoints": points}}),
+        // Those that are refused cost as much.
+        json!({"name": "a", "sum": {"dataPoints": points}}),
+        json!({"name": "a", "summary": {"dataPoints": [{"timeUnixNano": "1", "quantileValues": quantiles}]}}),
+        json!({"name": "a", "histogram": {"aggregationTemporality": 2, "dataPoints": [histogram]}}),
+    ] {
+        of_resource["scopeMetrics"] = json!([{"metrics": [metric]}]);
+        let read = from_json(json!({"resourceMetrics": [of_resource]}).to_string().as_bytes()).unwrap();
+        let made = translate(&read, &rules(), &mut Deltas::default(), Timestamp(0));
+        assert_eq!(made.batch().unwrap_err().what, "bytes of labels");
+    }
+}
+
+#[test]
+fn a_mark_of_the_end_has_no_more_bounds_than_others() {
+    let bounds: Vec<u32> = (1..=5_000).collect();
+    let ended = json!({"timeUnixNano": "1", "flags": 1, "explicitBounds": bounds});
+    let made = translated(json!([
+        {"name": "a", "histogram": {"aggregationTemporality": 2, "dataPoints": [ended]}},
+    ]));
+    assert_eq!((shown(&made).len(), made.refused[0].reason), (0, "bad_histogram"));
 }

@@ -16,6 +16,11 @@ use super::names::{Naming, Shape, unit_text};
 use crate::batch::{self, Batch, Refused, TooMuch, refuse};
 use crate::prom_text::Metadata;
 
+/// Bytes of the labels of a whole request, with what each takes besides: points have those of their resource, and series those of
+/// their point.
+const LABEL_BYTES_MAX: usize = 256 << 20;
+const LABEL_BYTES: usize = 64;
+
 /// How names and labels are made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rules {
@@ -71,10 +76,15 @@ pub struct Translated {
     pub refused: Vec<Refused>,
     /// Data points in all.
     pub points: usize,
+    /// What is too much of a request, which was not translated to its end.
+    too_much: Option<TooMuch>,
 }
 
 impl Translated {
     pub fn batch(&self) -> Result<Batch<'_>, TooMuch> {
+        if let Some(too_much) = self.too_much {
+            return Err(too_much);
+        }
         let mut out = Batch::default();
         for series in &self.series {
             for (name, value) in &series.labels {
@@ -104,19 +114,24 @@ impl Translated {
 
 /// Translates a whole request. Deltas are added to what came before.
 pub fn translate(request: &Request, rules: &Rules, deltas: &mut Deltas, now: Timestamp) -> Translated {
-    let mut all = Translator { rules, deltas, now_ms: now.millis(), out: Translated::default(), newest_ms: 0 };
+    let out = Translated::default();
+    let mut all = Translator { rules, deltas, now_ms: now.millis(), out, label_bytes: 0, newest_ms: 0 };
     for of_resource in &request.resource_metrics {
         let none = Resource::default();
         let resource = of_resource.resource.as_ref().unwrap_or(&none);
         let shared = all.resource_labels(resource);
         all.newest_ms = i64::MIN;
         for of_scope in &of_resource.scope_metrics {
-            let mut shared = shared.clone();
-            if let (true, Some(scope)) = (rules.promote_scope, &of_scope.scope) {
+            let mut own = None;
+            if let (true, Some(scope)) = (rules.promote_scope, &of_scope.scope)
+                && all.has_room(&shared.names)
+                && all.has_room(&shared.promoted)
+            {
+                let shared: &mut Shared = own.insert(shared.clone());
                 scope_labels(scope, &of_scope.schema_url, rules.naming, &mut shared.names);
             }
             for metric in &of_scope.metrics {
-                all.metric(metric, &shared);
+                all.metric(metric, own.as_ref().unwrap_or(&shared));
             }
         }
         all.target_info(resource);
@@ -167,7 +182,10 @@ fn add_attributes(attributes: &[KeyValue], naming: Naming, labels: &mut BTreeMap
         }
         let value = text(one);
         match mine.get_mut(&name) {
-            Some(known) => *known = format!("{known};{value}"),
+            Some(known) => {
+                known.push(';');
+                known.push_str(&value);
+            }
             None => drop(mine.insert(name, value)),
         }
     }
@@ -198,6 +216,7 @@ struct Translator<'r> {
     deltas: &'r mut Deltas,
     now_ms: i64,
     out: Translated,
+    label_bytes: usize,
     /// Of the resource at hand.
     newest_ms: i64,
 }
@@ -248,9 +267,26 @@ impl Translator<'_> {
         add_attributes(told, self.rules.naming, &mut labels);
         labels.extend(target.into_iter().map(|(n, v)| (n.to_owned(), v)));
         labels.insert(Labels::NAME.into(), "target_info".into());
-        self.put(labels, vec![Point::new(self.newest_ms, 1.0)], None);
+        self.put_more(labels, vec![Point::new(self.newest_ms, 1.0)], None);
         let about = Metadata { kind: "gauge".into(), help: "Target metadata".into(), unit: String::new() };
         self.out.metadata.push(("target_info".into(), about));
+    }
+
+    /// Counts what labels take; whether there was room for them.
+    fn has_room(&mut self, labels: &BTreeMap<String, String>) -> bool {
+        let bytes: usize = labels.iter().map(|(name, value)| name.len() + value.len() + LABEL_BYTES).sum();
+        self.label_bytes = self.label_bytes.saturating_add(bytes);
+        if self.label_bytes > LABEL_BYTES_MAX {
+            self.out.too_much = Some(TooMuch { what: "bytes of labels", max: LABEL_BYTES_MAX });
+        }
+        self.out.too_much.is_none()
+    }
+
+    /// Puts one of several series of a point, or one of none.
+    fn put_more(&mut self, labels: BTreeMap<String, String>, points: Vec<Point>, created_ms: Option<i64>) {
+        if self.has_room(&labels) {
+            self.put(labels, points, created_ms);
+        }
     }
 
     fn put(&mut self, labels: BTreeMap<String, String>, points: Vec<Point>, created_ms: Option<i64>) {
@@ -258,7 +294,11 @@ impl Translator<'_> {
         self.out.series.push(Out { labels, points, histograms: vec![], exemplars: vec![], created_ms });
     }
 
-    fn labels(&mut self, shared: &Shared, name: &str, head: Head<'_>) -> BTreeMap<String, String> {
+    /// The labels of a point, where there is room for them.
+    fn labels(&mut self, shared: &Shared, name: &str, head: Head<'_>) -> Option<BTreeMap<String, String>> {
+        if self.out.too_much.is_some() {
+            return None;
+        }
         self.newest_ms = self.newest_ms.max(head.t_ms);
         self.out.points += 1;
         let mut labels = BTreeMap::new();
@@ -270,11 +310,11 @@ impl Translator<'_> {
         }
         labels.extend(shared.names.iter().map(|(n, v)| (n.clone(), v.clone())));
         labels.insert(Labels::NAME.into(), name.into());
-        labels
+        self.has_room(&labels).then_some(labels)
     }
 
     fn refuse(&mut self, reason: &'static str, metric: &Metric, message: &str) {
-        refuse(&mut self.out.refused, reason, 1, || format!("a point of `{}`: {message}", metric.name));
+        refuse(&mut self.out.refused, reason, 1, || format!("a point of `{:.100}`: {message}", metric.name));
     }
 
     fn metric(&mut self, metric: &Metric, shared: &Shared) {
@@ -291,7 +331,7 @@ impl Translator<'_> {
             let count = count(data);
             self.out.points += count;
             refuse(&mut self.out.refused, "no_metric_name", count, || {
-                format!("`{}` has no character that a name may have", metric.name)
+                format!("`{:.100}` has no character that a name may have", metric.name)
             });
             return;
         }
@@ -364,7 +404,7 @@ impl Translator<'_> {
             flags: point.flags,
             exemplars: &point.exemplars,
         };
-        let labels = self.labels(shared, name, head);
+        let Some(labels) = self.labels(shared, name, head) else { return };
         let ended = head.flags & NO_RECORDED_VALUE != 0;
         let value = point.value.map_or(0.0, super::messages::Number::value);
         let (value, created) = if ended {
@@ -404,7 +444,7 @@ impl Translator<'_> {
         made: Result<Histogram, String>,
         temporality: i32,
     ) -> Option<(BTreeMap<String, String>, Histogram, Option<i64>)> {
-        let labels = self.labels(shared, name, head);
+        let labels = self.labels(shared, name, head)?;
         let h = match made {
             Ok(h) => h,
             Err(wrong) => {
@@ -457,25 +497,29 @@ impl Translator<'_> {
             labels
         };
         let stale = h.is_stale();
+        let head = if stale { Head { exemplars: &[], ..head } } else { head };
         let value = |v: f64| vec![Point::new(head.t_ms, if stale { STALE_NAN } else { v })];
         let counts: BTreeMap<i32, f64> = h.positive.indexed().collect();
         let mut below = 0.0;
         for (i, bound) in bounds.iter().enumerate() {
+            if self.out.too_much.is_some() {
+                return;
+            }
             below += counts.get(&(i as i32)).copied().unwrap_or(0.0);
             let mut labels = named("_bucket");
             labels.insert("le".into(), plain_float(*bound));
-            self.put(labels, value(below), created);
+            self.put_more(labels, value(below), created);
             let from = if i == 0 { f64::NEG_INFINITY } else { bounds[i - 1] };
             self.exemplars_within(head, from, *bound);
         }
         let mut last = named("_bucket");
         last.insert("le".into(), "+Inf".into());
-        self.put(last, value(h.count), created);
+        self.put_more(last, value(h.count), created);
         self.exemplars_within(head, bounds.last().copied().unwrap_or(f64::NEG_INFINITY), f64::INFINITY);
         if with_sum || stale {
-            self.put(named("_sum"), value(h.sum), created);
+            self.put_more(named("_sum"), value(h.sum), created);
         }
-        self.put(named("_count"), value(h.count), created);
+        self.put_more(named("_count"), value(h.count), created);
     }
 
     fn summary(&mut self, name: &str, shared: &Shared, point: &SummaryPoint) {
@@ -486,19 +530,22 @@ impl Translator<'_> {
             flags: point.flags,
             exemplars: &[],
         };
-        let labels = self.labels(shared, name, head);
+        let Some(labels) = self.labels(shared, name, head) else { return };
         let stale = head.flags & NO_RECORDED_VALUE != 0;
         let value = |v: f64| vec![Point::new(head.t_ms, if stale { STALE_NAN } else { v })];
         let created = Some(head.start_ms).filter(|start| *start > 0 && !stale);
         for (suffix, v) in [("_sum", point.sum), ("_count", point.count as f64)] {
             let mut labels = labels.clone();
             labels.insert(Labels::NAME.into(), format!("{name}{suffix}"));
-            self.put(labels, value(v), created);
+            self.put_more(labels, value(v), created);
         }
         for q in &point.quantile_values {
+            if self.out.too_much.is_some() {
+                return;
+            }
             let mut labels = labels.clone();
             labels.insert("quantile".into(), plain_float(q.quantile));
-            self.put(labels, value(q.value), None);
+            self.put_more(labels, value(q.value), None);
         }
     }
 

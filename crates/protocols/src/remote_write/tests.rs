@@ -7,6 +7,7 @@ use tenfold_types::{Histogram, HistogramPoint, Point, ResetHint, STALE_NAN, is_s
 
 use super::*;
 use crate::batch::Exemplar;
+use crate::exposition::ABOUT_BYTES_MAX;
 use crate::wire_out::Writer;
 
 mod wire {
@@ -290,6 +291,21 @@ fn version_2_is_read_whole() {
     assert_eq!(*series[1].histograms[1].histogram, wanted);
     let about = Metadata { kind: "histogram".into(), help: "How long".into(), unit: "seconds".into() };
     assert_eq!(read.metadata, [("latency", about)]);
+}
+
+#[test]
+fn of_a_long_text_that_many_series_name_the_beginning_is_taken() {
+    let long = "é".repeat(1 << 20);
+    let series = |metric: u32| wire::Series2 {
+        labels_refs: vec![1, metric],
+        metadata: Some(wire::Metadata2 { kind: 1, help_ref: 4, unit_ref: 4 }),
+        ..wire::Series2::default()
+    };
+    let symbols = ["", "__name__", "a", "b", &long].map(str::to_owned).to_vec();
+    let body = wire::Request2 { symbols, timeseries: vec![series(2), series(3)] }.encode_to_vec();
+    let read = decode(&body, Version::V2).unwrap();
+    let bytes: Vec<_> = read.metadata.iter().map(|(_, about)| (about.help.len(), about.unit.len())).collect();
+    assert_eq!(bytes, [(ABOUT_BYTES_MAX, ABOUT_BYTES_MAX); 2]);
 }
 
 /// A request of one series `c`, whose samples or histograms are these messages.

@@ -7,7 +7,7 @@ use tenfold_types::{Histogram, HistogramPoint, Labels, Point};
 
 use super::{FAMILIES_MAX, RemoteWriteError, Written, histogram, kind, v1::sample};
 use crate::batch::{Exemplar, LABELS_MAX, TooMuch};
-use crate::prom_text::Metadata;
+use crate::exposition::{self, Metadata};
 use crate::wire::{Fields, Value, WireError};
 
 pub(super) fn decode(body: &[u8]) -> Result<Written<'_>, RemoteWriteError> {
@@ -210,8 +210,8 @@ impl<'a> Reader<'a> {
                     known |= number != 0;
                     kind(number).clone_into(&mut about.kind);
                 }
-                3 => self.symbol(value.number(field)?)?.clone_into(&mut about.help),
-                4 => self.symbol(value.number(field)?)?.clone_into(&mut about.unit),
+                3 => exposition::about(self.symbol(value.number(field)?)?).clone_into(&mut about.help),
+                4 => exposition::about(self.symbol(value.number(field)?)?).clone_into(&mut about.unit),
                 _ => {}
             }
         }

@@ -46,6 +46,17 @@ async function spans(days) {
 
 const sorted = (rows) => rows.map((r) => `${r.start} ${r.end} ${r.person}`).sort();
 
+/** Rows of one person that follow one another without a gap as one. */
+function joined(rows) {
+  const out = [];
+  for (const row of rows.toSorted((a, b) => (a.start < b.start ? -1 : 1))) {
+    const before = out.find((r) => r.person === row.person && r.end === row.start);
+    if (before) before.end = row.end;
+    else out.push({ ...row });
+  }
+  return out;
+}
+
 function byIcalJs(text) {
   const events = new ICAL.Component(ICAL.parse(text)).getAllSubcomponents('vevent').map((e) => new ICAL.Event(e));
   return events.map((e) => ({ uid: e.uid, person: e.summary.split(' ')[0], start: second(e.startDate.toJSDate()), end: second(e.endDate.toJSDate()) }));
@@ -106,7 +117,8 @@ test('a foreign calendar is laid out as Python lays it out', async (t) => {
   const found = made.overrides.map((o) => ({ person: o.person, start: second(o.start), end: second(o.end) }));
   const wanted = byPython(ics, second(Date.now()), second(Date.now() + 90 * DAY_MS));
   assert.ok(wanted.length > 15, `${wanted.length} occurrences`);
-  assert.deepEqual(sorted(found), sorted(wanted));
+  // What somebody has beside another goes on alone where that one ends, as two overrides.
+  assert.deepEqual(sorted(joined(found)), sorted(wanted));
 });
 
 test('the example of the guide does what it says', async () => {

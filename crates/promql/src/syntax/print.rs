@@ -150,15 +150,12 @@ fn is_plain_name(name: &str, colons: bool) -> bool {
 }
 
 /// Words that mean something else where a metric may stand.
-const TAKEN: [&str; 19] = [
+const TAKEN: [&str; 16] = [
     "and",
     "anchored",
     "atan2",
     "bool",
     "by",
-    "fill",
-    "fill_left",
-    "fill_right",
     "group_left",
     "group_right",
     "ignoring",

@@ -32,6 +32,8 @@ const EXPANDED_BYTES_MAX: usize = 8_192;
 const WORSE_BY: [&str; 2] = ["severity", "page"];
 /// Said of an alert that begins in place of one that was less severe.
 const WORSE: &str = "it is worse than the alert that it was";
+/// Said of the one that was less severe.
+const WORSE_NOW: &str = "it is worse now and goes on as another alert";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -404,7 +406,8 @@ fn rise(
             state.worse_since.remove(series);
             let waited = before.state == AlertState::Pending;
             let kind = if waited { TransitionKind::Cleared } else { TransitionKind::Resolved };
-            out.push(end(&mut before, kind, now));
+            let reason = (kind == TransitionKind::Resolved).then(|| WORSE_NOW.to_owned());
+            out.push(Transition { reason, ..end(&mut before, kind, now) });
         }
     }
     Ok(out)

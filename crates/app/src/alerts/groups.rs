@@ -72,6 +72,14 @@ pub(super) async fn reload(app: &App) -> Result<(), Fault> {
     }
     let old = app.alerts.groups.read().clone();
     let mut before = Before::of(&old);
+    // What is under way is cut with the groups as they were, and begins anew at once, on its grid.
+    let cut = std::mem::take(&mut *app.alerts.late.lock());
+    for running in cut.keys().filter_map(|place| old.get(*place)) {
+        if let Some(Some(at)) = before.next_at.get_mut(&(running.file.clone(), running.group.name.clone())) {
+            *at = at.plus_ms(-running.group.interval_ms);
+        }
+    }
+    drop(cut);
     let interval_ms = i64::try_from(app.settings.alerts.evaluation_interval_ms).unwrap_or(i64::MAX);
     let mut groups = Vec::new();
     for file in files {
@@ -125,8 +133,6 @@ pub(super) async fn reload(app: &App) -> Result<(), Fault> {
     end_series(app, before, &running);
     arrivals::watch(app, &running);
     *app.alerts.brought.lock() = Brought::of(&running);
-    // What is under way is of the groups as they were.
-    app.alerts.late.lock().clear();
     *app.alerts.groups.write() = running;
     super::pipeline::reload(app, false).await
 }

@@ -360,11 +360,12 @@ fn one(
         }
         TransitionKind::Resolved => {
             let row = write(t, outcome, origin, alert, kept)?;
-            let ended = with(
-                draft(&row, alert, "alert.resolved", Severity::Good, format!("Over: {text}")),
-                "how",
-                json!("resolved"),
-            );
+            let words = match &transition.reason {
+                Some(reason) => format!("Over, {reason}: {text}"),
+                None => format!("Over: {text}"),
+            };
+            let ended = draft(&row, alert, "alert.resolved", Severity::Good, words);
+            let ended = with(ended, "how", json!("resolved"));
             t.record_later(ended);
             endings.alert(t.tx(), &row, "resolved")
         }

@@ -90,7 +90,6 @@ async fn what_was_resolved_by_hand_and_fires_again_is_told_anew() {
     assert_eq!(alert(&w).await.flapping, None);
 }
 
-/// What is held as firing fires by no rule: only calm ends it.
 #[tokio::test]
 async fn a_clock_set_back_holds_nothing_for_longer() {
     let w = flapping(315).await;
@@ -103,6 +102,7 @@ async fn a_clock_set_back_holds_nothing_for_longer() {
     assert_eq!(w.states().await[&1], "resolved", "it has been calm for a quarter of an hour");
 }
 
+/// What is held as firing fires by no rule: only calm ends it.
 #[tokio::test]
 async fn what_is_held_ends_though_flapping_is_turned_off() {
     let mut w = flapping(314).await;

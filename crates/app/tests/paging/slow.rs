@@ -86,3 +86,21 @@ async fn rules_that_take_long_keep_no_others_waiting() {
         assert!(fired >= 1 && (rule == "HighErrorRate" || fired == 1), "{rule}: {fired}");
     }
 }
+
+#[tokio::test]
+async fn a_change_of_rules_does_not_make_what_is_under_way_wait_for_its_interval() {
+    let w = World::new(8_401).await;
+    let source = Arc::new(Source { may: Semaphore::new(0), others: w.samples.clone() });
+    let _let_go = LetGo(source.clone());
+    w.app.set_rule_source(source.clone());
+    w.app.set_rule_patience(Duration::from_millis(50));
+    let hourly = SLOW.replace("interval: 5s", "interval: 1h");
+    w.app.rules_put(&Caller::system(), "slow", &hourly).await.expect("rules are made");
+    w.pass(60).await;
+    let began = w.clock_now();
+    let other = "groups:\n- name: other\n  rules:\n  - record: five\n    expr: sum(errors)\n";
+    w.app.rules_put(&Caller::system(), "other", other).await.expect("another file");
+    source.may.add_permits(8);
+    until_fires(&w, "Slow").await;
+    assert!(w.clock_now().since_ms(began) < 30 * 60_000, "it began anew at once");
+}

@@ -44,6 +44,8 @@ async fn a_warning_that_is_critical_by_now_pages() {
     w.pass(5).await;
     assert_eq!(firing(&w).await, ["critical"]);
     assert_eq!(w.receivers.subjects_to(ANA).len(), 1);
+    let over = w.events().await.into_iter().find(|e| e.kind == "alert.resolved").expect("the warning is over");
+    assert!(over.text.starts_with("Over, it is worse now and goes on as another alert: "), "{}", over.text);
     w.restart().await;
     w.errors(9.0);
     w.pass(60).await;

@@ -13,7 +13,7 @@ pub struct State {
 }
 
 /// How long ago each went round; nothing before it did for the first time. On a node that has nothing to evaluate because
-/// another does, going round is finding that out.
+/// another does, going round is finding that out. Where a group of rules hangs, they went round when it began.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pulse {
     pub rules_ms_ago: Option<i64>,
@@ -31,6 +31,7 @@ impl App {
 
     pub fn pulse(&self) -> Pulse {
         let ago = |at: &Mutex<Option<Timestamp>>| (*at.lock()).map(|at| self.now().since_ms(at).max(0));
-        Pulse { rules_ms_ago: ago(&self.pulse.rules), pages_ms_ago: ago(&self.pulse.pages) }
+        let hangs = self.rules_hang_since().map(|at| self.now().since_ms(at));
+        Pulse { rules_ms_ago: ago(&self.pulse.rules).max(hangs), pages_ms_ago: ago(&self.pulse.pages) }
     }
 }

@@ -31,6 +31,9 @@ const LATE_MAX: usize = 8;
 /// As long as it takes: its queries end by themselves.
 const FAR: Duration = Duration::from_hours(24);
 
+/// A group whose evaluation began so long ago may never be done.
+const HANGS_MS: i64 = 600_000;
+
 /// The evaluation of a group, as far as it has come.
 pub(super) struct Late {
     passing: Passing,
@@ -45,6 +48,14 @@ pub(super) struct Late {
 enum Work {
     Begin(Vec<usize>),
     GoOn(Late),
+}
+
+impl App {
+    /// Since when a group hangs, of several the first.
+    pub(crate) fn rules_hang_since(&self) -> Option<Timestamp> {
+        let first = self.alerts.late.lock().values().map(|late| late.now).min();
+        first.filter(|at| self.now().since_ms(*at) >= HANGS_MS)
+    }
 }
 
 /// Evaluates the groups whose time has come, and goes on with those that took long.

@@ -98,6 +98,10 @@ async fn a_change_of_rules_does_not_make_what_is_under_way_wait_for_its_interval
     w.app.rules_put(&Caller::system(), "slow", &hourly).await.expect("rules are made");
     w.pass(60).await;
     let began = w.clock_now();
+    w.clock.set(began.plus_ms(8 * 60_000));
+    assert_eq!(w.app.pulse().rules_ms_ago, None, "it may take its time");
+    w.clock.set(began.plus_ms(11 * 60_000));
+    assert!(w.app.pulse().rules_ms_ago >= Some(600_000), "whoever watches is told that it hangs");
     let other = "groups:\n- name: other\n  rules:\n  - record: five\n    expr: sum(errors)\n";
     w.app.rules_put(&Caller::system(), "other", other).await.expect("another file");
     source.may.add_permits(8);

@@ -60,7 +60,11 @@ test("more than are read are counted, and none is said", async () => {
   expect(box.textContent).toContain("and 9,800 more alerts");
   expect(box.textContent).toContain("Only those of photos.");
   await at("?service=photos&q=nothing");
-  expect(box.textContent).toContain("No alert is like that now.");
+  expect(box.textContent).toContain("No alert is like that now. Write fewer words");
+  items = [];
+  await at("?state=pending");
+  await settled(() => expect(box.textContent).toContain("No alert is like that now."));
+  expect(box.textContent).not.toContain("fewer words");
 });
 
 test("what is typed goes into the address, and the list by service makes room", async () => {

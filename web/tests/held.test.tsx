@@ -103,3 +103,20 @@ test("what nothing else would ask again is asked again when the server was away,
   await pass(60_000);
   expect(ask).toHaveBeenCalledTimes(3);
 });
+
+test("a question that took too long is not asked again by itself, and one that is refused for want of room less and less often", async () => {
+  vi.useFakeTimers();
+  const late = vi.fn(async () => Promise.reject(new ApiError(503, "timeout", "It took too long.", "")));
+  const full = vi.fn(async () => Promise.reject(new ApiError(503, "unavailable", "Full.", "")));
+  function Shown(): string {
+    return [useQuery("held:late", late), useQuery("held:full", full)].map(({ error }) => error?.message).join(" ");
+  }
+  await render(<Shown />);
+  await pass(0);
+  expect(box.textContent).toBe("It took too long. Full.");
+  for (const [ms, times] of [[10_000, 2], [10_000, 2], [10_000, 3], [40_000, 4]] as const) {
+    await pass(ms);
+    expect(full).toHaveBeenCalledTimes(times);
+  }
+  expect(late).toHaveBeenCalledTimes(1);
+});

@@ -91,6 +91,13 @@ test.each(PAGES)("whoever may only read is told so on %s, before anything is ask
   for (const name of buttons.filter((one) => one !== "Swap a shift")) expect(why(name), name).toBeNull();
 });
 
+test("a role that is granted for all services counts as one's own", async () => {
+  await as(person("viewer", [{ role: "deployer" }] as Person["grants"]), <ScheduleSection schedule={SCHEDULE} />);
+  expect([why("Edit"), why("New calendar address of")]).toEqual([null, null]);
+  await as(person("viewer", [{ role: "deployer", service: "photos" }] as Person["grants"]), <ScheduleSection schedule={SCHEDULE} />);
+  expect([why("Edit"), why("New calendar address of")]).toEqual(["It takes the role deployer.", "It takes the role responder."]);
+});
+
 test("a dashboard is changed by deployers", async () => {
   await as(person("responder"), <GraphsPage params={{}} />);
   for (const name of ["New dashboard", "Import", "Edit"]) {

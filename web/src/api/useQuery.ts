@@ -26,6 +26,8 @@ interface Entry {
   wentOff: number;
   at: number;
   tookMs: number;
+  /** How often in a row an answer was a failure that may pass. */
+  failed: number;
 }
 
 /** A burst of events (six hosts activating) causes one request, not six. */
@@ -40,6 +42,8 @@ const REST_FACTOR = 4;
 const REST_MS_MAX = 10_000;
 /** So long after a failure that may pass by itself the same is asked again. */
 const RETRY_MS = 10_000;
+/** What answers, and goes on to fail, is asked half as often each time, down to this. */
+const RETRY_MS_MAX = 5 * 60_000;
 /** Of what stands in front of the server, or of a server that has no room. */
 const PASSING = [502, 503, 504];
 
@@ -49,9 +53,15 @@ const EMPTY: QueryState<unknown> = { data: undefined, error: undefined, loading:
 /** Nothing else may ask again: not everything is touched by events, or asked on an interval. */
 function retry(entry: Entry): void {
   const { error } = entry.state;
-  if (!error || (error.code !== "unreachable" && !PASSING.includes(error.status))) return;
+  const answered = error !== undefined && error.code !== "unreachable";
+  // A question that took too long would take as long again.
+  if (!error || error.code === "timeout" || (answered && !PASSING.includes(error.status))) {
+    entry.failed = 0;
+    return;
+  }
   entry.wentOff = Date.now();
-  schedule(entry, RETRY_MS);
+  schedule(entry, answered ? Math.min(RETRY_MS * 2 ** entry.failed, RETRY_MS_MAX) : RETRY_MS);
+  entry.failed = answered ? entry.failed + 1 : 0;
 }
 
 async function run(entry: Entry): Promise<void> {
@@ -154,7 +164,7 @@ export function useQuery<T>(key: string | null, fetcher: () => Promise<T>, optio
       if (key === null) return () => undefined;
       let entry = entries.get(key);
       if (!entry) {
-        entry = { state: EMPTY, fetcher, touches, listeners: new Set(), running: false, again: false, timer: undefined, due: 0, wentOff: 0, at: 0, tookMs: 0 };
+        entry = { state: EMPTY, fetcher, touches, listeners: new Set(), running: false, again: false, timer: undefined, due: 0, wentOff: 0, at: 0, tookMs: 0, failed: 0 };
         entries.set(key, entry);
         forgetIdle();
       }

@@ -79,7 +79,7 @@ function Found({ q, state, service }: { q: string; state: string; service: strin
       <Loaded query={query}>
         {() => (
           <>
-            {found.length === 0 && <p className="muted">No alert is like that now. Write fewer words, or only a part of a word.</p>}
+            {found.length === 0 && <p className="muted">No alert is like that now.{q && " Write fewer words, or only a part of a word."}</p>}
             <ul>{found.slice(0, FOUND_MAX).map((alert) => <AlertItem key={alert.fingerprint} alert={alert} spark={alert.state !== "resolved"} />)}</ul>
             {found.length > FOUND_MAX && <p className="muted">and {plural(found.length - FOUND_MAX, "more alert")}: add a word</p>}
           </>

@@ -6,7 +6,7 @@ import { duration } from "../../lib/time";
 import { useAction } from "../../lib/useAction";
 import { Link } from "../../router/Link";
 import { useParams } from "../../router/router";
-import { useSession } from "../../shell/session";
+import { useLacks } from "../../shell/session";
 import { ActionButton } from "../../ui/Action";
 import { Dialog } from "../../ui/Dialog";
 import { Empty } from "../../ui/basics";
@@ -17,17 +17,14 @@ import { AlertTabs } from "./AlertTabs";
 
 const DAYS = [7, 14, 28];
 
-const DEPLOYERS = ["deployer", "admin"];
-
 /** The drafts of a rule, each with a button that puts it into force, and the way back. */
 function Drafts({ rule, days }: { rule: RuleNoise; days: number }): ReactElement {
-  const { person } = useSession();
   const which = { rule: rule.rule, file: rule.file, group: rule.group, severity: rule.severity };
   const key = `drafts ${rule.file} ${rule.group} ${rule.rule} ${rule.severity} ${days}`;
   const query = useQuery(key, () => noise.drafts(which, days), { touches: ["rule."] });
   const { busy, run } = useAction("rule.");
   const [done, setDone] = useState<RuleFileChanged | null>(null);
-  const why = DEPLOYERS.includes(person.role) ? null : "It takes the role deployer.";
+  const why = useLacks("deployer", true);
   const put = async (draft: RuleDraft, version: string): Promise<void> => {
     const changed = await run(() => noise.putDraft({ ...which, change: draft.change }, version), `${rule.rule} is quieter.`);
     if (changed) setDone(changed);

@@ -4,7 +4,7 @@ import type { RefusedRequest } from "../../api/types";
 import { useQuery } from "../../api/useQuery";
 import { plural } from "../../lib/units";
 import { useAction } from "../../lib/useAction";
-import { useSession } from "../../shell/session";
+import { useLacks } from "../../shell/session";
 import { ActionButton } from "../../ui/Action";
 import { Time } from "../../ui/basics";
 import { Section } from "../../ui/Section";
@@ -25,10 +25,9 @@ function Row({ request }: { request: RefusedRequest }): ReactElement {
 }
 
 function Found({ items, total }: { items: RefusedRequest[]; total: number }): ReactElement {
-  const { person } = useSession();
   const [asked, setAsked] = useState(false);
   const { busy, run } = useAction("alert.refused");
-  const why = person.role === "deployer" || person.role === "admin" ? null : "Deciding on them takes the role deployer.";
+  const why = useLacks("deployer", true);
   const again = (): Promise<unknown> => run(alerts.refusedAgain, ({ requests, over }) => {
     const without = over > 0 ? ` Left out: ${plural(over, "alert")} over by now.` : "";
     return `${plural(requests, "request")} will be tried again, each as of when it came.${without}`;

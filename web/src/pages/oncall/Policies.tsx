@@ -3,7 +3,7 @@ import { oncall } from "../../api/endpoints";
 import type { EscalationPolicy } from "../../api/types";
 import { useQuery } from "../../api/useQuery";
 import { duration } from "../../lib/time";
-import { useSession } from "../../shell/session";
+import { useLacks } from "../../shell/session";
 import { ActionButton } from "../../ui/Action";
 import { Empty } from "../../ui/basics";
 import { Loaded } from "../../ui/Section";
@@ -18,9 +18,8 @@ const words = ({ kind, name, offset }: EscalationPolicy["steps"][number]["target
 /** Each policy as the ladder a page climbs until somebody acknowledges. */
 export function Policies(): ReactElement {
   const query = useQuery("policies", oncall.policies, { touches: ["policy.", "config."] });
-  const { person } = useSession();
   const [open, setOpen] = useState<{ policy: EscalationPolicy | null } | null>(null);
-  const why = person.role === "deployer" || person.role === "admin" ? null : "Changing a policy takes the role deployer.";
+  const why = useLacks("deployer", true);
   return (
     <Loaded query={query}>
       {({ items }) => (

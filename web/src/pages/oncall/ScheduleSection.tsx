@@ -68,7 +68,6 @@ export function ScheduleSection({ schedule }: { schedule: Schedule }): ReactElem
   };
   const mine = schedule.next.filter((shift) => shift.person?.login === person.login);
   const why = lacks(person, "responder", true);
-  const may = person.role === "deployer" || person.role === "admin";
   const take = (): void => {
     void run(() => oncall.take(schedule.name, TAKE_HOURS * HOUR_MS), (taken) => withRests(`You are on call for ${schedule.name} for ${TAKE_HOURS} h.`, taken));
   };
@@ -84,8 +83,8 @@ export function ScheduleSection({ schedule }: { schedule: Schedule }): ReactElem
           <ActionButton busy={busy} why={why ?? (current?.login === person.login ? "You are on call." : null)} onClick={take}>Take it for {TAKE_HOURS} h</ActionButton>
           <ActionButton why={why} tight onClick={() => setOpen("override")}>Add an override</ActionButton>
           <ActionButton why={why ?? (mine.length === 0 ? "You have no shift here in the next 14 days." : null)} tight={why !== null} onClick={() => setOpen("swap")}>Swap a shift</ActionButton>
-          <ActionButton busy={busy} why={person.role === "viewer" ? "A calendar address takes the role responder." : null} label={`New calendar address of ${schedule.name}`} onClick={() => void renew()}>Calendar address</ActionButton>
-          <ActionButton why={may ? null : "Changing a schedule takes the role deployer."} onClick={() => setOpen("edit")}>Edit</ActionButton>
+          <ActionButton busy={busy} why={why} tight label={`New calendar address of ${schedule.name}`} onClick={() => void renew()}>Calendar address</ActionButton>
+          <ActionButton why={lacks(person, "deployer", true)} onClick={() => setOpen("edit")}>Edit</ActionButton>
         </span>
       </div>
       {address && <p role="status">Shown this once: <code className="wrap">{address}</code></p>}

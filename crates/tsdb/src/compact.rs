@@ -30,6 +30,10 @@ impl Tsdb {
     pub(crate) fn merge_blocks(&self) -> Result<usize, TsdbError> {
         let mut count = 0;
         while let Some((span, inputs)) = self.next_merge() {
+            // Each takes minutes, and senders whose samples wait for blocks would be refused meanwhile.
+            if count > 0 && self.is_pressed() && !self.are_many_apart() {
+                break;
+            }
             match self.rewrite(span, &inputs, false) {
                 Ok(()) => count += inputs.len(),
                 // Marked; the next maintenance sets it aside.

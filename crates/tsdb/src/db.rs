@@ -73,7 +73,8 @@ pub(crate) struct State {
     pub tombstones: HashMap<SeriesId, Vec<Tombstone>>,
     /// Time before this instant is closed: samples in order belong to blocks.
     pub min_valid_t: i64,
-    /// The oldest sample that came in order since a maintenance last looked, and when that was by its clock.
+    /// The oldest sample that came in order since a maintenance last looked, none that was its series' first, and when that was
+    /// by its clock.
     pub came_from: i64,
     pub looked_ms: i64,
     /// When a maintenance first left late samples of closed time in memory, which are there since.

@@ -265,8 +265,14 @@ impl HeadSeries {
     }
     /// The oldest instant of what came late.
     pub fn oldest_late_t(&self) -> Option<i64> {
+        self.oldest_late_from(i64::MIN)
+    }
+    /// The same without what is of before an instant.
+    pub fn oldest_late_from(&self, t_ms: i64) -> Option<i64> {
         let extra = self.extra.as_ref()?;
-        let (float, histogram) = (extra.late.first(), extra.late_histograms.first());
+        let float = extra.late.get(extra.late.partition_point(|p| p.t_ms < t_ms));
+        let histograms = &extra.late_histograms;
+        let histogram = histograms.get(histograms.partition_point(|h| h.t_ms < t_ms));
         [float.map(|p| p.t_ms), histogram.map(|h| h.t_ms)].into_iter().flatten().min()
     }
     /// What came late and is of before an instant, in the room of float samples.

@@ -13,7 +13,7 @@ use crate::{
     block::{Block, BlockWriter},
     db::{State, Tsdb, quarantine},
     error::{FLUSH_NAMES, TsdbError},
-    head::LateTimes,
+    head::{HeadSeries, LateTimes},
     open::copy_aside,
     options::Options,
     postings::SeriesId,
@@ -23,8 +23,11 @@ use crate::{
 
 /// Series handled under one hold of the lock: appends wait for no more than that.
 pub(crate) const LOCKED_SERIES_MAX: usize = 1024;
-/// Where there are so many blocks they are merged also while more come that would be merged into the same.
+/// Where there are so many blocks that were not merged yet they are also while more come that would be merged into the same.
 const BLOCKS_APART_MAX: usize = 256;
+/// In the room for time that is held open a series counts as this part of what it may have at least: where many end they have
+/// few samples each.
+const HELD_LEAST_PART: usize = 4;
 /// Effort of compression when a block is cut; merging takes more, once.
 pub(crate) const CUT_LEVEL: usize = 4;
 
@@ -102,7 +105,7 @@ impl Tsdb {
 
     fn rewrite_blocks(&self, now_ms: i64, pressed: bool, report: &mut MaintainReport) -> Result<(), TsdbError> {
         // While many samples come for closed time, what is merged now would be merged again soon.
-        if !pressed || self.state.read().blocks.len() > BLOCKS_APART_MAX {
+        if !pressed || self.are_many_apart() {
             report.blocks_merged += self.merge_blocks()?;
         }
         report.blocks_merged += self.rewrite_deleted()?;
@@ -111,8 +114,15 @@ impl Tsdb {
         Ok(())
     }
 
+    /// Whether merging cannot be put off. Those that were merged do not count: years have hundreds of them.
+    pub(crate) fn are_many_apart(&self) -> bool {
+        let state = self.state.read();
+        let apart = |b: &&Arc<Block>| b.meta.end_t - b.meta.start_t <= self.options.block_ms;
+        state.blocks.iter().filter(apart).count() > BLOCKS_APART_MAX
+    }
+
     /// Cuts every block of time that is over, and what came late for it; whether there was any. With `hold` time stays open
-    /// while samples in order come for it.
+    /// while samples in order come for it, and late ones may wait for more.
     pub(crate) fn cut_closed(&self, now_ms: i64, hold: bool, report: &mut MaintainReport) -> Result<bool, TsdbError> {
         let mut cut = false;
         while let Some((start, end)) = self.close_next(now_ms, hold) {
@@ -123,12 +133,11 @@ impl Tsdb {
             let mut state = self.state.write();
             (state.came_from, state.looked_ms) = (i64::MAX, now_ms);
         }
-        if self.is_late_due(now_ms, cut) {
+        // What came before an import stands, so that it is in a block before that.
+        if self.is_late_due(now_ms, cut || !hold) {
             cut = true;
             report.blocks_written += self.cut_late()?;
-            let mut state = self.state.write();
-            state.late_since = None;
-            self.behind.store(state.behind(), Ordering::Relaxed);
+            self.state.write().late_since = None;
         }
         Ok(cut)
     }
@@ -273,22 +282,27 @@ impl Tsdb {
         Ok(())
     }
 
-    /// Gives blocks of their own to samples that came late for time already cut.
+    /// Gives blocks of their own to samples that came late for time already cut. It goes through that time once: what comes
+    /// meanwhile for what it has passed waits for the next maintenance, or while senders go on this would not end.
     fn cut_late(&self) -> Result<usize, TsdbError> {
-        let mut count = 0;
+        let (mut count, mut from) = (0, i64::MIN);
         loop {
-            let oldest = {
+            let (oldest, closed) = {
                 let state = self.state.read();
-                let late = state.head.iter().filter_map(crate::head::HeadSeries::oldest_late_t);
-                late.min().filter(|t| *t < state.min_valid_t)
+                let late = state.head.iter().filter_map(|series| series.oldest_late_from(from));
+                (late.min(), state.min_valid_t)
             };
-            let Some(oldest) = oldest else { return Ok(count) };
+            let Some(oldest) = oldest.filter(|t| *t < closed) else { return Ok(count) };
             let start = oldest.div_euclid(self.options.block_ms) * self.options.block_ms;
             // Not beyond what is closed, also where blocks had another length once: a start takes the end of the last block
             // for the end of closed time.
-            let end = (start + self.options.block_ms).min(self.state.read().min_valid_t);
+            let end = (start + self.options.block_ms).min(closed);
             self.make_again(std::iter::once(start))?;
             count += usize::from(self.cut(start, end, false)?);
+            from = end;
+            // Senders wait for this room.
+            let state = self.state.read();
+            self.behind.store(state.behind(), Ordering::Relaxed);
         }
     }
 
@@ -369,19 +383,31 @@ impl Tsdb {
 impl State {
     /// The time of the oldest block that is to be cut; with `hold`, unless samples in order still come for it.
     fn next_cut(&self, block_ms: i64, now_ms: i64, hold: bool) -> Option<(i64, i64)> {
-        let oldest = self.head.iter().filter_map(crate::head::HeadSeries::oldest_to_cut).min()?;
+        let oldest = self.head.iter().filter_map(HeadSeries::oldest_to_cut).min()?;
         let start = oldest.div_euclid(block_ms) * block_ms;
         let end = start + block_ms;
-        let waits = hold && end > self.came_from;
-        (!waits && end + block_ms / 2 <= now_ms).then_some((start, end))
+        let waits = (hold && end > self.came_from) || end + block_ms / 2 > now_ms;
+        // Where a block of closed time could not be written it comes before any that ends later: by those a start judges what
+        // of the log is in blocks.
+        let is_closed = end <= self.min_valid_t;
+        (is_closed || !waits).then_some((start, end))
     }
 
     /// Whether samples in order came for time that was over when a maintenance last looked, and there is room for more. What
     /// comes afterwards for closed time costs more, in memory and by merging.
     fn is_held(&self, o: &Options) -> bool {
         let is_behind = self.came_from < self.looked_ms.saturating_sub(o.block_ms / 2);
-        let room = self.head.used().saturating_mul(o.held_samples_per_series_max);
-        is_behind && self.head.iter().map(crate::head::HeadSeries::sample_count).sum::<usize>() <= room
+        // Series that ended stay in memory as long: they must not be what new ones find no room for.
+        if !is_behind || self.head.used() > o.series_max / 2 {
+            return false;
+        }
+        // Nor do they make room: a sender that is slower than the time would hold all that ended since for ever.
+        let (lately, next) = (self.looked_ms - o.block_ms, self.came_from..self.came_from + o.block_ms);
+        let goes_on = |s: &&HeadSeries| s.last_t().is_some_and(|t| t >= lately || next.contains(&t));
+        let most = o.held_samples_per_series_max;
+        let room = self.head.iter().filter(goes_on).count().saturating_mul(most);
+        let counts = self.head.iter().map(HeadSeries::sample_count).filter(|count| *count > 0);
+        counts.map(|count| count.max(most / HELD_LEAST_PART)).sum::<usize>() <= room
     }
 
     /// Late samples of closed time in memory; a native histogram counts as several.
@@ -392,7 +418,7 @@ impl State {
     fn drop_before(&mut self, slot: u32, t_ms: i64, written: &LateTimes) {
         self.shrunk += 1;
         let series = self.head.get_mut(slot);
-        let exemplars = |s: &crate::head::HeadSeries| s.extra.as_ref().map_or(0, |e| e.exemplars.len());
+        let exemplars = |s: &HeadSeries| s.extra.as_ref().map_or(0, |e| e.exemplars.len());
         let before = exemplars(series);
         // Runs that make no sense were counted when they were to be written.
         let _counted = series.drop_before(t_ms, written);
@@ -406,7 +432,7 @@ impl State {
             return;
         }
         let mut tombstones = std::mem::take(&mut self.tombstones);
-        let head_min = self.head.iter().filter_map(crate::head::HeadSeries::oldest_t).min().unwrap_or(i64::MAX);
+        let head_min = self.head.iter().filter_map(HeadSeries::oldest_t).min().unwrap_or(i64::MAX);
         let needed = |id: SeriesId, t: &Tombstone| {
             let samples = || self.blocks.iter().any(|b| t.applies_to(b) && b.ids().contains(id));
             head_min <= t.end || samples() || self.has_rows_of(id, t)
@@ -430,7 +456,8 @@ impl Tombstone {
 mod tests {
     use tenfold_types::Labels;
 
-    use crate::{Options, Sample, Tsdb, head::HeadSeries};
+    use super::HeadSeries;
+    use crate::{Options, Sample, Tsdb};
 
     #[test]
     fn nothing_older_than_a_block_comes_to_its_closed_time_in_order() {

@@ -27,8 +27,8 @@ pub struct Options {
     /// Late samples of closed time that wait for their blocks, 16 bytes each: where there are so many, a batch with more of
     /// them is refused until blocks have them. A native histogram counts as several.
     pub behind_samples_max: usize,
-    /// Time is not closed while samples in order come for it, as long as the series in memory have no more samples than so
-    /// many each, on average.
+    /// Time is not closed while samples in order come for it, as long as memory has no more samples than so many for each
+    /// series that goes on, and no more than half of [`Self::series_max`].
     pub held_samples_per_series_max: usize,
     /// Blocks are merged up to this time, and never over more than an eighth of the retention.
     pub block_ms_max: i64,

@@ -392,11 +392,15 @@ fn log(state: &mut State, staged: &Staged, segment_bytes_max: u64) -> Result<(),
 }
 
 fn apply(state: &mut State, staged: &mut Staged) {
+    // The first sample of a series may say no more than when it began: new ones of what runs for hours do not hold time open.
     let mut came_from = state.came_from;
     for (slot, point) in &staged.floats {
-        state.head.get_mut(*slot).push(*point);
+        let series = state.head.get_mut(*slot);
+        if series.last().is_some() {
+            came_from = came_from.min(point.t_ms);
+        }
+        series.push(*point);
         state.max_t = state.max_t.max(point.t_ms);
-        came_from = came_from.min(point.t_ms);
     }
     // Of the same instant the one that was sent first stays the first.
     staged.late.sort_by_key(|(slot, point)| (*slot, point.t_ms));
@@ -406,8 +410,11 @@ fn apply(state: &mut State, staged: &mut Staged) {
     }
     for (slot, point) in staged.histograms.drain(..) {
         state.max_t = state.max_t.max(point.t_ms);
-        came_from = came_from.min(point.t_ms);
-        state.head.get_mut(slot).push_histogram(point);
+        let series = state.head.get_mut(slot);
+        if series.last_histogram().is_some() {
+            came_from = came_from.min(point.t_ms);
+        }
+        series.push_histogram(point);
     }
     state.came_from = came_from;
     for (slot, point) in staged.late_histograms.drain(..) {

@@ -194,6 +194,89 @@ fn what_comes_for_deleted_time_that_is_closed_is_refused() {
     assert_eq!(counts(&db, "away", [1.0, 2.0, 3.0]), [60, 60, 60]);
 }
 
+#[test]
+fn what_came_late_before_an_import_of_its_instants_stands() {
+    let dir = tempfile::tempdir().unwrap();
+    let open = || Tsdb::open(dir.path(), Options::default()).unwrap().0;
+    let db = open();
+    begin(&db);
+    assert_eq!(write(&db, "away", &minutes(NOW - 10 * HOUR, 60, 2.0)).unwrap(), (60, None));
+    let points = minutes(NOW - 10 * HOUR, 90, 3.0);
+    let batch = SeriesWrite { labels: &labels("away"), points: &points, ..SeriesWrite::default() };
+    assert_eq!(db.import(&[batch], NOW).unwrap().appended, 90);
+    assert_eq!(counts(&db, "away", [1.0, 2.0, 3.0]), [120, 60, 30]);
+    drop(db);
+    let db = open();
+    db.maintain(NOW + 4 * HOUR).unwrap();
+    assert_eq!(counts(&db, "away", [1.0, 2.0, 3.0]), [120, 60, 30]);
+}
+
+/// So many times half an hour: of a sender, of another that gets on by five minutes each time, and of a series that ends. How
+/// many samples were in memory at most.
+fn half_hours(db: &Tsdb, count: i64) -> usize {
+    let start = 60 * HOUR;
+    db.maintain(start).unwrap();
+    let one = |n: i64| {
+        let now = start + n * 30 * MINUTE;
+        let (half_hour_ago, behind) = (now - 30 * MINUTE, start - 2 * HOUR + (n - 1) * 5 * MINUTE);
+        let ends = format!("ends-{n}");
+        for (sender, from, count) in
+            [("here", half_hour_ago, 30), ("away", behind, 5), (ends.as_str(), half_hour_ago, 5)]
+        {
+            let points = minutes(from, count, 1.0);
+            assert_eq!(write(db, sender, &points).unwrap(), (points.len(), None), "{sender} in half an hour {n}");
+        }
+        db.maintain(now).unwrap();
+        db.stats().head_samples
+    };
+    let most = (1..=count).map(one).max().unwrap();
+    let found: usize = all(db).iter().map(|(_, points)| points.len()).sum();
+    assert_eq!(found as i64, count * (30 + 5 + 5));
+    most
+}
+
+#[test]
+fn series_that_ended_make_no_room_to_hold_time_open() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = Options { held_samples_per_series_max: 100, block_ms_max: 2 * HOUR, ..Options::default() };
+    let db = Tsdb::open(dir.path(), options).unwrap().0;
+    let most = half_hours(&db, 48);
+    // Ten series have room: both senders, five that ended within two hours, and three close to the one that is behind.
+    assert!((500..=700).contains(&most), "{most} samples");
+    assert!(db.stats().blocks >= 8, "{} blocks", db.stats().blocks);
+}
+
+#[test]
+fn no_time_is_held_open_where_new_series_would_find_no_room() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = Options { series_max: 20, block_ms_max: 2 * HOUR, ..Options::default() };
+    let db = Tsdb::open(dir.path(), options).unwrap().0;
+    half_hours(&db, 40);
+    assert!(db.stats().head_series <= 12, "{} series", db.stats().head_series);
+}
+
+#[test]
+fn new_series_of_what_began_hours_ago_do_not_hold_time_open() {
+    let dir = tempfile::tempdir().unwrap();
+    let db = Tsdb::open(dir.path(), Options { block_ms_max: 2 * HOUR, ..Options::default() }).unwrap().0;
+    let start = 60 * HOUR;
+    db.maintain(start).unwrap();
+    for n in 1..=24_i64 {
+        let now = start + n * 30 * MINUTE;
+        let points = minutes(now - 30 * MINUTE, 30, 1.0);
+        assert_eq!(write(&db, "here", &points).unwrap(), (30, None));
+        // Zero when the process began, and what has been counted since.
+        let points = [Point::new(start, 0.0), Point::new(now - MINUTE, 1.0)];
+        assert_eq!(write(&db, &format!("new-{n}"), &points).unwrap(), (2, None), "in half an hour {n}");
+        let (name, began) = (n.to_string(), [histogram(start, 1.0)]);
+        let batch = SeriesWrite { labels: &[("h", name.as_str())], histograms: &began, ..SeriesWrite::default() };
+        assert_eq!(db.write(&[batch]).unwrap().appended, 1);
+        db.maintain(now).unwrap();
+    }
+    assert_eq!(db.stats().blocks, 5);
+    assert_eq!(all(&db).iter().map(|(_, points)| points.len()).sum::<usize>(), 24 * (30 + 2));
+}
+
 const BLOCK_MS: i64 = 1000;
 const REACH_MS: i64 = 20_000;
 const STEP_MS: i64 = 10;

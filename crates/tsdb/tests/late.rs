@@ -4,16 +4,12 @@
 
 mod common;
 
-use std::{
-    io,
-    path::{Path, PathBuf},
-    sync::{Arc, Mutex},
-};
+use std::sync::Arc;
 
-use tenfold_tsdb::{Fs, FsFile, HistogramPoint, Options, OsFs, Point, Reason, SeriesWrite, Tsdb};
+use tenfold_tsdb::{HistogramPoint, Options, Point, Reason, SeriesWrite, Tsdb};
 use tenfold_types::{Matcher, ResetHint};
 
-use common::{HOUR, all, histogram, read, sample, strict};
+use common::{HOUR, Meanwhile, all, histogram, read, sample, strict};
 
 #[test]
 fn late_samples_are_merged_within_the_window() {
@@ -272,52 +268,6 @@ fn an_import_may_be_as_late_as_it_is() {
     }
 }
 
-/// What happens while the block is begun that is that many from now on.
-type Event = (usize, Box<dyn FnOnce() + Send>);
-
-/// The system's files, and what happens meanwhile.
-#[derive(Default)]
-struct Meanwhile(Mutex<Option<Event>>);
-
-impl Fs for Meanwhile {
-    fn create_dir_all(&self, dir: &Path) -> io::Result<()> {
-        OsFs.create_dir_all(dir)
-    }
-    fn list(&self, dir: &Path) -> io::Result<Vec<PathBuf>> {
-        OsFs.list(dir)
-    }
-    fn create(&self, path: &Path) -> io::Result<Arc<dyn FsFile>> {
-        let mut event = self.0.lock().unwrap();
-        if path.parent().is_some_and(|dir| dir.ends_with("blocks")) {
-            event.iter_mut().for_each(|(blocks, _)| *blocks -= 1);
-        }
-        let due = event.take_if(|(blocks, _)| *blocks == 0);
-        drop(event);
-        if let Some((_, happens)) = due {
-            happens();
-        }
-        OsFs.create(path)
-    }
-    fn open(&self, path: &Path) -> io::Result<Arc<dyn FsFile>> {
-        OsFs.open(path)
-    }
-    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        OsFs.rename(from, to)
-    }
-    fn remove(&self, path: &Path) -> io::Result<()> {
-        OsFs.remove(path)
-    }
-    fn hard_link(&self, from: &Path, to: &Path) -> io::Result<()> {
-        OsFs.hard_link(from, to)
-    }
-    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
-        OsFs.sync_dir(dir)
-    }
-    fn lock(&self, path: &Path) -> io::Result<Box<dyn Send + Sync>> {
-        OsFs.lock(path)
-    }
-}
-
 #[test]
 fn what_comes_while_an_import_closes_old_time_survives_a_start() {
     let (dir, fs) = (tempfile::tempdir().unwrap(), Arc::new(Meanwhile::default()));
@@ -334,8 +284,15 @@ fn what_comes_while_an_import_closes_old_time_survives_a_start() {
     // It waits for the next cut, and is in the second block of that.
     assert_eq!(db.append(&[sample("a", HOUR + 1, 2.0)]).unwrap().appended, 1);
     let other = Arc::clone(&db);
-    let event = move || assert_eq!(other.append(&[sample("b", 5 * HOUR, 3.0)]).unwrap().appended, 1);
-    *fs.0.lock().unwrap() = Some((2, Box::new(event)));
+    let mut begun = 0;
+    let event = move || {
+        begun += 1;
+        if begun == 2 {
+            assert_eq!(other.append(&[sample("b", 5 * HOUR, 3.0)]).unwrap().appended, 1);
+        }
+        begun < 2
+    };
+    *fs.0.lock().unwrap() = Some(Box::new(event));
     let labels = [("__name__", "m"), ("instance", "c")];
     let report = db.import(&of_one(&labels, &[Point::new(7 * HOUR, 4.0)]), 9 * HOUR).unwrap();
     assert_eq!((report.appended, fs.0.lock().unwrap().is_some()), (1, false), "{report:?}");

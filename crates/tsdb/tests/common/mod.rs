@@ -2,9 +2,13 @@
 
 #![allow(dead_code, clippy::allow_attributes, reason = "each test binary uses its part")]
 
-use std::path::Path;
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex},
+};
 
-use tenfold_tsdb::{HistogramPoint, Options, Point, Sample, Tsdb};
+use tenfold_tsdb::{Fs, FsFile, HistogramPoint, Options, OsFs, Point, Sample, Tsdb};
 use tenfold_types::{Histogram, Labels, Matcher, histogram::Buckets};
 
 pub const HOUR: i64 = 3_600_000;
@@ -48,5 +52,49 @@ pub fn all(db: &Tsdb) -> Vec<(String, Vec<Point>)> {
 pub fn histogram(t_ms: i64, n: f64) -> HistogramPoint {
     let positive = Buckets::single(1, vec![n, n + 1.0]);
     let h = Histogram { schema: 3, count: 2.0 * n + 1.0, sum: n, positive, ..Histogram::default() };
-    HistogramPoint { t_ms, histogram: std::sync::Arc::new(h) }
+    HistogramPoint { t_ms, histogram: Arc::new(h) }
+}
+
+/// What happens while a block is begun; whether it does so again with the next one.
+pub type Event = Box<dyn FnMut() -> bool + Send>;
+
+/// The system's files, and what happens meanwhile.
+#[derive(Default)]
+pub struct Meanwhile(pub Mutex<Option<Event>>);
+
+impl Fs for Meanwhile {
+    fn create_dir_all(&self, dir: &Path) -> io::Result<()> {
+        OsFs.create_dir_all(dir)
+    }
+    fn list(&self, dir: &Path) -> io::Result<Vec<PathBuf>> {
+        OsFs.list(dir)
+    }
+    fn create(&self, path: &Path) -> io::Result<Arc<dyn FsFile>> {
+        if path.parent().is_some_and(|dir| dir.ends_with("blocks")) {
+            // Not held while it happens.
+            let event = self.0.lock().unwrap().take();
+            if let Some(again) = event.and_then(|mut event| event().then_some(event)) {
+                *self.0.lock().unwrap() = Some(again);
+            }
+        }
+        OsFs.create(path)
+    }
+    fn open(&self, path: &Path) -> io::Result<Arc<dyn FsFile>> {
+        OsFs.open(path)
+    }
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        OsFs.rename(from, to)
+    }
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        OsFs.remove(path)
+    }
+    fn hard_link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        OsFs.hard_link(from, to)
+    }
+    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        OsFs.sync_dir(dir)
+    }
+    fn lock(&self, path: &Path) -> io::Result<Box<dyn Send + Sync>> {
+        OsFs.lock(path)
+    }
 }

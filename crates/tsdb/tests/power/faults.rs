@@ -273,6 +273,36 @@ fn a_block_whose_name_was_not_flushed_is_no_longer_there_when_samples_are_taken_
     }
 }
 
+/// A start takes what is older than the end of any block for written: a block of late samples must not be the first to say so.
+#[test]
+fn closed_time_without_room_for_its_blocks_gets_them_before_what_came_late_for_it() {
+    let options = || Options { behind_samples_max: 10, ..options() };
+    for operations in 0.. {
+        let fs = MemFs::default();
+        let db = open(&fs, options());
+        db.maintain(600 * MINUTE_MS).unwrap();
+        // Ten hours of a past, for which time would be held open.
+        write_minutes(&db, 0..600);
+        fs.full.store(true, Ordering::SeqCst);
+        assert!(db.import(&[], 600 * MINUTE_MS).unwrap_err().is_disk_full());
+        fs.full.store(false, Ordering::SeqCst);
+        let late: Vec<i64> = (0..10).map(|i| 470 * MINUTE_MS + 1 + i).collect();
+        let late: Vec<Point> = late.iter().map(|t| Point::new(*t, *t as f64 + 0.5)).collect();
+        let batch = SeriesWrite { labels: &[("s", "b")], points: &late, ..SeriesWrite::default() };
+        assert_eq!(db.write(&[batch]).unwrap().appended, 10);
+        assert!(db.is_pressed());
+        db.sync().unwrap();
+        fs.cut_after(operations, NOTHING);
+        // The last of them has what came late, too.
+        assert_eq!(db.maintain(601 * MINUTE_MS).unwrap().blocks_written, 4);
+        let Some((image, _)) = fs.image() else {
+            assert!(operations > 10, "a maintenance of only {operations} operations");
+            break;
+        };
+        assert_eq!(instants(&open(&image, options())).len(), 610, "after {operations} operations");
+    }
+}
+
 /// A start that finds both a damaged block and the one that has what was left of it removes the first.
 #[test]
 fn a_damaged_block_is_kept_wherever_the_power_goes_while_it_is_set_aside() {

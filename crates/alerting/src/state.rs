@@ -528,12 +528,6 @@ fn annotations(rule: &AlertRule, series: &Labels, value: f64, world: RuleWorld<'
 }
 
 fn capped(mut text: String) -> String {
-    if text.len() > EXPANDED_BYTES_MAX {
-        let mut end = EXPANDED_BYTES_MAX;
-        while !text.is_char_boundary(end) {
-            end -= 1;
-        }
-        text.truncate(end);
-    }
+    text.truncate(text.floor_char_boundary(EXPANDED_BYTES_MAX));
     text
 }

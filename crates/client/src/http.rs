@@ -5,10 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
+use tenfold_types::retry_after_ms;
 use ureq::http::{HeaderMap, HeaderValue, StatusCode, header};
 use ureq::{Agent, Body, RequestBuilder};
 
 use crate::builder::{Options, StartError};
+use crate::client::now;
 use crate::pace::Failure;
 use crate::state_file::BYTES_MAX;
 
@@ -140,7 +142,8 @@ fn successful(response: Response) -> Result<Response, Unanswered> {
         return Ok(response);
     }
     let retry_after = response.headers().get(header::RETRY_AFTER).and_then(|v| v.to_str().ok());
-    let retry_after = retry_after.and_then(|text| text.trim().parse().ok()).map(Duration::from_secs);
+    let retry_after = retry_after.and_then(|text| retry_after_ms(text, now()));
+    let retry_after = retry_after.and_then(|ms| u64::try_from(ms).ok()).map(Duration::from_millis);
     let failure = match status.as_u16() {
         401 | 403 => Failure::Refused,
         404 | 405 | 406 | 501 => Failure::NoStream,

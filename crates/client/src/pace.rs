@@ -4,10 +4,12 @@
 
 use std::time::Duration;
 
+use tenfold_types::RETRY_AFTER_MS_MAX;
+
 /// After a server that has no stream said so, this long until it is asked for one again.
 const NO_STREAM: Duration = Duration::from_mins(10);
 /// A server cannot send clients away for longer than this.
-const RETRY_AFTER_MAX: Duration = Duration::from_hours(1);
+const RETRY_AFTER_MAX: Duration = Duration::from_millis(RETRY_AFTER_MS_MAX.unsigned_abs());
 /// So many streams in a row must fail before polling begins.
 const STREAM_FAILURES_BEFORE_POLLING: u32 = 2;
 /// How much waiting times are spread, so that clients do not come back all at once: down to half.

@@ -115,13 +115,19 @@ fn a_page_in_place_of_the_stream_is_no_stream() {
 
 #[test]
 fn waits_as_long_as_the_server_asks() {
-    let server = Server::start(|_| Reply::Full("503 Service Unavailable\r\nRetry-After: 7", Vec::new()));
-    let (builder, events) = client(&server.url);
-    let _flags = builder.start().unwrap();
-    let event = told(&events, "the wait", |e| matches!(e, Event::Unreachable { .. }));
-    let Event::Unreachable { reason, retry_in } = event else { unreachable!() };
-    assert!(reason.contains("503"), "{reason}");
-    assert!((Duration::from_secs(7)..Duration::from_secs(8)).contains(&retry_in), "{retry_in:?}");
+    for (head, asked) in [
+        ("503 Service Unavailable\r\nRetry-After: 7", Duration::from_secs(7)),
+        // An hour, of all that it asks for.
+        ("503 Service Unavailable\r\nRetry-After: Thu, 31 Dec 2099 23:59:59 GMT", Duration::from_hours(1)),
+    ] {
+        let server = Server::start(move |_| Reply::Full(head, Vec::new()));
+        let (builder, events) = client(&server.url);
+        let _flags = builder.start().unwrap();
+        let event = told(&events, "the wait", |e| matches!(e, Event::Unreachable { .. }));
+        let Event::Unreachable { reason, retry_in } = event else { unreachable!() };
+        assert!(reason.contains("503"), "{reason}");
+        assert!((asked..asked + Duration::from_secs(1)).contains(&retry_in), "{retry_in:?}");
+    }
 }
 
 #[test]

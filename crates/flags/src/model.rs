@@ -321,11 +321,6 @@ impl FlagEnvironment {
         self.strategies.iter().any(fraction::has_fraction)
     }
 
-    /// Sets a whole percentage and returns the one before, cut to a whole one.
-    pub fn set_rollout(&mut self, key: &str, percent: u8) -> Result<u8, String> {
-        self.set_share(key, Share::percent(percent)).map(|before| (before.as_hundredths() / 100) as u8)
-    }
-
     /// Sets the share and returns the one before. A flag with constraints keeps them: the share is of those they let
     /// through. With several strategies there is no single share, which the error says.
     pub fn set_share(&mut self, key: &str, share: Share) -> Result<Share, String> {
@@ -366,12 +361,12 @@ mod tests {
     fn percentages_read_and_set() {
         let mut state = FlagEnvironment { enabled: true, ..FlagEnvironment::default() };
         assert_eq!(state.rollout_percent(), Some(100));
-        assert_eq!(state.set_rollout("k", 25), Ok(100));
+        assert_eq!(state.set_share("k", Share::percent(25)), Ok(Share::percent(100)));
         assert_eq!(state.rollout_percent(), Some(25));
-        assert_eq!(state.set_rollout("k", 50), Ok(25));
+        assert_eq!(state.set_share("k", Share::percent(50)), Ok(Share::percent(25)));
         assert_eq!(state.strategies[0].parameters["groupId"], "k");
         state.strategies.push(Strategy { name: "default".into(), ..Strategy::default() });
-        assert!(state.set_rollout("k", 75).unwrap_err().contains("2 strategies"));
+        assert!(state.set_share("k", Share::percent(75)).unwrap_err().contains("2 strategies"));
         assert_eq!(state.rollout_percent(), None);
     }
 
@@ -382,7 +377,7 @@ mod tests {
             "strategies": [{"name": "default", "constraints": [{"contextName": "plan", "operator": "IN", "values": ["pro"]}]}],
         }))
         .unwrap();
-        assert_eq!(state.set_rollout("k", 10), Ok(100));
+        assert_eq!(state.set_share("k", Share::percent(10)), Ok(Share::percent(100)));
         assert_eq!(state.strategies[0].constraints.len(), 1);
         assert_eq!(state.rollout_percent(), None);
     }

@@ -491,8 +491,8 @@ fn count_limit(what: &str, count: usize, max: usize) -> Check {
 }
 
 /// Text of others, cut for a message.
-fn shown(text: &str) -> String {
-    const SHOWN_CHARS_MAX: usize = 40;
+pub(crate) fn shown(text: &str) -> String {
+    const SHOWN_CHARS_MAX: usize = 60;
     let clean: String = text.chars().take(SHOWN_CHARS_MAX).map(|c| if c.is_control() { '?' } else { c }).collect();
     if text.chars().count() > SHOWN_CHARS_MAX { format!("{clean}...") } else { clean }
 }

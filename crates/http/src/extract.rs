@@ -4,6 +4,7 @@ use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
+use tenfold_httpkit::error::innermost;
 use tenfold_types::{ErrorCode, Fault};
 
 use crate::ApiError;
@@ -32,22 +33,14 @@ fn json_fault(rejection: &JsonRejection) -> Fault {
                 .advice("send the header Content-Type: application/json")
         }
         JsonRejection::JsonSyntaxError(e) => {
-            Fault::new(ErrorCode::BadRequest, format!("the request body is not JSON: {}", deepest(e)))
+            Fault::new(ErrorCode::BadRequest, format!("the request body is not JSON: {}", innermost(e)))
         }
-        JsonRejection::JsonDataError(e) => Fault::invalid(format!("the request body does not fit: {}", deepest(e))),
+        JsonRejection::JsonDataError(e) => Fault::invalid(format!("the request body does not fit: {}", innermost(e))),
         other if other.status() == axum::http::StatusCode::PAYLOAD_TOO_LARGE => {
             Fault::new(ErrorCode::TooLarge, format!("the request body is larger than {BODY_BYTES_MAX} bytes"))
         }
         other => Fault::new(ErrorCode::BadRequest, format!("the request body could not be read: {other}")),
     }
-}
-
-fn deepest(error: &dyn std::error::Error) -> String {
-    let mut at = error;
-    while let Some(source) = at.source() {
-        at = source;
-    }
-    at.to_string()
 }
 
 /// Path parameters.
@@ -72,7 +65,10 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for QueryOf<T> {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         Query::<T>::from_request_parts(parts, state).await.map(|Query(value)| Self(value)).map_err(
             |e: QueryRejection| {
-                ApiError(Fault::new(ErrorCode::BadRequest, format!("the query parameters do not fit: {}", deepest(&e))))
+                ApiError(Fault::new(
+                    ErrorCode::BadRequest,
+                    format!("the query parameters do not fit: {}", innermost(&e)),
+                ))
             },
         )
     }

@@ -5,6 +5,16 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use tenfold_types::{ErrorCode, Fault};
 
+/// The innermost reason of an error, which is the one that helps a person: a refused connection, a certificate, a name that
+/// is not known.
+pub fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut at = error;
+    while let Some(source) = at.source() {
+        at = source;
+    }
+    at.to_string()
+}
+
 /// A fault on its way to the client.
 #[derive(Debug)]
 pub struct ApiError(pub Fault);

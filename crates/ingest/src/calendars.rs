@@ -11,6 +11,7 @@ use reqwest::redirect::{Attempt, Policy};
 use reqwest::{StatusCode, Url};
 use tenfold_app::oncall::{CalendarAnswer, CalendarClient, CalendarKnown, ICS_BYTES_MAX};
 use tenfold_httpkit::body::{BodyError, whole};
+use tenfold_httpkit::error::innermost;
 
 /// One that takes longer does not answer.
 pub const WITHIN: Duration = Duration::from_secs(20);
@@ -56,12 +57,7 @@ fn reason(error: reqwest::Error) -> String {
     if error.is_timeout() {
         return "it did not answer in time".to_owned();
     }
-    let error = error.without_url();
-    let mut at: &dyn std::error::Error = &error;
-    while let Some(source) = at.source() {
-        at = source;
-    }
-    at.to_string()
+    innermost(&error.without_url())
 }
 
 /// A header of an answer, to be sent back with the next question; empty when there is none.

@@ -11,10 +11,11 @@ use tenfold_app::forges::ports::{
     DeployState, DeployStatus, ForgeAccount, ForgeClient, ForgeError, Remote, SinkAccount,
 };
 use tenfold_httpkit::body::{BodyError, whole};
+use tenfold_httpkit::outgoing;
 use tenfold_protocols::forge::Forge;
 use tenfold_types::Clock;
 
-use crate::{chain, path::segment, retry_after, signature};
+use crate::{chain, path::segment, signature};
 
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// Largest answer that is read.
@@ -55,7 +56,7 @@ impl Forges {
         };
         let sent = request.send().await.map_err(|e| failed(false, None, chain(&e.without_url())))?;
         let status = sent.status();
-        let retry_after_ms = retry_after::wait_ms(sent.headers(), self.clock.now());
+        let retry_after_ms = outgoing::retry_after_ms(sent.headers(), self.clock.now());
         // GitHub answers 403 when its limit on requests is reached, and says when to come again
         let limited = status == StatusCode::TOO_MANY_REQUESTS
             || (status == StatusCode::FORBIDDEN
@@ -228,7 +229,7 @@ impl ForgeClient for Forges {
         if status.is_success() {
             return Ok(());
         }
-        let retry_after_ms = retry_after::wait_ms(answer.headers(), self.clock.now());
+        let retry_after_ms = outgoing::retry_after_ms(answer.headers(), self.clock.now());
         let passing = status.is_server_error()
             || matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY);
         Err(failed(!passing, retry_after_ms, format!("the sink {} answered {status}", to.name)))

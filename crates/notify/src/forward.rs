@@ -10,9 +10,10 @@ use reqwest::StatusCode;
 use reqwest::header::CONTENT_TYPE;
 use tenfold_app::alerts::{AlertSender, FORWARDED_BY, ForwardError, NotifyError};
 use tenfold_app::settings::ForwardTo;
+use tenfold_httpkit::outgoing;
 use tenfold_types::Clock;
 
-use crate::{SetupError, chain, retry_after};
+use crate::{SetupError, chain};
 
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// Of what a receiver says about a refusal.
@@ -60,7 +61,7 @@ impl AlertSender for Forward {
         if status == StatusCode::LOOP_DETECTED {
             return Err(ForwardError::Own);
         }
-        let retry_after_ms = retry_after::wait_ms(answer.headers(), self.clock.now());
+        let retry_after_ms = outgoing::retry_after_ms(answer.headers(), self.clock.now());
         // Everything else may be mended at the receiver or in the settings: the alerts wait for that.
         let permanent = matches!(
             status,

@@ -10,7 +10,6 @@ mod forge;
 mod forward;
 mod mail;
 mod path;
-mod retry_after;
 pub mod services;
 pub mod watch;
 mod webhook;

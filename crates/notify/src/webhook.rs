@@ -16,10 +16,10 @@ use reqwest::{Response, StatusCode, Url};
 use sha2::Sha256;
 use tenfold_app::alerts::{Notice, NotifyError, Update, WebhookPoster, WebhookSpec, check_url};
 use tenfold_app::private_file;
-use tenfold_httpkit::outgoing::{Client, Files, HttpClient, Place, Redirects, Straight};
+use tenfold_httpkit::outgoing::{self, Client, Files, HttpClient, Place, Redirects, Straight};
 use tenfold_types::Clock;
 
-use crate::{SetupError, chain, retry_after};
+use crate::{SetupError, chain};
 
 /// In the data directory; receivers check signatures with what stands in it.
 pub const SECRET_FILE: &str = "webhook-secret";
@@ -201,7 +201,7 @@ impl Webhook {
         if status.is_success() {
             return Ok(());
         }
-        let retry_after_ms = retry_after::wait_ms(headers, self.clock.now());
+        let retry_after_ms = outgoing::retry_after_ms(headers, self.clock.now());
         let put_off = status.is_server_error()
             || matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY);
         let message = if status.is_redirection() {

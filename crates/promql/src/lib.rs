@@ -21,4 +21,4 @@ pub use source::{
     AggregateRow, Queryable, Reach, ReadRows, ReadSamples, Resolution, RowsData, Run, Samples, SeriesData,
 };
 pub use syntax::{Dialect, EXPRESSION_BYTES_MAX, ast, parse, parse_as, parse_matchers, string_at};
-pub use value::{Output, Sample, Series, Value, VectorSample, format_float, parse_duration_ms, put_float};
+pub use value::{Output, Sample, Series, Value, VectorSample, duration_or_seconds_ms, format_float, put_float};

@@ -152,8 +152,16 @@ fn long(value: f64) -> String {
     value.to_string()
 }
 
-/// Reads a duration such as `1h30m`, `15s` or `500ms` (also plain seconds) as milliseconds.
-pub fn parse_duration_ms(text: &str) -> Option<i64> {
+/// A value that never has an exponent, as it stands in labels and in trees of queries.
+pub(crate) fn without_exponent(value: f64) -> String {
+    if value.is_infinite() {
+        return if value > 0.0 { "+Inf".into() } else { "-Inf".into() };
+    }
+    value.to_string()
+}
+
+/// Reads a duration such as `1h30m`, `15s` or `500ms`, or plain seconds as requests may give them, as milliseconds.
+pub fn duration_or_seconds_ms(text: &str) -> Option<i64> {
     match crate::syntax::read_duration(text) {
         Some((ms, len)) if len == text.len() => Some(ms),
         _ => {
@@ -214,8 +222,8 @@ mod tests {
         for (value, text) in cases {
             assert_eq!(format_float(value), text);
         }
-        assert_eq!(parse_duration_ms("1h30m"), Some(5_400_000));
-        assert_eq!(parse_duration_ms("0.25"), Some(250));
-        assert_eq!(parse_duration_ms("5 minutes"), None);
+        assert_eq!(duration_or_seconds_ms("1h30m"), Some(5_400_000));
+        assert_eq!(duration_or_seconds_ms("0.25"), Some(250));
+        assert_eq!(duration_or_seconds_ms("5 minutes"), None);
     }
 }

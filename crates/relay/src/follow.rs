@@ -7,6 +7,7 @@ use reqwest::StatusCode;
 use serde::Deserialize;
 use serde_json::Value;
 use tenfold_flags::{ClientFeatures, DeltaEvent};
+use tenfold_httpkit::error::innermost;
 use tenfold_protocols::sse;
 use tenfold_types::Timestamp;
 use tokio_util::sync::CancellationToken;
@@ -15,7 +16,7 @@ use crate::Relay;
 use crate::definitions::Came;
 use crate::set::Set;
 use crate::tokens::Scope;
-use crate::upstream::{Answer, plainly};
+use crate::upstream::Answer;
 
 /// The Unleash protocol's version of the client-features document.
 const FEATURES_VERSION: u32 = 2;
@@ -70,7 +71,7 @@ async fn attempt(relay: &Relay, set: &Set) -> String {
     let opened = tokio::time::timeout(ANSWER_WAIT, relay.upstream.stream(&set.secret, since.as_deref())).await;
     let mut response = match opened {
         Err(_) => return format!("it did not answer within {} s", ANSWER_WAIT.as_secs()),
-        Ok(Err(error)) => return plainly(&error),
+        Ok(Err(error)) => return innermost(&error),
         Ok(Ok(response)) => response,
     };
     if response.status() != StatusCode::OK {
@@ -89,7 +90,7 @@ async fn attempt(relay: &Relay, set: &Set) -> String {
     loop {
         let piece = match tokio::time::timeout(relay.silence_max, response.chunk()).await {
             Err(_) => return format!("it said nothing for {} s", relay.silence_max.as_secs_f64()),
-            Ok(Err(error)) => return plainly(&error),
+            Ok(Err(error)) => return innermost(&error),
             Ok(Ok(None)) => return "it ended the stream".into(),
             Ok(Ok(Some(piece))) => piece,
         };

@@ -5,6 +5,7 @@ use std::time::Duration;
 use reqwest::{Client, Response, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use tenfold_httpkit::error::innermost;
 use tenfold_types::Timestamp;
 
 use crate::RelayError;
@@ -81,7 +82,7 @@ impl Upstream {
     pub(crate) async fn validate(&self, secret: &str, asked: &[String]) -> Answer {
         match tokio::time::timeout(ANSWER_TIMEOUT, self.ask(secret, asked)).await {
             Ok(Ok(answer)) => answer,
-            Ok(Err(error)) => Answer::Nothing(plainly(&error)),
+            Ok(Err(error)) => Answer::Nothing(innermost(&error)),
             Err(_) => Answer::Nothing(format!("it did not answer within {} s", ANSWER_TIMEOUT.as_secs())),
         }
     }
@@ -113,7 +114,7 @@ impl Upstream {
         match request.json(report).timeout(ANSWER_TIMEOUT).send().await {
             Ok(response) if response.status().is_success() => Ok(()),
             Ok(response) => Err(format!("it answered {}", response.status())),
-            Err(error) => Err(plainly(&error)),
+            Err(error) => Err(innermost(&error)),
         }
     }
 }
@@ -125,15 +126,6 @@ fn known(token: EdgeToken) -> Option<Known> {
         scope: Scope::new(token.environment?, token.projects),
         expires_at: token.expires_at,
     })
-}
-
-/// The innermost reason, which is the one a person can use.
-pub(crate) fn plainly(error: &reqwest::Error) -> String {
-    let mut at: &dyn std::error::Error = error;
-    while let Some(source) = at.source() {
-        at = source;
-    }
-    at.to_string()
 }
 
 #[cfg(test)]

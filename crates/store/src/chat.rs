@@ -81,11 +81,6 @@ pub fn link_delete(tx: &mut dyn Tx, room: &str, kind: LinkKind, identity: &str) 
     Ok(changed > 0)
 }
 
-/// Removes every binding of a person.
-pub fn links_delete_of(tx: &mut dyn Tx, login: &str) -> Result<u64, StoreError> {
-    tx.execute("DELETE FROM chat_links WHERE login = $1", params![login])
-}
-
 /// The last `seq` a room has been told of.
 pub fn position(tx: &mut dyn Tx, room: &str) -> Result<Option<i64>, StoreError> {
     cursors::get(tx, &format!("chat.{room}"))

@@ -256,19 +256,6 @@ pub fn deploy_healthy_of(
     tx.query_opt(&sql, params![service, environment, sha])?.map(|row| deploy(&row)).transpose()
 }
 
-/// The newest deploy that shipped this artifact to the environment.
-pub fn deploy_of_digest(
-    tx: &mut dyn Tx,
-    service: &str,
-    environment: &str,
-    digest: &str,
-) -> Result<Option<DeployRow>, StoreError> {
-    let sql = format!(
-        "SELECT {DEPLOY} FROM deploys WHERE service = $1 AND environment = $2 AND digest = $3 ORDER BY number DESC LIMIT 1"
-    );
-    tx.query_opt(&sql, params![service, environment, digest])?.map(|row| deploy(&row)).transpose()
-}
-
 /// The number of the rollback that took a deploy back, if one succeeded.
 pub fn deploy_reverted_by(tx: &mut dyn Tx, number: i64) -> Result<Option<i64>, StoreError> {
     tx.query_opt("SELECT max(number) FROM deploys WHERE reverts = $1 AND state = 'succeeded'", params![number])?

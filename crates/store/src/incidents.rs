@@ -168,11 +168,6 @@ pub fn due(tx: &mut dyn Tx, now: Timestamp, limit: i64) -> Result<Vec<IncidentRo
     tx.query(&sql, params![now, limit])?.iter().map(incident).collect()
 }
 
-/// When the next escalation is due.
-pub fn next_due(tx: &mut dyn Tx) -> Result<Option<Timestamp>, StoreError> {
-    tx.query_one("SELECT min(next_at) FROM incidents WHERE next_at IS NOT NULL", &[])?.opt_time(0)
-}
-
 pub fn put(tx: &mut dyn Tx, row: &IncidentRow) -> Result<(), StoreError> {
     tx.execute(
         "INSERT INTO incidents (number, open_key, state, opened_at, next_at, body) VALUES ($1, $2, $3, $4, $5, $6)
@@ -456,11 +451,6 @@ pub fn deliveries_due(tx: &mut dyn Tx, now: Timestamp, epoch: i64, limit: i64) -
     );
     let rows = tx.query(&sql, params![now, epoch, limit, DUE_OF_TARGET])?;
     deliveries_of(tx, &rows)
-}
-
-/// When the next delivery is due.
-pub fn deliveries_next(tx: &mut dyn Tx) -> Result<Option<Timestamp>, StoreError> {
-    tx.query_one("SELECT min(next_at) FROM page_deliveries WHERE state = 'due'", &[])?.opt_time(0)
 }
 
 /// Moves every delivery that waits by so much.

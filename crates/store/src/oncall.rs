@@ -182,11 +182,6 @@ pub fn feed_login(tx: &mut dyn Tx, digest: &str) -> Result<Option<String>, Store
         .transpose()
 }
 
-/// When the person's address was made.
-pub fn feed_made_at(tx: &mut dyn Tx, login: &str) -> Result<Option<Timestamp>, StoreError> {
-    tx.query_opt("SELECT made_at FROM calendar_feeds WHERE login = $1", params![login])?.map(|r| r.time(0)).transpose()
-}
-
 /// The override, unless it was taken back.
 pub fn override_get(tx: &mut dyn Tx, id: i64) -> Result<Option<OverrideRow>, StoreError> {
     tx.query_opt(

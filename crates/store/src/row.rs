@@ -89,11 +89,6 @@ impl Row {
         serde_json::from_str(self.text(column)?).map_err(|e| StoreError::Json { column, reason: e.to_string() })
     }
 
-    /// A document or NULL.
-    pub fn opt_json<T: DeserializeOwned>(&self, column: usize) -> Result<Option<T>, StoreError> {
-        if self.is_null(column)? { Ok(None) } else { self.json(column).map(Some) }
-    }
-
     fn is_null(&self, column: usize) -> Result<bool, StoreError> {
         Ok(*self.value(column)? == Value::Null)
     }

@@ -43,9 +43,51 @@ fn every_dependency_is_used() {
     let manifests = sources("crates", &["Cargo.toml"]);
     let unused: Vec<_> = workspace_dependencies()
         .into_iter()
-        .filter(|name| !manifests.iter().any(|manifest| manifest.text.contains(&format!("\n{name}.workspace"))))
+        .filter(|name| {
+            let ways = [format!("\n{name}.workspace"), format!("\n{name} = {{ workspace")];
+            !manifests.iter().any(|manifest| ways.iter().any(|way| manifest.text.contains(way)))
+        })
         .collect();
     assert!(unused.is_empty(), "no crate uses these, remove them from Cargo.toml: {unused:?}");
+}
+
+/// Packages whose library has another name.
+const LIBRARIES: [(&str, &str); 1] = [("md-5", "md5")];
+
+/// Whether a path in the code, not in a comment, begins with the library's name.
+fn begins_a_path(code: &str, library: &str) -> bool {
+    let path = format!("{library}::");
+    code.lines().filter(|line| !line.trim_start().starts_with("//")).any(|line| {
+        line.match_indices(&path).any(|(at, _)| {
+            let before = line[..at].chars().next_back();
+            before.is_none_or(|c| !c.is_alphanumeric() && !matches!(c, '_' | ':'))
+        })
+    })
+}
+
+#[test]
+fn every_crate_uses_what_it_depends_on() {
+    let manifests = sources("crates", &["Cargo.toml"]);
+    let (mut seen, mut unused) = (0, Vec::new());
+    for manifest in &manifests {
+        let table: toml::Table = manifest.text.parse().expect("a manifest is TOML");
+        let folder = manifest.path.strip_suffix("/Cargo.toml").expect("a crate has a folder");
+        let code = sources(folder, &[".rs"]);
+        for (section, below) in [("dependencies", "src/"), ("dev-dependencies", "")] {
+            let Some(names) = table.get(section).and_then(toml::Value::as_table) else { continue };
+            let below = format!("{folder}/{below}");
+            for name in names.keys() {
+                let other = LIBRARIES.iter().find(|(package, _)| *package == name.as_str());
+                let library = other.map_or_else(|| name.replace('-', "_"), |(_, library)| (*library).to_owned());
+                seen += 1;
+                if !code.iter().any(|file| file.path.starts_with(&below) && begins_a_path(&file.text, &library)) {
+                    unused.push(format!("{folder}: {name} of its {section}"));
+                }
+            }
+        }
+    }
+    assert!(seen > 300, "only {seen} were looked at");
+    assert!(unused.is_empty(), "no code of the crate names these:\n{}", unused.join("\n"));
 }
 
 /// Kinds of events that the code of deploys writes: whole words in quotes that begin like one.

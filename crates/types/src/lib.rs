@@ -14,6 +14,7 @@ mod kahan;
 mod labels;
 pub mod pattern;
 mod point;
+mod retry_after;
 mod time;
 
 pub use actor::{Actor, ActorKind};
@@ -27,4 +28,5 @@ pub use id::{EventId, Id, IdKind, PageId, SessionId, TokenId};
 pub use kahan::Kahan;
 pub use labels::{Labels, Matcher, MatcherOp, is_legacy_name};
 pub use point::{Exemplar, HistogramPoint, Point, STALE_NAN, STALE_NAN_BITS, is_stale};
+pub use retry_after::{RETRY_AFTER_MS_MAX, retry_after_ms};
 pub use time::{Clock, Entropy, Timestamp, civil_date};

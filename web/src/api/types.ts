@@ -12,7 +12,6 @@ export interface Items<T> {
 }
 
 export type RecordEvent = S["Event"];
-export type EventSeverity = "debug" | "info" | "good" | "warning" | "critical";
 export type Subject = S["Subject"];
 export type TimelinePhase = "deploy" | "first_errors" | "alert" | "page" | "acknowledged" | "mitigation" | "recovery" | "note" | "other";
 export type TimelineEvent = RecordEvent & { phase: TimelinePhase };
@@ -166,7 +165,6 @@ export type FlagPreviewQuestion = S["FlagPreviewQuestion"];
 export type FlagPreview = S["FlagPreview"];
 export type FlagPreviewIds = S["FlagPreviewIds"];
 export type FlagExplanation = S["FlagExplanation"];
-export type Evaluation = S["FlagAnswer"];
 
 export type Guard = S["Guard"];
 export type GuardComparison = S["GuardComparison"];

@@ -6,6 +6,7 @@
 
 mod inbox;
 mod listed;
+mod look;
 mod manage;
 mod nagios;
 mod ports;
@@ -32,6 +33,7 @@ use tenfold_types::{Fault, Timestamp};
 use crate::{App, sources::START_GRACE_MS};
 
 pub use listed::{CheckAsk, CheckCounts, CheckList};
+pub use look::{Disk, Dns, DnsRecord, Http, Nrpe, Passive, Process, Run, Tcp, Tls};
 pub use manage::PassiveResult;
 pub(crate) use nagios::plain;
 pub use nagios::{ImportNote, NagiosDrafts, NagiosImport, NagiosMain, NagiosPerson, import_nagios};
@@ -39,7 +41,7 @@ pub use ports::{CheckRunner, Ran};
 pub(crate) use results::raised;
 pub use schedule::run;
 pub use secrets::{HeaderSecret, SecretFile};
-pub use spec::{CheckSpec, Disk, Dns, DnsRecord, Flapping, Http, Nrpe, Passive, Process, Run, Tcp, Tls};
+pub use spec::{CheckSpec, Flapping};
 pub use views::{CheckValue, CheckView, SchedulerView};
 
 /// Where the page of a check is, before its name.

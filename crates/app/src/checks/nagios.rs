@@ -14,7 +14,8 @@ use tenfold_alerting::TimeInterval;
 use tenfold_protocols::nagios::{Fields, Resolved};
 use tenfold_types::format_duration_ms;
 
-use super::spec::{CheckSpec, Flapping, PARENTS_MAX, Passive, Run};
+use super::look::{Passive, Run};
+use super::spec::{CheckSpec, Flapping, PARENTS_MAX};
 
 pub(crate) use drafts::plain;
 pub use drafts::{NagiosDrafts, NagiosPerson};

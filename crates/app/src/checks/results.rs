@@ -337,11 +337,7 @@ fn parents_down(table: &BTreeMap<String, Check>, spec: &CheckSpec) -> bool {
 }
 
 fn cut(text: &str, bytes: usize) -> String {
-    let mut end = text.len().min(bytes);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    text[..end].to_owned()
+    text[..text.floor_char_boundary(bytes)].to_owned()
 }
 
 /// Labels of the alert there should be. While it flaps, what was raised stays as it is.

@@ -10,12 +10,11 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tenfold_alerting::checks::CheckStatus;
 use tenfold_types::{Fault, Timestamp};
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::{Check, CheckSpec, Run, State, ports::Ran};
+use super::{Check, CheckSpec, Run, State};
 use crate::{App, alerts::BACK_MS_MIN};
 
 /// The queue is looked at this often while looks are due, and at least as often as samples are kept.
@@ -326,11 +325,6 @@ impl App {
         (check.running, check.hung) = (false, hung);
         let step = if check.stand.state.retries() { check.times.retry_ms } else { check.times.interval_ms };
         put(&self.checks, check, &due.name, after(due.at, now, step));
-    }
-
-    /// The result of a program that could not be started or did not come back.
-    pub fn check_unknown(why: &str) -> Ran {
-        Ran { status: CheckStatus::Unknown, output: why.as_bytes().to_vec() }
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tenfold_deploys::machine::{Input, State};
 use tenfold_deploys::pipeline::ApproverRole;
 use tenfold_store::deploys::{self as store, DeployQuery, DeployRow};
-use tenfold_types::{ActorKind, Fault, Timestamp};
+use tenfold_types::{ActorKind, Fault};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
@@ -111,11 +111,6 @@ impl App {
     /// Deploys that are not final.
     pub async fn deploys_running(&self) -> Result<Vec<Deploy>, Fault> {
         self.deploys_matching(DeployQuery { unfinished: true, limit: LIST_MAX, ..DeployQuery::default() }).await
-    }
-
-    /// Deploys asked for since an instant, newest first.
-    pub async fn deploys_since(&self, since: Timestamp) -> Result<Vec<Deploy>, Fault> {
-        self.deploys_matching(DeployQuery { since: Some(since), limit: LIST_MAX, ..DeployQuery::default() }).await
     }
 
     pub(super) async fn deploys_matching(&self, query: DeployQuery) -> Result<Vec<Deploy>, Fault> {

@@ -112,11 +112,7 @@ impl RunLog {
     fn line(&self, stream: Stream, host: Option<&str>, text: &str, mark: Option<&Mark>) {
         let mut clean: String = text.chars().filter(|c| *c == '\t' || !c.is_control()).collect();
         if clean.len() > LINE_BYTES_MAX {
-            let mut end = LINE_BYTES_MAX;
-            while !clean.is_char_boundary(end) {
-                end -= 1;
-            }
-            clean.truncate(end);
+            clean.truncate(clean.floor_char_boundary(LINE_BYTES_MAX));
             clean.push('…');
         }
         let mut writer = self.writer.lock();

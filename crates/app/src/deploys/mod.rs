@@ -72,6 +72,7 @@ pub use log::RunLog;
 pub(crate) use queue::push as queue_push;
 pub use queue::{QueueAsked, QueueEntry, QueueView, QueueWord, look as look_at_queues};
 pub use read::read_pipeline;
+pub(crate) use stored::short as short_sha;
 
 use crate::App;
 use conductor::{RunHandle, Signal};

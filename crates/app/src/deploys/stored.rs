@@ -296,7 +296,8 @@ pub(super) fn step_of(run: &Run, finished_at: Option<Timestamp>) -> Result<Deplo
     })
 }
 
-pub(super) fn short(sha: &str) -> &str {
+/// The first seven of a commit.
+pub(crate) fn short(sha: &str) -> &str {
     sha.get(..7).unwrap_or(sha)
 }
 

@@ -13,7 +13,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde::Serialize;
 use serde_json::Value as Json;
-use tenfold_promql::{Output, Sample, Series, Value, VectorSample, parse_duration_ms};
+use tenfold_promql::{Output, Sample, Series, Value, VectorSample, duration_or_seconds_ms};
 use tenfold_tsdb::SeriesWrite;
 use tenfold_types::{ErrorCode, Fault, HistogramPoint, Labels, Point, Timestamp};
 
@@ -193,7 +193,7 @@ impl App {
 /// How long whoever asks waits, where the question says so.
 fn timeout_ms(parameters: &[(String, String)]) -> Option<u64> {
     let (_, text) = parameters.iter().find(|(name, text)| name == "timeout" && !text.is_empty())?;
-    u64::try_from(parse_duration_ms(text)?).ok().filter(|ms| *ms > 0)
+    u64::try_from(duration_or_seconds_ms(text)?).ok().filter(|ms| *ms > 0)
 }
 
 fn number(text: &Json) -> Option<f64> {

@@ -64,11 +64,6 @@ impl Caller {
         }
     }
 
-    pub fn through(mut self, source: Source) -> Self {
-        self.source = source;
-        self
-    }
-
     /// `None` for service or environment asks for the right on all of them.
     pub fn may(&self, role: Role, service: Option<&str>, environment: Option<&str>) -> bool {
         let covers = |granted: &Option<String>, asked: Option<&str>| match granted {

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::json;
+use tenfold_app::Caller;
 use tenfold_app::checks::{CheckRunner, PassiveResult, Ran, Run};
-use tenfold_app::{App, Caller};
 
 use crate::world::{World, from};
 
@@ -16,7 +16,7 @@ struct Idle;
 #[async_trait]
 impl CheckRunner for Idle {
     async fn run(&self, _: &Run, _: Duration) -> Ran {
-        App::check_unknown("nothing is run here")
+        Ran::unknown("nothing is run here")
     }
 }
 

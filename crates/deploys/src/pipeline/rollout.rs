@@ -127,10 +127,6 @@ impl HookAt {
             Self::OnRollback => "on_rollback",
         }
     }
-    /// Its failure ends the deploy, or sends it back. A notice that could not be sent undoes nothing.
-    pub const fn decides(self) -> bool {
-        !matches!(self, Self::AfterPromote | Self::OnRollback)
-    }
 }
 
 /// A program that is run on the server, in a checkout of the commit and in the sandbox of builds.

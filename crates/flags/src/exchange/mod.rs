@@ -16,7 +16,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{Flag, FlagEnvironment, Segment, fraction::HIDDEN_SUFFIX};
+use crate::{Flag, FlagEnvironment, Segment, fraction::HIDDEN_SUFFIX, validate::shown};
 
 pub use merge::fit_segments;
 
@@ -191,11 +191,4 @@ pub fn write(format: Format, flags: &[&Flag], segments: &[&Segment], options: Op
         Format::UnleashClient => (unleash::client::write(flags, segments, options), Vec::new()),
         Format::Flagd => flagd::write(flags, segments, options),
     }
-}
-
-/// Text of others, cut for a message.
-pub(crate) fn shown(text: &str) -> String {
-    const SHOWN_CHARS_MAX: usize = 60;
-    let clean: String = text.chars().take(SHOWN_CHARS_MAX).map(|c| if c.is_control() { '?' } else { c }).collect();
-    if text.chars().count() > SHOWN_CHARS_MAX { format!("{clean}...") } else { clean }
 }

@@ -13,17 +13,19 @@ use std::time::Duration;
 use named::Named;
 use parking_lot::Mutex;
 use reqwest::header::{
-    AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HeaderMap, HeaderName, HeaderValue, LOCATION,
+    AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER,
 };
 use reqwest::redirect::Policy;
 use reqwest::{Method, Request, Response, StatusCode, Url};
 use tenfold_scrape::{Auth, Header, Proxy, Secret, Tls, TlsVersion};
+use tenfold_types::Timestamp;
 
 pub use elsewhere::{Elsewhere, LookUp, is_this_machine};
 pub use files::{Files, Stamp, stamp};
 pub use straight::{Answer, Place, Straight};
 pub use tenfold_scrape::HttpClient;
 
+use crate::error::innermost;
 use oauth2::Tokens;
 
 const REDIRECTS_MAX: usize = 10;
@@ -310,9 +312,12 @@ fn with_tls(mut builder: reqwest::ClientBuilder, tls: &Tls, pems: &Pems) -> Resu
     if let Some(pem) = &pems.ca {
         let named = tls.ca_file.as_deref().unwrap_or("`ca` of tls_config");
         let bad = |e: reqwest::Error| format!("{named} holds no certificates: {}", plain(&e));
-        for certificate in reqwest::Certificate::from_pem_bundle(pem).map_err(bad)? {
-            builder = builder.add_root_certificate(certificate);
+        let roots = reqwest::Certificate::from_pem_bundle(pem).map_err(bad)?;
+        if roots.is_empty() {
+            return Err(format!("{named} holds no certificates"));
         }
+        // As in Prometheus, the machine's own authorities count no longer.
+        builder = builder.tls_certs_only(roots);
     }
     if let (Some(certificate), Some(key)) = (&pems.certificate, &pems.key) {
         let pem = [certificate.as_slice(), b"\n", key].concat();
@@ -384,12 +389,9 @@ pub fn plain(error: &reqwest::Error) -> String {
     innermost(error)
 }
 
-fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut at = error;
-    while let Some(source) = at.source() {
-        at = source;
-    }
-    at.to_string()
+/// How long an answer asks to be left alone, in milliseconds: [`tenfold_types::retry_after_ms`].
+pub fn retry_after_ms(headers: &HeaderMap, now: Timestamp) -> Option<i64> {
+    tenfold_types::retry_after_ms(headers.get(RETRY_AFTER)?.to_str().ok()?, now)
 }
 
 #[cfg(test)]
@@ -478,6 +480,38 @@ mod tests {
         assert!(made_of(Tls { server_name: Some("no name".into()), ..Tls::default() }).is_err());
     }
 
+    /// Runs itself again with the server's certificate as the machine's only authority.
+    #[tokio::test]
+    async fn nothing_but_the_ca_is_trusted_where_there_is_one() {
+        const PORTS: &str = "TENFOLD_TEST_TLS_PORTS";
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        if let Ok(ports) = std::env::var(PORTS) {
+            let other = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap().cert.pem();
+            for (port, ca) in ports.split(',').zip([None, Some(other)]) {
+                let tls = Tls { ca: ca.clone(), ..Tls::default() };
+                let http = client(tls).http().await.unwrap();
+                let answer = http.send(http.usual.get(format!("https://127.0.0.1:{port}/"))).await;
+                assert_eq!(answer.is_ok(), ca.is_none(), "{answer:?}");
+            }
+            return;
+        }
+        assert!(made_of(Tls { ca: Some("no certificate".into()), ..Tls::default() }).is_err());
+        let dir = tempfile::tempdir().unwrap();
+        let (path, mut ports, mut pems) = (dir.path().join("machine.pem"), Vec::new(), String::new());
+        for _ in 0..2 {
+            let (port, pem, _) = tls_server("127.0.0.1").await;
+            ports.push(port.to_string());
+            pems.push_str(&pem);
+        }
+        std::fs::write(&path, pems).unwrap();
+        let mut again = Command::new(std::env::current_exe().unwrap());
+        again.args(["--exact", "outgoing::tests::nothing_but_the_ca_is_trusted_where_there_is_one"]);
+        again.env(PORTS, ports.join(",")).env("SSL_CERT_FILE", &path).env_remove("SSL_CERT_DIR");
+        let done = tokio::task::spawn_blocking(move || again.output()).await.unwrap().unwrap();
+        let said = String::from_utf8_lossy(&done.stdout);
+        assert!(done.status.success() && said.contains("1 passed"), "{said}");
+    }
+
     #[test]
     fn a_secret_goes_to_no_other_place() {
         let led = |to: &str| {
@@ -502,6 +536,14 @@ mod tests {
         ] {
             assert_eq!(led(to), [0, 0, 1], "{to}");
         }
+    }
+
+    #[test]
+    fn an_answer_may_say_when_to_come_again() {
+        let said = |value: &str| HeaderMap::from_iter([(RETRY_AFTER, HeaderValue::from_str(value).unwrap())]);
+        assert_eq!(retry_after_ms(&said("7"), Timestamp(0)), Some(7_000));
+        assert_eq!(retry_after_ms(&said("Thu, 01 Jan 1970 00:00:09 GMT"), Timestamp(0)), Some(9_000));
+        assert_eq!(retry_after_ms(&HeaderMap::new(), Timestamp(0)), None);
     }
 
     #[test]

@@ -133,16 +133,20 @@ fn versions(tls: &Tls) -> Vec<&'static SupportedProtocolVersion> {
     out
 }
 
-/// The machine's own authorities, and those that are named.
+/// Those that are named, or the machine's own authorities where none are.
 fn roots(tls: &Tls, pems: &Pems) -> Result<RootCertStore, String> {
     let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    if let Some(pem) = &pems.ca {
-        let named = tls.ca_file.as_deref().unwrap_or("`ca` of tls_config");
-        let wrong = |e: &dyn Error| format!("{named} holds no certificates: {e}");
-        for certificate in CertificateDer::pem_slice_iter(pem) {
-            roots.add(certificate.map_err(|e| wrong(&e))?).map_err(|e| wrong(&e))?;
-        }
+    let Some(pem) = &pems.ca else {
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        return Ok(roots);
+    };
+    let named = tls.ca_file.as_deref().unwrap_or("`ca` of tls_config");
+    let wrong = |e: &dyn Error| format!("{named} holds no certificates: {e}");
+    for certificate in CertificateDer::pem_slice_iter(pem) {
+        roots.add(certificate.map_err(|e| wrong(&e))?).map_err(|e| wrong(&e))?;
+    }
+    if roots.is_empty() {
+        return Err(format!("{named} holds no certificates"));
     }
     Ok(roots)
 }

@@ -5,11 +5,11 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use reqwest::Response;
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue, LOCATION};
 use tenfold_app::App;
 use tenfold_app::settings::HttpConfig;
 use tenfold_httpkit::body::beginning;
-use tenfold_httpkit::outgoing::{Client, Redirects};
+use tenfold_httpkit::outgoing::{Client, Redirects, retry_after_ms};
 use tenfold_protocols::remote_write::{Version, compress, to_v2};
 use tenfold_types::Timestamp;
 use tokio_util::sync::CancellationToken;
@@ -68,13 +68,9 @@ fn written(headers: &HeaderMap) -> Option<u64> {
     }
 }
 
-/// How long a receiver wants to be left alone, in seconds or by an instant; nothing where that is no time at all.
+/// How long a receiver wants to be left alone; nothing where that is no time at all.
 fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
-    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    let wait = match text.parse() {
-        Ok(seconds) => Duration::from_secs(seconds),
-        Err(_) => Duration::from_millis(u64::try_from(Timestamp::parse_rfc2822(text)?.since_ms(now)).ok()?),
-    };
+    let wait = Duration::from_millis(u64::try_from(retry_after_ms(headers, now)?).ok()?);
     Some(wait.min(RETRY_AFTER_MAX)).filter(|wait| !wait.is_zero())
 }
 
@@ -405,6 +401,8 @@ pub async fn run(sender: Arc<Sender>, stop: CancellationToken) {
 
 #[cfg(test)]
 mod tests {
+    use reqwest::header::RETRY_AFTER;
+
     use super::*;
 
     #[test]

@@ -16,9 +16,10 @@ use serde_json::Value;
 use tenfold_app::alerts::{Channel, Notice, NotifyError, Update, UpdateKind};
 use tenfold_app::settings::Channels as Settings;
 use tenfold_httpkit::body::beginning;
+use tenfold_httpkit::outgoing;
 use tenfold_types::Clock;
 
-use crate::{SetupError, chain, retry_after};
+use crate::{SetupError, chain};
 
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// Bytes of an answer that are read.
@@ -255,7 +256,7 @@ impl Services {
         let call = call.build().map_err(|e| failed(true, chain(&e.without_url())))?;
         let answer = self.client.execute(call).await.map_err(|e| failed(false, chain(&e.without_url())))?;
         let status = answer.status().as_u16();
-        let asked = retry_after::wait_ms(answer.headers(), self.clock.now());
+        let asked = outgoing::retry_after_ms(answer.headers(), self.clock.now());
         // It was taken or refused by its status; when it breaks off, the rest of its words are not needed.
         let (body, _) = beginning(answer.bytes_stream(), ANSWER_BYTES_MAX).await;
         answer::read(channel, status, asked, &body).map(|()| body)
@@ -279,10 +280,7 @@ pub(crate) fn cut(text: &str, bytes: usize) -> String {
     if text.len() <= bytes {
         return text.to_owned();
     }
-    let mut end = bytes.saturating_sub('…'.len_utf8());
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
+    let end = text.floor_char_boundary(bytes.saturating_sub('…'.len_utf8()));
     format!("{}…", &text[..end])
 }
 

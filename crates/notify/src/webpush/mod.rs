@@ -16,12 +16,13 @@ use ring::rand::{SecureRandom, SystemRandom};
 use tenfold_app::Settings;
 use tenfold_app::alerts::{Channel, NotifyError, Push, PushError, PushTo};
 use tenfold_httpkit::body::beginning;
+use tenfold_httpkit::outgoing;
 use tenfold_types::Clock;
 use tokio::sync::OnceCell;
 use url::Url;
 
 use crate::services::answer;
-use crate::{SetupError, chain, retry_after};
+use crate::{SetupError, chain};
 use outside::{Inside, OutsideOnly, names_inside};
 use seal::{Recipient, SALT_BYTES, seal};
 use vapid::Vapid;
@@ -119,7 +120,7 @@ impl WebPush {
         if matches!(status, 404 | 410) {
             return Err(PushError::Gone);
         }
-        let asked = retry_after::wait_ms(answer.headers(), self.clock.now());
+        let asked = outgoing::retry_after_ms(answer.headers(), self.clock.now());
         let (body, _) = beginning(answer.bytes_stream(), ANSWER_BYTES_MAX).await;
         answer::read(Channel::Webpush, status, asked, &body).map_err(PushError::Failed)
     }

@@ -12,6 +12,7 @@ use super::{
 use crate::{
     error::{QueryError, Span},
     syntax::ast::{AggregateOp, Expr, Grouping, Kind},
+    value::without_exponent,
 };
 
 /// The groups in the order they first appear, each with its rows.
@@ -187,7 +188,7 @@ impl Context<'_> {
             for (i, v) in row.values.iter().enumerate().filter(|(i, _)| row.present(*i)) {
                 let mut key = (*group).clone();
                 if !is_dropped {
-                    key.set(label, row.histogram(i).map_or_else(|| plain(*v), ToString::to_string));
+                    key.set(label, row.histogram(i).map_or_else(|| without_exponent(*v), ToString::to_string));
                 }
                 let slot = counts.entry(key).or_insert_with(|| vec![ABSENT; grid.steps]);
                 slot[i] = if is_absent(slot[i]) { 1.0 } else { slot[i] + 1.0 };
@@ -199,14 +200,6 @@ impl Context<'_> {
         })?;
         Ok(counts.into_iter().map(|(labels, values)| Row::new(Arc::new(labels), values)).collect())
     }
-}
-
-/// The value without an exponent, as it appears in the label.
-fn plain(value: f64) -> String {
-    if value.is_infinite() {
-        return if value > 0.0 { "+Inf".into() } else { "-Inf".into() };
-    }
-    value.to_string()
 }
 
 fn keep(row: &mut Row, wanted: impl Fn(usize) -> bool) {

@@ -7,7 +7,7 @@ use tenfold_types::{
     histogram::{Buckets, CUSTOM_SCHEMA},
 };
 
-use crate::{parse_duration_ms, string_at, syntax::read_number};
+use crate::{duration_or_seconds_ms, string_at, syntax::read_number};
 
 /// One place of a sequence.
 #[derive(Debug, Clone)]
@@ -97,7 +97,7 @@ pub fn number(text: &str) -> Option<f64> {
     }
     read_number(plain).map(|n| sign * n).or_else(|| {
         let duration = plain.ends_with(|c: char| c.is_ascii_alphabetic());
-        parse_duration_ms(plain).filter(|_| duration).map(|ms| sign * ms as f64 / 1000.0)
+        duration_or_seconds_ms(plain).filter(|_| duration).map(|ms| sign * ms as f64 / 1000.0)
     })
 }
 
@@ -275,7 +275,7 @@ pub fn start_offsets(text: &str) -> Result<Vec<Option<i64>>> {
                 Some(rest) => (-1, rest),
                 None => (1, text.strip_prefix('+').unwrap_or(text)),
             };
-            parse_duration_ms(plain).map(|ms| sign * ms).ok_or_else(|| format!("`{text}` is no duration"))
+            duration_or_seconds_ms(plain).map(|ms| sign * ms).ok_or_else(|| format!("`{text}` is no duration"))
         };
         let split = what.char_indices().skip(1).find(|(_, c)| matches!(c, '+' | '-')).map(|(i, _)| i);
         let (mut value, step) = match split {

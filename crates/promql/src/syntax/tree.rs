@@ -7,13 +7,14 @@ use serde_json::{Value as Json, json};
 use tenfold_types::{Labels, Matcher, MatcherOp};
 
 use super::ast::{At, BinaryOp, Duration, Expr, Kind, Matching, RangeMode, Selector, SetOp, Shift, Side, Type};
+use crate::value::without_exponent;
 
 impl Expr {
     /// Its syntax tree.
     pub fn tree(&self) -> Json {
         match &self.kind {
-            Kind::Number(value) => json!({"type": "numberLiteral", "val": number(*value)}),
-            Kind::Duration(ms) => json!({"type": "numberLiteral", "val": number(*ms as f64 / 1000.0)}),
+            Kind::Number(value) => json!({"type": "numberLiteral", "val": without_exponent(*value)}),
+            Kind::Duration(ms) => json!({"type": "numberLiteral", "val": without_exponent(*ms as f64 / 1000.0)}),
             Kind::String(text) | Kind::NotUtf8(text) => json!({"type": "stringLiteral", "val": text}),
             Kind::Paren(inner) => json!({"type": "parenExpr", "expr": inner.tree()}),
             Kind::Unary { negate, expr } => {
@@ -49,14 +50,6 @@ impl Expr {
             }
         }
     }
-}
-
-/// Never with an exponent.
-fn number(value: f64) -> String {
-    if value.is_infinite() {
-        return if value > 0.0 { "+Inf".into() } else { "-Inf".into() };
-    }
-    value.to_string()
 }
 
 const fn type_name(of: Type) -> &'static str {

@@ -8,6 +8,7 @@ use reqwest::redirect::Policy;
 use tenfold_alerting::checks::CheckStatus;
 use tenfold_app::checks::{HeaderSecret, Http};
 use tenfold_httpkit::body::beginning;
+use tenfold_httpkit::error::innermost;
 use tenfold_httpkit::outgoing::Files;
 
 use super::{Said, limits, roots, seconds, slow, word};
@@ -128,11 +129,11 @@ fn client(follow: Follow, authorities: Vec<reqwest::Certificate>) -> Result<reqw
 /// The file is read at every look: who renews it need not tell the server.
 async fn trusting(follow: Follow, file: &str) -> Result<reqwest::Client, String> {
     let text = roots::text(file).await?;
-    let authorities = reqwest::Certificate::from_pem_bundle(&text).map_err(|e| format!("{file}: {}", reason(&e)))?;
+    let authorities = reqwest::Certificate::from_pem_bundle(&text).map_err(|e| format!("{file}: {}", innermost(&e)))?;
     if authorities.is_empty() {
         return Err(format!("{file}: it holds no certificate"));
     }
-    client(follow, authorities).map_err(|e| format!("{file}: {}", reason(&e)))
+    client(follow, authorities).map_err(|e| format!("{file}: {}", innermost(&e)))
 }
 
 async fn answer(clients: &Clients, http: &Http) -> Result<(u16, usize), String> {
@@ -156,7 +157,7 @@ async fn answer(clients: &Clients, http: &Http) -> Result<(u16, usize), String> 
     if !http.body.is_empty() {
         request = request.body(http.body.clone());
     }
-    let response = request.send().await.map_err(|e| reason(&e))?;
+    let response = request.send().await.map_err(|e| innermost(&e))?;
     let code = response.status().as_u16();
     let good = if http.status.is_empty() { (200..400).contains(&code) } else { http.status.contains(&code) };
     if !good {
@@ -164,7 +165,7 @@ async fn answer(clients: &Clients, http: &Http) -> Result<(u16, usize), String> 
     }
     let (body, broken) = beginning(response.bytes_stream(), BODY_BYTES_MAX).await;
     if let Some(e) = broken {
-        return Err(reason(&e));
+        return Err(innermost(&e));
     }
     let holds = |text: &str| body.windows(text.len().max(1)).any(|part| part == text.as_bytes());
     if !http.contains.is_empty() && !holds(&http.contains) {
@@ -174,13 +175,4 @@ async fn answer(clients: &Clients, http: &Http) -> Result<(u16, usize), String> 
         return Err(format!("the page holds `{:.100}`", http.absent));
     }
     Ok((code, body.len()))
-}
-
-/// The innermost reason, which says what a person wants to know.
-fn reason(error: &reqwest::Error) -> String {
-    let mut inner: &dyn std::error::Error = error;
-    while let Some(source) = inner.source() {
-        inner = source;
-    }
-    inner.to_string()
 }

@@ -65,7 +65,9 @@ impl Looker {
         let said = match what {
             Run::Plugin(argv) => return self.plugins.run(argv, timeout).await,
             Run::Nrpe(nrpe) => {
-                return nrpe::look(nrpe, &self.files).await.unwrap_or_else(|e| unknown(&format!("NRPE UNKNOWN - {e}")));
+                return nrpe::look(nrpe, &self.files)
+                    .await
+                    .unwrap_or_else(|e| Ran::unknown(&format!("NRPE UNKNOWN - {e}")));
             }
             Run::Tcp(tcp) => tcp::look(tcp).await,
             Run::Http(http) => http::look(&self.http, http).await,
@@ -97,10 +99,6 @@ impl CheckRunner for Looker {
         let looked = tokio::task::spawn_blocking(move || names.iter().try_for_each(|name| files.path(name).map(drop)));
         looked.await.map_err(|e| e.to_string())?
     }
-}
-
-fn unknown(text: &str) -> Ran {
-    Ran { status: CheckStatus::Unknown, output: text.as_bytes().to_vec() }
 }
 
 /// What did not answer in time is critical, as with Nagios' own plugins.

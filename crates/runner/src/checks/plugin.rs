@@ -9,7 +9,7 @@ use tenfold_alerting::checks::CheckStatus;
 use tenfold_app::checks::Ran;
 
 use super::starter::{End, Starter};
-use super::{timed_out, unknown};
+use super::timed_out;
 
 /// Starts plugins.
 pub struct Plugins {
@@ -25,19 +25,19 @@ impl Plugins {
 
     /// Returns when it has ended, or was killed with all it started after `timeout`.
     pub async fn run(&self, argv: &[String], timeout: Duration) -> Ran {
-        let Some((name, arguments)) = argv.split_first() else { return unknown("no program is named") };
+        let Some((name, arguments)) = argv.split_first() else { return Ran::unknown("no program is named") };
         let program = match find(&self.dirs, name) {
             Ok(program) => program,
-            Err(message) => return unknown(&message),
+            Err(message) => return Ran::unknown(&message),
         };
         let mut started = vec![program.as_os_str().as_bytes()];
         started.extend(arguments.iter().map(String::as_bytes));
         match self.starter.run(&started, timeout).await {
             Ok(End::Exited { code, output }) => Ran { status: CheckStatus::of_exit(i32::from(code)), output },
-            Ok(End::Signal(_)) => unknown(&format!("{} was ended by a signal", program.display())),
+            Ok(End::Signal(_)) => Ran::unknown(&format!("{} was ended by a signal", program.display())),
             Ok(End::TimedOut) => timed_out("plugin", timeout),
-            Ok(End::NotStarted(why)) => unknown(&format!("{} could not be started: {why}", program.display())),
-            Err(why) => unknown(&format!("what became of {} is not known: {why}", program.display())),
+            Ok(End::NotStarted(why)) => Ran::unknown(&format!("{} could not be started: {why}", program.display())),
+            Err(why) => Ran::unknown(&format!("what became of {} is not known: {why}", program.display())),
         }
     }
 }

@@ -1,16 +1,20 @@
 //! One call to a cluster: its token, its limits, and what an answer that is no success means.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Certificate, Method, Response, StatusCode, redirect};
 use serde_json::Value;
 use tenfold_app::settings::{ClusterKind, ClusterSettings};
 use tenfold_deploys::cluster::kubernetes::status_message;
 use tenfold_deploys::cluster::{Refusal, plain};
 use tenfold_httpkit::body::{BodyError, beginning, whole};
+use tenfold_httpkit::error::innermost;
+use tenfold_httpkit::outgoing;
+use tenfold_types::Clock;
 
 const CONNECT: Duration = Duration::from_secs(5);
 const ANSWER: Duration = Duration::from_secs(20);
@@ -29,6 +33,7 @@ pub(super) struct Access {
     url: String,
     kind: ClusterKind,
     token_file: Option<PathBuf>,
+    clock: Arc<dyn Clock>,
 }
 
 /// One call, and what it is for in the cluster's own words: who is refused is told what right is missing.
@@ -42,7 +47,7 @@ pub(super) struct Call<'a> {
 }
 
 impl Access {
-    pub fn new(settings: &ClusterSettings) -> Result<Self, String> {
+    pub fn new(settings: &ClusterSettings, clock: Arc<dyn Clock>) -> Result<Self, String> {
         let (url, ca_file, token_file) = match settings.in_cluster {
             false => (settings.url.clone(), settings.ca_file.clone(), settings.token_file.clone()),
             true if settings.kind == ClusterKind::Nomad => return Err("in_cluster is for Kubernetes".to_owned()),
@@ -78,7 +83,7 @@ impl Access {
             }
         }
         let http = http.build().map_err(|e| format!("the HTTP client could not be made: {e}"))?;
-        Ok(Self { http, url, kind: settings.kind, token_file })
+        Ok(Self { http, url, kind: settings.kind, token_file, clock })
     }
 
     async fn headers(&self) -> Result<HeaderMap, Refusal> {
@@ -115,8 +120,7 @@ impl Access {
         if status.is_success() {
             return Ok(answer);
         }
-        let retry_after_ms = answer.headers().get(RETRY_AFTER).and_then(|v| v.to_str().ok()?.parse::<i64>().ok());
-        let retry_after_ms = retry_after_ms.map(|s| s.clamp(0, 3_600) * 1_000);
+        let retry_after_ms = outgoing::retry_after_ms(answer.headers(), self.clock.now());
         let (body, _) = beginning(answer.bytes_stream(), ERROR_BYTES_MAX).await;
         let said = match self.kind {
             ClusterKind::Kubernetes => status_message(&body),
@@ -190,15 +194,10 @@ impl Lines {
 
 /// What a reqwest error is about, without the address it names.
 fn why(error: &reqwest::Error) -> String {
-    use std::error::Error;
     if error.is_timeout() {
         return "no answer in time".to_owned();
     }
-    let mut last: &dyn Error = error;
-    while let Some(source) = last.source() {
-        last = source;
-    }
-    plain(&last.to_string())
+    plain(&innermost(error))
 }
 
 fn passing(error: &reqwest::Error) -> Refusal {
@@ -253,10 +252,14 @@ mod tests {
         }
     }
 
+    fn access(settings: &ClusterSettings) -> Result<Access, String> {
+        Access::new(settings, Arc::new(tenfold_testkit::TestClock::default()))
+    }
+
     #[test]
     fn a_token_goes_nowhere_in_the_clear() {
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let wrong = |url: &str, token: bool| Access::new(&settings(url, token)).err();
+        let wrong = |url: &str, token: bool| access(&settings(url, token)).err();
         assert_eq!(wrong("http://127.0.0.1:8001", true), None);
         assert_eq!(wrong("http://10.0.0.1", false), None);
         assert!(wrong("http://10.0.0.1", true).unwrap().contains("https"));
@@ -275,7 +278,7 @@ mod tests {
         std::fs::write(&ca_file, made.cert.pem()).unwrap();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let acceptor = tokio_rustls::TlsAcceptor::from(std::sync::Arc::new(config));
+        let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let Ok(mut stream) = acceptor.accept(stream).await else { continue };
@@ -300,12 +303,12 @@ mod tests {
         std::fs::write(&token_file, "one\n").unwrap();
         let url = format!("https://127.0.0.1:{port}");
         let call = || Call { method: Method::GET, path: "/version".to_owned(), body: None, right: String::new() };
-        let stranger = Access::new(&settings(&url, false)).unwrap();
+        let stranger = access(&settings(&url, false)).unwrap();
         let refused = stranger.bytes(call()).await.unwrap_err();
         assert!(matches!(&refused, Refusal::Passing { error, .. } if error.contains("certificate")), "{refused:?}");
         let known =
             ClusterSettings { ca_file: Some(ca_file), token_file: Some(token_file.clone()), ..settings(&url, false) };
-        let known = Access::new(&known).unwrap();
+        let known = access(&known).unwrap();
         for token in ["one", "two"] {
             std::fs::write(&token_file, token).unwrap();
             let asked = String::from_utf8(known.bytes(call()).await.unwrap()).unwrap();

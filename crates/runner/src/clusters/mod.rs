@@ -80,7 +80,7 @@ impl Clusters {
         let mut all = BTreeMap::new();
         for cluster in settings {
             let wrong = |why: String| ClusterError::Wrong { name: cluster.name.clone(), why };
-            let access = Arc::new(Access::new(cluster).map_err(wrong)?);
+            let access = Arc::new(Access::new(cluster, clock.clone()).map_err(wrong)?);
             if all.insert(cluster.name.clone(), (cluster.clone(), access)).is_some() {
                 return Err(wrong("two clusters have this name".to_owned()));
             }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use reqwest::{Method, RequestBuilder, Response, header};
 use serde_json::Value;
+use tenfold_httpkit::error::innermost;
 
 use super::out::{Exit, Failure, text};
 use super::{Common, config};
@@ -267,15 +268,6 @@ fn moved(response: &Response) -> Option<String> {
 fn without_place(message: &str) -> &str {
     let of_body = message.starts_with("the request body does not fit: ");
     message.rfind(" at line 1 column ").filter(|_| of_body).map_or(message, |at| &message[..at])
-}
-
-/// What went wrong in the end: a refused connection, a certificate, a name that is not known.
-fn innermost(error: &reqwest::Error) -> String {
-    let mut at: &dyn std::error::Error = error;
-    while let Some(source) = at.source() {
-        at = source;
-    }
-    at.to_string()
 }
 
 fn is_loopback(base: &str) -> bool {

@@ -17,6 +17,11 @@ const ROUTING_DIR: &str = "routing/";
 /// The largest file with one thing in it.
 const DEFINITION_BYTES_MAX: u64 = 1 << 20;
 
+/// A file that was named, as text.
+pub(super) fn text_of(path: &Path) -> Result<String, Failure> {
+    std::fs::read_to_string(path).map_err(|e| Failure::misuse(format!("{} cannot be read: {e}", path.display())))
+}
+
 /// Make the server as the files say; twice changes nothing the second time.
 #[derive(Debug, clap::Args)]
 #[command(

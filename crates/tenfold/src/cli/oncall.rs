@@ -1,7 +1,7 @@
 //! oncall: schedules over time, swaps, takes, overrides, the digest at a handoff, calendars.
 
 use serde_json::{Value, json};
-use tenfold_app::chat::grammar::{PREVIEW_MS_MAX, When, parse_duration_within, parse_part, parse_when};
+use tenfold_app::chat::grammar::{PREVIEW_MS_MAX, When, parse_part, parse_span_within, parse_when};
 use tenfold_types::{Clock, Fault, Timestamp};
 
 use super::client::{Client, segment};
@@ -21,7 +21,7 @@ verb_of_words! {
 
 /// How far a preview looks.
 fn ahead(text: &str) -> Result<i64, String> {
-    parse_duration_within(text, PREVIEW_MS_MAX).map_err(|fault| format!("{}; {}", fault.message, fault.advice))
+    parse_span_within(text, PREVIEW_MS_MAX).map_err(|fault| format!("{}; {}", fault.message, fault.advice))
 }
 
 #[derive(Debug, clap::Subcommand)]

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use tenfold_app::deploys::read_pipeline;
 
 use super::Common;
+use super::files::text_of;
 use super::out::{Exit, Failure, Out, list, number, text};
 
 verb_of_words! {
@@ -37,8 +38,7 @@ impl Pipeline {
 
 fn check(path: &Path) -> Result<Value, Failure> {
     let file = path.display().to_string();
-    let read = std::fs::read_to_string(path).map_err(|e| Failure::misuse(format!("{file} cannot be read: {e}")))?;
-    Ok(match read_pipeline(&read) {
+    Ok(match read_pipeline(&text_of(path)?) {
         Ok(pipeline) => {
             let targets = pipeline.targets.iter().map(|(name, target)| {
                 let to = target.handed_over().map_or_else(|| target.hosts.to_string(), |handed| handed.says());

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 use tenfold_app::alerts::{RoutingAccount, RoutingDrafts, draft_routing};
 
 use super::client::{Client, segment};
+use super::files::text_of;
 use super::oncall::unreached_line;
 use super::out::{Exit, Failure, Out, list, minute, number, second, talk, text};
 use super::templates::with_templates;
@@ -53,7 +54,7 @@ impl Routes {
                 });
             }
             What::Put { file, dry_run } => {
-                let yaml = with_templates(&file, read(&file)?)?;
+                let yaml = with_templates(&file, text_of(&file)?)?;
                 let view = client.put("/api/routing", &json!({"yaml": yaml, "dry_run": dry_run}), &[]).await?;
                 out.answer(&view, |v| {
                     let note = |n: &Value| format!("no equal here: {}: {}", text(n, "path"), text(n, "message"));
@@ -61,7 +62,7 @@ impl Routes {
                 });
             }
             What::Import { file, drafts: dir } => {
-                let drafts = draft_routing(&with_templates(&file, read(&file)?)?)
+                let drafts = draft_routing(&with_templates(&file, text_of(&file)?)?)
                     .map_err(|fault| Failure::misuse(fault.message.clone()).advice(fault.advice))?;
                 let files = nagios::write_files(&dir, &draft_files(&drafts))?;
                 let note = |n: &Value| format!("{}: {}", text(n, "path"), text(n, "message"));
@@ -75,10 +76,6 @@ impl Routes {
         }
         Ok(Exit::Done)
     }
-}
-
-fn read(file: &std::path::Path) -> Result<String, Failure> {
-    std::fs::read_to_string(file).map_err(|e| Failure::misuse(format!("{} cannot be read: {e}", file.display())))
 }
 
 fn draft_files(drafts: &RoutingDrafts) -> Vec<(String, Value)> {

@@ -7,6 +7,7 @@ use tenfold_app::rule_tests::{CheckedRules, check_rules, read_tests, run_tests};
 
 use super::Common;
 use super::client::{Client, segment};
+use super::files::text_of;
 use super::out::{Exit, Failure, Out, list, number, talk, text};
 
 /// The most rule files one pattern names.
@@ -92,7 +93,7 @@ impl Rules {
                 return Ok(Exit::Done);
             }
             What::Put { name, file } => {
-                let yaml = read(file)?;
+                let yaml = text_of(file)?;
                 let client = Client::new(&self.common).await?;
                 let groups = client.put(&path(name), &json!({"yaml": yaml}), &[]).await?;
                 let mine = |g: &&Value| text(g, "file") == name.as_str();
@@ -141,12 +142,8 @@ fn group_lines(out: Out, group: &Value, bad: bool) -> Vec<String> {
     std::iter::once(head).chain(rules).collect()
 }
 
-fn read(path: &Path) -> Result<String, Failure> {
-    std::fs::read_to_string(path).map_err(|e| Failure::misuse(format!("{} cannot be read: {e}", path.display())))
-}
-
 fn check(path: &Path, lint: Lint) -> Result<Value, Failure> {
-    let CheckedRules { file, problems, findings } = check_rules(&read(path)?);
+    let CheckedRules { file, problems, findings } = check_rules(&text_of(path)?);
     let findings: Vec<Value> = match lint {
         Lint::Off => Vec::new(),
         Lint::Fail | Lint::Warn => findings
@@ -187,7 +184,7 @@ fn test(path: &Path, only: &str) -> Result<Value, Failure> {
     let name = path.display().to_string();
     let failed =
         |message: String| json!({"file": name, "ok": false, "tests": [{"name": "the file", "failures": [message]}]});
-    let tests = match read_tests(&read(path)?) {
+    let tests = match read_tests(&text_of(path)?) {
         Ok(tests) => tests,
         Err(message) => return Ok(failed(message)),
     };
@@ -198,7 +195,7 @@ fn test(path: &Path, only: &str) -> Result<Value, Failure> {
             talk(&format!("{name}: no rule file is named by {pattern}"));
         }
         for file in files {
-            let checked = check_rules(&read(&file)?);
+            let checked = check_rules(&text_of(&file)?);
             if let Some(problem) = checked.problems.first() {
                 return Ok(failed(format!("{}:{}: {}", file.display(), problem.line, problem.message)));
             }

@@ -1,7 +1,7 @@
 //! deploy, approve, rollback, rollforward, status, next, lock, unlock.
 
 use serde_json::{Value, json};
-use tenfold_app::chat::grammar::{DEFAULT_ENVIRONMENT, parse_duration_ms};
+use tenfold_app::chat::grammar::{DEFAULT_ENVIRONMENT, parse_span_ms};
 
 use super::Common;
 use super::client::{Client, segment};
@@ -11,7 +11,7 @@ use super::out::{Exit, Failure, Out, list, minute, number, short, talk, text};
 
 /// Reads `45m`, `2h`, `7d` as the chat does.
 pub(super) fn duration(text: &str) -> Result<i64, String> {
-    parse_duration_ms(text).map_err(|fault| format!("{}; {}", fault.message, fault.advice))
+    parse_span_ms(text).map_err(|fault| format!("{}; {}", fault.message, fault.advice))
 }
 
 /// Deploy a service: what is on its branch, or a commit.

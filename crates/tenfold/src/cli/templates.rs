@@ -5,6 +5,7 @@ use std::path::Path;
 
 use tenfold_app::alerts::{template_files, with_template_texts};
 
+use super::files::text_of;
 use super::out::Failure;
 
 /// The configuration with the texts of the files that it names, which are sought from where it stands. What is no
@@ -38,10 +39,6 @@ fn texts_of(pattern: &Path) -> Result<Vec<String>, Failure> {
     }
     found.sort();
     found.iter().map(|path| text_of(path)).collect()
-}
-
-fn text_of(path: &Path) -> Result<String, Failure> {
-    std::fs::read_to_string(path).map_err(|e| Failure::misuse(format!("{} cannot be read: {e}", path.display())))
 }
 
 #[cfg(test)]

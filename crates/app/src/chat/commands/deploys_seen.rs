@@ -5,6 +5,7 @@ use tenfold_types::Fault;
 use super::Reply;
 use super::deploys::state_line;
 use crate::App;
+use crate::deploys::short_sha;
 use crate::deploys::views::{Deploy, DeployFilter, LogLine, PlannedStage};
 
 /// Deploys that a list names.
@@ -28,8 +29,8 @@ pub(super) async fn show(app: &App, number: i64) -> Result<Reply, Fault> {
     let mut lines = vec![format!("{} {}", state_line(&deploy), app.settings.link(&format!("/deploys/{number}")))];
     lines.push(format!(
         "{} -> {}, {}",
-        deploy.from_sha.as_deref().map_or("nothing", short),
-        short(&deploy.to_sha),
+        deploy.from_sha.as_deref().map_or("nothing", short_sha),
+        short_sha(&deploy.to_sha),
         commits(deploy.commit_count)
     ));
     lines.extend(large_line(&deploy));
@@ -98,10 +99,6 @@ pub(super) fn stage_line(stage: &PlannedStage) -> String {
     let groups = stage.hosts.iter().map(|group| group.join(" ")).collect::<Vec<_>>().join(", then ");
     let on = if groups.is_empty() { String::new() } else { format!(" {groups}:") };
     format!("{}:{on} {}", stage.name.replace('_', " "), stage.says)
-}
-
-fn short(sha: &str) -> &str {
-    sha.get(..7).unwrap_or(sha)
 }
 
 /// `11-23 09:12` of an RFC 3339 instant.

@@ -46,14 +46,17 @@ pub(super) async fn execute(app: &App, who: &Caller, change: FlagChange) -> Resu
         FlagChange::Schedules => {
             let pending = app.flag_schedules(None, Some("pending")).await?;
             let lines = pending.items.iter().rev().map(schedule_line).collect();
-            Ok(or_else(lines, "no change is scheduled"))
+            Ok(Reply::lines_or(lines, "no change is scheduled"))
         }
         FlagChange::Cancel { number } => {
             app.flag_schedule_cancel(who, number).await.map(|s| Reply::line(schedule_line(&s)))
         }
         FlagChange::Requests => {
             let pending = app.flag_requests(None, Some("pending")).await?;
-            Ok(or_else(pending.items.iter().rev().map(request_line).collect(), "no change waits for a second person"))
+            Ok(Reply::lines_or(
+                pending.items.iter().rev().map(request_line).collect(),
+                "no change waits for a second person",
+            ))
         }
         FlagChange::Decide { number, how, reason } => {
             let request = match how {
@@ -72,11 +75,7 @@ pub(super) fn permits(app: &App, job: Option<&str>) -> Result<Reply, Fault> {
     if let Some(job) = job {
         return Ok(Reply::line(permit_line(&app.permit(job)?)));
     }
-    Ok(or_else(app.permits().items.iter().map(permit_line).collect(), "there are no permits"))
-}
-
-fn or_else(lines: Vec<String>, nothing: &str) -> Reply {
-    if lines.is_empty() { Reply::line(nothing) } else { Reply::lines(lines) }
+    Ok(Reply::lines_or(app.permits().items.iter().map(permit_line).collect(), "there are no permits"))
 }
 
 pub(super) fn waits(number: i64) -> String {

@@ -12,7 +12,7 @@ pub(super) async fn execute(app: &App, who: &Caller, command: FlagShared) -> Res
     match command {
         FlagShared::Groups => {
             let lines = app.flag_groups().await?.items.iter().map(group_line).collect();
-            Ok(or_else(lines, "there are no groups of people"))
+            Ok(Reply::lines_or(lines, "there are no groups of people"))
         }
         FlagShared::GroupSet { name, add, remove, field, description } => {
             let update = FlagGroupUpdate { description, field, members: None, add, remove };
@@ -25,7 +25,7 @@ pub(super) async fn execute(app: &App, who: &Caller, command: FlagShared) -> Res
         FlagShared::Segments => {
             let items = app.flag_segments().items;
             let line = |s: &tenfold_flags::Segment| format!("{} {}: {} conditions", s.id, s.name, s.constraints.len());
-            Ok(or_else(items.iter().map(line).collect(), "there are no segments"))
+            Ok(Reply::lines_or(items.iter().map(line).collect(), "there are no segments"))
         }
         FlagShared::SegmentDelete { id } => {
             app.flag_segment_delete(who, id).await?;
@@ -33,17 +33,13 @@ pub(super) async fn execute(app: &App, who: &Caller, command: FlagShared) -> Res
         }
         FlagShared::Plans => {
             let lines = app.ramp_plans().await?.items.iter().map(plan_line).collect();
-            Ok(or_else(lines, "there are no ramp plans"))
+            Ok(Reply::lines_or(lines, "there are no ramp plans"))
         }
         FlagShared::PlanDelete { name } => {
             app.ramp_plan_delete(who, &name).await?;
             Ok(Reply::line(format!("the ramp plan {name} is deleted")))
         }
     }
-}
-
-fn or_else(lines: Vec<String>, nothing: &str) -> Reply {
-    if lines.is_empty() { Reply::line(nothing) } else { Reply::lines(lines) }
 }
 
 fn group_line(group: &FlagGroup) -> String {

@@ -38,6 +38,10 @@ impl Reply {
     pub fn lines(lines: Vec<String>) -> Self {
         Self { lines, severity: Severity::Info, refused: None }
     }
+    /// What to say where there is none.
+    fn lines_or(lines: Vec<String>, nothing: &str) -> Self {
+        if lines.is_empty() { Self::line(nothing) } else { Self::lines(lines) }
+    }
     /// One sentence of what is wrong and what to do.
     pub fn refusal(fault: &Fault) -> Self {
         let text = if fault.advice.is_empty() {

@@ -4,7 +4,7 @@ use tenfold_types::Fault;
 
 use super::Reply;
 use crate::chat::grammar::QueueAsk;
-use crate::deploys::{QueueEntry, QueueView};
+use crate::deploys::{QueueEntry, QueueView, short_sha};
 use crate::{App, Caller};
 
 pub(super) async fn execute(
@@ -31,7 +31,7 @@ pub(super) async fn execute(
 
 /// One that joined, in a line.
 pub(super) fn joined(service: &str, environment: &str, entry: &QueueEntry) -> String {
-    let sha = entry.sha.get(..7).unwrap_or(&entry.sha);
+    let sha = short_sha(&entry.sha);
     let place = tenfold_deploys::queue::place(entry.position);
     format!(
         "{service} {sha} waits for its turn to {environment}, {place} in the queue; it begins by itself. `queue {service} leave` takes it out"
@@ -48,7 +48,7 @@ fn lines(queue: &QueueView) -> Vec<String> {
         None => format!("{place}, {} waiting, the first begins now", queue.entries.len()),
     }];
     lines.extend(queue.entries.iter().map(|entry| {
-        let sha = entry.sha.get(..7).unwrap_or(&entry.sha);
+        let sha = short_sha(&entry.sha);
         let why = entry.reason.as_ref().map_or_else(String::new, |why| format!(": {why}"));
         let from = entry.not_before.map_or_else(String::new, |at| format!(", not before {at}"));
         format!("{}. {} by {}{from}{why}", entry.position, sha, entry.actor.id)

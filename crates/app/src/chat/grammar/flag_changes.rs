@@ -3,7 +3,7 @@
 use tenfold_flags::Share;
 use tenfold_types::{Fault, Timestamp};
 
-use super::parse::{Args, check_text, misuse, parse_duration_ms};
+use super::parse::{Args, check_text, misuse, parse_span_ms};
 use crate::flags::RampMove;
 
 /// What is scheduled.
@@ -92,7 +92,7 @@ pub(super) fn command(what: &str, args: &mut Args) -> Result<Option<FlagChange>,
     let environment = args.environment("in");
     let key = args.word("the flag")?;
     let by_ms = match (how, args.flag("for")) {
-        (RampMove::Extend, Some(text)) => Some(parse_duration_ms(&text)?),
+        (RampMove::Extend, Some(text)) => Some(parse_span_ms(&text)?),
         (RampMove::Extend, None) => {
             return Err(misuse("`flag extend` lacks `--for`").advice("like this: flag extend new_uploader --for 1h"));
         }
@@ -109,7 +109,7 @@ fn ramp(args: &mut Args) -> Result<FlagChange, Fault> {
     if plan.is_some() && (hold.is_some() || steps.is_some()) {
         return Err(misuse("a plan says itself what its steps are").advice("leave `--steps` and `--hold` out"));
     }
-    let hold_ms = hold.map_or(Ok(HOLD_MS), |text| parse_duration_ms(&text))?;
+    let hold_ms = hold.map_or(Ok(HOLD_MS), |text| parse_span_ms(&text))?;
     let steps = match plan {
         Some(_) => Vec::new(),
         None => parse_steps(steps.as_deref().unwrap_or(RAMP_PERCENTS), hold_ms)?,
@@ -126,7 +126,7 @@ pub fn parse_steps(text: &str, hold_ms: i64) -> Result<Vec<(Share, i64)>, Fault>
             misuse(format!("`{step}` is no step of a ramp"))
                 .advice("write them like 0.5,5:1h,100: per cent with at most two decimals, and how long each is held")
         })?;
-        Ok((share, hold.map_or(Ok(hold_ms), parse_duration_ms)?))
+        Ok((share, hold.map_or(Ok(hold_ms), parse_span_ms)?))
     };
     text.split(',').map(step).collect()
 }
@@ -175,7 +175,7 @@ pub fn parse_when(text: &str) -> Result<When, Fault> {
         return Ok(When::At(at));
     }
     let ahead = text.strip_prefix('+').unwrap_or(text);
-    parse_duration_ms(ahead).map(When::InMs).map_err(|_| {
+    parse_span_ms(ahead).map(When::InMs).map_err(|_| {
         misuse(format!("`{text}` is not an instant"))
             .advice("write it like 2027-01-11T08:00:00Z, or 2h for in two hours")
     })

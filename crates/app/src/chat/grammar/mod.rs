@@ -28,7 +28,7 @@ pub use flags::{
 pub use mutes::{MuteAsk, MuteEnd};
 pub use oncall::{OnCall, PREVIEW_MS_MAX, Part, parse_part};
 pub use parse::{
-    DURATION_MS_MAX, DURATION_MS_MIN, TEXT_CHARS_MAX, parse, parse_duration_ms, parse_duration_within, parse_matchers,
+    DURATION_MS_MAX, DURATION_MS_MIN, TEXT_CHARS_MAX, parse, parse_matchers, parse_span_ms, parse_span_within,
 };
 pub use queue::QueueAsk;
 pub use ship::{DeployWord, LockHow};

@@ -6,7 +6,7 @@ use tenfold_types::Fault;
 use super::{
     Command, When,
     flag_changes::parse_when,
-    parse::{Args, misuse, parse_duration_within},
+    parse::{Args, misuse, parse_span_within},
 };
 
 /// How far `oncall preview` looks without `--for`.
@@ -94,7 +94,7 @@ pub(super) fn command(args: &mut Args) -> Result<Command, Fault> {
     Ok(Command::OnCall(match what.as_str() {
         "preview" => {
             let schedule = args.word("the schedule")?;
-            let for_ms = args.flag("for").map(|text| parse_duration_within(&text, PREVIEW_MS_MAX)).transpose()?;
+            let for_ms = args.flag("for").map(|text| parse_span_within(&text, PREVIEW_MS_MAX)).transpose()?;
             OnCall::Preview { schedule, for_ms: for_ms.unwrap_or(PREVIEW_MS) }
         }
         "digest" => OnCall::Digest { schedule: args.word("the schedule")? },

@@ -124,7 +124,7 @@ impl Args {
             },
             "ack" => Command::Acknowledge {
                 incident: self.number("the incident's number")?,
-                for_ms: self.flag("for").map(|text| parse_duration_ms(&text)).transpose()?,
+                for_ms: self.flag("for").map(|text| parse_span_ms(&text)).transpose()?,
             },
             "escalate" => Command::Escalate { incident: self.number("the incident's number")? },
             "handover" => {
@@ -259,7 +259,7 @@ impl Args {
     }
     pub(super) fn duration(&mut self, default_ms: Option<i64>) -> Result<i64, Fault> {
         match (self.flag("for"), default_ms) {
-            (Some(text), _) => parse_duration_ms(&text),
+            (Some(text), _) => parse_span_ms(&text),
             (None, Some(ms)) => Ok(ms),
             (None, None) => Err(misuse(format!("`{}` lacks `--for`", self.verb.name))
                 .advice(format!("like this: {}", self.verb.example))),
@@ -282,13 +282,14 @@ pub(super) fn number(word: &str, what: &str) -> Result<i64, Fault> {
     }
 }
 
-/// Reads `45m`, `2h`, `1h30m`, `7d`: milliseconds, [`DURATION_MS_MAX`] at most.
-pub fn parse_duration_ms(text: &str) -> Result<i64, Fault> {
-    parse_duration_within(text, DURATION_MS_MAX)
+/// Reads what a person types for how long something is to last, `45m`, `2h`, `1h30m`, `7d`: milliseconds, from
+/// [`DURATION_MS_MIN`] to [`DURATION_MS_MAX`]. Files say it more strictly: [`tenfold_types::parse_duration_ms`].
+pub fn parse_span_ms(text: &str) -> Result<i64, Fault> {
+    parse_span_within(text, DURATION_MS_MAX)
 }
 
 /// The same up to another length, in milliseconds.
-pub fn parse_duration_within(text: &str, most_ms: i64) -> Result<i64, Fault> {
+pub fn parse_span_within(text: &str, most_ms: i64) -> Result<i64, Fault> {
     let wrong = || misuse(format!("`{text}` is not a duration")).advice("write it like 45m, 2h, 1h30m or 7d");
     let mut total_ms: i64 = 0;
     let mut digits = String::new();

@@ -7,7 +7,7 @@ mod load;
 use tenfold_promql::{
     Interrupt, Limits, Output, Query, QueryError, Value, VectorSample,
     ast::{At, Expr, Kind, Selector},
-    instant, parse, parse_duration_ms, range,
+    duration_or_seconds_ms, instant, parse, range,
     series::Table,
 };
 
@@ -68,7 +68,7 @@ fn ask(
 }
 
 fn duration(text: &str) -> Result<i64> {
-    parse_duration_ms(text).ok_or_else(|| format!("`{text}` is not a duration"))
+    duration_or_seconds_ms(text).ok_or_else(|| format!("`{text}` is not a duration"))
 }
 
 enum Times {

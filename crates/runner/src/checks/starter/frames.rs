@@ -128,11 +128,7 @@ pub fn write_answer(into: &mut Vec<u8>, id: u64, end: &End) {
         End::Signal(signal) => into.push(*signal),
         End::TimedOut => {}
         End::NotStarted(why) => {
-            let mut length = why.len().min(WHY_BYTES_MAX);
-            while !why.is_char_boundary(length) {
-                length -= 1;
-            }
-            into.extend_from_slice(&why.as_bytes()[..length]);
+            into.extend_from_slice(&why.as_bytes()[..why.floor_char_boundary(WHY_BYTES_MAX)]);
         }
     }
     close(into, begin);

@@ -5,6 +5,7 @@ mod checks;
 mod flapping;
 mod forward;
 mod metrics;
+mod origins;
 mod samples;
 
 use std::path::PathBuf;

@@ -6,9 +6,10 @@ use std::task::{Context, Poll};
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use tenfold_app::App;
-use tenfold_httpkit::{front, server::PeerCertificate};
+use tenfold_httpkit::{cors::Named, front, server::PeerCertificate};
 use tower::{Service, ServiceExt};
 
 use crate::flag_streams::FlagStreams;
@@ -40,7 +41,27 @@ pub fn agents_router(app: App) -> Front {
 
 impl Front {
     async fn answer(self, request: Request) -> Response {
-        front::answer(request, |request| self.identified(request)).await
+        let waits = waits_to_be_asked(request.uri().path(), request.headers());
+        let mut response = front::answer(request, |request| self.shared(request)).await;
+        if waits && response.status() == StatusCode::UNAUTHORIZED {
+            let basic = HeaderValue::from_static("Basic realm=\"tenfold\", charset=\"UTF-8\"");
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, basic);
+        }
+        response
+    }
+
+    /// Pages of the origins that the settings name may read what the Prometheus API answers to a token.
+    async fn shared(self, request: Request) -> Response {
+        let Some(named) = Named::of(&self.app.settings.metrics.cors_origins, &request) else {
+            return self.identified(request).await;
+        };
+        let mut response = if request.method() == Method::OPTIONS {
+            StatusCode::NO_CONTENT.into_response()
+        } else {
+            self.identified(request).await
+        };
+        named.allow(response.headers_mut());
+        response
     }
 
     async fn identified(self, mut request: Request) -> Response {
@@ -57,6 +78,14 @@ impl Front {
         DefaultBodyLimit::max(BODY_BYTES_MAX).apply(&mut request);
         self.routes.oneshot(request).await.unwrap_or_else(|never| match never {})
     }
+}
+
+/// Whether somebody may have a password that is sent only once it is asked for, as wget and the clients of Java and .NET do.
+/// A browser would ask whoever sits before it, also where a page asks in the background.
+fn waits_to_be_asked(path: &str, headers: &HeaderMap) -> bool {
+    let of_peers = ["/api/v1/", "/api/v2/", "/federate", "/metrics"].iter().any(|p| path.starts_with(p));
+    let of_browsers = ["cookie", "origin", "referer", "sec-fetch-mode"];
+    of_peers && !of_browsers.iter().any(|name| headers.contains_key(*name))
 }
 
 impl Service<Request> for Front {

@@ -27,7 +27,7 @@ use serde::Serialize;
 use serde_json::{Value as Json, json};
 use tenfold_app::metrics::{ClusterAnswer, How, SeriesFilter, Told};
 use tenfold_app::{App, Role};
-use tenfold_promql::{Level, Limits, PlanNode, Value, parse_duration_ms};
+use tenfold_promql::{Level, Limits, PlanNode, Value, duration_or_seconds_ms};
 use tenfold_types::{ErrorCode, Fault, Timestamp};
 use utoipa_axum::routes;
 
@@ -313,14 +313,14 @@ fn body(told: &Told, params: &Params, query: &str, cut: bool) -> Vec<u8> {
 fn how(params: &Params) -> Result<How, Fault> {
     let rows_max_ms = match params.get("max_source_resolution") {
         None | Some("auto") => i64::MAX,
-        Some(text) => parse_duration_ms(text).filter(|ms| *ms >= 0).ok_or_else(|| {
+        Some(text) => duration_or_seconds_ms(text).filter(|ms| *ms >= 0).ok_or_else(|| {
             bad(format!("`max_source_resolution`: `{text}` is not a duration; write 0s, 5m, 1h or auto"))
         })?,
     };
     let timeout_ms = match params.get("timeout") {
         None => None,
         Some(text) => Some(
-            parse_duration_ms(text)
+            duration_or_seconds_ms(text)
                 .and_then(|ms| u64::try_from(ms).ok())
                 .filter(|ms| *ms > 0)
                 .ok_or_else(|| bad(format!("`timeout`: `{text}` is not a duration above zero; write 30s or 30")))?,
@@ -328,7 +328,7 @@ fn how(params: &Params) -> Result<How, Fault> {
     };
     let lookback = |text| {
         let wrong = || bad(format!("`lookback_delta`: `{text}` is not a duration above zero; write 5m or 300"));
-        parse_duration_ms(text).filter(|ms| *ms > 0).ok_or_else(wrong)
+        duration_or_seconds_ms(text).filter(|ms| *ms > 0).ok_or_else(wrong)
     };
     let lookback_ms = params.get("lookback_delta").map(lookback).transpose()?;
     let per_step = params.get("stats") == Some("all");
@@ -364,7 +364,7 @@ async fn run_range(app: &App, params: &Params) -> Answer {
     let start = params.time("start")?.ok_or_else(|| bad("the parameter `start` is missing".into()))?;
     let end = params.time("end")?.ok_or_else(|| bad("the parameter `end` is missing".into()))?;
     let step = params.need("step")?;
-    let step_ms = parse_duration_ms(step)
+    let step_ms = duration_or_seconds_ms(step)
         .filter(|s| *s > 0)
         .ok_or_else(|| bad(format!("`step`: `{step}` is not a duration above zero; write 15s or 15")))?;
     if end < start {
@@ -453,15 +453,12 @@ fn listed<T: Serialize>(most: Option<usize>, mut items: Vec<T>) -> Response {
     axum::Json(Listed { status: "success", data: items, warnings }).into_response()
 }
 
-/// As many families as are wanted: of those any number below 1 is all, as `-1` is in Prometheus.
-fn limited<T>(params: &Params, mut items: Vec<T>) -> Result<Vec<T>, Fault> {
+/// How many are wanted where families are asked for: any number below 1 is all, as `-1` is in Prometheus.
+fn limit_or_all(params: &Params) -> Result<Option<usize>, Fault> {
     if params.get("limit").is_some_and(|text| text.parse::<i64>().is_ok_and(|limit| limit < 0)) {
-        return Ok(items);
+        return Ok(None);
     }
-    if let Some(limit) = limit(params)? {
-        items.truncate(limit);
-    }
-    Ok(items)
+    limit(params)
 }
 
 /// Looks into the store, off the runtime's threads: a hundred thousand series take their time.

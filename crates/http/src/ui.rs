@@ -2,7 +2,7 @@
 
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderValue, Method, header};
-use axum::response::{Html, IntoResponse, Response};
+use axum::response::{Html, IntoResponse, Redirect, Response};
 use tenfold_types::{ErrorCode, Fault};
 
 use crate::ApiError;
@@ -17,9 +17,11 @@ const NOT_BUILT: &str = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\
 /// Everything that is not API: a file of the pages, or the shell that shows the page named by the address.
 pub async fn serve(request: Request) -> Response {
     let path = request.uri().path();
-    // Grafana takes a server that answers below `/alertmanager/` for Mimir's.
-    let api = ["/api/", "/ofrep/", "/agent/", "/metrics", "/alertmanager/"].iter().any(|p| path.starts_with(p));
-    if api {
+    if let Some(single) = with_single_slashes(path) {
+        let query = request.uri().query().map(|query| format!("?{query}")).unwrap_or_default();
+        return Redirect::temporary(&format!("{single}{query}")).into_response();
+    }
+    if is_api(path) {
         return ApiError(Fault::not_found(format!("there is nothing at {path}")).advice("see /api/openapi.json"))
             .into_response();
     }
@@ -38,6 +40,26 @@ pub async fn serve(request: Request) -> Response {
             None => Html(NOT_BUILT).into_response(),
         },
     }
+}
+
+fn is_api(path: &str) -> bool {
+    // Grafana takes a server that answers below `/alertmanager/` for Mimir's.
+    ["/api/", "/ofrep/", "/agent/", "/metrics", "/alertmanager/"].iter().any(|p| path.starts_with(p))
+}
+
+/// Clients that put `/api/v1/query` behind an address that ends with a slash are led to it, as Prometheus does; a page would be
+/// an answer that they cannot read.
+fn with_single_slashes(path: &str) -> Option<String> {
+    if !path.contains("//") {
+        return None;
+    }
+    let mut single = String::with_capacity(path.len());
+    for part in path.split('/').filter(|part| !part.is_empty()) {
+        single.push('/');
+        single.push_str(part);
+    }
+    let leads = is_api(&single) || single == "/federate" || single.starts_with("/-/");
+    leads.then_some(single)
 }
 
 fn find(name: &str) -> Option<&'static [u8]> {

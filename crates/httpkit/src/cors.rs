@@ -1,5 +1,5 @@
-//! Lets pages of other origins use the flag endpoints for browsers. These take a token in a header and never a cookie, so
-//! no page can act for a person who is signed in here.
+//! Lets pages of other origins use the flag endpoints for browsers, and those of origins that are named the Prometheus API.
+//! These take a token in a header and never a cookie, so no page can act for a person who is signed in here.
 
 use std::future::Future;
 
@@ -28,6 +28,33 @@ pub(crate) async fn flag_endpoints<F: Future<Output = Response>>(
     };
     allow(response.headers_mut());
     response
+}
+
+/// Paths that pages of origins that are named may ask.
+const NAMED: &str = "/api/v1/";
+
+/// The origin of a page that may ask, as it is told.
+pub struct Named(HeaderValue);
+
+impl Named {
+    /// Nothing where the page's origin is not among `origins`, of which `*` is any, or where it asks for something else.
+    pub fn of(origins: &[String], request: &Request) -> Option<Self> {
+        if origins.is_empty() || !request.uri().path().starts_with(NAMED) {
+            return None;
+        }
+        let origin = request.headers().get(header::ORIGIN)?;
+        if origins.iter().any(|named| named == "*") {
+            return Some(Self(HeaderValue::from_static("*")));
+        }
+        origins.iter().any(|named| named.as_bytes() == origin.as_bytes()).then(|| Self(origin.clone()))
+    }
+
+    /// Marks the answer as readable for the page. That cookies may be sent is not said: browsers leave them out.
+    pub fn allow(self, headers: &mut HeaderMap) {
+        allow(headers);
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, self.0);
+        headers.append(header::VARY, HeaderValue::from_static("origin"));
+    }
 }
 
 fn allow(headers: &mut HeaderMap) {

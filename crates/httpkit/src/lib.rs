@@ -5,7 +5,7 @@
 //! Knows no use case and no store; an edge puts its own routes on top.
 
 pub mod body;
-mod cors;
+pub mod cors;
 pub mod error;
 pub mod etag;
 pub mod front;

@@ -109,7 +109,7 @@ impl Client {
         Ok(body)
     }
 
-    /// The content type and the body of a successful answer.
+    /// The content type and the body of an answer that is the page.
     async fn get(
         &self,
         url: &str,
@@ -126,7 +126,8 @@ impl Client {
         self.0.headers(&mut map).await?;
         let response = http.send(http.usual.get(url).headers(map)).await?;
         self.0.answered(response.status()).await;
-        if !response.status().is_success() {
+        // As in Prometheus: no other answer promises a page, and one without content is no page without samples.
+        if response.status() != reqwest::StatusCode::OK {
             return Err(format!("the target answered {}", response.status()));
         }
         let header =

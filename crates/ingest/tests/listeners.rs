@@ -106,7 +106,12 @@ async fn statsd_comes_in_by_three_ways_into_one_series() {
     assert_eq!(world.values("upload_time_count", NOW_S), [("upload_time_count".into(), 1.0)]);
     let check = "statsd_service_check{check=\"x\",host=\"h1\"}";
     assert_eq!(world.values("statsd_service_check == 2", NOW_S), [(check.into(), 2.0)]);
-    assert_eq!(world.app.metrics.metadata()["statsd_service_check"].kind, "gauge");
+    let about = world.app.metrics.metadata();
+    assert_eq!(about["statsd_service_check"].kind, "gauge");
+    assert_eq!(
+        (about["photos_uploads_total"].kind.as_str(), about["upload_time"].kind.as_str()),
+        ("counter", "summary")
+    );
     let markers = world.app.markers(tenfold_app::metrics::MarkerQuery::default()).await.expect("the record is read");
     let told: Vec<_> = markers.iter().map(|marker| (marker.text.as_str(), marker.actor_name.as_str())).collect();
     assert_eq!(told, [("a: b", "statsd")], "an event is a mark on every graph");

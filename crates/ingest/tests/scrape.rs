@@ -175,6 +175,10 @@ async fn a_target_is_scraped_marked_down_and_ended() {
     let error = app.metrics.target_statuses()[0].error.clone().unwrap_or_default();
     assert!(error.contains("503"), "{error}");
 
+    page.answers("204 No Content", "").await;
+    let error = app.metrics.target_statuses()[0].error.clone().unwrap_or_default();
+    assert!(error.contains("204"), "an answer without content is no page without samples: {error}");
+
     // A timestamp from far ahead is refused, the rest of the page is kept.
     page.answers("200 OK", "a_total 10\nfuture 1 9999999999999\n").await;
     assert_eq!(now(app, "sum(a_total)"), [("{}".into(), 10.0)]);

@@ -342,10 +342,7 @@ fn pack_ok(size: u64, parts: &[PackPart]) -> Result<(), FrameError> {
 
 /// Cuts a text to what a message may carry, keeping its end, where errors stand.
 pub fn tail_of(text: &str) -> String {
-    let mut from = text.len().saturating_sub(TEXT_BYTES_MAX);
-    while !text.is_char_boundary(from) {
-        from += 1;
-    }
+    let from = text.ceil_char_boundary(text.len().saturating_sub(TEXT_BYTES_MAX));
     text[from..].to_owned()
 }
 

@@ -171,6 +171,15 @@ impl<'a> Batch<'a> {
         refuse(&mut self.refused, reason, count, example);
     }
 
+    /// Leaves out the series that is being filled, with all its samples.
+    pub fn refuse_series(&mut self, reason: &'static str, message: &str) {
+        let open = self.open;
+        let count = self.points.len() - open.points + self.histograms.len() - open.histograms;
+        let series = Labels::from_pairs(self.labels[open.labels..].iter().copied().take(20));
+        refuse(&mut self.refused, reason, count, || format!("{series}: {message}"));
+        self.forget();
+    }
+
     /// Ends the series that is being filled. One with labels that no series may have is left out.
     pub fn end(&mut self) -> Result<(), TooMuch> {
         let open = self.open;
@@ -180,10 +189,7 @@ impl<'a> Batch<'a> {
         }
         let wrong = wrong_labels(labels);
         if let Some((reason, message)) = wrong {
-            let count = self.points.len() - open.points + self.histograms.len() - open.histograms;
-            let series = Labels::from_pairs(labels.iter().copied().take(20));
-            refuse(&mut self.refused, reason, count, || format!("{series}: {message}"));
-            self.forget();
+            self.refuse_series(reason, message);
             return Ok(());
         }
         if self.series.len() >= SERIES_MAX {

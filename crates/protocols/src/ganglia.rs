@@ -114,13 +114,19 @@ impl<'a> Reader<'a> {
                 help = data;
             }
         }
-        let metadata = metadata(if slope == 1 { "positive" } else { "" }, help, units);
+        let slope = match slope {
+            1 => "positive",
+            5 => "derivative",
+            _ => "",
+        };
+        let metadata = metadata(slope, help, units);
         Ok(Message::About { host, name, is_text: kind == "string", tmax_s, dmax_s, metadata })
     }
 }
 
 fn metadata(slope: &str, help: &str, unit: &str) -> Metadata {
-    let kind = if slope == "positive" { "counter" } else { "gauge" };
+    // Of both gmetad keeps how much they grow.
+    let kind = if matches!(slope, "positive" | "derivative") { "counter" } else { "gauge" };
     Metadata { kind: kind.into(), help: help.into(), unit: unit.into() }
 }
 
@@ -170,26 +176,30 @@ mod tests {
     #[test]
     fn what_a_metric_is_is_read() {
         let number = u32::to_be_bytes;
-        let packet = xdr(&[
-            &number(128),
-            &text("h1"),
-            &text("hits"),
-            &number(0),
-            &text("double"),
-            &text("hits"),
-            &text("req/s"),
-            &number(1),
-            &number(60),
-            &number(0),
-            &number(2),
-            &text("TITLE"),
-            &text("Hits"),
-            &text("DESC"),
-            &text("All hits"),
-        ]);
-        let metadata = Metadata { kind: "counter".into(), help: "All hits".into(), unit: "req/s".into() };
-        let about = Message::About { host: "h1", name: "hits", is_text: false, tmax_s: 60, dmax_s: 0, metadata };
-        assert_eq!(decode(&packet), Ok(about));
+        let packet = |slope: u32| {
+            xdr(&[
+                &number(128),
+                &text("h1"),
+                &text("hits"),
+                &number(0),
+                &text("double"),
+                &text("hits"),
+                &text("req/s"),
+                &number(slope),
+                &number(60),
+                &number(0),
+                &number(2),
+                &text("TITLE"),
+                &text("Hits"),
+                &text("DESC"),
+                &text("All hits"),
+            ])
+        };
+        for (slope, kind) in [(1, "counter"), (3, "gauge"), (5, "counter")] {
+            let metadata = Metadata { kind: kind.into(), help: "All hits".into(), unit: "req/s".into() };
+            let about = Message::About { host: "h1", name: "hits", is_text: false, tmax_s: 60, dmax_s: 0, metadata };
+            assert_eq!(decode(&packet(slope)), Ok(about));
+        }
         assert_eq!(metric_name("my.metric <x>"), "ganglia_my_metric__x_");
     }
 

@@ -168,7 +168,7 @@ fn line(text: &[u8], precision: Precision, out: &mut Written) -> Result<(), &'st
     if measurement.is_empty() {
         return Err("it has no measurement");
     }
-    let mut labels = Vec::new();
+    let mut labels: Vec<(String, String)> = Vec::new();
     while let Some(tag) = rest.strip_prefix(',') {
         let (name, after) = word(tag, &['=', ',', ' ']);
         let after = after.strip_prefix('=').ok_or("a tag has no value")?;
@@ -182,6 +182,17 @@ fn line(text: &[u8], precision: Precision, out: &mut Written) -> Result<(), &'st
         }
         rest = after;
     }
+    // Tags of which the names differ in signs only (`a.b`, `a-b`) are one label with both values, as in OTLP: the line would be
+    // refused for a label that stands twice. Values in their order, so that it is the same however the sender puts them.
+    labels.sort_unstable();
+    labels.dedup_by(|next, kept| {
+        let same = next.0 == kept.0;
+        if same {
+            kept.1.push(';');
+            kept.1.push_str(&next.1);
+        }
+        same
+    });
     let mut rest = rest.strip_prefix(' ').ok_or("it has no field")?.trim_start();
     let at = out.lines.len();
     loop {
@@ -297,6 +308,7 @@ mod tests {
             ("m a=\"x, \\\"y\\\"=1\",b=2", &["m_b 2 @7"]),
             ("my\\ m\\,x,ta\\=g=v\\ 1\\,2 f\\ 1=1", &["my_m_x_f_1{ta_g=\"v 1,2\"} 1 @7"]),
             ("# a comment\n\n m v=1 \r\n", &["m_v 1 @7"]),
+            ("m,z-b=x,a=y,z_b=w,z.b=v f=1", &["m_f{a=\"y\",z_b=\"v;w;x\"} 1 @7"]),
             ("m", &["line 1: it has no field"]),
             ("m v=1\nm,t v=1", &["m_v 1 @7", "line 2: a tag has no value"]),
             ("m v=x", &["line 1: a field's value is neither a number nor a text nor a boolean"]),

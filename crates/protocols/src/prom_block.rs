@@ -6,14 +6,13 @@
 
 pub(crate) mod histograms;
 mod tombstones;
+mod xor2;
 
 use tenfold_types::{HistogramPoint, Labels, Point};
 
 use crate::{crc32c::crc32c, xor_chunk};
 pub use tombstones::Tombstones;
 
-/// Largest index that is read, in bytes.
-pub const INDEX_BYTES_MAX: usize = 2 << 30;
 /// Series of one block.
 pub const SERIES_MAX: usize = 20_000_000;
 /// Chunks of one series.
@@ -224,6 +223,9 @@ pub fn read_chunk(
         1 => xor_chunk::decode(data, floats),
         2 => histograms::decode(data, false, histograms),
         3 => histograms::decode(data, true, histograms),
+        4 => xor2::decode(data, floats),
+        5 => histograms::decode_with_starts(data, false, histograms),
+        6 => histograms::decode_with_starts(data, true, histograms),
         other => return Err(BlockError::Encoding(*other)),
     };
     read.ok_or(BlockError::Damaged(what))

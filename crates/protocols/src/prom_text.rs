@@ -176,7 +176,9 @@ impl Reader {
         let metadata = &mut self.page.metadata;
         match word {
             "TYPE" => {
-                let kind = rest.to_ascii_lowercase();
+                // What the older format calls so; the API knows the newer word.
+                let kind =
+                    if rest.eq_ignore_ascii_case("untyped") { "unknown".to_owned() } else { rest.to_ascii_lowercase() };
                 self.family = Family { name: name.clone(), kind: Kind::of(&kind) };
                 metadata.entry(name).or_default().kind = kind;
             }
@@ -423,11 +425,13 @@ mod tests {
         let text = "# HELP http_requests_total The total \\n number.\n# TYPE http_requests_total counter\n\
                     http_requests_total{method=\"post\",code=\"200\"} 1027 1395066363000\n\
                     http_requests_total{method=\"post\",code=\"400\",}    3\r\n\n\
+                    # TYPE msdos_file_access_time_seconds untyped\n\
                     msdos_file_access_time_seconds{path=\"C:\\\\DIR\\\\FILE.TXT\",error=\"Cannot \\\"x\\\"\"} 1.458255915e9\n\
                     metric_without_labels 12.47\nsomething_weird{problem=\"division by zero\"} +Inf -3982045\n\
                     {\"a.dotted.name\", l=\"v\"} NaN";
         let page = parse(text, Format::Prometheus).unwrap();
         assert_eq!(page.metadata["http_requests_total"].kind, "counter");
+        assert_eq!(page.metadata["msdos_file_access_time_seconds"].kind, "unknown");
         assert_eq!(page.metadata["http_requests_total"].help, "The total \n number.");
         assert_eq!(
             shown(text, Format::Prometheus),

@@ -127,5 +127,8 @@ fn kind_number(kind: &str) -> u64 {
     KINDS.iter().position(|known| *known == kind).unwrap_or(0) as u64
 }
 
+/// Of a series with a label that is not UTF-8. Others of its request may be sound.
+const NOT_UTF8: &str = "another label of it is not UTF-8";
+
 #[cfg(test)]
 mod tests;

@@ -7,6 +7,9 @@ use std::ops::Range;
 /// Metrics one datagram may hold; more short lines do not fit into the largest.
 pub const METRICS_MAX: usize = 16_384;
 const NAME_BYTES_MAX: usize = 256;
+/// How tags begin that Datadog's clients write for its agent, and the one that names the client's pod.
+const AGENTS_TAGS: &str = "dd.internal.";
+const POD_TAG: &str = "dd.internal.entity_id";
 /// The gauge that service checks become; its label `check` is their name, its value their status: 0 is OK, 1 a warning,
 /// 2 critical, 3 unknown.
 pub const SERVICE_CHECK: &str = "statsd_service_check";
@@ -44,7 +47,7 @@ pub struct Metric {
     pub observation: Observation,
     /// When it was observed, where the client says so: such a value was put together before, and stands for itself.
     pub t_ms: Option<i64>,
-    /// The id of the container that it came from.
+    /// The id of the container that it came from, or of the pod where only that is said.
     pub container: Option<String>,
 }
 
@@ -108,7 +111,8 @@ pub fn parse(packet: &[u8]) -> Packet {
             *counter += 1;
             out.metrics.extend(check);
         } else if !line.is_empty() {
-            let read = std::str::from_utf8(line).ok().and_then(|line| metrics(line, &mut out.metrics));
+            // Etsy's server passes over blanks behind a type as well.
+            let read = std::str::from_utf8(line.trim_ascii_end()).ok().and_then(|line| metrics(line, &mut out.metrics));
             if read.is_none() || out.metrics.len() > METRICS_MAX {
                 out.bad_lines += 1;
                 out.metrics.truncate(METRICS_MAX);
@@ -135,13 +139,15 @@ fn event_span(rest: &[u8]) -> Option<(Range<usize>, Range<usize>)> {
 /// An event of a line that holds it. What later versions add says nothing of it; a time that is none is no time.
 fn read_event(line: &[u8], title: Range<usize>, text: Range<usize>) -> Event {
     let words = |span: Range<usize>| String::from_utf8_lossy(line.get(span).unwrap_or_default()).into_owned();
-    // A line end within a text is written so by most clients.
-    let mut event = Event { text: words(text.clone()).replace("\\n", "\n"), title: words(title), ..Event::default() };
+    // A line end is written so by most clients.
+    let with_ends = |span: Range<usize>| words(span).replace("\\n", "\n");
+    let mut event = Event { text: with_ends(text.clone()), title: with_ends(title), ..Event::default() };
     let rest = words(text.end..line.len());
     for section in rest.split('|') {
         let kept = |text: &str| Some(text.chars().take(NAME_BYTES_MAX).collect::<String>()).filter(|t| !t.is_empty());
         if let Some(tags) = section.strip_prefix('#') {
             event.tags = tag_list(tags);
+            take_agents_tags(&mut event.tags);
             if !are_few(&event.tags) {
                 event.tags.clear();
             }
@@ -190,6 +196,8 @@ fn service_check(line: &[u8]) -> Option<Metric> {
             check.t_ms = time.parse::<i64>().ok().and_then(|s| s.checked_mul(1_000)).filter(|t| *t > 0);
         }
     }
+    let pod = take_agents_tags(&mut check.tags);
+    check.container = check.container.or(pod);
     if !are_few(&check.tags) {
         return None;
     }
@@ -229,8 +237,9 @@ fn metrics(line: &str, out: &mut Vec<Metric>) -> Option<()> {
         out.extend(found.into_iter().map(|observation| Metric::new(name, &tags, observation)));
         return Some(());
     }
-    let (mut rate, mut t_ms, mut container) = (1.0, None, None);
+    let (mut rate, mut t_ms, mut container, mut is_datadogs) = (1.0, None, None, false);
     for section in sections {
+        is_datadogs |= ["c:", "e:", "card:", "T"].iter().any(|start| section.starts_with(*start));
         if let Some(text) = section.strip_prefix('@') {
             rate = sample_rate(text)?;
         } else if let Some(text) = section.strip_prefix('#') {
@@ -243,19 +252,27 @@ fn metrics(line: &str, out: &mut Vec<Metric>) -> Option<()> {
         }
         // What later versions add (external data, the cardinality of tags) says nothing of the value.
     }
+    let sent = tags.len();
+    let pod = take_agents_tags(&mut tags);
+    is_datadogs |= tags.len() < sent;
     if !are_few(&tags) {
         return None;
     }
     let packed = kind != Some("s");
     for text in values.split(|c| packed && c == ':') {
-        found.push(observation(kind, text, 1.0 / rate)?);
+        let observation = observation(kind, text, 1.0 / rate)?;
+        found.push(match observation {
+            // To Datadog's clients a sign is part of the value: they know no changes of a gauge.
+            Observation::GaugeAdd(value) if is_datadogs => Observation::GaugeSet(value),
+            other => other,
+        });
     }
     if found.len() > METRICS_MAX {
         return None;
     }
     out.extend(found.into_iter().map(|observation| Metric {
         t_ms,
-        container: container.map(str::to_owned),
+        container: container.map(str::to_owned).or_else(|| pod.clone()),
         ..Metric::new(name, &tags, observation)
     }));
     Some(())
@@ -301,6 +318,8 @@ fn split_name_tags(name: &str) -> (&str, Vec<(String, String)>) {
 
 fn tag_list(text: &str) -> Vec<(String, String)> {
     text.split(',')
+        // Old clients for PHP write the sign before each tag.
+        .map(|t| t.strip_prefix('#').unwrap_or(t))
         .filter(|t| !t.is_empty())
         .map(|t| match t.split_once([':', '=']) {
             Some((n, v)) => (n.to_owned(), v.to_owned()),
@@ -308,6 +327,14 @@ fn tag_list(text: &str) -> Vec<(String, String)> {
         })
         .filter(|(name, _)| !name.is_empty())
         .collect()
+}
+
+/// Takes out what is said to Datadog's agent, which makes other tags of it: as labels it would make a series of each pod.
+/// Gives the id of the pod.
+fn take_agents_tags(tags: &mut Vec<(String, String)>) -> Option<String> {
+    let pod = tags.iter().find(|(name, _)| name == POD_TAG).map(|(_, id)| id.clone());
+    tags.retain(|(name, _)| !name.starts_with(AGENTS_TAGS));
+    pod.filter(|id| id != "none" && (1..=NAME_BYTES_MAX).contains(&id.len()))
 }
 
 /// A StatsD name as a metric or label name: everything but letters, digits and `_` becomes `_`.
@@ -341,6 +368,14 @@ mod tests {
             ("gaugor:333|g", Some(GaugeSet(333.0))),
             ("gaugor:-10|g", Some(GaugeAdd(-10.0))),
             ("gaugor:+4|g", Some(GaugeAdd(4.0))),
+            ("gaugor:-10|g|#a:b", Some(GaugeAdd(-10.0))),
+            ("gaugor:-10|g|c:ci-1", Some(GaugeSet(-10.0))),
+            ("gaugor:-10|g|e:it-false", Some(GaugeSet(-10.0))),
+            ("gaugor:+4|g|card:low", Some(GaugeSet(4.0))),
+            ("gaugor:-10|g|T1656581400", Some(GaugeSet(-10.0))),
+            ("gaugor:-10|g|#dd.internal.card:low", Some(GaugeSet(-10.0))),
+            ("gorets:1|c ", Some(Count(1.0))),
+            ("gorets:1|c|@0.5\t\r", Some(Count(2.0))),
             ("uniques:765|s", Some(Member("765".into()))),
             ("size:9|h", Some(Value { value: 9.0, weight: 1.0 })),
             ("upload_time:12", Some(Value { value: 12.0, weight: 1.0 })),
@@ -381,6 +416,7 @@ mod tests {
         let others = parse(b"_e{5,9}:a:1|c|b:2|c\nd:3|t:error\nx:1|c\n_e{1,1}:a|bc\n_sc|redis|up\n_e{a,1}:a|b");
         assert_eq!((others.events.len(), others.service_checks, others.bad_lines, others.metrics.len()), (2, 0, 2, 1));
         assert_eq!(others.events[0].alert_type.as_deref(), Some("error"));
+        assert_eq!(parse(b"_e{4,1}:a\\nb|c").events[0].title, "a\nb");
         let text = "a\\nb\n\u{e9}";
         let full = format!(
             "_e{{2,{}}}:hi|{text}|d:1656581400|h:h1|k:x|p:low|s:ci|t:success|#env:prod|c:ab|zz\r\na:1|c",
@@ -413,7 +449,9 @@ mod tests {
 
     #[test]
     fn times_containers_and_what_later_versions_add() {
-        assert!(parse(b"a:1|g|#:y,,").metrics[0].tags.is_empty(), "a tag has a name");
+        assert!(parse(b"a:1|g|#:y,,,#").metrics[0].tags.is_empty(), "a tag has a name");
+        let each = [("a".to_owned(), "b".to_owned()), ("c".to_owned(), "#d".to_owned())];
+        assert_eq!(parse(b"a:1|g|#a:b,#c:#d").metrics[0].tags, each);
         for (long, lines) in [(TAGS_BYTES_MAX - 1, 1), (TAGS_BYTES_MAX, 0)] {
             let line = format!("a:1|g|#x:{}", "y".repeat(long));
             assert_eq!(parse(line.as_bytes()).metrics.len(), lines, "each value has all tags");
@@ -423,6 +461,21 @@ mod tests {
         assert_eq!((one.t_ms, one.container.as_deref()), (Some(1_656_581_400_000), Some("ci-83c0a99c")));
         assert_eq!((two.t_ms, &two.observation), (one.t_ms, &Observation::GaugeSet(2.0)));
         assert_eq!(two.tags, [("x".into(), "y".into())]);
+    }
+
+    #[test]
+    fn what_is_said_to_datadogs_agent_is_no_label() {
+        let pod = "04652bb7-19b7-11e9-9cc6-42010a9c016d";
+        let tags = format!("#dd.internal.entity_id:{pod},env:prod,dd.internal.card:low");
+        let read = parse(format!("a:1|c|{tags}\na:1|c|{tags}|c:ci-1\n_sc|a|0|{tags}\n_e{{1,1}}:a|b|{tags}").as_bytes());
+        let wanted = ("env".to_owned(), "prod".to_owned());
+        let containers: Vec<_> = read.metrics.iter().map(|metric| metric.container.as_deref()).collect();
+        assert_eq!(containers, [Some(pod), Some("ci-1"), Some(pod)]);
+        let check = ("check".to_owned(), "a".to_owned());
+        assert_eq!(read.metrics[0].tags, [wanted.clone()]);
+        assert_eq!(read.metrics[2].tags, [wanted.clone(), check]);
+        assert_eq!(read.events[0].tags, [wanted]);
+        assert_eq!(parse(b"a:1|c|#dd.internal.entity_id:none").metrics[0].container, None);
     }
 
     #[test]

@@ -151,7 +151,13 @@ impl Xor {
         if r.bits(1)? == 0 {
             return Some(before);
         }
-        if r.bits(1)? == 1 {
+        let anew = r.bits(1)? == 1;
+        self.changed(r, before, anew)
+    }
+
+    /// A value that differs from the one before: where the last one differed from its own, or `anew`.
+    pub(crate) fn changed(&mut self, r: &mut BitReader<'_>, before: u64, anew: bool) -> Option<u64> {
+        if anew {
             self.leading = r.bits(5)? as u32;
             let significant = match r.bits(6)? as u32 {
                 0 => 64,

@@ -223,7 +223,8 @@ fn a_host_is_read_from_its_files() {
     write(root, "proc/cgroups", "#subsys_name hierarchy num_cgroups enabled\ncpu 0 7 1\n");
     let group = "sys/fs/cgroup/system.slice/photos.service";
     write(root, "sys/fs/cgroup/cgroup.controllers", "cpu memory\n");
-    write(root, &format!("{group}/cpu.stat"), "usage_usec 3000000\nuser_usec 2000000\nsystem_usec 1000000\n");
+    let cpu = "usage_usec 3000000\nuser_usec 2000000\nsystem_usec 1000000\nnr_periods 40\nnr_throttled 10\n";
+    write(root, &format!("{group}/cpu.stat"), cpu);
     write(root, &format!("{group}/memory.current"), "5000\n");
     write(root, &format!("{group}/memory.stat"), "anon 1\ninactive_file 1000\n");
     write(root, &format!("{group}/memory.max"), "max\n");
@@ -261,6 +262,8 @@ fn a_host_is_read_from_its_files() {
         ("node_netstat_TcpExt_ListenDrops", vec![], 4.0),
         ("node_cgroups_cgroups", vec![("subsys_name", "cpu")], 7.0),
         ("container_cpu_usage_seconds_total", id.to_vec(), 3.0),
+        ("container_cpu_cfs_periods_total", id.to_vec(), 40.0),
+        ("container_cpu_cfs_throttled_periods_total", id.to_vec(), 10.0),
         ("container_memory_working_set_bytes", id.to_vec(), 4_000.0),
         ("container_spec_memory_limit_bytes", id.to_vec(), 0.0),
         ("container_fs_writes_bytes_total", id.to_vec(), 22.0),

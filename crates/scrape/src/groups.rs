@@ -1,6 +1,6 @@
 //! Groups of targets as files (`file_sd`) and addresses (HTTP SD) list them: `[{targets: [..], labels: {..}}]`, JSON or YAML.
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use std::collections::BTreeMap;
 use tenfold_types::Labels;
 
@@ -42,10 +42,16 @@ pub enum GroupError {
     LongLabels,
 }
 
+/// A key with nothing behind it, as where the lines below it are comments, says nothing. So does the `null` that a program in
+/// Go writes for a list without elements.
+pub(crate) fn or_nothing<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(d: D) -> Result<T, D::Error> {
+    Option::<T>::deserialize(d).map(Option::unwrap_or_default)
+}
+
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RawGroup {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_nothing")]
     pub targets: Vec<String>,
     #[serde(default)]
     pub labels: Option<BTreeMap<String, String>>,
@@ -110,6 +116,10 @@ mod tests {
         assert_eq!(groups, parse_groups(json, false).unwrap());
         assert_eq!(groups[0], Group::of(["h1:9100", "h2:9100"], Labels::from_pairs([("zone", "a")])));
         assert_eq!(parse_groups(b"", false), Ok(Vec::new()));
+        let nothing = [br#"[{"targets": null, "labels": null}]"#.as_slice(), b"- targets:\n  labels:\n"];
+        for (text, is_json) in nothing.into_iter().zip([true, false]) {
+            assert_eq!(parse_groups(text, is_json), Ok(vec![Group::default()]));
+        }
     }
 
     #[test]

@@ -7,8 +7,9 @@
 use md5::{Digest, Md5};
 use regex::Regex;
 use serde::{Deserialize, Serialize};
-use tenfold_types::Labels;
-use tenfold_types::pattern;
+use tenfold_types::{Labels, is_legacy_name, pattern};
+
+use crate::groups::or_nothing;
 
 /// Longest name or value that a rule may make; `$1$1$1` over a few rules would otherwise grow without end.
 const MADE_BYTES_MAX: usize = 64 * 1024;
@@ -54,6 +55,7 @@ impl Action {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RuleSpec {
+    #[serde(deserialize_with = "or_nothing")]
     pub source_labels: Vec<String>,
     pub separator: Option<String>,
     pub regex: Option<String>,
@@ -81,6 +83,7 @@ pub struct Rule {
     target: String,
     replacement: String,
     action: Action,
+    legacy_names: bool,
 }
 
 impl RuleSpec {
@@ -132,6 +135,7 @@ impl RuleSpec {
             target,
             replacement: self.replacement.clone().unwrap_or_else(|| "$1".to_owned()),
             action,
+            legacy_names: false,
         })
     }
 }
@@ -214,6 +218,12 @@ pub fn steps(rules: &[Rule], labels: &Labels) -> Vec<Step> {
 }
 
 impl Rule {
+    /// For a job that takes names of the old letters alone: where groups make another, nothing is replaced, as in Prometheus.
+    #[must_use]
+    pub fn with_legacy_names(self, legacy_names: bool) -> Self {
+        Self { legacy_names, ..self }
+    }
+
     /// The rule as it would be written, with its defaults.
     pub fn shown(&self) -> RuleShown {
         let written = |whole: &Whole| whole.text.clone();
@@ -270,6 +280,7 @@ impl Rule {
                 if let (Some(name), Some(made)) =
                     (self.expand(&self.target, &value), self.expand(&self.replacement, &value))
                     && !name.is_empty()
+                    && (!self.legacy_names || is_legacy_name(&name, "_"))
                     && name.len().max(made.len()) <= MADE_BYTES_MAX
                 {
                     labels.set(name, made);

@@ -1,9 +1,10 @@
 //! Configuration files of Prometheus: what they become, and how it is said what is wrong with one.
 
 use tenfold_scrape::{
-    Auth, DnsSd, Escaping, FileSd, Header, HttpSd, Job, Oauth2, Protocol, Proxy, RecordType, ScrapeConfigs, Secret,
-    Tls, TlsVersion, parse_config, parse_further, parse_http_config,
+    Auth, DnsSd, Escaping, FileSd, Group, Header, HttpSd, Job, Oauth2, Protocol, Proxy, RecordType, ScrapeConfigs,
+    Secret, Tls, TlsVersion, apply, parse_config, parse_further, parse_http_config,
 };
+use tenfold_types::Labels;
 
 const WHOLE: &str = r#"
 global:
@@ -253,6 +254,49 @@ fn names_follow_both_schemes_in_every_combination() {
     }
     let both = "global:\n  metric_name_validation_scheme: legacy\n  metric_name_escaping_scheme: allow-utf-8\n";
     assert_eq!(parse_config(both).unwrap_err().line, 3);
+}
+
+#[test]
+fn rules_of_a_job_with_legacy_names_make_no_other() {
+    let made = |scheme: &str| {
+        let rule = "{source_labels: [l], target_label: '$1', replacement: x}";
+        let text = format!(
+            "scrape_configs:\n- job_name: a\n  metric_name_validation_scheme: {scheme}\n  metric_relabel_configs: [{rule}]\n"
+        );
+        let job = parse_config(&text).unwrap().jobs.swap_remove(0);
+        apply(&job.metric_relabel, Labels::from_pairs([("l", "a.b")])).unwrap()
+    };
+    assert_eq!(made("legacy"), Labels::from_pairs([("l", "a.b")]), "as in Prometheus nothing is replaced");
+    assert_eq!(made("utf8"), Labels::from_pairs([("l", "a.b"), ("a.b", "x")]));
+}
+
+/// Where the lines below a key are comments, as in many a file.
+#[test]
+fn keys_with_nothing_behind_them_say_nothing() {
+    let text = "global:\nrule_files:\nscrape_configs:\n- job_name: a\n  params:\n  honor_labels:\n  tls_config:\n  \
+                relabel_configs:\n  # - {action: drop}\n  metric_relabel_configs:\n  static_configs:\n  - targets:\n    \
+                labels:\n  file_sd_configs: null\n  http_sd_configs: ~\n  dns_sd_configs:\n";
+    let job = parse_config(text).unwrap().jobs.swap_remove(0);
+    let plain = Job { static_groups: vec![Group::default()], ..Job::new("a", 60_000, 10_000) };
+    assert!(job.asks_like(&plain), "{job:?}");
+    assert_eq!(parse_config("scrape_configs:\n- job_name: a\n  file_sd_configs: [{files: }]\n").unwrap_err().line, 3);
+}
+
+#[test]
+fn an_empty_secret_is_none() {
+    let read = |keys: &str| {
+        let config = parse_config(&format!("scrape_configs:\n- job_name: a\n{keys}")).unwrap();
+        config.jobs[0].client.auth.clone()
+    };
+    let basic = |password| Some(Auth::Basic { username: Secret::Text("u".into()), password });
+    let empty_token = "  bearer_token: ''\n  bearer_token_file: ''\n";
+    assert_eq!(read(empty_token), None);
+    let text = read(&format!("{empty_token}  basic_auth: {{username: u, password: p, password_file: ''}}\n"));
+    assert_eq!(text, basic(Secret::Text("p".into())));
+    let file = read("  basic_auth: {username: u, username_file: '', password: '', password_file: /p}\n");
+    assert_eq!(file, basic(Secret::File("/p".into())));
+    let no_password = read("  basic_auth: {username: u, password_file: ''}\n");
+    assert_eq!(no_password, basic(Secret::Text(String::new())));
 }
 
 #[test]

@@ -9938,7 +9938,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Kind, help and unit of the families on the last page of each target (`match_target`, `metric`, `limit`). */
+        /**
+         * Kind, help and unit of the families on the last page of each target (`match_target`, `metric`, and `limit`, a number of
+         *     targets).
+         */
         get: {
             parameters: {
                 query?: {
@@ -9946,7 +9949,7 @@ export interface paths {
                     match_target?: string;
                     /** @description The name of one family. */
                     metric?: string;
-                    /** @description At most so many; 0 for all. */
+                    /** @description Of at most so many targets; 0 for all. */
                     limit?: number;
                 };
                 header?: never;

@@ -12,7 +12,7 @@ use tenfold_types::{Fault, Timestamp};
 use tokio::time::Instant;
 
 use super::{
-    arrivals,
+    arrivals, counted,
     groups::Running,
     lease::Lease,
     pipeline,
@@ -61,6 +61,9 @@ impl App {
 /// Evaluates the groups whose time has come, and goes on with those that took long.
 pub(super) async fn due_groups(app: &App, lease: &Lease) -> Result<(), Fault> {
     let now = app.now();
+    // What was due while another node had the lease was evaluated there.
+    let under = app.alerts.evaluated_under.lock().replace(lease.epoch);
+    let was_ours = app.settings.database_url.is_empty() || under == Some(lease.epoch);
     let groups = app.alerts.groups.read().clone();
     let mut due = Vec::new();
     for running in groups {
@@ -77,11 +80,13 @@ pub(super) async fn due_groups(app: &App, lease: &Lease) -> Result<(), Fault> {
         }
         let mut status = running.status.lock();
         let is_due = status.next_at.is_none_or(|at| at <= now || at.since_ms(now) > running.group.interval_ms);
+        let missed = status.next_at.filter(|_| was_ours).map_or(0, |at| behind(at, running.group.interval_ms, now));
         if is_due {
             status.next_at = Some(next_after(status.next_at, running.group.interval_ms, now));
         }
         drop(status);
         if is_due {
+            counted::due(app, &running, missed);
             let rules = (0..running.group.rules.len()).collect();
             due.push((running, Work::Begin(rules)));
         }
@@ -125,11 +130,15 @@ async fn all(
     results.into_iter().collect()
 }
 
+/// How many intervals ago it was due.
+fn behind(at: Timestamp, interval_ms: i64, now: Timestamp) -> i64 {
+    now.since_ms(at).max(0) / interval_ms
+}
+
 /// On the group's own grid, so that evaluations do not drift; missed ones are left out.
 fn next_after(previous: Option<Timestamp>, interval_ms: i64, now: Timestamp) -> Timestamp {
     let base = previous.unwrap_or(now);
-    let behind = now.since_ms(base).max(0);
-    base.plus_ms((behind / interval_ms + 1) * interval_ms)
+    base.plus_ms((behind(base, interval_ms, now) + 1) * interval_ms)
 }
 
 async fn group(lease: &Lease, round: Round, work: Work) -> Result<(), Fault> {
@@ -153,6 +162,9 @@ async fn group(lease: &Lease, round: Round, work: Work) -> Result<(), Fault> {
         return Ok(());
     }
     arrivals::took(app, &round.running, round.occasion, &late.took_us);
+    if round.occasion == Occasion::Interval {
+        counted::evaluated(app, &round.running, late.took_us.len());
+    }
     result?;
     if round.occasion == Occasion::Interval {
         let mut status = round.running.status.lock();

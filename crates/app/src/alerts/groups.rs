@@ -9,7 +9,9 @@ use tenfold_store::alerts as store;
 use tenfold_types::{Fault, Labels, STALE_NAN, Timestamp};
 
 use super::transitions::body;
-use super::{arrivals, asked::Asked, believed::Recorded, linting, round::state_series, several::Brought, source};
+use super::{
+    arrivals, asked::Asked, believed::Recorded, counted, linting, round::state_series, several::Brought, source,
+};
 use crate::App;
 
 /// A group that is evaluated.
@@ -132,6 +134,7 @@ pub(super) async fn reload(app: &App) -> Result<(), Fault> {
     }
     end_series(app, before, &running);
     arrivals::watch(app, &running);
+    counted::begin(app, &running);
     *app.alerts.brought.lock() = Brought::of(&running);
     *app.alerts.groups.write() = running;
     super::pipeline::reload(app, false).await

@@ -8,6 +8,7 @@ mod ahead;
 mod arrivals;
 mod asked;
 mod believed;
+mod counted;
 mod deploy_mutes;
 mod evaluate;
 mod flaps;
@@ -145,6 +146,8 @@ pub struct State {
     evaluating: tokio::sync::Mutex<()>,
     /// Groups whose evaluation takes long, by their places.
     late: Mutex<BTreeMap<usize, evaluate::Late>>,
+    /// The epoch of the lease under which groups were evaluated last.
+    evaluated_under: Mutex<Option<i64>>,
     /// How long other groups wait for one, where it is not as long as usual.
     patience: Mutex<Option<Duration>>,
 }

@@ -23,6 +23,7 @@ use super::{
     RuleSource, UNKNOWN_KEEP_MS,
     asked::{Expression, Otherwise},
     believed::{ALERTS, ALERTS_FOR_STATE, speaks_of},
+    counted,
     evaluate::GROUPS_AT_ONCE,
     groups::Running,
     source::{self, Templates},
@@ -135,6 +136,9 @@ impl Round {
     }
 
     fn note(&self, index: usize, error: Option<String>, series: usize, took: Duration) {
+        if error.is_some() && self.occasion == Occasion::Interval {
+            counted::failed(&self.app, &self.running);
+        }
         let mut status = self.running.status.lock();
         let Some(rule) = status.rules.get_mut(index) else { return };
         rule.error = error;

@@ -45,6 +45,7 @@ mod scrape;
 mod small;
 mod statsd;
 mod statsd_events;
+mod statsd_families;
 mod store_view;
 mod targets;
 mod targets_listed;
@@ -122,6 +123,7 @@ pub struct State {
     statsd: Mutex<Aggregator>,
     /// The label of the container that a StatsD client names; empty for none.
     statsd_container_label: String,
+    statsd_gauge_deltas: bool,
     statsd_events: Mutex<statsd_events::Events>,
     /// How many events of StatsD clients go into the record in a minute.
     statsd_events_max: u32,
@@ -198,6 +200,7 @@ impl State {
             metadata: Mutex::default(),
             statsd: Mutex::default(),
             statsd_container_label: settings.statsd.container_label.clone(),
+            statsd_gauge_deltas: settings.statsd.gauge_deltas,
             statsd_events: Mutex::default(),
             statsd_events_max: settings.statsd.events_per_minute_max,
             trouble: Mutex::default(),
@@ -476,6 +479,7 @@ fn refresh_statsd(app: &App) {
 }
 
 fn write_statsd(app: &App, samples: &[Sample], now: Timestamp) {
+    app.metrics.tell_statsd_families();
     if samples.is_empty() {
         return;
     }

@@ -55,6 +55,11 @@ impl Own {
             *self.refused.write().entry(name).or_default() += 1.0;
         }
     }
+    /// Forgets those of these names that are not wanted any more.
+    pub(crate) fn keep(&self, names: &[&str], wanted: impl Fn(&Labels) -> bool) {
+        let named = |labels: &Labels| labels.metric_name().is_some_and(|name| names.contains(&name));
+        self.all.write().retain(|labels, _| !named(labels) || wanted(labels));
+    }
     pub fn get(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
         self.all.read().get(&key(name, labels)).copied().unwrap_or(0.0)
     }

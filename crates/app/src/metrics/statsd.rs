@@ -18,6 +18,7 @@ use tenfold_tsdb::Sample;
 use tenfold_types::{Labels, STALE_NAN, Timestamp};
 
 use super::AHEAD_MS_MAX;
+use super::statsd_families::Families;
 
 /// Series clients may make up; observations of further ones are refused and counted.
 const SERIES_MAX: usize = 50_000;
@@ -67,6 +68,7 @@ pub struct Aggregator {
     timed: Vec<Sample>,
     /// Zeros with which counters, sums and counts began: at most two of each series.
     starts: Vec<Sample>,
+    pub(super) families: Families,
 }
 
 impl Aggregator {
@@ -103,6 +105,8 @@ impl Aggregator {
         let entry = match self.series.entry(labels) {
             Place::Occupied(known) => known.into_mut(),
             Place::Vacant(place) => {
+                let unit = if matches!(metric.observation, Observation::Timing { .. }) { "seconds" } else { "" };
+                self.families.add(place.key().metric_name().unwrap_or_default(), fresh.family(), unit);
                 begin(&mut self.starts, place.key(), &fresh, metric.t_ms.unwrap_or(now.millis()).saturating_sub(1));
                 place.insert(Entry { value: fresh, touched: now, changed: false, timed: true, newest_ms: i64::MIN })
             }
@@ -238,6 +242,13 @@ impl super::State {
                 metric.tags.extend(container.map(|id| (self.statsd_container_label.clone(), id)));
             }
         }
+        if !self.statsd_gauge_deltas {
+            for metric in &mut read.metrics {
+                if let Observation::GaugeAdd(value) = metric.observation {
+                    metric.observation = Observation::GaugeSet(value);
+                }
+            }
+        }
         let of = [("transport", transport)];
         self.own.add(PACKETS, &of, 1.0);
         if read.service_checks > 0 {
@@ -270,6 +281,14 @@ impl super::State {
 }
 
 impl Value {
+    const fn family(&self) -> &'static str {
+        match self {
+            Self::Counter(_) => "counter",
+            Self::Gauge(_) | Self::Set(_) => "gauge",
+            Self::Summary { .. } => "summary",
+        }
+    }
+
     fn empty_summary() -> Self {
         Self::Summary { values: Vec::new(), sum: 0.0, count: 0.0 }
     }
@@ -438,6 +457,26 @@ mod tests {
             panic!("a vector is answered")
         };
         assert_eq!(rows.iter().map(|row| row.value.float()).collect::<Vec<_>>(), [Some(3.0)]);
+    }
+
+    #[test]
+    fn a_sign_is_part_of_a_gauge_where_the_settings_say_so() {
+        for (gauge_deltas, wanted) in [(true, "t -7"), (false, "t -4")] {
+            let dir = tempfile::tempdir().unwrap();
+            let mut settings = crate::Settings { data_dir: dir.path().to_owned(), ..crate::Settings::default() };
+            settings.statsd.gauge_deltas = gauge_deltas;
+            let state = crate::metrics::State::open(&settings).unwrap();
+            state.statsd_packet("udp", b"t:-3|g|#\nt:-4|g", Timestamp(0));
+            assert_eq!(flushed(&mut state.statsd.lock(), 10), [wanted]);
+        }
+    }
+
+    #[test]
+    fn a_gauge_below_zero_with_a_time_is_written_as_it_is() {
+        let mut a = Aggregator::default();
+        assert_eq!(observe(&mut a, "t:-3|g|T90\nt:-4|g|T95\nt:-5|g|T80", 100_000), 0);
+        let told: Vec<_> = a.changed(Timestamp(100_000)).iter().map(|s| (s.t_ms, s.value)).collect();
+        assert_eq!(told, [(90_000, -3.0), (95_000, -4.0), (80_000, -5.0)]);
     }
 
     #[test]

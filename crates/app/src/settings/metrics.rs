@@ -25,6 +25,8 @@ pub struct Metrics {
     pub query: QueryLimits,
     /// Whether queries may use what Prometheus has behind flags (experimental functions and modifiers).
     pub experimental_promql: bool,
+    /// Origins whose pages may ask the Prometheus API from a browser, as `https://perses.example.org`; `*` for any.
+    pub cors_origins: Vec<String>,
     /// Targets besides those the agents report: full URLs of metrics pages.
     pub static_targets: Vec<StaticTarget>,
     /// Configuration files of Prometheus, of which the `scrape_configs` are obeyed; read again when they change.
@@ -169,6 +171,7 @@ impl Default for Metrics {
             downsample: Downsample::default(),
             query: QueryLimits::default(),
             experimental_promql: true,
+            cors_origins: Vec::new(),
             static_targets: Vec::new(),
             scrape_config_files: Vec::new(),
             dns_servers: Vec::new(),
@@ -349,6 +352,8 @@ pub struct Statsd {
     /// Path of a Unix datagram socket, which is made; empty for none.
     pub unix_socket: PathBuf,
     pub flush_interval_ms: u64,
+    /// Whether a sign makes a gauge's value a change, as Etsy's clients mean it; Datadog's mean the value itself.
+    pub gauge_deltas: bool,
     /// The label that gets the container a client names (DogStatsD's `|c:`); empty for none.
     pub container_label: String,
     /// How many of DogStatsD's events (`_e{..}`) go into the record in a minute; 0 counts them only.
@@ -362,6 +367,7 @@ impl Default for Statsd {
             tcp_listen: String::new(),
             unix_socket: PathBuf::new(),
             flush_interval_ms: 10_000,
+            gauge_deltas: true,
             container_label: String::new(),
             events_per_minute_max: 30,
         }

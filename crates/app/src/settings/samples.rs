@@ -6,7 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Deserializer, de::Error as _};
 use tenfold_types::Fault;
 
-use super::{Metrics, Push};
+use super::{Metrics, Push, origins};
 
 const DAY_MS: i64 = 24 * 3_600_000;
 /// Less than this is a slip of the pen: one block of a handful of series is larger.
@@ -193,6 +193,7 @@ impl Metrics {
         }
         self.query.check()?;
         self.otlp.check()?;
+        origins::check(&self.cors_origins)?;
         if self.sources.len() > SOURCES_MAX {
             let count = self.sources.len();
             return Err(Fault::invalid(format!(

@@ -77,6 +77,20 @@ async fn one_node_pages_and_the_other_takes_over() {
     let count = |kind: &str| record.iter().filter(|e| e.kind == kind).count();
     assert_eq!((count("alert.fired"), count("incident.opened"), count("page.sent")), (1, 1, 2));
     assert_eq!(sent().len(), 2);
+
+    // It takes over again: what the other one evaluated meanwhile was not missed.
+    let counted = |what: &str| -> Vec<String> {
+        let page = nodes[0].own_metrics_page();
+        let start = format!("prometheus_rule_group_{what}_total{{");
+        page.lines().filter(|line| line.starts_with(&start)).map(str::to_owned).collect()
+    };
+    let before = counted("iterations");
+    clock.advance_ms(60_000);
+    tick(&nodes[0]).await;
+    tick(&nodes[0]).await;
+    assert_ne!(counted("iterations"), before, "it evaluates again");
+    let missed = counted("iterations_missed");
+    assert!(missed.len() == 2 && missed.iter().all(|line| line.ends_with("} 0")), "{missed:?}");
 }
 
 /// Finds everything critical, and knows what it looked at.
@@ -86,7 +100,7 @@ struct Looks(Mutex<Vec<String>>);
 #[async_trait]
 impl CheckRunner for Looks {
     async fn run(&self, what: &Run, _: Duration) -> Ran {
-        let Run::Plugin(argv) = what else { return App::check_unknown("not a plugin") };
+        let Run::Plugin(argv) = what else { return Ran::unknown("not a plugin") };
         self.0.lock().push(argv[0].clone());
         Ran { status: CheckStatus::Critical, output: b"full".to_vec() }
     }

@@ -108,3 +108,30 @@ async fn a_change_of_rules_does_not_make_what_is_under_way_wait_for_its_interval
     until_fires(&w, "Slow").await;
     assert!(w.clock_now().since_ms(began) < 30 * 60_000, "it began anew at once");
 }
+
+#[tokio::test]
+async fn evaluations_that_are_left_out_and_rules_that_fail_are_counted() {
+    let w = World::new(8_402).await;
+    let rules = "groups:\n- name: more\n  interval: 5s\n  rules:\n  - record: five\n    expr: sum(errors)\n";
+    w.app.rules_put(&Caller::system(), "more", rules).await.expect("rules are made");
+    let counted = || {
+        let page = w.app.own_metrics_page();
+        let of = |what: &str| {
+            let start = format!("prometheus_rule_{what}_total{{rule_group=\"more;more\"}} ");
+            page.lines().find_map(|line| line.strip_prefix(start.as_str())).map(str::to_owned)
+        };
+        ["group_iterations", "group_iterations_missed", "evaluations", "evaluation_failures"].map(of)
+    };
+    let are = |numbers: [u32; 4]| numbers.map(|number| Some(number.to_string()));
+    assert_eq!(counted(), are([0, 0, 0, 0]), "so that the first one is an increase");
+    w.pass(10).await;
+    assert_eq!(counted(), are([2, 0, 2, 0]));
+    w.clock.advance_ms(22_000);
+    w.tick().await;
+    assert_eq!(counted(), are([6, 3, 3, 0]), "it was due after 5, 10, 15 and 20 seconds");
+    *w.samples.errors.lock() = None;
+    w.pass(5).await;
+    assert_eq!(counted(), are([7, 3, 4, 1]));
+    w.app.rules_put(&Caller::system(), "more", &rules.replace("name: more", "name: other")).await.expect("put");
+    assert_eq!(counted(), [None, None, None, None], "the group is gone");
+}

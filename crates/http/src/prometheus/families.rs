@@ -7,7 +7,7 @@ use serde_json::{Value as Json, json};
 use tenfold_app::App;
 
 use super::params::PrometheusFamilies;
-use super::{Answer, Params, limited, success};
+use super::{Answer, Params, limit_or_all, success};
 
 /// Kind, help and unit of metric families (`metric`, `limit`).
 #[utoipa::path(get, path = "/api/v1/metadata", params(PrometheusFamilies), responses((status = 200, content_type = "application/json")))]
@@ -28,6 +28,7 @@ pub(super) async fn metadata(State(app): State<App>, RawQuery(q): RawQuery) -> A
     {
         all.extend(theirs);
     }
-    let told: BTreeMap<String, Json> = limited(&params, all.into_iter().collect())?.into_iter().collect();
+    let most = limit_or_all(&params)?.unwrap_or(usize::MAX);
+    let told: BTreeMap<String, Json> = all.into_iter().take(most).collect();
     Ok(success(told))
 }

@@ -163,6 +163,9 @@ struct Page {
     out: Vec<u8>,
     counted: usize,
     memory: AnswerMemory,
+    /// The name whose type was written last. In text it is written once, or many a reader refuses the page: what else is of
+    /// that name comes without one.
+    typed: String,
 }
 
 impl Page {
@@ -187,11 +190,14 @@ impl Page {
     }
 
     fn put_text(&mut self, name: &str, kind: FamilyKind, rows: &[Told<'_>]) -> Result<(), Fault> {
-        let kind = if kind == FamilyKind::Untyped { "untyped" } else { "histogram" };
-        // Labels of nothing but a name are that name, in braces where it stands in quotes.
-        let bare = Labels::from_pairs([(Labels::NAME, name)]).to_string();
-        let shown = bare.strip_prefix('{').and_then(|inner| inner.strip_suffix('}')).unwrap_or(&bare);
-        self.out.extend_from_slice(format!("# TYPE {shown} {kind}\n").as_bytes());
+        if self.typed != name {
+            let kind = if kind == FamilyKind::Untyped { "untyped" } else { "histogram" };
+            // Labels of nothing but a name are that name, in braces where it stands in quotes.
+            let bare = Labels::from_pairs([(Labels::NAME, name)]).to_string();
+            let shown = bare.strip_prefix('{').and_then(|inner| inner.strip_suffix('}')).unwrap_or(&bare);
+            self.out.extend_from_slice(format!("# TYPE {shown} {kind}\n").as_bytes());
+            name.clone_into(&mut self.typed);
+        }
         for told in rows {
             let t_ms = told.row.t_ms;
             match &told.row.value {
@@ -227,7 +233,7 @@ impl Page {
 fn page(found: NewestSamples, wanted: Wanted) -> Result<Vec<u8>, Fault> {
     let NewestSamples { rows, mut memory } = found;
     memory.take((rows.len() * size_of::<Told<'_>>()) as u64)?;
-    let mut page = Page { out: Vec::new(), counted: 0, memory };
+    let mut page = Page { out: Vec::new(), counted: 0, memory, typed: String::new() };
     for family in told(&rows, wanted).chunk_by(|a, b| (a.name(), a.kind) == (b.name(), b.kind)) {
         let Some(first) = family.first() else { continue };
         match wanted {

@@ -121,7 +121,7 @@ pub(super) struct PrometheusTargetFamilies {
     match_target: Option<String>,
     /// The name of one family.
     metric: Option<String>,
-    /// At most so many; 0 for all.
+    /// Of at most so many targets; 0 for all.
     limit: Option<u64>,
 }
 

@@ -67,11 +67,20 @@ pub(super) async fn flags(State(app): State<App>) -> Response {
 /// The configuration as Prometheus would write it; what is scraped stands in our own settings.
 #[utoipa::path(get, path = "/api/v1/status/config", responses((status = 200, content_type = "application/json")))]
 pub(super) async fn config(State(app): State<App>) -> Response {
-    let metrics = &app.settings.metrics;
+    let (metrics, alerts) = (&app.settings.metrics, &app.settings.alerts);
+    // JSON is YAML as well, whatever is in a value.
+    let external = if alerts.external_labels.is_empty() {
+        String::new()
+    } else {
+        format!("  external_labels: {}\n", json!(alerts.external_labels))
+    };
     let yaml = format!(
-        "global:\n  scrape_interval: {}ms\n  scrape_timeout: {}ms\n\
+        "global:\n  scrape_interval: {}ms\n  scrape_timeout: {}ms\n  evaluation_interval: {}ms\n{external}\
          storage:\n  tsdb:\n    out_of_order_time_window: {}\n",
-        metrics.scrape_interval_ms, metrics.scrape_timeout_ms, metrics.out_of_order_time_window
+        metrics.scrape_interval_ms,
+        metrics.scrape_timeout_ms,
+        alerts.evaluation_interval_ms,
+        metrics.out_of_order_time_window
     );
     success(json!({"yaml": yaml}))
 }

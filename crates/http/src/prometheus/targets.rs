@@ -10,7 +10,7 @@ use tenfold_scrape::{Step, steps};
 use tenfold_types::{ErrorCode, Fault, Labels, format_duration_ms};
 
 use super::params::{PrometheusRelabelling, PrometheusTargetFamilies, PrometheusTargets};
-use super::{Answer, Params, bad, in_store, instant_or_never, limited, success};
+use super::{Answer, Params, bad, in_store, instant_or_never, limit_or_all, success};
 
 /// Rows of families that one answer may hold.
 const FAMILIES_MAX: usize = 100_000;
@@ -81,7 +81,8 @@ pub(super) async fn relabel_steps(State(app): State<App>, RawQuery(q): RawQuery)
     Ok(success(json!({"steps": steps(&job.relabel, &labels).iter().map(row).collect::<Vec<_>>()})))
 }
 
-/// Kind, help and unit of the families on the last page of each target (`match_target`, `metric`, `limit`).
+/// Kind, help and unit of the families on the last page of each target (`match_target`, `metric`, and `limit`, a number of
+/// targets).
 #[utoipa::path(get, path = "/api/v1/targets/metadata", params(PrometheusTargetFamilies), responses((status = 200, content_type = "application/json")))]
 pub(super) async fn targets_metadata(State(app): State<App>, RawQuery(q): RawQuery) -> Answer {
     let params = Params::new(q.as_deref(), b"");
@@ -90,7 +91,12 @@ pub(super) async fn targets_metadata(State(app): State<App>, RawQuery(q): RawQue
     let look = move |metrics: &tenfold_app::metrics::State| {
         metrics.target_families(selector.as_deref(), metric.as_deref(), FAMILIES_MAX)
     };
-    let found = limited(&params, in_store(&app, look).await?)?;
+    let mut found = in_store(&app, look).await?;
+    if let Some(most) = limit_or_all(&params)? {
+        let of_each = found.chunk_by(|a, b| a.target == b.target);
+        let rows: usize = of_each.take(most).map(<[TargetFamily]>::len).sum();
+        found.truncate(rows);
+    }
     if found.is_empty() {
         return Err(Fault::new(ErrorCode::NotFound, "no target tells of such a family").into());
     }

@@ -17,7 +17,8 @@ use utoipa_axum::routes;
 use super::{body, header_text, later, source, unpacked, work};
 use crate::{Api, Policy};
 
-/// The oldest InfluxDB that has both ways to write; clients look what the other side is before they do.
+/// The oldest InfluxDB that has both ways to write; clients look what the other side is before they do, some in the answer to
+/// an empty write.
 const VERSION: &str = "1.8.10";
 const VERSIONS: [(&str, &str); 2] = [("x-influxdb-version", VERSION), ("x-influxdb-build", "tenfold")];
 /// Bytes of a form with statements.
@@ -114,13 +115,13 @@ fn parameters(query: Option<&str>) -> Vec<(String, String)> {
     (status = 503, description = "Nothing is kept; to be sent again."),
 ))]
 async fn write_v1(State(app): State<App>, request: Request) -> Response {
-    write(&app, request, "db").await
+    (VERSIONS, write(&app, request, "db").await).into_response()
 }
 
 /// The same at the address of version 2; `precision` and `bucket` as there.
 #[utoipa::path(post, path = "/api/v2/write", params(("bucket" = Option<String>, Query), ("precision" = Option<String>, Query)), request_body(content = String, content_type = "text/plain"), responses((status = 204), (status = 400), (status = 429), (status = 503)))]
 async fn write_v2(State(app): State<App>, request: Request) -> Response {
-    write(&app, request, "bucket").await
+    (VERSIONS, write(&app, request, "bucket").await).into_response()
 }
 
 async fn write(app: &App, request: Request, database_parameter: &str) -> Response {

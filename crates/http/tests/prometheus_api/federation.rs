@@ -78,6 +78,16 @@ async fn custom_buckets_are_federated_in_text() {
     );
     let buckets = [bucket("0.5", 2), bucket("1", 2), bucket("5", 6), bucket("+Inf", 7)].concat();
     assert_eq!(text, format!("# TYPE took histogram\n{buckets}{rest}"));
+
+    // Numbers of the same name: many readers refuse a page that says a type twice.
+    let number = Labels::from_pairs([("__name__", "took"), ("queue", "web")]);
+    asker.world.app.metrics.append(&[Sample::new(number, t, 2.5)]).expect("the sample is taken");
+    let request = Request::get(format!("/federate?{}", encoded(&[("match[]", "took")])));
+    let request = request.header(header::AUTHORIZATION, &asker.token).body(Body::empty()).unwrap();
+    let response = asker.world.router.clone().oneshot(request).await.unwrap();
+    let text = String::from_utf8(to_bytes(response.into_body(), 1 << 20).await.unwrap().to_vec()).unwrap();
+    let number = format!("took{{queue=\"web\",instance=\"\"}} 2.5 {t}\n");
+    assert_eq!(text, format!("# TYPE took untyped\n{number}{buckets}{rest}"));
 }
 
 /// What was scraped as protobuf is told as protobuf to those who want that, and in text without the native histograms.

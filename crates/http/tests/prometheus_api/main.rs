@@ -10,6 +10,7 @@ mod common;
 mod federation;
 mod lists;
 mod newer;
+mod origins;
 mod packed;
 mod parameters;
 
@@ -458,7 +459,8 @@ async fn families_are_told_by_target() {
         "of h2's own page or not, it is known of the family"
     );
     let of_h2 = [("match_target", "{instance=\"h2\"}"), ("limit", "1")];
-    assert_eq!(asker.get(path, &of_h2).await, data(json!([done("h2")])));
+    assert_eq!(asker.get(path, &of_h2).await, data(json!([done("h2"), row("h2", "took", "summary", "")])));
+    assert_eq!(asker.get(path, &[("limit", "1")]).await, data(json!([done("h1")])), "a number of targets");
     let took = json!([{"target": labels("h2"), "type": "summary", "help": "", "unit": ""}]);
     assert_eq!(asker.get(path, &[("metric", "took")]).await, data(took));
     let (status, body) = asker.get(path, &[("match_target", "{job=\"db\"}")]).await;

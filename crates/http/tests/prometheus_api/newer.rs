@@ -4,8 +4,11 @@ use axum::body::{Body, to_bytes};
 use axum::http::{Method, Request, StatusCode, header};
 use futures_util::StreamExt;
 use serde_json::{Value, json};
+use tenfold_app::Role;
+use tenfold_app::people::TokenKind;
 use tower::ServiceExt;
 
+use super::common::world_with;
 use super::{Asker, data};
 
 #[tokio::test]
@@ -107,6 +110,21 @@ async fn the_runtime_is_told_as_a_whole() {
     for name in ["GOMAXPROCS", "GOMEMLIMIT", "goroutineCount", "corruptionCount", "timeSeriesCount"] {
         assert!(told[name].is_u64(), "{name}: {told}");
     }
+}
+
+/// Thanos reads there which labels tell one server from another, and asks nothing of one that has none.
+#[tokio::test]
+async fn the_configuration_has_the_labels_of_the_server() {
+    let world = world_with(|s| {
+        s.alerts.evaluation_interval_ms = 30_000;
+        s.alerts.external_labels = [("region".to_owned(), "e\"u: x".to_owned())].into();
+    })
+    .await;
+    let token = world.token(TokenKind::Robot, Some(Role::Viewer)).await;
+    let (_, body) = Asker { world, token }.get("/api/v1/status/config", &[]).await;
+    let yaml = body["data"]["yaml"].as_str().expect("a text");
+    let labels = "  evaluation_interval: 30000ms\n  external_labels: {\"region\":\"e\\\"u: x\"}\nstorage:\n";
+    assert!(yaml.contains(labels), "{yaml}");
 }
 
 #[tokio::test]

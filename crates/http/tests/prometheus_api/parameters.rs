@@ -1,7 +1,7 @@
 //! How parameters are read: from the address and from forms, their bounds, and what stands for no bound.
 
 use axum::body::{Body, to_bytes};
-use axum::http::{Request, StatusCode, header};
+use axum::http::{Method, Request, StatusCode, header};
 use serde_json::json;
 use tenfold_tsdb::Sample;
 use tenfold_types::Labels;
@@ -142,4 +142,27 @@ async fn remarks_are_bounded() {
     let warnings = body["warnings"].as_array().expect("warnings");
     assert_eq!(warnings.len(), 11, "{body}");
     assert_eq!(warnings[10], json!("2 more warning annotations omitted"));
+}
+
+/// As `prometheus-api-client` asks, whose address of the server ends with a slash.
+#[tokio::test]
+async fn a_slash_too_many_leads_where_it_is_meant() {
+    let asker = Asker::new().await;
+    for (asked, leads) in [
+        ("//api/v1/query?query=up&time=1", Some("/api/v1/query?query=up&time=1")),
+        ("/api//v1/labels", Some("/api/v1/labels")),
+        ("///federate?match[]=up", Some("/federate?match[]=up")),
+        ("//-/healthy", Some("/-/healthy")),
+        ("//example.org/api/v1/query", None),
+        ("//graphs", None),
+    ] {
+        for method in [Method::GET, Method::POST] {
+            let request = Request::builder().method(method).uri(asked).header(header::AUTHORIZATION, &asker.token);
+            let request = request.body(Body::empty()).expect("a request");
+            let response = asker.world.router.clone().oneshot(request).await.expect("an answer");
+            let told = response.headers().get(header::LOCATION).and_then(|to| to.to_str().ok());
+            assert_eq!(told, leads, "{asked}");
+            assert_eq!(response.status() == StatusCode::TEMPORARY_REDIRECT, leads.is_some(), "{asked}");
+        }
+    }
 }

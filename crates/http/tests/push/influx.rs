@@ -17,6 +17,7 @@ async fn both_addresses_take_lines() {
     let body = format!("cpu,host=h1 usage=0.5,name=\"x\" {T_S}\nup value=t {T_S}\n");
     let first = world.post("/write?db=telegraf&precision=s", &token, &[], body.into_bytes()).await;
     assert_eq!((first.status, first.text().as_str()), (StatusCode::NO_CONTENT, ""));
+    assert_eq!(first.headers["x-influxdb-version"], "1.8.10");
     assert_eq!(world.values("cpu_usage", T_S * 1_000), [("cpu_usage{db=\"telegraf\",host=\"h1\"}".into(), 0.5)]);
     assert_eq!(world.values("up", T_S * 1_000), [("up{db=\"telegraf\"}".into(), 1.0)]);
     assert_eq!(world.app.metrics.own.get("tenfold_influx_texts_ignored_total", &[]), 1.0);
@@ -26,6 +27,7 @@ async fn both_addresses_take_lines() {
     let body = gzip.finish().expect("memory takes it");
     let second = world.post("/api/v2/write?org=o&bucket=b", &token, &[("content-encoding", "gzip")], body).await;
     assert_eq!(second.status, StatusCode::NO_CONTENT, "{}", second.text());
+    assert!(second.headers.contains_key("x-influxdb-version"));
     assert_eq!(world.values("cpu_usage{host=\"h2\"}", T_S * 1_000)[0].0, "cpu_usage{db=\"b\",host=\"h2\"}");
 }
 

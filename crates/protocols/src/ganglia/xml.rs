@@ -194,6 +194,12 @@ mod tests {
     }
 
     #[test]
+    fn what_grows_is_a_counter() {
+        let text = ANSWER.replace("SLOPE=\"positive\"", "SLOPE=\"derivative\"");
+        assert_eq!(parse(text.as_bytes()).unwrap().metadata["ganglia_my_metric__x_"].kind, "counter");
+    }
+
+    #[test]
     fn a_grid_ends_where_it_ends() {
         let cluster = |name: &str| {
             format!("<CLUSTER NAME=\"c\"><HOST NAME=\"{name}\"><METRIC NAME=\"m\" VAL=\"1\"/></HOST></CLUSTER>")

@@ -102,7 +102,7 @@ pub(super) fn variable(raw: RawVariable, out: &mut Imported) {
     }
     match bare_regex(raw.regex.trim()) {
         _ if raw.regex.trim().is_empty() => {}
-        Some(regex) if made.label.is_some() || made.query.is_some() => made.regex = Some(regex.to_owned()),
+        Some(regex) if made.label.is_some() || made.query.is_some() => made.regex = Some(regex),
         _ => report(format!("its filter `{:.100}` is left out", raw.regex)),
     }
     if made.label.is_none() && made.query.is_none() && !made.free && made.values.is_empty() {
@@ -189,11 +189,12 @@ fn query_result(text: &str) -> Option<&str> {
     (!query.is_empty()).then_some(query)
 }
 
-/// What stands between the slashes of `/.../`; also without them. What has flags or names its groups has no equal here.
-fn bare_regex(text: &str) -> Option<&str> {
+/// What stands between the slashes of `/.../`; without them it is of the whole value. What has flags or names its groups has no
+/// equal here.
+fn bare_regex(text: &str) -> Option<String> {
     let bare = match text.strip_prefix('/') {
-        Some(inside) => inside.strip_suffix('/')?,
-        None => text,
+        Some(inside) => inside.strip_suffix('/')?.to_owned(),
+        None => format!("^{text}$"),
     };
     (!bare.contains("(?<text>") && !bare.contains("(?<value>")).then_some(bare)
 }

@@ -103,7 +103,7 @@ fn filters_of_values_are_taken() {
     });
     let read = read(file).unwrap();
     let taken: Vec<_> = read.variables.iter().map(|v| v.regex.as_deref()).collect();
-    assert_eq!(taken, [Some("(.*):\\d+"), Some("web.*"), None, None]);
+    assert_eq!(taken, [Some("(.*):\\d+"), Some("^web.*$"), None, None]);
     assert_eq!(read.report, ["variable c: its filter `/x/i` is left out"]);
 }
 

@@ -349,8 +349,7 @@ pub(super) fn text(raw: &RawPanel, notes: &mut Vec<String>) -> String {
     };
     let mut words = variables(words.trim());
     if words.len() > TEXT_BYTES_MAX {
-        let end = (0..=TEXT_BYTES_MAX).rev().find(|at| words.is_char_boundary(*at)).unwrap_or(0);
-        words.truncate(end);
+        words.truncate(words.floor_char_boundary(TEXT_BYTES_MAX));
         notes.push(format!("its text beyond the first {TEXT_BYTES_MAX} bytes is left out"));
     }
     words

@@ -180,7 +180,9 @@ impl<'a> Machine<'a> {
                 b'1' => drop(self.above_mark()?),
                 // Numbers: INT, LONG, FLOAT in text; BININT, BININT1, BININT2, BINFLOAT, LONG1 in bytes.
                 b'I' => match self.line()? {
-                    "00" | "01" => self.push(Value::Other)?,
+                    // False and true, which carbon takes as what Python makes of them.
+                    "00" => self.push(Value::Number(0.0))?,
+                    "01" => self.push(Value::Number(1.0))?,
                     text => self.number(text)?,
                 },
                 b'L' | b'F' => {
@@ -225,7 +227,9 @@ impl<'a> Machine<'a> {
                     self.text(bytes)?;
                 }
                 // NONE, NEWTRUE, NEWFALSE
-                b'N' | 0x88 | 0x89 => self.push(Value::Other)?,
+                b'N' => self.push(Value::Other)?,
+                0x88 => self.push(Value::Number(1.0))?,
+                0x89 => self.push(Value::Number(0.0))?,
                 // EMPTY_LIST, LIST, APPEND, APPENDS
                 b']' => self.list(Vec::new())?,
                 b'l' => {
@@ -359,6 +363,19 @@ mod tests {
             let (points, bad) = from_pickle(&[before, points, after].concat()).unwrap();
             let values: Vec<f64> = points.iter().map(|point| point.value).collect();
             assert_eq!((values, bad), (vec![limit, -limit], 0));
+        }
+    }
+
+    #[test]
+    fn true_and_false_are_numbers() {
+        // `pickle.dumps([("a", (1, True)), ("b", (1, False)), ("c", (1, None))], protocol)`.
+        for pickle in [
+            &b"(lp0\n(Va\np1\n(I1\nI01\ntp2\ntp3\na(Vb\np4\n(I1\nI00\ntp5\ntp6\na(Vc\np7\n(I1\nNtp8\ntp9\na."[..],
+            &b"\x80\x02](X\x01\x00\x00\x00aK\x01\x88\x86\x86X\x01\x00\x00\x00bK\x01\x89\x86\x86X\x01\x00\x00\x00cK\x01N\x86\x86e."[..],
+        ] {
+            let (points, bad) = from_pickle(pickle).unwrap();
+            let values: Vec<f64> = points.iter().map(|point| point.value).collect();
+            assert_eq!((values, bad), (vec![1.0, 0.0], 1));
         }
     }
 

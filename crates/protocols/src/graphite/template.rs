@@ -2,7 +2,8 @@
 //!
 //! `FILTER TEMPLATE TAGS`, of which only the template is needed: `servers.* .host.measurement*  role=db` takes
 //! `servers.h1.cpu.load` as `cpu_load{host="h1",role="db"}`. Parts of the template are `measurement` (several are joined),
-//! `measurement*` (the rest), the name of a label, or nothing (left out).
+//! `measurement*` (the rest), `field` and `field*` (the same, and behind the measurement), the name of a label, or nothing (left
+//! out).
 
 use crate::otlp::label_name;
 use crate::statsd::metric_name;
@@ -14,7 +15,7 @@ const PARTS_MAX: usize = 64;
 pub enum TemplateError {
     #[error("`{0}`: a template is `[FILTER] TEMPLATE [name=value,...]`")]
     Shape(String),
-    #[error("`{0}`: a template names a `measurement` at least once, and `measurement*` only at its end")]
+    #[error("`{0}`: a template names a `measurement` at least once, and `measurement*` or `field*` only at its end")]
     Measurement(String),
 }
 
@@ -24,6 +25,9 @@ enum Part {
     Name,
     /// `measurement*`
     Rest,
+    Field,
+    /// `field*`
+    FieldRest,
     Label(String),
 }
 
@@ -57,10 +61,12 @@ impl Template {
                 "" => Part::Skip,
                 "measurement" => Part::Name,
                 "measurement*" => Part::Rest,
+                "field" => Part::Field,
+                "field*" => Part::FieldRest,
                 label => Part::Label(label_name(label)),
             })
             .collect();
-        let rest = parts.iter().position(|p| *p == Part::Rest);
+        let rest = parts.iter().position(|p| matches!(p, Part::Rest | Part::FieldRest));
         let named = parts.iter().any(|p| matches!(p, Part::Name | Part::Rest));
         if !named || rest.is_some_and(|at| at + 1 != parts.len()) {
             return Err(TemplateError::Measurement(text.to_owned()));
@@ -73,7 +79,7 @@ impl Template {
     }
 
     fn apply(&self, path: &[&str]) -> Option<(String, Vec<(String, String)>)> {
-        let mut name: Vec<&str> = Vec::new();
+        let (mut name, mut field): (Vec<&str>, Vec<&str>) = (Vec::new(), Vec::new());
         let mut labels: Vec<(String, String)> = self.tags.clone();
         for (i, part) in self.parts.iter().enumerate() {
             let Some(word) = path.get(i) else { break };
@@ -81,13 +87,19 @@ impl Template {
                 Part::Skip => {}
                 Part::Name => name.push(word),
                 Part::Rest => name.extend(&path[i..]),
+                Part::Field => field.push(word),
+                Part::FieldRest => field.extend(&path[i..]),
                 Part::Label(label) => match labels.iter_mut().find(|(n, _)| n == label) {
                     Some((_, value)) => *value = format!("{value}.{word}"),
                     None => labels.push((label.clone(), (*word).to_owned())),
                 },
             }
         }
-        (!name.is_empty()).then(|| (metric_name(&name.join("_")), labels))
+        if name.is_empty() {
+            return None;
+        }
+        name.append(&mut field);
+        Some((metric_name(&name.join("_")), labels))
     }
 }
 
@@ -119,6 +131,8 @@ mod tests {
             "stats.timers.* ..measurement.quantile",
             "app.* .service.region.region.measurement",
             "cpu.* measurement.core.measurement",
+            "disk.* field.host.measurement.field",
+            "net.* .measurement.field*",
         ])
         .unwrap();
         for (path, wanted) in [
@@ -126,6 +140,9 @@ mod tests {
             ("stats.timers.resize.p95", "resize quantile=p95"),
             ("app.photos.eu.west.hits", "hits service=photos region=eu.west"),
             ("cpu.0.idle", "cpu_idle core=0"),
+            ("disk.h1.sda.reads", "sda_disk_reads host=h1"),
+            ("net.eth0.rx.bytes", "eth0_rx_bytes"),
+            ("disk.h1", "disk_h1"),
             ("servers", "servers"),
             ("servers.h1", "servers_h1"),
             ("some.other-path.5xx", "some_other_path_5xx"),
@@ -143,11 +160,15 @@ mod tests {
             ("a b c", "`a b c`: a template is `[FILTER] TEMPLATE [name=value,...]`"),
             (
                 "host.role",
-                "`host.role`: a template names a `measurement` at least once, and `measurement*` only at its end",
+                "`host.role`: a template names a `measurement` at least once, and `measurement*` or `field*` only at its end",
+            ),
+            (
+                "field*.measurement",
+                "`field*.measurement`: a template names a `measurement` at least once, and `measurement*` or `field*` only at its end",
             ),
             (
                 "measurement*.host",
-                "`measurement*.host`: a template names a `measurement` at least once, and `measurement*` only at its end",
+                "`measurement*.host`: a template names a `measurement` at least once, and `measurement*` or `field*` only at its end",
             ),
         ] {
             assert_eq!(Template::parse(text).unwrap_err().to_string(), message);

@@ -11,6 +11,8 @@ pub const STREAMS_MAX: usize = 100_000;
 const STREAM_BYTES_MAX: usize = 256 << 20;
 /// What a stream, and each of its labels, takes besides.
 const PLACE_BYTES: usize = 64;
+/// How far ahead of the clock the store takes points. After a delta from farther ahead all others would be out of order.
+pub(super) const AHEAD_MS_MAX: i64 = 10 * 60_000;
 /// A stream that was silent for this long begins anew.
 const IDLE_MS: i64 = 3_600_000;
 
@@ -40,8 +42,10 @@ pub enum DeltaError {
         "streams of deltas take {STREAM_BYTES_MAX} bytes already; send cumulative points, or fewer and shorter attributes"
     )]
     TooLarge,
-    #[error("its number is not finite")]
+    #[error("its number or sum is not finite")]
     NotFinite,
+    #[error("it lies more than ten minutes ahead of this server's clock")]
+    TooFarAhead,
 }
 
 impl DeltaError {
@@ -50,6 +54,7 @@ impl DeltaError {
             Self::OutOfOrder => "delta_out_of_order",
             Self::TooManyStreams | Self::TooLarge => "delta_streams",
             Self::NotFinite => "delta_not_finite",
+            Self::TooFarAhead => "too_far_ahead",
         }
     }
 }
@@ -106,8 +111,12 @@ impl Deltas {
         (start_ms, t_ms): (i64, i64),
         now_ms: i64,
     ) -> Result<(Amount, i64), DeltaError> {
-        if matches!(delta, Amount::Number(n) if !n.is_finite()) {
+        // What is added to it would not be finite ever after.
+        if !delta.sum().is_finite() {
             return Err(DeltaError::NotFinite);
+        }
+        if t_ms > now_ms.saturating_add(AHEAD_MS_MAX) {
+            return Err(DeltaError::TooFarAhead);
         }
         if let Some(stream) = self.streams.get_mut(labels) {
             if t_ms <= stream.last_ms {
@@ -161,6 +170,13 @@ impl Amount {
         PLACE_BYTES + buckets * size_of::<f64>()
     }
 
+    fn sum(&self) -> f64 {
+        match self {
+            Self::Number(n) => *n,
+            Self::Histogram(h) => h.sum,
+        }
+    }
+
     /// Whether it could be added.
     fn add(&mut self, delta: &Self) -> bool {
         match (&mut *self, delta) {
@@ -199,6 +215,16 @@ mod tests {
     }
 
     #[test]
+    fn one_from_the_future_does_not_end_a_stream() {
+        let mut deltas = Deltas::default();
+        let mut add = |n, from, to, now| deltas.add(&labels("a"), Amount::Number(n), (from, to), now);
+        assert_eq!(add(2.0, 0, 10, 10), Ok((Amount::Number(2.0), 0)));
+        // Its clock was a year ahead, until it was set.
+        assert_eq!(add(9.0, 10, 31_536_000_000, 20), Err(DeltaError::TooFarAhead));
+        assert_eq!(add(3.0, 20, 30, 30), Ok((Amount::Number(5.0), 0)));
+    }
+
+    #[test]
     fn what_could_not_be_kept_is_taken_when_it_comes_again() {
         let mut deltas = Deltas::default();
         let add = |deltas: &mut Deltas, n, from, to| deltas.add(&labels("a"), Amount::Number(n), (from, to), to);
@@ -211,6 +237,19 @@ mod tests {
         add(&mut deltas, 4.0, 20, 30).unwrap();
         deltas.take_back();
         assert_eq!(add(&mut deltas, 3.0, 10, 20), Ok((Amount::Number(5.0), 0)));
+    }
+
+    #[test]
+    fn a_sum_that_is_not_finite_does_not_stay() {
+        let of = |sum| Amount::Histogram(Histogram { count: 1.0, sum, ..Histogram::default() });
+        let mut deltas = Deltas::default();
+        let mut add = |sum, from, to| deltas.add(&labels("h"), of(sum), (from, to), to);
+        add(2.0, 0, 10).unwrap();
+        for (sum, to) in [(f64::NAN, 20), (f64::INFINITY, 30)] {
+            assert_eq!(add(sum, to - 10, to), Err(DeltaError::NotFinite));
+        }
+        let Ok((Amount::Histogram(h), _)) = add(3.0, 30, 40) else { panic!("it is taken") };
+        assert_eq!((h.count, h.sum), (2.0, 5.0));
     }
 
     #[test]

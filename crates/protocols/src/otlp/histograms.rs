@@ -30,6 +30,14 @@ fn stale(schema: i32) -> Histogram {
     Histogram { schema, sum: STALE_NAN, ..Histogram::default() }
 }
 
+/// Bounds without one up to infinity, which some list last and every histogram has.
+pub fn finite(bounds: &[f64]) -> &[f64] {
+    match bounds {
+        [finite @ .., f64::INFINITY] => finite,
+        all => all,
+    }
+}
+
 /// Explicit bounds as custom buckets. A point without any bucket has one, up to infinity.
 pub fn explicit(point: &HistogramPoint) -> Result<Histogram, Wrong> {
     let (counts, bounds) = (point.bucket_counts.len(), point.explicit_bounds.len());
@@ -40,22 +48,20 @@ pub fn explicit(point: &HistogramPoint) -> Result<Histogram, Wrong> {
     if point.flags & NO_RECORDED_VALUE != 0 {
         return Ok(stale(CUSTOM_SCHEMA));
     }
-    if counts != bounds + 1 && !(counts == 0 && bounds == 0) {
+    let finite = finite(&point.explicit_bounds);
+    if counts != bounds + 1 && counts != finite.len() + 1 && !(counts == 0 && bounds == 0) {
         return Err(Wrong::Layout { counts, bounds });
     }
-    let filled = point.bucket_counts.iter().enumerate().filter(|(_, c)| **c > 0);
-    let whole = [(0, point.count as f64)];
-    let positive = if counts == 0 {
-        Buckets::from_indexed(whole.into_iter().filter(|(_, c)| *c > 0.0))
-    } else {
-        Buckets::from_indexed(filled.map(|(i, c)| (i as i32, *c as f64)))
-    };
+    let (within, above) = point.bucket_counts.split_at(finite.len().min(counts));
+    let above = if counts == 0 { point.count } else { above.iter().fold(0, |sum: u64, c| sum.saturating_add(*c)) };
+    let filled = within.iter().copied().chain([above]).enumerate().filter(|(_, c)| *c > 0);
+    let positive = Buckets::from_indexed(filled.map(|(i, c)| (i as i32, c as f64)));
     let h = Histogram {
         schema: CUSTOM_SCHEMA,
         count: point.count as f64,
         sum: point.sum.unwrap_or(0.0),
         positive,
-        bounds: point.explicit_bounds.as_slice().into(),
+        bounds: finite.into(),
         ..Histogram::default()
     };
     h.validate()?;

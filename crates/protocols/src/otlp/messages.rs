@@ -1,7 +1,7 @@
 //! The messages, as the `.proto` files declare them and as JSON spells them. Fields that nothing is made of are left out.
 
 use prost::{Message, Oneof};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use super::json;
 
@@ -60,12 +60,11 @@ pub struct Metric {
     #[prost(string, tag = "3")]
     pub unit: String,
     #[prost(oneof = "Data", tags = "5, 7, 9, 10, 11")]
-    #[serde(flatten)]
+    #[serde(flatten, deserialize_with = "data")]
     pub data: Option<Data>,
 }
 
-#[derive(Clone, PartialEq, Oneof, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, PartialEq, Oneof)]
 pub enum Data {
     #[prost(message, tag = "5")]
     Gauge(Gauge),
@@ -77,6 +76,25 @@ pub enum Data {
     ExponentialHistogram(Exponentials),
     #[prost(message, tag = "11")]
     Summary(Summaries),
+}
+
+/// Of these in JSON. As fields of their own: an `enum` among other fields that cannot be read is to serde one that is not there.
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct DataFields {
+    gauge: Option<Gauge>,
+    sum: Option<Sum>,
+    histogram: Option<Histograms>,
+    exponential_histogram: Option<Exponentials>,
+    summary: Option<Summaries>,
+}
+
+fn data<'de, D: Deserializer<'de>>(d: D) -> Result<Option<Data>, D::Error> {
+    let read = DataFields::deserialize(d)?;
+    let exponential = read.exponential_histogram.map(Data::ExponentialHistogram);
+    let histogram = read.histogram.map(Data::Histogram).or(exponential);
+    let number = read.gauge.map(Data::Gauge).or(read.sum.map(Data::Sum));
+    Ok(number.or(histogram).or(read.summary.map(Data::Summary)))
 }
 
 /// What a point covers.
@@ -143,7 +161,7 @@ pub struct NumberPoint {
     #[serde(deserialize_with = "json::unsigned")]
     pub time_unix_nano: u64,
     #[prost(oneof = "Number", tags = "4, 6")]
-    #[serde(flatten)]
+    #[serde(flatten, deserialize_with = "number")]
     pub value: Option<Number>,
     #[prost(message, repeated, tag = "5")]
     pub exemplars: Vec<Exemplar>,
@@ -151,13 +169,26 @@ pub struct NumberPoint {
     pub flags: u32,
 }
 
-#[derive(Clone, Copy, PartialEq, Oneof, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Copy, PartialEq, Oneof)]
 pub enum Number {
     #[prost(double, tag = "4")]
-    AsDouble(#[serde(deserialize_with = "json::double")] f64),
+    AsDouble(f64),
     #[prost(sfixed64, tag = "6")]
-    AsInt(#[serde(deserialize_with = "json::signed")] i64),
+    AsInt(i64),
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct NumberFields {
+    #[serde(deserialize_with = "json::double_or_nan")]
+    as_double: Option<f64>,
+    #[serde(deserialize_with = "json::maybe_signed")]
+    as_int: Option<i64>,
+}
+
+fn number<'de, D: Deserializer<'de>>(d: D) -> Result<Option<Number>, D::Error> {
+    let read = NumberFields::deserialize(d)?;
+    Ok(read.as_int.map(Number::AsInt).or(read.as_double.map(Number::AsDouble)))
 }
 
 impl Number {
@@ -190,6 +221,7 @@ pub struct HistogramPoint {
     #[serde(deserialize_with = "json::unsigned_list")]
     pub bucket_counts: Vec<u64>,
     #[prost(double, repeated, tag = "7")]
+    #[serde(deserialize_with = "json::double_list")]
     pub explicit_bounds: Vec<f64>,
     #[prost(message, repeated, tag = "8")]
     pub exemplars: Vec<Exemplar>,

@@ -400,3 +400,104 @@ fn a_mark_of_the_end_has_no_more_bounds_than_others() {
     ]));
     assert_eq!((shown(&made).len(), made.refused[0].reason), (0, "bad_histogram"));
 }
+
+#[test]
+fn what_cannot_be_read_of_json_is_not_taken_for_nothing() {
+    let body = |metric: Json| json!({"resourceMetrics": [{"scopeMetrics": [{"metrics": [metric]}]}]}).to_string();
+    for wrong in [
+        json!({"name": "a", "gauge": {"dataPoints": [{"timeUnixNano": {"low": 1, "high": 2}, "asInt": 1}]}}),
+        json!({"name": "a", "gauge": {"dataPoints": [{"timeUnixNano": S, "asInt": 1.5}]}}),
+        json!({"name": "a", "sum": {"dataPoints": [{"timeUnixNano": S, "asDouble": "much"}]}}),
+        json!({"name": "a", "histogram": {"dataPoints": [{"timeUnixNano": S, "count": "-1"}]}}),
+    ] {
+        assert!(matches!(from_json(body(wrong.clone()).as_bytes()), Err(OtlpError::Json(_))), "{wrong}");
+    }
+    // Of a kind that nobody knows yet, or of none.
+    for none in [json!({"name": "a"}), json!({"name": "a", "gauge": null}), json!({"name": "a", "newer": {"x": 1}})] {
+        let read = from_json(body(none.clone()).as_bytes()).unwrap();
+        assert_eq!(read.resource_metrics[0].scope_metrics[0].metrics[0].data, None, "{none}");
+    }
+}
+
+#[test]
+fn numbers_are_read_as_javascript_writes_them() {
+    let all = translated(json!([
+        {"name": "a", "gauge": {"dataPoints": [
+            {"timeUnixNano": S, "asDouble": null}, {"timeUnixNano": 2 * S, "asInt": 7.0}, {"timeUnixNano": 3 * S, "asDouble": 2}]}},
+        {"name": "h", "histogram": {"aggregationTemporality": 2, "dataPoints": [{"timeUnixNano": S, "count": 3, "sum": null,
+            "min": null, "bucketCounts": [1, 2, 0], "explicitBounds": ["0.5", "Infinity"]}]}},
+    ]));
+    assert_eq!(
+        shown(&all),
+        [
+            "a{T} NaN @1000",
+            "a{T} 7 @2000",
+            "a{T} 2 @3000",
+            "h_bucket{T,le=\"0.5\"} 1 @1000",
+            "h_bucket{T,le=\"+Inf\"} 3 @1000",
+            "h_count{T} 3 @1000",
+        ]
+    );
+}
+
+#[test]
+fn a_bound_up_to_infinity_may_be_listed() {
+    let read = |counts: Json, flags: u32| {
+        let metric = json!([{"name": "h", "histogram": {"aggregationTemporality": 2, "dataPoints": [{
+            "timeUnixNano": S, "count": 6, "flags": flags, "bucketCounts": counts, "explicitBounds": [1, "Infinity"]}]}}]);
+        let rules = Rules { native_histograms: true, ..rules() };
+        let classic = shown(&translated(metric.clone()));
+        (classic, translate(&request(metric), &rules, &mut Deltas::default(), Timestamp(0)))
+    };
+    for counts in [json!([2, 4, 0]), json!([2, 4]), json!([2, 3, 1])] {
+        let (classic, native) = read(counts.clone(), 0);
+        let wanted = ["h_bucket{T,le=\"1\"} 2 @1000", "h_bucket{T,le=\"+Inf\"} 6 @1000", "h_count{T} 6 @1000"];
+        assert_eq!(classic, wanted, "{counts}");
+        let batch = native.batch().unwrap();
+        let h = &batch.series().next().unwrap().histograms[0].histogram;
+        let buckets: Vec<_> = h.positive.indexed().collect();
+        assert_eq!((&h.bounds[..], buckets), (&[1.0][..], vec![(0, 2.0), (1, 4.0)]), "{counts}");
+    }
+    let (ended, _) = read(json!([]), 1);
+    assert_eq!(ended.iter().filter(|s| s.contains("+Inf")).count(), 1, "{ended:?}");
+    let (_, wrong) = read(json!([6]), 0);
+    assert_eq!(wrong.refused[0].reason, "bad_histogram");
+}
+
+#[test]
+fn a_delta_that_does_not_say_since_when_has_no_start() {
+    let all = translated(json!([
+        {"name": "hits", "sum": {"aggregationTemporality": 1, "isMonotonic": true, "dataPoints": [
+            {"timeUnixNano": 2 * S, "asInt": 3}]}},
+        {"name": "t", "histogram": {"aggregationTemporality": 1, "dataPoints": [{"timeUnixNano": 2 * S, "count": 2}]}},
+    ]));
+    let wanted = ["hits_total{T} 3 @2000", "t_bucket{T,le=\"+Inf\"} 2 @2000", "t_count{T} 2 @2000"];
+    assert_eq!(shown(&all), wanted, "none of them began in 1970");
+}
+
+#[test]
+fn an_exemplar_with_long_attributes_keeps_its_trace() {
+    let exemplar = |statement: usize, trace: &str| {
+        let all = translated(
+            json!([{"name": "a", "sum": {"aggregationTemporality": 2, "isMonotonic": true, "dataPoints": [
+            {"timeUnixNano": S, "asInt": 1, "exemplars": [{"traceId": trace, "spanId": "0a", "asInt": 1, "filteredAttributes": [
+                {"key": "db.statement", "value": {"stringValue": "x".repeat(statement)}}]}]}]}}]),
+        );
+        let batch = all.batch().unwrap();
+        let series = batch.series().next().unwrap();
+        series.exemplars[0].labels.iter().map(|(name, _)| (*name).to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(exemplar(900, "0102"), ["db_statement", "span_id", "trace_id"]);
+    assert_eq!(exemplar(1_024, "0102"), ["span_id", "trace_id"]);
+    assert_eq!(exemplar(1_024, ""), ["db_statement", "span_id"], "there is no trace to keep");
+}
+
+#[test]
+fn a_point_from_the_future_does_not_take_what_is_told_of_its_target_with_it() {
+    let all = translated(json!([{"name": "a", "gauge": {"dataPoints": [
+        {"timeUnixNano": 5 * S, "asInt": 1}, {"timeUnixNano": 3_600 * S, "asInt": 2}]}}]));
+    let batch = all.batch().unwrap();
+    let info = batch.series().last().unwrap();
+    assert!(info.owned_labels().to_string().starts_with("target_info"));
+    assert_eq!(info.points[0].t_ms, 5_000);
+}

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use tenfold_types::histogram::short_float;
 use tenfold_types::{Histogram, HistogramPoint as NativePoint, Labels, Point, STALE_NAN, Timestamp};
 
-use super::delta::{Amount, Deltas};
-use super::histograms::{explicit, exponential};
+use super::delta::{AHEAD_MS_MAX, Amount, Deltas};
+use super::histograms::{explicit, exponential, finite};
 use super::messages::{
     CUMULATIVE, DELTA, Data, Exemplar, ExemplarNumber, KeyValue, Metric, NO_RECORDED_VALUE, NumberPoint, Request,
     Resource, Scope, SummaryPoint,
@@ -20,6 +20,8 @@ use crate::prom_text::Metadata;
 /// their point.
 const LABEL_BYTES_MAX: usize = 256 << 20;
 const LABEL_BYTES: usize = 64;
+/// Bytes of an exemplar's labels that the store takes.
+const EXEMPLAR_BYTES_MAX: usize = 1_024;
 
 /// How names and labels are made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -299,7 +301,10 @@ impl Translator<'_> {
         if self.out.too_much.is_some() {
             return None;
         }
-        self.newest_ms = self.newest_ms.max(head.t_ms);
+        // One that the store refuses is not to take the resource's `target_info` with it.
+        if head.t_ms <= self.now_ms.saturating_add(AHEAD_MS_MAX) {
+            self.newest_ms = self.newest_ms.max(head.t_ms);
+        }
         self.out.points += 1;
         let mut labels = BTreeMap::new();
         add_attributes(head.attributes, self.rules.naming, &mut labels);
@@ -365,7 +370,7 @@ impl Translator<'_> {
                         self.native(labels, h, head, created);
                     } else {
                         // A mark of the end has no bounds; they are those of the point.
-                        self.classic(&labels, &h, head, created, p.sum.is_some(), &p.explicit_bounds);
+                        self.classic(&labels, &h, head, created, p.sum.is_some(), finite(&p.explicit_bounds));
                     }
                 }
             }
@@ -411,7 +416,7 @@ impl Translator<'_> {
             (STALE_NAN, None)
         } else if temporality == DELTA {
             match self.add(&labels, Amount::Number(value), head) {
-                Ok((Amount::Number(sum), start)) => (sum, monotonic.then_some(start)),
+                Ok((Amount::Number(sum), start)) => (sum, Some(start).filter(|start| monotonic && *start > 0)),
                 Ok(_) => return,
                 Err(wrong) => return self.refuse(wrong.reason(), metric, &wrong.to_string()),
             }
@@ -458,7 +463,7 @@ impl Translator<'_> {
         match temporality {
             CUMULATIVE => Some((labels, h, Some(head.start_ms).filter(|start| *start > 0))),
             DELTA => match self.add(&labels, Amount::Histogram(h), head) {
-                Ok((Amount::Histogram(sum), start)) => Some((labels, sum, Some(start))),
+                Ok((Amount::Histogram(sum), start)) => Some((labels, sum, Some(start).filter(|start| *start > 0))),
                 Ok(_) => None,
                 Err(wrong) => {
                     self.refuse(wrong.reason(), metric, &wrong.to_string());
@@ -567,7 +572,14 @@ impl Translator<'_> {
             }
             let mut labels = BTreeMap::new();
             add_attributes(&e.filtered_attributes, self.rules.naming, &mut labels);
-            for (name, id) in [("trace_id", &e.trace_id), ("span_id", &e.span_id)] {
+            let ids = [("trace_id", &e.trace_id), ("span_id", &e.span_id)];
+            let bytes: usize = labels.iter().map(|(name, value)| name.len() + value.len()).sum();
+            let of_ids: usize = ids.iter().map(|(name, id)| name.len() + 2 * id.len()).sum();
+            // The way to its trace is worth more than what else is told.
+            if !e.trace_id.is_empty() && bytes + of_ids > EXEMPLAR_BYTES_MAX {
+                labels.clear();
+            }
+            for (name, id) in ids {
                 if !id.is_empty() {
                     labels.insert(name.into(), hex::encode(id));
                 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tenfold_types::histogram::{Buckets, CUSTOM_SCHEMA, Span};
 use tenfold_types::{Histogram, HistogramPoint, ResetHint, is_stale};
 
+use super::xor2::Starts;
 use crate::bit_reader::BitReader;
 use crate::xor_chunk::{Bits, Xor, XorOut};
 
@@ -148,43 +149,64 @@ fn buckets(spans: &[Span], counts: &[Count]) -> Buckets {
 pub(super) fn decode(bytes: &[u8], floats: bool, out: &mut Vec<HistogramPoint>) -> Option<()> {
     let (head, rest) = bytes.split_at_checked(3)?;
     let samples = u16::from_be_bytes([head[0], head[1]]);
-    if samples == 0 {
-        return Some(());
-    }
-    let gauge = head[2] & GAUGE == GAUGE;
-    let mut r = BitReader::new(rest);
-    let layout = layout(&mut r)?;
-    let sides = |spans: &[Span]| vec![Count::new(floats); spans.iter().map(|s| s.length as usize).sum()];
-    let (mut positive, mut negative) = (sides(&layout.positive), sides(&layout.negative));
-    let (mut t, mut sum) = (Whole::default(), Float::default());
-    let (mut count, mut zeros) = (Count::new(floats), Count::new(floats));
-    for nth in 0..samples {
-        t.next(&mut r, nth)?;
-        count.next_total(&mut r, nth)?;
-        zeros.next_total(&mut r, nth)?;
-        sum.next(&mut r, nth)?;
-        if nth > 0 && is_stale(sum.value()) {
-            let end = Histogram { sum: sum.value(), ..Histogram::default() };
-            out.push(HistogramPoint { t_ms: t.value, histogram: Arc::new(end) });
-            continue;
+    Head { samples, flags: head[2], starts: Starts::default() }.read(rest, floats, out)
+}
+
+/// The same of a chunk that may say when what is counted began (`histogram_st.go`): its flags stand before the number of
+/// samples, to make room.
+pub(super) fn decode_with_starts(bytes: &[u8], floats: bool, out: &mut Vec<HistogramPoint>) -> Option<()> {
+    let (head, rest) = bytes.split_at_checked(3)?;
+    let samples = u16::from_be_bytes([head[0] & !GAUGE, head[1]]);
+    Head { samples, flags: head[0], starts: Starts::of(head[2]) }.read(rest, floats, out)
+}
+
+/// What stands at the beginning of a chunk.
+struct Head {
+    samples: u16,
+    flags: u8,
+    starts: Starts,
+}
+
+impl Head {
+    fn read(&self, bytes: &[u8], floats: bool, out: &mut Vec<HistogramPoint>) -> Option<()> {
+        if self.samples == 0 {
+            return Some(());
         }
-        for bucket in positive.iter_mut().chain(&mut negative) {
-            bucket.next(&mut r, nth)?;
+        let gauge = self.flags & GAUGE == GAUGE;
+        let mut r = BitReader::new(bytes);
+        let layout = layout(&mut r)?;
+        let sides = |spans: &[Span]| vec![Count::new(floats); spans.iter().map(|s| s.length as usize).sum()];
+        let (mut positive, mut negative) = (sides(&layout.positive), sides(&layout.negative));
+        let (mut t, mut sum) = (Whole::default(), Float::default());
+        let (mut count, mut zeros) = (Count::new(floats), Count::new(floats));
+        for nth in 0..self.samples {
+            t.next(&mut r, nth)?;
+            count.next_total(&mut r, nth)?;
+            zeros.next_total(&mut r, nth)?;
+            sum.next(&mut r, nth)?;
+            let histogram = if nth > 0 && is_stale(sum.value()) {
+                Histogram { sum: sum.value(), ..Histogram::default() }
+            } else {
+                for bucket in positive.iter_mut().chain(&mut negative) {
+                    bucket.next(&mut r, nth)?;
+                }
+                Histogram {
+                    reset_hint: if gauge { ResetHint::Gauge } else { ResetHint::Unknown },
+                    schema: layout.schema,
+                    zero_threshold: layout.zero_threshold,
+                    zero_count: zeros.value(),
+                    count: count.value(),
+                    sum: sum.value(),
+                    positive: buckets(&layout.positive, &positive),
+                    negative: buckets(&layout.negative, &negative),
+                    bounds: layout.bounds.clone(),
+                }
+            };
+            out.push(HistogramPoint { t_ms: t.value, histogram: Arc::new(histogram) });
+            self.starts.pass_over(&mut r, nth)?;
         }
-        let histogram = Histogram {
-            reset_hint: if gauge { ResetHint::Gauge } else { ResetHint::Unknown },
-            schema: layout.schema,
-            zero_threshold: layout.zero_threshold,
-            zero_count: zeros.value(),
-            count: count.value(),
-            sum: sum.value(),
-            positive: buckets(&layout.positive, &positive),
-            negative: buckets(&layout.negative, &negative),
-            bounds: layout.bounds.clone(),
-        };
-        out.push(HistogramPoint { t_ms: t.value, histogram: Arc::new(histogram) });
+        Some(())
     }
-    Some(())
 }
 
 /// Widths of `varbitInt` and `varbitUint`.
@@ -320,6 +342,41 @@ mod tests {
         assert!(!follows(&counted(0.0), &ended) && !follows(&ended, &counted(0.0)) && !follows(&ended, &ended));
     }
 
+    #[test]
+    fn starts_stand_behind_their_samples() {
+        const T_MS: i64 = 1_795_424_000_000;
+        let mut w = Bits { bytes: vec![GAUGE, 4, 0x81], free: 0 };
+        // No zero threshold, the schema, no buckets.
+        w.put(0, 8);
+        put_varbit_int(&mut w, 3);
+        w.put(0, 2);
+        put_varbit_int(&mut w, T_MS);
+        for value in [5.0_f64, 2.0, 7.5] {
+            w.put(value.to_bits(), 64);
+        }
+        // Began two seconds before, so that 4,000 stands there: base 128, the lower part first.
+        w.put(0xA0, 8);
+        w.put(0x1F, 8);
+        let mut sum = XorOut::default();
+        let sums = [7.5, tenfold_types::STALE_NAN, 8.5];
+        for (at, (before, now)) in [7.5].into_iter().chain(sums).zip(sums).enumerate() {
+            // Every 15 seconds, and no more observations.
+            put_varbit_int(&mut w, if at == 0 { 15_000 } else { 0 });
+            w.put(0, 2);
+            sum.put(&mut w, f64::to_bits(before), f64::to_bits(now));
+            put_varbit_int(&mut w, 1_000 * at as i64 - 500);
+        }
+        let mut back = Vec::new();
+        decode_with_starts(&w.bytes, true, &mut back).unwrap();
+        let told: Vec<_> = back.iter().map(|p| (p.t_ms - T_MS, p.histogram.sum.to_bits())).collect();
+        assert_eq!(
+            told,
+            [(0, 7.5), (15_000, 7.5), (30_000, sums[1]), (45_000, 8.5)].map(|(t, s)| (t, f64::to_bits(s)))
+        );
+        assert_eq!((back[3].histogram.count, back[3].histogram.zero_count), (5.0, 2.0));
+        assert_eq!(back[0].histogram.reset_hint, ResetHint::Gauge);
+    }
+
     proptest! {
         #[test]
         fn one_histogram_is_read_as_it_was_written(
@@ -374,6 +431,7 @@ mod tests {
         #[test]
         fn anything_is_read_without_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..300), floats in any::<bool>()) {
             let _ = decode(&bytes, floats, &mut Vec::new());
+            let _ = decode_with_starts(&bytes, floats, &mut Vec::new());
         }
     }
 }

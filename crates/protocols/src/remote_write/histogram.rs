@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
-use tenfold_types::histogram::{Buckets, HistogramError, Span};
+use tenfold_types::histogram::{Buckets, EXPONENTIAL_SCHEMAS, HistogramError, Span};
 use tenfold_types::{Histogram, HistogramPoint, ResetHint, is_stale};
 
 use super::HISTOGRAM_BUCKETS_MAX;
 use crate::wire::{Fields, Value, WireError, unzigzag};
+
+/// The finest schema that a sender may have; those finer than can be kept are made coarser, as Prometheus does it.
+const FINEST_SCHEMA: i32 = 52;
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Wrong {
@@ -84,6 +87,10 @@ pub(super) fn decode(message: &[u8]) -> Result<Result<HistogramPoint, Wrong>, Wi
         return Ok(Err(Wrong::TooManyBuckets));
     }
     (h.negative, h.positive, h.bounds) = (negative.buckets(), positive.buckets(), bounds.into());
+    let kept = *EXPONENTIAL_SCHEMAS.end();
+    if h.schema > kept && h.schema <= FINEST_SCHEMA && h.positive.is_consistent() && h.negative.is_consistent() {
+        h = Histogram { reset_hint: h.reset_hint, ..h.to_schema(kept) };
+    }
     // The mark that a series has ended says nothing but that.
     if !is_stale(h.sum)
         && let Err(wrong) = h.validate()
@@ -121,5 +128,37 @@ pub(crate) fn side(side: &mut Side, field: u32, part: u32, value: Value<'_>) -> 
                 side.counts.push(count);
             }
         }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire_out::Writer;
+
+    fn read(schema: i64) -> Result<HistogramPoint, Wrong> {
+        let mut out = Writer::default();
+        out.number(1, 6);
+        out.signed(4, schema);
+        out.message(11, |span| {
+            span.signed(1, 1);
+            span.number(2, 3);
+        });
+        // 1, 2 and 3 as differences.
+        out.bytes(12, &[2, 2, 2]);
+        out.number(14, 3);
+        decode(&out.into_bytes()).unwrap()
+    }
+
+    #[test]
+    fn finer_schemas_are_made_coarser() {
+        let h = read(9).unwrap().histogram;
+        assert_eq!((h.schema, h.count, h.reset_hint), (8, 6.0, ResetHint::Gauge));
+        assert_eq!(h.positive.indexed().collect::<Vec<_>>(), [(1, 3.0), (2, 3.0)]);
+        let h = read(52).unwrap().histogram;
+        assert_eq!((h.schema, h.positive.indexed().collect::<Vec<_>>()), (8, vec![(1, 6.0)]));
+        for schema in [53, -5] {
+            assert_eq!(read(schema), Err(Wrong::Histogram(HistogramError::Schema)), "{schema}");
+        }
     }
 }

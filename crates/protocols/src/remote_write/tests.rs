@@ -203,7 +203,7 @@ fn version_1_is_read_whole() {
                 labels: pairs(&[("job", "web"), ("__name__", "latency")]),
                 histograms: vec![
                     integers(),
-                    wire::Histogram { schema: 9, ..integers() },
+                    wire::Histogram { schema: 53, ..integers() },
                     wire::Histogram { schema: 0, sum: STALE_NAN, timestamp: 8, ..wire::Histogram::default() },
                 ],
                 ..wire::Series1::default()

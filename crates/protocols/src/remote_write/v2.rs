@@ -5,7 +5,7 @@
 
 use tenfold_types::{Histogram, HistogramPoint, Labels, Point};
 
-use super::{FAMILIES_MAX, RemoteWriteError, Written, histogram, kind, v1::sample};
+use super::{FAMILIES_MAX, NOT_UTF8, RemoteWriteError, Written, histogram, kind, v1::sample};
 use crate::batch::{Exemplar, LABELS_MAX, TooMuch};
 use crate::exposition::{self, Metadata};
 use crate::wire::{Fields, Value, WireError};
@@ -22,8 +22,8 @@ pub(super) fn decode(body: &[u8]) -> Result<Written<'_>, RemoteWriteError> {
     Ok(reader.out)
 }
 
-/// The table, which may stand behind the series that use it.
-fn symbols(body: &[u8]) -> Result<Vec<&str>, RemoteWriteError> {
+/// The table, which may stand behind the series that use it. What is not UTF-8 in it is of use to no series.
+fn symbols(body: &[u8]) -> Result<Vec<Option<&str>>, RemoteWriteError> {
     let mut symbols = Vec::new();
     let mut fields = Fields::new(body);
     while let Some((field, value)) = fields.read()? {
@@ -31,11 +31,11 @@ fn symbols(body: &[u8]) -> Result<Vec<&str>, RemoteWriteError> {
             if symbols.len() >= LABELS_MAX {
                 return Err(TooMuch { what: "symbols", max: LABELS_MAX }.into());
             }
-            symbols.push(value.text(field)?);
+            symbols.push(std::str::from_utf8(value.bytes(field)?).ok());
         }
     }
     match symbols.first() {
-        Some(first) if !first.is_empty() => Err(RemoteWriteError::FirstSymbol),
+        Some(first) if *first != Some("") => Err(RemoteWriteError::FirstSymbol),
         _ => Ok(symbols),
     }
 }
@@ -84,7 +84,7 @@ fn empty(of: &Histogram, t_ms: i64) -> HistogramPoint {
 }
 
 struct Reader<'a> {
-    symbols: Vec<&'a str>,
+    symbols: Vec<Option<&'a str>>,
     refs: Vec<u64>,
     out: Written<'a>,
     /// The metric that was described last: its series mostly follow one another.
@@ -94,7 +94,16 @@ struct Reader<'a> {
 impl<'a> Reader<'a> {
     fn symbol(&self, at: u64) -> Result<&'a str, RemoteWriteError> {
         let found = usize::try_from(at).ok().and_then(|at| self.symbols.get(at));
-        found.copied().ok_or(RemoteWriteError::Symbol { at, len: self.symbols.len() })
+        let text = found.ok_or(RemoteWriteError::Symbol { at, len: self.symbols.len() })?;
+        text.ok_or(RemoteWriteError::Wire(WireError::Text))
+    }
+
+    /// What is told of a family, which is worth no refusal.
+    fn told(&self, at: u64) -> Result<&'a str, RemoteWriteError> {
+        match self.symbol(at) {
+            Err(RemoteWriteError::Wire(WireError::Text)) => Ok(""),
+            text => text,
+        }
     }
 
     /// Name and value by turns.
@@ -155,17 +164,27 @@ impl<'a> Reader<'a> {
         if let Some(created) = floats.first.or(histograms.first).or(Some(of_series).filter(|t| *t != 0)) {
             self.out.batch.created(created);
         }
-        let mut name = None;
+        let (mut name, mut is_text) = (None, true);
         let mut batch = std::mem::take(&mut self.out.batch);
         for pair in self.pairs()? {
-            let (label, value) = pair?;
+            let (label, value) = match pair {
+                Err(RemoteWriteError::Wire(WireError::Text)) => {
+                    is_text = false;
+                    continue;
+                }
+                pair => pair?,
+            };
             if label == Labels::NAME {
                 name = Some(value);
             }
             batch.label(label, value)?;
         }
         self.exemplars(message, &mut batch)?;
-        batch.end()?;
+        if is_text {
+            batch.end()?;
+        } else {
+            batch.refuse_series("bad_labels", NOT_UTF8);
+        }
         self.out.batch = batch;
         if let (Some(name), Some(about)) = (name, about)
             && self.described != Some(name)
@@ -193,7 +212,10 @@ impl<'a> Reader<'a> {
                     _ => {}
                 }
             }
-            out.labels = self.pairs()?.collect::<Result<_, _>>()?;
+            out.labels = match self.pairs()?.collect::<Result<Vec<_>, _>>() {
+                Err(RemoteWriteError::Wire(WireError::Text)) => continue,
+                labels => labels?,
+            };
             batch.exemplar(out)?;
         }
         Ok(())
@@ -210,8 +232,8 @@ impl<'a> Reader<'a> {
                     known |= number != 0;
                     kind(number).clone_into(&mut about.kind);
                 }
-                3 => exposition::about(self.symbol(value.number(field)?)?).clone_into(&mut about.help),
-                4 => exposition::about(self.symbol(value.number(field)?)?).clone_into(&mut about.unit),
+                3 => exposition::about(self.told(value.number(field)?)?).clone_into(&mut about.help),
+                4 => exposition::about(self.told(value.number(field)?)?).clone_into(&mut about.unit),
                 _ => {}
             }
         }
@@ -224,5 +246,38 @@ impl<'a> Reader<'a> {
         self.described = Some(name);
         self.out.metadata.push((name, about));
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire_out::Writer;
+
+    #[test]
+    fn of_texts_that_are_not_utf8_only_their_series_are_left_out() {
+        let mut body = Writer::default();
+        for symbol in [&b""[..], b"__name__", b"a", b"b", b"c", b"label", b"caf\xe9"] {
+            body.bytes(4, symbol);
+        }
+        for labels in [&[1, 2][..], &[1, 3, 5, 6], &[1, 4]] {
+            body.message(5, |series| {
+                series.bytes(1, labels);
+                series.message(2, |sample| sample.number(2, 7));
+                series.message(4, |exemplar| exemplar.bytes(1, &[5, 6]));
+                series.message(5, |about| {
+                    about.number(1, 1);
+                    about.number(3, 6);
+                });
+            });
+        }
+        let body = body.into_bytes();
+        let read = decode(&body).unwrap();
+        let kept: Vec<_> = read.batch.series().map(|s| (s.owned_labels().to_string(), s.points.len())).collect();
+        assert_eq!(kept, [("a".to_owned(), 1), ("c".to_owned(), 1)]);
+        let [refused] = read.batch.refused() else { panic!("{:?}", read.batch.refused()) };
+        assert_eq!((refused.reason, refused.count), ("bad_labels", 1));
+        assert_eq!(refused.example, "b: another label of it is not UTF-8");
+        assert!(read.metadata.iter().all(|(_, about)| about.kind == "counter" && about.help.is_empty()));
     }
 }

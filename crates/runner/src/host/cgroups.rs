@@ -54,14 +54,17 @@ fn group(folder: &Path, id: &str, page: &mut Page) {
         text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.trim().parse().ok())
     };
     let cpu = read("cpu.stat");
-    for (name, metric) in [
-        ("usage_usec", "container_cpu_usage_seconds_total"),
-        ("user_usec", "container_cpu_user_seconds_total"),
-        ("system_usec", "container_cpu_system_seconds_total"),
-        ("throttled_usec", "container_cpu_cfs_throttled_seconds_total"),
+    for (name, metric, factor) in [
+        ("usage_usec", "container_cpu_usage_seconds_total", 1e6),
+        ("user_usec", "container_cpu_user_seconds_total", 1e6),
+        ("system_usec", "container_cpu_system_seconds_total", 1e6),
+        ("throttled_usec", "container_cpu_cfs_throttled_seconds_total", 1e6),
+        // How large a part of them was throttled is what rules ask for.
+        ("nr_periods", "container_cpu_cfs_periods_total", 1.0),
+        ("nr_throttled", "container_cpu_cfs_throttled_periods_total", 1.0),
     ] {
-        if let Some(us) = named(&cpu, name) {
-            page.put(metric, &labels, us / 1e6);
+        if let Some(count) = named(&cpu, name) {
+            page.put(metric, &labels, count / factor);
         }
     }
     if let Some(used) = number("memory.current") {

@@ -1,7 +1,9 @@
 //! Disks and what is mounted from them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+
+use nix::errno::Errno;
 
 use super::{Host, Page, numbers};
 
@@ -99,7 +101,7 @@ const IGNORED_FOLDERS: [&str; 3] = ["/dev", "/proc", "/sys"];
 /// What lies below these comes and goes with containers and services; a disk of their own is told.
 const IGNORED_BELOW: [&str; 3] = ["/run/credentials/", "/var/lib/docker/", "/var/lib/containers/storage/"];
 
-/// A line of `/proc/self/mounts`.
+/// A line of a table of mounts.
 struct Mount {
     device: String,
     folder: String,
@@ -107,25 +109,37 @@ struct Mount {
     read_only: bool,
 }
 
-fn mounts(text: &str) -> Vec<Mount> {
-    let mut seen = BTreeSet::new();
-    let read = |line: &str| {
+/// What was mounted last lies on top, and comes first.
+fn table(text: &str) -> impl Iterator<Item = Mount> {
+    text.lines().rev().filter_map(|line| {
         let mut fields = line.split(' ').map(unescaped);
         let (device, folder, kind) = (fields.next()?, fields.next()?, fields.next()?);
-        let read_only = fields.next()?.split(',').any(|option| option == "ro");
+        // After an error ext4 may refuse writes and yet be `rw`.
+        let read_only = fields.next()?.split(',').any(|option| matches!(option, "ro" | "emergency_ro"));
         Some(Mount { device, folder, kind, read_only })
-    };
+    })
+}
+
+/// Those that are told.
+fn mounts(text: &str) -> Vec<Mount> {
+    let mut seen = BTreeSet::new();
     let below = |folder: &str, top: &str| folder.strip_prefix(top).is_some_and(|r| r.is_empty() || r.starts_with('/'));
-    // What was mounted last lies on top.
-    let mut mounts: Vec<Mount> = text.lines().rev().filter_map(read).collect();
-    mounts.retain(|m| {
-        let ignored = IGNORED_FILE_SYSTEMS.contains(&m.kind.as_str());
-        let ignored = ignored
+    let is_told = |m: &Mount| {
+        let ignored = IGNORED_FILE_SYSTEMS.contains(&m.kind.as_str())
             || IGNORED_FOLDERS.iter().any(|top| below(&m.folder, top))
             || IGNORED_BELOW.iter().any(|top| m.folder.starts_with(top));
         !ignored && seen.insert(m.folder.clone())
-    });
-    mounts
+    };
+    table(text).filter(is_told).collect()
+}
+
+/// What is mounted in each folder, as we see it.
+fn seen(text: &str) -> BTreeMap<String, (String, String)> {
+    let mut out = BTreeMap::new();
+    for mount in table(text) {
+        out.entry(mount.folder).or_insert((mount.device, mount.kind));
+    }
+    out
 }
 
 /// Spaces and the like stand as `\040`.
@@ -146,12 +160,21 @@ fn unescaped(field: &str) -> String {
     String::from_utf8_lossy(&out).into_owned()
 }
 
+/// As the host has them, which its first process sees: the unit of an agent shows it all of them read-only, and others in
+/// front of some. What is hidden from us cannot be asked, and is told so instead of what lies in front of it.
 pub(super) fn filesystems(host: &Host, page: &mut Page) -> io::Result<()> {
-    for mount in mounts(&host.read("proc/self/mounts")?) {
+    let ours = host.read("proc/self/mounts")?;
+    let seen = seen(&ours);
+    // Where processes of others are hidden there is no such file.
+    for mount in mounts(host.read("proc/1/mounts").as_ref().unwrap_or(&ours)) {
         let labels =
             [("device", mount.device.as_str()), ("mountpoint", mount.folder.as_str()), ("fstype", mount.kind.as_str())];
-        let found = nix::sys::statvfs::statvfs(host.path(mount.folder.trim_start_matches('/')).as_path());
+        let is_seen =
+            seen.get(&mount.folder).is_some_and(|(device, kind)| (device, kind) == (&mount.device, &mount.kind));
+        let ask = || nix::sys::statvfs::statvfs(host.path(mount.folder.trim_start_matches('/')).as_path());
+        let found = if is_seen { ask() } else { Err(Errno::EACCES) };
         page.put("node_filesystem_device_error", &labels, f64::from(u8::from(found.is_err())));
+        page.put("node_filesystem_readonly", &labels, f64::from(u8::from(mount.read_only)));
         let Ok(found) = found else { continue };
         let block = found.fragment_size() as f64;
         page.put("node_filesystem_size_bytes", &labels, found.blocks() as f64 * block);
@@ -159,7 +182,6 @@ pub(super) fn filesystems(host: &Host, page: &mut Page) -> io::Result<()> {
         page.put("node_filesystem_avail_bytes", &labels, found.blocks_available() as f64 * block);
         page.put("node_filesystem_files", &labels, found.files() as f64);
         page.put("node_filesystem_files_free", &labels, found.files_free() as f64);
-        page.put("node_filesystem_readonly", &labels, f64::from(u8::from(mount.read_only)));
     }
     Ok(())
 }
@@ -193,5 +215,48 @@ mod tests {
             ("/dev/sdb", "/srv/a b\\c", true),
         ];
         assert_eq!(told, wanted);
+        let read_only = |options: &str| super::mounts(&format!("/dev/sda1 / ext4 {options} 0 0\n"))[0].read_only;
+        assert_eq!(
+            ["rw,relatime", "ro,relatime", "rw,relatime,emergency_ro", "rw,errors=remount-ro"].map(read_only),
+            [false, true, true, false]
+        );
+    }
+
+    #[test]
+    fn file_systems_are_those_of_the_host_and_not_of_the_agents_unit() {
+        let root = tempfile::tempdir().expect("a folder");
+        for folder in ["proc/self", "proc/1", "home", "srv"] {
+            std::fs::create_dir_all(root.path().join(folder)).expect("it is made");
+        }
+        let write = |below: &str, text: &str| std::fs::write(root.path().join(below), text).expect("it is written");
+        let ours = "/dev/sda1 / ext4 ro 0 0\n/dev/sdb /srv xfs ro 0 0\n/dev/sdc /home ext4 rw 0 0\n\
+                    tmpfs /home tmpfs ro 0 0\n/dev/sda1 /var/lib/tenfold-agent ext4 rw 0 0\n";
+        write("proc/self/mounts", ours);
+        let look = || {
+            let mut page = Page::default();
+            filesystems(&Host::at(root.path()), &mut page).expect("it is read");
+            page
+        };
+        let of = |page: &Page, name: &str, device: &str, folder: &str, kind: &str| {
+            let labels = [("device", device), ("mountpoint", folder), ("fstype", kind)];
+            page.get(&format!("node_filesystem_{name}"), &labels)
+        };
+        let page = look();
+        assert_eq!(of(&page, "readonly", "/dev/sda1", "/", "ext4"), Some(1.0), "there is nothing better to know");
+        assert!(of(&page, "size_bytes", "tmpfs", "/home", "tmpfs").is_some());
+
+        write("proc/1/mounts", "/dev/sda1 / ext4 rw 0 0\n/dev/sdb /srv xfs ro 0 0\n/dev/sdc /home ext4 rw 0 0\n");
+        let page = look();
+        for (device, folder, kind, read_only) in
+            [("/dev/sda1", "/", "ext4", 0.0), ("/dev/sdb", "/srv", "xfs", 1.0), ("/dev/sdc", "/home", "ext4", 0.0)]
+        {
+            let of = |name: &str| of(&page, name, device, folder, kind);
+            let is_hidden = folder == "/home";
+            assert_eq!(of("readonly"), Some(read_only), "{folder}");
+            assert_eq!(of("device_error"), Some(f64::from(u8::from(is_hidden))), "{folder}");
+            assert_eq!(of("size_bytes").is_none(), is_hidden, "{folder}");
+        }
+        assert_eq!(of(&page, "device_error", "tmpfs", "/home", "tmpfs"), None);
+        assert_eq!(of(&page, "size_bytes", "/dev/sda1", "/var/lib/tenfold-agent", "ext4"), None);
     }
 }

@@ -67,13 +67,25 @@ pub(super) fn release(host: &Host, page: &mut Page) -> io::Result<()> {
 
 /// Sensors of temperatures, fans, voltages, currents and power.
 pub(super) fn sensors(host: &Host, page: &mut Page) -> io::Result<()> {
-    for (name, folder) in entries(&host.path("sys/class/hwmon"))? {
-        let chip = chip(&folder, &name);
-        let called = text_in(&folder.join("name"));
+    let folders = entries(&host.path("sys/class/hwmon"))?;
+    let chips: Vec<[String; 2]> =
+        folders.iter().map(|(name, folder)| [chip(folder, name), clean(&text_in(&folder.join("name")))]).collect();
+    for ((name, folder), own) in folders.iter().zip(&chips) {
+        let [device, called] = own;
+        // One device may have several: then what each is called tells them apart, or else its number.
+        let is_shared = chips.iter().filter(|other| other[0] == *device).count() > 1;
+        let is_called_alike = called.is_empty() || chips.iter().filter(|other| *other == own).count() > 1;
+        let chip = match (is_shared, is_called_alike) {
+            (false, _) => device.clone(),
+            (true, true) => format!("{device}_{name}"),
+            (true, false) => format!("{device}_{called}"),
+        };
         if !called.is_empty() {
-            page.put("node_hwmon_chip_names", &[("chip", &chip), ("chip_name", &called)], 1.0);
+            page.put("node_hwmon_chip_names", &[("chip", &chip), ("chip_name", called)], 1.0);
         }
-        for (file, path) in entries(&folder)? {
+        // Older drivers have them with the device.
+        let device = entries(&folder.join("device")).unwrap_or_default();
+        for (file, path) in entries(folder)?.into_iter().chain(device) {
             sensor(&chip, &file, &path, page);
         }
     }
@@ -100,11 +112,13 @@ fn clean(name: &str) -> String {
     name.to_ascii_lowercase().chars().map(plain).collect::<String>().trim_matches('_').to_owned()
 }
 
+const SENSORS: [&str; 10] = ["in", "cpu", "fan", "pwm", "temp", "curr", "power", "energy", "humidity", "intrusion"];
+
 /// `temp1_input` is the value of the sensor `temp1`, `temp1_max` a bound of it, `temp1_label` its name.
 fn sensor(chip: &str, file: &str, path: &Path, page: &mut Page) {
-    let Some((sensor, property)) = file.split_once('_') else { return };
+    let (sensor, property) = file.split_once('_').unwrap_or((file, ""));
     let kind = sensor.trim_end_matches(|c: char| c.is_ascii_digit());
-    if kind.len() == sensor.len() {
+    if kind.len() == sensor.len() || !SENSORS.contains(&kind) {
         return;
     }
     let labels = [("chip", chip), ("sensor", sensor)];
@@ -113,33 +127,44 @@ fn sensor(chip: &str, file: &str, path: &Path, page: &mut Page) {
         page.put("node_hwmon_sensor_label", &[labels[0], ("label", &label), labels[1]], 1.0);
         return;
     }
-    let (unit, factor) = match kind {
-        "temp" => ("celsius", MILLI),
-        "fan" => ("rpm", 1.0),
-        "in" => ("volts", MILLI),
-        "curr" => ("amps", MILLI),
-        "power" => ("watt", MICRO),
-        _ => return,
+    // As node_exporter has them, with the unit also of what is none, like `temp1_crit_alarm`.
+    let (unit, factor) = match (kind, property) {
+        (_, "fault" | "alarm") | ("temp", "type") => ("", 1.0),
+        (_, "beep") => ("_enabled", 1.0),
+        ("in" | "cpu", _) => ("_volts", MILLI),
+        ("temp", _) => ("_celsius", MILLI),
+        ("curr", _) => ("_amps", MILLI),
+        ("energy", _) => ("_joule_total", MICRO),
+        ("power", "accuracy") | ("humidity", _) => ("", MICRO),
+        ("power", "average_interval" | "average_interval_min" | "average_interval_max") => ("_seconds", MILLI),
+        ("power", _) => ("_watt", MICRO),
+        ("fan", "input" | "min" | "max" | "target") => ("_rpm", 1.0),
+        _ => ("", 1.0),
     };
     let of = match property {
-        "input" => "",
-        "min" => "_min",
-        "max" => "_max",
-        "crit" => "_crit",
-        "average" => "_average",
-        _ => return,
+        "" | "input" => String::new(),
+        other => format!("_{}", clean(other)),
     };
     if let Some(value) = number_in(path) {
-        page.put(&format!("node_hwmon_{kind}{of}_{unit}"), &labels, value * factor);
+        page.put(&format!("node_hwmon_{kind}{of}{unit}"), &labels, value * factor);
     }
 }
 
+/// Temperatures by zone, and how far what cools them is turned up.
 pub(super) fn thermal_zones(host: &Host, page: &mut Page) -> io::Result<()> {
     for (name, folder) in entries(&host.path("sys/class/thermal"))? {
-        let Some(zone) = name.strip_prefix("thermal_zone") else { continue };
-        if let Some(milli) = number_in(&folder.join("temp")) {
-            let kind = text_in(&folder.join("type"));
-            page.put("node_thermal_zone_temp", &[("type", &kind), ("zone", zone)], milli * MILLI);
+        let kind = text_in(&folder.join("type"));
+        if let Some(zone) = name.strip_prefix("thermal_zone") {
+            if let Some(milli) = number_in(&folder.join("temp")) {
+                page.put("node_thermal_zone_temp", &[("type", &kind), ("zone", zone)], milli * MILLI);
+            }
+        } else if let Some(number) = name.strip_prefix("cooling_device") {
+            for state in ["cur_state", "max_state"] {
+                if let Some(value) = number_in(&folder.join(state)) {
+                    let labels = [("name", number), ("type", kind.as_str())];
+                    page.put(&format!("node_cooling_device_{state}"), &labels, value);
+                }
+            }
         }
     }
     Ok(())
@@ -375,7 +400,14 @@ mod tests {
         for (file, text) in [
             ("temp1_input", "45500\n"),
             ("temp1_crit", "100000"),
+            ("temp1_crit_hyst", "95000"),
+            ("temp1_crit_alarm", "0"),
+            ("temp1_fault", "1"),
             ("fan2_input", "1200"),
+            ("fan2_alarm", "1"),
+            ("pwm2", "128"),
+            ("energy1_input", "3000000"),
+            ("hwmon4", "1"),
             ("in0_input", "3300"),
             ("power1_average", "2500000"),
             ("temp1_label", "Core 0\n"),
@@ -390,7 +422,13 @@ mod tests {
         for (name, sensor, value) in [
             ("node_hwmon_temp_celsius", "temp1", 45.5),
             ("node_hwmon_temp_crit_celsius", "temp1", 100.0),
+            ("node_hwmon_temp_crit_hyst_celsius", "temp1", 95.0),
+            ("node_hwmon_temp_crit_alarm_celsius", "temp1", 0.0),
+            ("node_hwmon_temp_fault", "temp1", 1.0),
             ("node_hwmon_fan_rpm", "fan2", 1200.0),
+            ("node_hwmon_fan_alarm", "fan2", 1.0),
+            ("node_hwmon_pwm", "pwm2", 128.0),
+            ("node_hwmon_energy_joule_total", "energy1", 3.0),
             ("node_hwmon_in_volts", "in0", 3.3),
             ("node_hwmon_power_average_watt", "power1", 2.5),
         ] {
@@ -401,5 +439,53 @@ mod tests {
         assert_eq!(page.get("node_hwmon_sensor_label", &[chip, ("label", "Core 0"), sensor]), Some(1.0));
         assert_eq!(page.get("node_hwmon_temp_celsius", &of("temp9")), None);
         assert_eq!(clean("coretemp.0"), "coretemp_0");
+    }
+
+    #[test]
+    fn chips_of_one_device_are_told_apart() {
+        let root = tempfile::tempdir().expect("a folder");
+        let write = |below: &str, text: &str| {
+            let path = root.path().join(below);
+            std::fs::create_dir_all(path.parent().expect("a folder")).expect("it is made");
+            std::fs::write(path, text).expect("it is written");
+        };
+        let class = root.path().join("sys/class/hwmon");
+        for (number, device, name, fan) in
+            [(0, "wmi", "asus", "1"), (1, "wmi", "asus-ec", "2"), (2, "amd", "k10", "3"), (3, "amd", "k10", "4")]
+        {
+            write(&format!("sys/class/hwmon/hwmon{number}/name"), name);
+            write(&format!("sys/class/hwmon/hwmon{number}/fan1_input"), fan);
+            write(&format!("sys/devices/platform/{device}/temp1_input"), "5000");
+            let link = class.join(format!("hwmon{number}/device"));
+            std::os::unix::fs::symlink(root.path().join("sys/devices/platform").join(device), link).expect("a link");
+        }
+        write("sys/class/thermal/cooling_device7/type", "Processor\n");
+        write("sys/class/thermal/cooling_device7/cur_state", "2\n");
+        write("sys/class/thermal/cooling_device7/max_state", "10\n");
+        let (mut page, host) = (Page::default(), Host::at(root.path()));
+        sensors(&host, &mut page).expect("it is read");
+        for (chip, called, fan) in [
+            ("platform_wmi_asus", "asus", 1.0),
+            ("platform_wmi_asus_ec", "asus_ec", 2.0),
+            ("platform_amd_hwmon2", "k10", 3.0),
+            ("platform_amd_hwmon3", "k10", 4.0),
+        ] {
+            assert_eq!(page.get("node_hwmon_fan_rpm", &[("chip", chip), ("sensor", "fan1")]), Some(fan), "{chip}");
+            assert_eq!(
+                page.get("node_hwmon_chip_names", &[("chip", chip), ("chip_name", called)]),
+                Some(1.0),
+                "{chip}"
+            );
+            // It lies with the device.
+            assert_eq!(
+                page.get("node_hwmon_temp_celsius", &[("chip", chip), ("sensor", "temp1")]),
+                Some(5.0),
+                "{chip}"
+            );
+        }
+        thermal_zones(&host, &mut page).expect("it is read");
+        let labels = [("name", "7"), ("type", "Processor")];
+        let states = ["cur", "max"].map(|s| page.get(&format!("node_cooling_device_{s}_state"), &labels));
+        assert_eq!(states, [Some(2.0), Some(10.0)]);
     }
 }

@@ -183,6 +183,12 @@ pub(super) struct Credentials<'r> {
 }
 
 pub(super) fn auth(given: &Credentials<'_>) -> Result<Option<Auth>, ConfigError> {
+    // As in Prometheus an empty text is none: a template may leave one behind.
+    let given = &Credentials {
+        bearer: given.bearer.filter(|token| !token.value.is_empty()),
+        bearer_file: given.bearer_file.filter(|file| !file.value.is_empty()),
+        ..*given
+    };
     let lines: Vec<u64> = [
         given.basic.map(|b| b.referenced.line()),
         given.authorization.map(|a| a.referenced.line()),
@@ -220,7 +226,7 @@ pub(super) fn auth(given: &Credentials<'_>) -> Result<Option<Auth>, ConfigError>
     let Some(at) = given.basic else { return Ok(None) };
     let raw = &at.value;
     let none = Secret::Text(String::new());
-    let optional = |key, text: Option<&String>, file: Option<&String>| match (text, file) {
+    let optional = |key, text: Option<&String>, file: Option<&String>| match (text, file.filter(|f| !f.is_empty())) {
         (None, None) => Ok(none.clone()),
         (text, file) => secret(at, key, text, file),
     };
@@ -249,9 +255,10 @@ fn oauth2(at: &Spanned<RawOauth2>) -> Result<Oauth2, ConfigError> {
 }
 
 fn secret<T>(at: &Spanned<T>, key: &str, text: Option<&String>, file: Option<&String>) -> Result<Secret, ConfigError> {
-    match (text, file) {
+    match (text, file.filter(|file| !file.is_empty())) {
         (Some(text), None) => Ok(Secret::Text(text.clone())),
         (None, Some(file)) => Ok(Secret::File(file.clone())),
+        (Some(text), Some(file)) if text.is_empty() => Ok(Secret::File(file.clone())),
         _ => Err(wrong(at, format!("one of `{key}` and `{key}_file` is needed, and not both"))),
     }
 }

@@ -7,7 +7,7 @@ use serde_saphyr::Spanned;
 
 use super::access::{Credentials, auth, connect_headers, headers, proxy, tls};
 use super::{ConfigError, HttpClient, Protocol, RecordType};
-use crate::groups::RawGroup;
+use crate::groups::{RawGroup, or_nothing};
 use crate::relabel::RuleSpec;
 use crate::units::parse_bytes;
 
@@ -173,9 +173,12 @@ with_http_client! {
         pub scrape_timeout: Option<Spanned<Duration>>,
         pub metrics_path: Option<String>,
         pub scheme: Option<Spanned<String>>,
+        #[serde(deserialize_with = "or_nothing")]
         pub params: BTreeMap<String, Vec<String>>,
+        #[serde(deserialize_with = "or_nothing")]
         pub honor_labels: bool,
         pub honor_timestamps: Option<bool>,
+        #[serde(deserialize_with = "or_nothing")]
         pub track_timestamps_staleness: bool,
         pub enable_compression: Option<bool>,
         pub scrape_protocols: Option<Spanned<Vec<Protocol>>>,
@@ -197,11 +200,17 @@ with_http_client! {
         pub metric_name_escaping_scheme: Option<Spanned<String>>,
         pub convert_classic_histograms_to_nhcb: Option<bool>,
         pub extra_scrape_metrics: Option<bool>,
+        #[serde(deserialize_with = "or_nothing")]
         pub relabel_configs: Vec<Spanned<RuleSpec>>,
+        #[serde(deserialize_with = "or_nothing")]
         pub metric_relabel_configs: Vec<Spanned<RuleSpec>>,
+        #[serde(deserialize_with = "or_nothing")]
         pub static_configs: Vec<Spanned<RawGroup>>,
+        #[serde(deserialize_with = "or_nothing")]
         pub file_sd_configs: Vec<RawFileSd>,
+        #[serde(deserialize_with = "or_nothing")]
         pub http_sd_configs: Vec<RawHttpSd>,
+        #[serde(deserialize_with = "or_nothing")]
         pub dns_sd_configs: Vec<RawDnsSd>,
     }
 }
@@ -218,8 +227,11 @@ with_http_client! {
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields, default)]
 pub struct RawHeader {
+    #[serde(deserialize_with = "or_nothing")]
     pub values: Vec<String>,
+    #[serde(deserialize_with = "or_nothing")]
     pub secrets: Vec<String>,
+    #[serde(deserialize_with = "or_nothing")]
     pub files: Vec<String>,
 }
 
@@ -253,6 +265,7 @@ pub struct RawTls {
     pub min_version: Option<String>,
     pub max_version: Option<String>,
     pub server_name: Option<String>,
+    #[serde(deserialize_with = "or_nothing")]
     pub insecure_skip_verify: bool,
 }
 
@@ -262,8 +275,10 @@ pub struct RawOauth2 {
     pub client_id: String,
     pub client_secret: Option<String>,
     pub client_secret_file: Option<String>,
+    #[serde(deserialize_with = "or_nothing")]
     pub scopes: Vec<String>,
     pub token_url: String,
+    #[serde(deserialize_with = "or_nothing")]
     pub endpoint_params: BTreeMap<String, String>,
     pub tls_config: Option<Spanned<RawTls>>,
     pub proxy_url: Option<Spanned<String>>,

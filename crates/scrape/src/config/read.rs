@@ -198,8 +198,8 @@ fn job(global: &Global, scrape: &Spanned<Scrape>) -> Result<Job, ConfigError> {
     job.limits = limits(global, raw);
     job.limit_series = raw.extra_scrape_metrics.or(global.extra_scrape_metrics).unwrap_or(false);
     job.keep_dropped_max = raw.keep_dropped_targets.or(global.keep_dropped_targets).unwrap_or(0);
-    job.relabel = rules(&raw.relabel_configs)?;
-    job.metric_relabel = rules(&raw.metric_relabel_configs)?;
+    job.relabel = rules(&raw.relabel_configs, job.legacy_names)?;
+    job.metric_relabel = rules(&raw.metric_relabel_configs, job.legacy_names)?;
     job.static_groups = raw.static_configs.iter().map(static_group).collect::<Result<_, _>>()?;
     job.file_sd = raw.file_sd_configs.iter().map(file_sd).collect::<Result<_, _>>()?;
     job.http_sd = raw.http_sd_configs.iter().map(http_sd).collect::<Result<_, _>>()?;
@@ -277,11 +277,15 @@ fn schema_of(factor: f64) -> Option<i32> {
     (finest < f64::from(*EXPONENTIAL_SCHEMAS.end())).then(|| finest.max(coarsest) as i32)
 }
 
-fn rules(specs: &[Spanned<RuleSpec>]) -> Result<Vec<Rule>, ConfigError> {
+fn rules(specs: &[Spanned<RuleSpec>], legacy_names: bool) -> Result<Vec<Rule>, ConfigError> {
     if let Some(at) = specs.get(RULES_MAX) {
         return Err(wrong(at, format!("a job has at most {RULES_MAX} relabelling rules of each kind")));
     }
-    specs.iter().map(|spec| spec.value.compile().map_err(|message| wrong(spec, message))).collect()
+    let rule = |spec: &Spanned<RuleSpec>| {
+        let rule = spec.value.compile().map_err(|message| wrong(spec, message));
+        rule.map(|rule| rule.with_legacy_names(legacy_names))
+    };
+    specs.iter().map(rule).collect()
 }
 
 fn static_group(group: &Spanned<crate::groups::RawGroup>) -> Result<Group, ConfigError> {

@@ -66,7 +66,8 @@ NoNewPrivileges=yes
 CapabilityBoundingSet=
 AmbientCapabilities=
 ProtectSystem=strict
-ProtectHome=yes
+# Not `yes`, which would hide how full a /home of its own is.
+ProtectHome=read-only
 PrivateDevices=yes
 ProtectClock=yes
 ProtectHostname=yes
@@ -106,6 +107,7 @@ mod tests {
             "NoNewPrivileges=yes",
             "CapabilityBoundingSet=",
             "ProtectSystem=strict",
+            "ProtectHome=read-only",
             "KillMode=process",
         ] {
             assert!(unit.lines().any(|l| l == line), "{line} is missing in\n{unit}");

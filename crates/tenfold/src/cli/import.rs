@@ -127,7 +127,9 @@ fn blocks(dir: &Path) -> Result<Vec<PathBuf>, Failure> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(dir).map_err(unreadable(dir))? {
         let path = entry.map_err(unreadable(dir))?.path();
-        if path.join("index").is_file() && path.join("chunks").is_dir() {
+        // What Prometheus was writing or deleting when it ended is no block yet, or no more, and may lack a part.
+        let is_left_over = path.extension().is_some_and(|end| end.to_string_lossy().starts_with("tmp"));
+        if !is_left_over && path.join("index").is_file() && path.join("chunks").is_dir() {
             let meta = std::fs::read(path.join("meta.json")).ok();
             let meta: Option<Value> = meta.and_then(|bytes| serde_json::from_slice(&bytes).ok());
             let min = meta.as_ref().and_then(|m| m["minTime"].as_i64()).unwrap_or(i64::MAX);
@@ -319,4 +321,26 @@ pub(super) async fn run(paths: &[PathBuf], client: &Client, out: Out) -> Result<
         lines
     });
     Ok(if all.refused.is_empty() { Exit::Done } else { Exit::Refused })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_being_written_or_deleted_is_no_block() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let put = |name: &str, min_ms: i64| {
+            let block = dir.path().join(name);
+            std::fs::create_dir_all(block.join("chunks")).expect("it is made");
+            std::fs::write(block.join("index"), "").expect("it is written");
+            std::fs::write(block.join("meta.json"), format!("{{\"minTime\":{min_ms}}}")).expect("it is written");
+            block
+        };
+        let (later, first) = (put("01JD0000000000000000000000", 7), put("01JD0000000000000000000001", 3));
+        for left_over in ["01JD0000000000000000000002.tmp-for-creation", "01JC.tmp-for-deletion", "01JB.tmp"] {
+            put(left_over, 5);
+        }
+        assert_eq!(blocks(dir.path()).ok(), Some(vec![first, later]));
+    }
 }

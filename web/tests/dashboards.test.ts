@@ -15,6 +15,12 @@ describe("variables of a dashboard", () => {
     expect(fill('up{a=~"$a",b="$a"}', { a: "x.y (z)" }, range)).toBe('up{a=~"x\\\\.y \\\\(z\\\\)",b="x.y (z)"}');
     expect(fill("up{a='$a'}", { a: "it's" }, range)).toBe("up{a='it\\x27s'}");
   });
+  it("lists labels where those are listed", () => {
+    const several = { by: ["job", "host"], one: ["job"] };
+    expect(fill("sum by ($by) (up) * on(${one}) group_left ($by) up", several, range)).toBe("sum by (job, host) (up) * on(job) group_left (job, host) up");
+    expect(fill("sum without (pod, $by) (up)", several, range)).toBe("sum without (pod, job, host) (up)");
+    expect(fill('sum by (job) (up{job=~"$by"})', several, range)).toBe('sum by (job) (up{job=~"(job|host)"})');
+  });
   it("asks for any of several, each as it is written", () => {
     const several = { job: ["a.b", "c|d"], host: [ALL], one: ["x.y"] };
     expect(fill('up{job=~"$job"}', several, range)).toBe('up{job=~"(a\\\\.b|c\\\\|d)"}');

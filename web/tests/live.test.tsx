@@ -135,3 +135,13 @@ test("a proxy's page instead of JSON still makes one sentence", async () => {
   vi.stubGlobal("fetch", vi.fn(async () => new Response("<html>", { status: 502, statusText: "Bad Gateway" })));
   await expect(get("/api/deploys")).rejects.toMatchObject({ status: 502, message: "The server answered 502 Bad Gateway." });
 });
+
+test("a small button that cannot be pressed says why to a finger, too", async () => {
+  const press = vi.fn();
+  await render(<ActionButton tight why="You are no admin." onClick={press}>Delete</ActionButton>);
+  const why = (): string | undefined => [...box.querySelectorAll("span.why")][0]?.textContent ?? undefined;
+  expect(why()).toBeUndefined();
+  await act(async () => box.querySelector("button")?.click());
+  expect(why()).toBe("You are no admin.");
+  expect(press).not.toHaveBeenCalled();
+});

@@ -27,6 +27,9 @@ const literal = (text: string): string => text.replace(/[\\^$.*+?()[\]{}|]/g, "\
 /** Whether what stands before it opens a matcher by regular expression. */
 const inRegex = (before: string): boolean => /[=!]~\s*(?:"(?:[^"\\]|\\.)*|'(?:[^'\\]|\\.)*)$/.test(before);
 
+/** Whether what stands before it opens a list of labels. */
+const inLabels = (before: string): boolean => /\b(?:by|without|on|ignoring|group_left|group_right)\s*\([^()]*$/i.test(before);
+
 const STRING = /"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|`([^`]*)`/g;
 
 /** Between backquotes there are no escapes: what a variable stands in is written between the others. */
@@ -65,7 +68,9 @@ export function fill(query: string, values: Values, range: Range): string {
   const asked = expr.replace(NAMES, (whole, braced: string | undefined, plain: string | undefined, at: number) => {
     const name = braced ?? plain ?? "";
     const chosen = listed(builtIn[name] ?? values[name] ?? []);
-    return chosen.length === 0 ? whole : text(chosen, inRegex(expr.slice(0, at)));
+    if (chosen.length === 0) return whole;
+    const before = expr.slice(0, at);
+    return inLabels(before) && !isAll(chosen) ? chosen.join(", ") : text(chosen, inRegex(before));
   });
   const filters = listed(values[FILTERS] ?? []);
   // It goes by the targets that the query and the filters name, which are known now.

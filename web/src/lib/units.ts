@@ -33,6 +33,16 @@ function scaled(value: number, base: number, names: string[], write: Write): str
   return name ? `${write(rest)} ${name}` : write(rest);
 }
 
+/** Of what is nearly all as many nines as tell it from all. */
+function percentage(value: number): string {
+  let text = figures(value);
+  for (let places = 2; Math.abs(value) < 100 && Math.abs(Number(text)) >= 100 && places <= 8; places += 1) text = value.toFixed(places);
+  return text;
+}
+
+/** Clocks are ahead as often as behind. */
+const signed = (ms: number): string => (ms < 0 ? `-${duration(-ms)}` : duration(ms));
+
 /** The instants that can be written, in seconds since 1970. */
 const DATE_S_MAX = 8.64e12;
 
@@ -44,26 +54,27 @@ function seconds(value: number, write: Write): string {
   if (abs < 1e-3) return `${write(value * 1e6)} µs`;
   if (abs < 1) return `${write(value * 1e3)} ms`;
   if (abs < 120) return `${write(value)} s`;
-  return duration(value * 1000);
+  return signed(value * 1000);
 }
 
 /** `decimals` are the places behind the point; without them three figures that matter. */
 export function format(value: number | null | undefined, unit: string, decimals?: number | null): string {
   if (value === null || value === undefined || !Number.isFinite(value)) return "no data";
-  const write: Write = typeof decimals === "number" ? (number) => number.toFixed(decimals) : figures;
+  const fixed: Write | null = typeof decimals === "number" ? (number) => number.toFixed(decimals) : null;
+  const [write, share] = [fixed ?? figures, fixed ?? percentage];
   switch (unit) {
     case "ops": {
       const text = scaled(value, 1000, ["", "k", "M", "G"], write);
       return /[kMG]$/.test(text) ? `${text}/s` : `${text} /s`;
     }
     case "ratio":
-      return `${write(value * 100)} %`;
+      return `${share(value * 100)} %`;
     case "percent":
-      return `${write(value)} %`;
+      return `${share(value)} %`;
     case "seconds":
       return seconds(value, write);
     case "ms":
-      return duration(value);
+      return signed(value);
     case "bytes":
       return scaled(value, 1024, ["B", "KiB", "MiB", "GiB", "TiB", "PiB"], write);
     case "bytes_per_second":

@@ -1,4 +1,4 @@
-import { useId, type ReactElement, type ReactNode } from "react";
+import { useId, useState, type ReactElement, type ReactNode } from "react";
 
 interface ActionButtonProps {
   children: ReactNode;
@@ -8,7 +8,7 @@ interface ActionButtonProps {
   busy?: boolean;
   /** Why it cannot be done now: the button stays, does nothing, and says so beside itself. */
   why?: string | null | undefined;
-  /** Says `why` to screen readers and on hover only, where there is no room beside the button. */
+  /** Says `why` to screen readers, on hover and when it is pressed only, where there is no room beside the button. */
   tight?: boolean;
   label?: string;
 }
@@ -16,6 +16,8 @@ interface ActionButtonProps {
 /** A button for something that changes the world. Disabled, it tells why. */
 export function ActionButton({ children, onClick, look, small, busy, why, tight, label }: ActionButtonProps): ReactElement {
   const id = useId();
+  // A finger does not hover.
+  const [pressed, setPressed] = useState<string | null>(null);
   const off = Boolean(why) || busy;
   const classes = ["button", look ?? "", small ? "small" : ""].filter(Boolean).join(" ");
   return (
@@ -27,12 +29,12 @@ export function ActionButton({ children, onClick, look, small, busy, why, tight,
         aria-describedby={why ? id : undefined}
         aria-label={label}
         title={tight && why ? why : undefined}
-        onClick={() => !off && onClick()}
+        onClick={() => (off ? setPressed(why ?? null) : onClick())}
       >
         {children}
         {busy && "…"}
       </button>
-      {why && <span id={id} className={tight ? "sr-only" : "why"}>{why}</span>}
+      {why && <span id={id} className={tight && pressed !== why ? "sr-only" : "why"}>{why}</span>}
     </span>
   );
 }

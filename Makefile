@@ -1,7 +1,7 @@
 # The commands of this repository. `make demo` and `make test` need nothing
 # prepared: each installs what is missing first (scripts/install.sh says what).
 
-.PHONY: help demo test check bench alerts-bench fleet crash cgroup2 build web openapi clean-demo oracle fuzz alertmanager
+.PHONY: help demo test check release bench alerts-bench fleet crash cgroup2 build web openapi clean-demo oracle fuzz alertmanager
 
 TENFOLD := target/debug/tenfold
 WEB_SOURCES := $(shell find web -type f -not -path 'web/node_modules/*' -not -path 'web/dist/*' 2>/dev/null)
@@ -11,6 +11,7 @@ help:
 	@echo "make test    every test, on real servers"
 	@echo "make check   formatting, lints, licences"
 	@echo "make build   the server with its pages"
+	@echo "make release the fast one, target/release/tenfold: what runs lies together in it"
 	@echo "make web     the pages alone"
 	@echo "make bench   the measured seconds of the story, and the store and StatsD beside their peers, on this machine"
 	@echo "make alerts-bench  storms, receivers in trouble, checks, breaches and rules beside Alertmanager, Prometheus, Nagios and Icinga"
@@ -50,17 +51,16 @@ bench:
 	$(MAKE) --no-print-directory build
 	npm --prefix e2e ci
 	npm --prefix e2e run bench
-	cargo build --release -p tenfold --bin tenfold --example store_bench
+	$(MAKE) --no-print-directory release
+	cargo build --release -p tenfold --example store_bench
 	target/release/examples/store_bench
-	npm --prefix e2e/clients ci
 	target/release/examples/store_bench statsd
 
 # Apart from `make bench`: half an hour. One after the other, for each wants the machine for itself.
 alerts-bench: export TENFOLD_BIN = $(CURDIR)/target/release/tenfold
 alerts-bench:
 	scripts/install.sh bench
-	$(MAKE) --no-print-directory web
-	cargo build --release -p tenfold --bin tenfold
+	$(MAKE) --no-print-directory release
 	node e2e/alertmanager/storm.bench.mjs 10000 100 10000
 	GROUP_WAIT=0s node e2e/alertmanager/storm.bench.mjs 10000 10000
 	node e2e/alertmanager/outage.bench.mjs
@@ -71,8 +71,7 @@ alerts-bench:
 # Apart from `make bench`: a quarter of an hour, and it needs root, for the hosts are namespaces.
 fleet:
 	scripts/install.sh fleet
-	$(MAKE) --no-print-directory web
-	cargo build --release -p tenfold --bin tenfold
+	$(MAKE) --no-print-directory release
 	TENFOLD_BIN=$(CURDIR)/target/release/tenfold npm --prefix e2e run fleet
 
 # Some minutes. Each prints what it did.
@@ -103,6 +102,17 @@ web: web/dist/index.html
 web/dist/index.html: $(WEB_SOURCES)
 	npm --prefix web ci
 	npm --prefix web run build
+
+# Linked twice: the second time what the first one calls at work lies side by side (docs/adr/0057-what-runs-lies-together.md).
+# Looking takes six minutes, and is left out while the functions are the same.
+release: web
+	scripts/install.sh release
+	npm --prefix e2e ci
+	npm --prefix e2e/clients ci
+	node e2e/clients/install-python.mjs
+	cargo build --release -p tenfold --bin tenfold
+	node e2e/order.mjs target/release/tenfold target/release/order.txt
+	cargo build --release -p tenfold --bin tenfold
 
 # The description of the API from which the pages' client is typed.
 openapi:

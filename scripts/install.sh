@@ -3,14 +3,14 @@
 # what it does. Run twice, it does nothing the second time. It never starts a
 # system service: the tests and the demo run their own servers on free ports.
 #
-#   scripts/install.sh demo|test|check|bench|fleet|alertmanager|cgroup2
+#   scripts/install.sh demo|test|check|release|bench|fleet|alertmanager|cgroup2
 set -euo pipefail
 
 purpose=${1:-}
 case "$purpose" in
-demo | test | check | bench | fleet | alertmanager | cgroup2) ;;
+demo | test | check | release | bench | fleet | alertmanager | cgroup2) ;;
 *)
-    echo "usage: scripts/install.sh demo|test|check|bench|fleet|alertmanager|cgroup2" >&2
+    echo "usage: scripts/install.sh demo|test|check|release|bench|fleet|alertmanager|cgroup2" >&2
     exit 2
     ;;
 esac
@@ -51,7 +51,7 @@ elif [ "$purpose" != check ] && [ "$purpose" != alertmanager ]; then
     need ngircd ngircd
     need postfix postfix
 fi
-if [ "$purpose" = test ] || [ "$purpose" = bench ]; then
+if [ "$purpose" = test ] || [ "$purpose" = release ] || [ "$purpose" = bench ]; then
     need initdb postgresql
     need inspircd inspircd
     need sshd openssh-server
@@ -73,6 +73,12 @@ if [ "$purpose" = test ] || [ "$purpose" = bench ]; then
     python3 -c 'import ensurepip' >/dev/null 2>&1 || packages+=(python3-venv)
     need fusermount3 fuse3
     need curl curl
+fi
+
+# Of the program at work the functions that it calls.
+if [ "$purpose" = release ]; then
+    need valgrind valgrind
+    need nm binutils
 fi
 
 # Nothing is tested against it; checks are measured beside it.

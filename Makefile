@@ -104,7 +104,7 @@ web/dist/index.html: $(WEB_SOURCES)
 	npm --prefix web run build
 
 # Linked twice: the second time what the first one calls at work lies side by side (docs/adr/0057-what-runs-lies-together.md).
-# Looking takes six minutes, and is left out while the functions are the same.
+# Looking takes seven minutes, and is left out while the functions are the same.
 release: web
 	scripts/install.sh release
 	npm --prefix e2e ci

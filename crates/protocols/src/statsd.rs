@@ -472,7 +472,7 @@ mod tests {
         let containers: Vec<_> = read.metrics.iter().map(|metric| metric.container.as_deref()).collect();
         assert_eq!(containers, [Some(pod), Some("ci-1"), Some(pod)]);
         let check = ("check".to_owned(), "a".to_owned());
-        assert_eq!(read.metrics[0].tags, [wanted.clone()]);
+        assert_eq!(read.metrics[0].tags, std::slice::from_ref(&wanted));
         assert_eq!(read.metrics[2].tags, [wanted.clone(), check]);
         assert_eq!(read.events[0].tags, [wanted]);
         assert_eq!(parse(b"a:1|c|#dd.internal.entity_id:none").metrics[0].container, None);

@@ -51,8 +51,7 @@ bench:
 	$(MAKE) --no-print-directory build
 	npm --prefix e2e ci
 	npm --prefix e2e run bench
-	$(MAKE) --no-print-directory release
-	cargo build --release -p tenfold --example store_bench
+	$(MAKE) --no-print-directory release RELEASED="--bin tenfold --example store_bench"
 	target/release/examples/store_bench
 	target/release/examples/store_bench statsd
 
@@ -105,14 +104,15 @@ web/dist/index.html: $(WEB_SOURCES)
 
 # Linked twice: the second time what the first one calls at work lies side by side (docs/adr/0057-what-runs-lies-together.md).
 # Looking takes seven minutes, and is left out while the functions are the same.
+release: RELEASED = --bin tenfold
 release: web
 	scripts/install.sh release
 	npm --prefix e2e ci
 	npm --prefix e2e/clients ci
 	node e2e/clients/install-python.mjs
-	cargo build --release -p tenfold --bin tenfold
+	cargo build --release -p tenfold $(RELEASED)
 	node e2e/order.mjs target/release/tenfold target/release/order.txt
-	cargo build --release -p tenfold --bin tenfold
+	cargo build --release -p tenfold $(RELEASED)
 
 # The description of the API from which the pages' client is typed.
 openapi:

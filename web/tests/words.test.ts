@@ -15,7 +15,7 @@ test.each([
 test.each([
   [1234, "ops", "1.23 k/s"], [86, "ops", "86 /s"], [0.0031, "ratio", "0.31 %"], [0.182, "seconds", "182 ms"], [0.0000123, "seconds", "12.3 µs"], [2.5, "seconds", "2.5 s"],
   [1.4 * 2 ** 30, "bytes", "1.4 GiB"], [12, "short", "12"], [1_500_000, "short", "1.5 M"], [null, "short", "no data"], [Infinity, "short", "no data"], [-3, "short", "-3"], [0, "ops", "0 /s"],
-  [-300, "seconds", "-5 min"], [-1500, "ms", "-1.5 s"], [-0.2, "seconds", "-200 ms"],
+  [-300, "seconds", "-5 min"], [-1500, "ms", "-1.5 s"], [-0.3, "ms", "0 ms"], [-0.2, "seconds", "-200 ms"],
   [0.9995, "ratio", "99.95 %"], [0.99987, "ratio", "99.99 %"], [0.999996, "ratio", "99.9996 %"], [99.97, "percent", "99.97 %"], [1, "ratio", "100 %"], [0.999, "ratio", "99.9 %"],
 ])("%s %s", (value, unit, text) => expect(format(value, unit)).toBe(text));
 

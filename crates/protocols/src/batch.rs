@@ -44,6 +44,9 @@ pub struct Refused {
     pub example: String,
 }
 
+/// A sample's own timestamp may lie at most this far ahead of the clock: one from next year would make every sample of its series
+/// until then one that comes too late.
+pub const AHEAD_MS_MAX: i64 = 10 * 60_000;
 /// Bytes of the sentence about the first that was left out: it is logged, shown and kept, and labels are as long as senders want.
 const EXAMPLE_BYTES_MAX: usize = 2_000;
 

@@ -41,7 +41,7 @@ function percentage(value: number): string {
 }
 
 /** Clocks are ahead as often as behind. */
-const signed = (ms: number): string => (ms < 0 ? `-${duration(-ms)}` : duration(ms));
+const signed = (ms: number): string => (ms <= -0.5 ? `-${duration(-ms)}` : duration(ms));
 
 /** The instants that can be written, in seconds since 1970. */
 const DATE_S_MAX = 8.64e12;

@@ -55,7 +55,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tenfold_protocols::batch::{Batch, TooMuch};
+use tenfold_protocols::batch::{AHEAD_MS_MAX, Batch, TooMuch};
 use tenfold_tsdb::{AppendReport, Options, Sample, Tsdb, TsdbError};
 use tenfold_types::{ErrorCode, Fault, Histogram, HistogramPoint, Labels, Point, Timestamp};
 use tokio_util::sync::CancellationToken;
@@ -97,9 +97,6 @@ pub use targets_listed::{TargetAsk, TargetCounts, TargetJob, TargetList};
 const SYNC: Duration = Duration::from_secs(1);
 /// How often old samples are cut into blocks and the retention is applied.
 const MAINTAIN: Duration = Duration::from_mins(1);
-/// A sample's own timestamp may lie at most this far ahead of the clock: one from next year would make every sample of
-/// its series until then one that comes too late.
-const AHEAD_MS_MAX: i64 = 10 * 60_000;
 
 fn days(n: u32) -> i64 {
     i64::from(n) * 24 * 3_600_000

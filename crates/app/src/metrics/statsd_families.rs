@@ -1,35 +1,31 @@
 //! What StatsD's series are, as others say it of theirs: whoever builds a query looks whether a metric is a counter.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use tenfold_protocols::exposition::Metadata;
 
 /// Families that are told of: StatsD knows no tokens, and others are to find room as well.
 const FAMILIES_MAX: usize = 5_000;
 
-/// By name; nothing once it was told.
 #[derive(Default)]
-pub(super) struct Families(BTreeMap<String, Option<Metadata>>);
+pub(super) struct Families {
+    known: BTreeSet<String>,
+    untold: Vec<(String, Metadata)>,
+}
 
 impl Families {
     pub(super) fn add(&mut self, name: &str, kind: &str, unit: &str) {
-        if self.0.len() < FAMILIES_MAX && !self.0.contains_key(name) {
+        if self.known.len() < FAMILIES_MAX && self.known.insert(name.to_owned()) {
             let about = Metadata { kind: kind.to_owned(), unit: unit.to_owned(), ..Metadata::default() };
-            self.0.insert(name.to_owned(), Some(about));
+            self.untold.push((name.to_owned(), about));
         }
-    }
-
-    /// Those that were not told yet.
-    pub(super) fn untold(&mut self) -> Vec<(String, Metadata)> {
-        let told = |(name, about): (&String, &mut Option<Metadata>)| about.take().map(|about| (name.clone(), about));
-        self.0.iter_mut().filter_map(told).collect()
     }
 }
 
 impl super::State {
     /// Tells of new families, unless somebody said more of them.
     pub(super) fn tell_statsd_families(&self) {
-        let untold = self.statsd.lock().families.untold();
+        let untold = std::mem::take(&mut self.statsd.lock().families.untold);
         if !untold.is_empty() {
             self.keep_old_metadata(untold.iter().map(|(name, about)| (name.as_str(), about.clone())));
         }
@@ -62,7 +58,7 @@ mod tests {
         assert_eq!(told, wanted);
         assert_eq!(all["queue"].help, "How long it is.", "who said more of it is heard");
         assert!(all["statsd_service_check"].help.starts_with("Status"));
-        assert!(state.statsd.lock().families.untold().is_empty());
+        assert!(state.statsd.lock().families.untold.is_empty());
     }
 
     #[test]
@@ -71,6 +67,6 @@ mod tests {
         for n in 0..=FAMILIES_MAX {
             families.add(&format!("m{n}"), "gauge", "");
         }
-        assert_eq!(families.untold().len(), FAMILIES_MAX);
+        assert_eq!(families.untold.len(), FAMILIES_MAX);
     }
 }

@@ -5,14 +5,14 @@ use std::collections::HashMap;
 
 use tenfold_types::Histogram;
 
+use crate::batch::AHEAD_MS_MAX;
+
 /// Streams that are added up at one time; points of further ones are refused.
 pub const STREAMS_MAX: usize = 100_000;
 /// Bytes of all of them: their labels are as long as senders want, and kept while they send.
 const STREAM_BYTES_MAX: usize = 256 << 20;
 /// What a stream, and each of its labels, takes besides.
 const PLACE_BYTES: usize = 64;
-/// How far ahead of the clock the store takes points. After a delta from farther ahead all others would be out of order.
-pub(super) const AHEAD_MS_MAX: i64 = 10 * 60_000;
 /// A stream that was silent for this long begins anew.
 const IDLE_MS: i64 = 3_600_000;
 

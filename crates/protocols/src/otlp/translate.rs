@@ -6,14 +6,14 @@ use std::sync::Arc;
 use tenfold_types::histogram::short_float;
 use tenfold_types::{Histogram, HistogramPoint as NativePoint, Labels, Point, STALE_NAN, Timestamp};
 
-use super::delta::{AHEAD_MS_MAX, Amount, Deltas};
+use super::delta::{Amount, Deltas};
 use super::histograms::{explicit, exponential, finite};
 use super::messages::{
     CUMULATIVE, DELTA, Data, Exemplar, ExemplarNumber, KeyValue, Metric, NO_RECORDED_VALUE, NumberPoint, Request,
     Resource, Scope, SummaryPoint,
 };
 use super::names::{Naming, Shape, unit_text};
-use crate::batch::{self, Batch, Refused, TooMuch, refuse};
+use crate::batch::{self, AHEAD_MS_MAX, Batch, Refused, TooMuch, refuse};
 use crate::prom_text::Metadata;
 
 /// Bytes of the labels of a whole request, with what each takes besides: points have those of their resource, and series those of

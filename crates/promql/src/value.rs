@@ -140,24 +140,53 @@ fn plain(value: f64, buffer: &mut zmij::Buffer) -> Option<&str> {
     if !surely_plain && text.contains('e') { None } else { Some(text.strip_suffix(".0").unwrap_or(text)) }
 }
 
-/// A finite value by the standard library, which is slower and never writes an exponent of its own accord.
+/// A finite value that [`plain`] leaves: with an exponent when very large or very small, and with every digit otherwise.
 fn long(value: f64) -> String {
     let magnitude = value.abs();
-    if magnitude != 0.0 && !(1e-6..1e21).contains(&magnitude) {
-        let text = format!("{value:e}");
-        let (mantissa, exponent) = text.split_once('e').expect("the exponent format has an e");
-        let (sign, digits) = exponent.strip_prefix('-').map_or(('+', exponent), |d| ('-', d));
-        return format!("{mantissa}e{sign}{digits:0>2}");
+    if magnitude == 0.0 || (1e-6..1e21).contains(&magnitude) {
+        return without_exponent(value);
     }
-    value.to_string()
+    let (digits, point) = shortest(magnitude);
+    let (first, rest) = digits.split_at(1);
+    let dot = if rest.is_empty() { "" } else { "." };
+    let minus = if value.is_sign_negative() { "-" } else { "" };
+    let exponent = point - 1;
+    let sign = if exponent < 0 { '-' } else { '+' };
+    format!("{minus}{first}{dot}{rest}e{sign}{:02}", exponent.abs())
 }
 
 /// A value that never has an exponent, as it stands in labels and in trees of queries.
 pub(crate) fn without_exponent(value: f64) -> String {
+    if value.is_nan() {
+        return "NaN".into();
+    }
     if value.is_infinite() {
         return if value > 0.0 { "+Inf".into() } else { "-Inf".into() };
     }
-    value.to_string()
+    let minus = if value.is_sign_negative() { "-" } else { "" };
+    if value == 0.0 {
+        return format!("{minus}0");
+    }
+    let (digits, point) = shortest(value.abs());
+    match usize::try_from(point) {
+        Ok(whole) if whole >= digits.len() => format!("{minus}{digits:0<whole$}"),
+        Ok(whole) if whole > 0 => format!("{minus}{}.{}", &digits[..whole], &digits[whole..]),
+        _ => format!("{minus}0.{:0>width$}", digits, width = digits.len() + point.unsigned_abs() as usize),
+    }
+}
+
+/// The shortest digits that read back as a positive finite value, and how many of them stand before the decimal point.
+/// Of two that are equally near the even one is meant, as Go and so Prometheus writes; the standard library rounds up.
+fn shortest(magnitude: f64) -> (String, i32) {
+    let mut buffer = zmij::Buffer::new();
+    let text = buffer.format_finite(magnitude);
+    let (mantissa, exponent) = text.split_once('e').unwrap_or((text, "0"));
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let all = format!("{whole}{fraction}");
+    let digits = all.trim_start_matches('0');
+    let zeros = all.len() - digits.len();
+    let point = whole.len() as i32 - zeros as i32 + exponent.parse::<i32>().expect("an exponent is a number");
+    (digits.trim_end_matches('0').to_owned(), point)
 }
 
 /// Reads a duration such as `1h30m`, `15s` or `500ms`, or plain seconds as requests may give them, as milliseconds.
@@ -188,6 +217,10 @@ mod tests {
             prop_assert!(back.to_bits() == value.to_bits() || (back.is_nan() && value.is_nan()), "{text}");
             if value.is_finite() {
                 prop_assert_eq!(&text, &long(value));
+                // The standard library finds as few digits; where two are equally near it may take the other.
+                let std = value.to_string();
+                prop_assert_eq!(without_exponent(value).len(), std.len());
+                prop_assert_eq!(without_exponent(value).parse::<f64>().unwrap().to_bits(), value.to_bits());
             }
             let mut put = b"x".to_vec();
             put_float(&mut put, value);
@@ -216,12 +249,19 @@ mod tests {
             (-9.5e-7, "-9.5e-07"),
             (1e16, "10000000000000000"),
             (123_456_789_012_345_680.0, "123456789012345680"),
+            (-1_051_030_019_439_611.25, "-1051030019439611.2"),
+            (1_969_060_942_052_612.75, "1969060942052612.8"),
             (f64::MAX, "1.7976931348623157e+308"),
+            (f64::MIN_POSITIVE, "2.2250738585072014e-308"),
+            (5e-324, "5e-324"),
             (f64::NEG_INFINITY, "-Inf"),
         ];
         for (value, text) in cases {
             assert_eq!(format_float(value), text);
         }
+        assert_eq!(without_exponent(1.5e-7), "0.00000015");
+        assert_eq!(without_exponent(-3e22), "-30000000000000000000000");
+        assert_eq!(without_exponent(1_969_060_942_052_612.25), "1969060942052612.2");
         assert_eq!(duration_or_seconds_ms("1h30m"), Some(5_400_000));
         assert_eq!(duration_or_seconds_ms("0.25"), Some(250));
         assert_eq!(duration_or_seconds_ms("5 minutes"), None);

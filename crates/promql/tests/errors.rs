@@ -37,6 +37,12 @@ fn errors_point_into_the_query() {
         ("x ? y", "1:3: unexpected character `?`"),
         ("y{__name__=\"x\"}", "1:3: metric name must not be set twice"),
         ("label_replace(x, 'a')", "1:1: expected 5 arguments in call to \"label_replace\", got 2"),
+        ("info({}, {a='b'})", "1:6: vector selector must contain at least one non-empty matcher"),
+        ("info(x, sum(y))", "1:9: expected label selectors only"),
+        ("x + fill(0) 1", "1:1: filling in missing series only allowed between instant vectors"),
+        ("x or fill(0) y", "1:6: filling in missing series not allowed for set operators"),
+        ("x[5m:1m] anchored", "1:10: anchored modifier is not supported for subqueries"),
+        ("x[5m] anchored smoothed", "1:16: anchored and smoothed modifiers cannot be used together"),
     ];
     for (query, wanted) in cases {
         let error = parse(query).expect_err(query);

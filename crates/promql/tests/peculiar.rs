@@ -173,6 +173,9 @@ load 1m
   nan_bucket{le="1"} NaNx3
   nan_bucket{le="2"} NaNx3
   nan_bucket{le="+Inf"} NaNx3
+  low_bucket{le="0"} NaNx3
+  low_bucket{le="1"} 5x3
+  low_bucket{le="+Inf"} 10x3
 
 eval instant at 3m quantile_over_time(0.5, mixed[5m])
   expect info msg: PromQL info: ignored histograms in a range containing both floats and histograms for metric name "mixed" (1:20)
@@ -180,6 +183,180 @@ eval instant at 3m quantile_over_time(0.5, mixed[5m])
 
 eval instant at 1m histogram_quantile(0.5, nan_bucket)
   {} 2
+
+eval instant at 1m histogram_quantile(0.5, low_bucket)
+  {} NaN
+"#,
+    );
+}
+
+/// Exponential and custom buckets, and floats: what is told of them depends on which comes first.
+#[test]
+fn remarks_on_mixtures() {
+    check(
+        r#"
+load 1m
+  m{n="1"} {{schema:0 count:1 sum:1 buckets:[1]}}
+  m{n="2"} {{schema:-53 count:1 sum:1 custom_values:[5] buckets:[1]}}
+  m{n="3"} 1
+  k{n="1"} 1
+  k{n="2"} {{schema:0 count:1 sum:1 buckets:[1]}}
+  k{n="3"} {{schema:-53 count:1 sum:1 custom_values:[5] buckets:[1]}}
+  r {{schema:0 count:1 sum:1 buckets:[1]}} {{schema:0 count:2 sum:2 buckets:[2]}} {{schema:-53 count:5 sum:1 custom_values:[5] buckets:[5] counter_reset_hint:gauge}}
+  both 1 {{schema:0 count:1 sum:1 buckets:[1]}} 3
+  before {{schema:0 count:1 sum:1 buckets:[1]}} {{schema:0 count:2 sum:2 buckets:[2]}}
+  after {{schema:0 count:1 sum:1 buckets:[1]}} {{schema:0 count:2 sum:2 buckets:[2] counter_reset_hint:reset}}
+
+eval instant at 0 sum(m)
+  expect warn msg: PromQL warning: vector contains a mix of histograms with exponential and custom buckets schemas for metric name "m" (1:5)
+  expect no_info
+
+eval instant at 0 avg(k)
+  expect warn msg: PromQL warning: encountered a mix of histograms and floats for aggregation (1:5)
+  expect no_info
+
+eval instant at 2m rate(r[3m])
+  expect warn msg: PromQL warning: this native histogram metric is not a counter: "r" (1:6)
+  expect warn msg: PromQL warning: vector contains a mix of histograms with exponential and custom buckets schemas for metric name "r" (1:6)
+  expect no_info
+
+# The comparison left no histogram to be ignored.
+eval range from 0 to 2m step 1m topk(1, both > 0)
+  expect info msg: PromQL info: incompatible sample types encountered for binary operator ">": histogram > float (1:9)
+  both 1 _ 3
+
+# Which of the two tells the truth nobody knows.
+eval instant at 1m before + ignoring() after
+  expect warn msg: PromQL warning: conflicting counter resets during histogram addition (1:1)
+  expect no_info
+"#,
+    );
+}
+
+/// What an engine that goes step by step makes of names, of queries that are the same at every step and of places in the text.
+#[test]
+fn steps() {
+    check(
+        r#"
+load 1m
+  x 3 7 9
+  p NaN 2
+  gauge_x 1 2 3 4
+  a{i="1"} 1
+  b{i="1"} 1
+  c{i="1"} 1
+
+eval range from 0 to 1m step 1m x > 5 or -x
+  {} -3 7
+
+eval range from 0 to 2m step 1m sort(x @ 1m)
+  expect no_warn
+  x 7 7 7
+
+eval range from 0 to 1m step 5m sort(x)
+  expect warn msg: PromQL warning: sort is ineffective for range queries since results are always ordered by labels (1:1)
+  x 3
+
+eval instant at 3m rate(gauge_x[3m:1m])
+  expect info msg: PromQL info: metric might not be a counter, name does not end in _total/_sum/_count/_bucket: "gauge_x" (1:1)
+  {} 0.016666666666666666
+
+eval range from 0 to 1m step 1m quantile(scalar(p), x)
+  expect warn msg: PromQL warning: quantile value should be between 0 and 1, got NaN (1:10)
+  {} NaN Inf
+
+eval instant at 0 sum({__name__=~"a|b"} == bool on(i) group_left c)
+  {} 2
+
+eval instant at 0 label_replace({__name__=~"a|b"} == bool on(i) group_left c, "n", "$1", "__name__", "(.+)")
+  {i="1", n="a"} 1
+  {i="1", n="b"} 1
+
+eval instant at 0 {__name__=~"a|b"} == bool on(i) group_left c
+  expect fail msg: vector cannot contain metrics with the same labelset
+
+eval instant at 0 x anchored
+  x 3
+"#,
+    );
+}
+
+/// Which of equal values are among the best follows from how Prometheus looks for them.
+#[test]
+fn ties_among_the_best() {
+    check(
+        r#"
+load 1m
+  t{n="a"} 1
+  t{n="b"} 1
+  t{n="c"} 2
+  t{n="d"} NaN
+  u{n="a"} 1
+  u{n="b"} 1
+  u{n="c"} 0
+
+eval instant at 0 topk(2, t)
+  expect ordered
+  t{n="c"} 2
+  t{n="b"} 1
+
+eval instant at 0 bottomk(4, t)
+  expect ordered
+  t{n="a"} 1
+  t{n="b"} 1
+  t{n="c"} 2
+  t{n="d"} NaN
+
+eval instant at 0 topk(3, u)
+  expect ordered
+  u{n="b"} 1
+  u{n="a"} 1
+  u{n="c"} 0
+
+eval range from 0 to 1m step 1m topk(2, t)
+  t{n="b"} 1 1
+  t{n="c"} 2 2
+
+eval range from 0 to 1m step 1m topk(0, t)
+
+eval instant at 0 limitk(2, t)
+  t{n="a"} 1
+  t{n="b"} 1
+"#,
+    );
+}
+
+/// Tables of hashes have no order, answers and errors have one.
+#[test]
+fn pairs_are_told_in_the_order_of_their_series() {
+    check(
+        r#"
+load 1m
+  v{n="9"} 1
+  w{n="1"} 1
+  w{n="2"} 2
+  w{n="3"} 3
+  w{n="4"} 4
+  w{n="5"} 5
+  crowd{g="1", k="a"} 1
+  crowd{g="1", k="b"} 1
+  crowd{g="2", k="a"} 1
+  crowd{g="2", k="b"} 1
+  crowd{g="3", k="a"} 1
+  crowd{g="3", k="b"} 1
+  crowd{g="4", k="a"} 1
+  crowd{g="4", k="b"} 1
+
+eval instant at 0 v + fill_left(10) w
+  expect ordered
+  {n="1"} 11
+  {n="2"} 12
+  {n="3"} 13
+  {n="4"} 14
+  {n="5"} 15
+
+eval instant at 0 v + on(g) crowd
+  expect fail msg: found duplicate series for the match group {g="1"} on the right hand-side of the operation: [{__name__="crowd", g="1", k="a"}, {__name__="crowd", g="1", k="b"}];many-to-many matching not allowed: matching labels must be unique on one side
 "#,
     );
 }

@@ -81,9 +81,10 @@ impl Context<'_> {
                 let name = row.labels.metric_name().unwrap_or_default();
                 let folds = group.histograms.get_or_insert_with(|| vec![None; row.values.len()]);
                 for (step, h) in present {
+                    let floats = group.floats.holds(step);
                     match &mut folds[step] {
-                        Some(fold) => fold.add(h, self, span, name),
-                        slot => *slot = Some(HistogramFold::new(op, h)),
+                        Some(fold) => fold.add(h, floats, self, span, name),
+                        slot => *slot = Some(HistogramFold::new(op, h, floats)),
                     }
                 }
                 return;
@@ -103,11 +104,13 @@ impl Context<'_> {
         let mut row = Row { values: group.floats.finish(), ..group.row };
         for (step, fold) in group.histograms.into_iter().flatten().enumerate() {
             let Some(fold) = fold else { continue };
-            if row.present(step) {
+            if fold.is_mixed(row.present(step)) {
                 self.note(span, Note::MixedAggregation);
                 row.erase(step);
             } else if let Some(histogram) = fold.finish(self, span) {
                 row.set(step, Sample::Histogram(Arc::new(histogram)));
+            } else {
+                row.erase(step);
             }
         }
         row
@@ -118,10 +121,19 @@ impl Context<'_> {
 #[derive(Clone)]
 struct HistogramFold {
     kind: Total,
-    /// Exponential and custom buckets met.
-    incompatible: bool,
+    /// Why no more are added, if so.
+    ended: Option<Ended>,
     reset: bool,
     not_reset: bool,
+}
+
+/// What makes the order of series matter for the remarks, as it does in Prometheus.
+#[derive(Clone, Copy)]
+enum Ended {
+    /// A float came first: there is no answer, whatever else comes.
+    AfterFloat,
+    /// Exponential and custom buckets met. Later floats are not looked at.
+    Incompatible { floats_before: bool },
 }
 
 #[derive(Clone)]
@@ -131,13 +143,14 @@ enum Total {
 }
 
 impl HistogramFold {
-    fn new(op: AggregateOp, first: &Histogram) -> Self {
+    fn new(op: AggregateOp, first: &Histogram, after_float: bool) -> Self {
         let kind = if op == AggregateOp::Avg {
             Total::Mean(HistogramMean::new(first))
         } else {
             Total::Sum(HistogramSum::new(first))
         };
-        let mut fold = Self { kind, incompatible: false, reset: false, not_reset: false };
+        let ended = after_float.then_some(Ended::AfterFloat);
+        let mut fold = Self { kind, ended, reset: false, not_reset: false };
         fold.see(first);
         fold
     }
@@ -147,8 +160,8 @@ impl HistogramFold {
         self.not_reset |= h.reset_hint == ResetHint::NotReset;
     }
 
-    fn add(&mut self, h: &Histogram, c: &Context<'_>, span: Span, name: &str) {
-        if self.incompatible {
+    fn add(&mut self, h: &Histogram, floats_before: bool, c: &Context<'_>, span: Span, name: &str) {
+        if self.ended.is_some() {
             return;
         }
         self.see(h);
@@ -160,14 +173,22 @@ impl HistogramFold {
             Ok(true) => c.note(span, Note::BoundsReconciled(Operation::Aggregation)),
             Ok(false) => {}
             Err(Incompatible) => {
-                self.incompatible = true;
+                self.ended = Some(Ended::Incompatible { floats_before });
                 c.note(span, Note::MixedSchemas { name });
             }
         }
     }
 
+    /// Whether floats count against it, given whether there are any.
+    fn is_mixed(&self, floats: bool) -> bool {
+        match self.ended {
+            Some(Ended::Incompatible { floats_before }) => floats_before,
+            Some(Ended::AfterFloat) | None => floats,
+        }
+    }
+
     fn finish(self, c: &Context<'_>, span: Span) -> Option<Histogram> {
-        if self.incompatible {
+        if self.ended.is_some() {
             return None;
         }
         if self.reset && self.not_reset {
@@ -249,6 +270,15 @@ impl Fold {
                     w.square = f64::NAN;
                 }
             }),
+        }
+    }
+
+    /// Whether there was a float to add up at this step.
+    fn holds(&self, step: usize) -> bool {
+        match self {
+            Self::Sum(a) => !is_absent(a[step].sum),
+            Self::Avg(a) => !a[step].is_empty(),
+            _ => false,
         }
     }
 

@@ -9,7 +9,7 @@ use super::{
     element::{Outcome, element},
     is_absent,
     matching::{Pair, signature},
-    row::{ROW_BYTES, join_same},
+    row::{ROW_BYTES, join_over_time, join_same},
 };
 use crate::{
     error::{QueryError, Span},
@@ -101,7 +101,7 @@ impl Context<'_> {
     }
 
     /// What an operator makes of two samples; remarks are made.
-    pub fn noted_element(&self, operator: Operator, left: &Sample, right: &Sample, kept: &Sample) -> Option<Sample> {
+    fn noted_element(&self, operator: Operator, left: &Sample, right: &Sample, kept: &Sample) -> Option<Sample> {
         let Outcome { sample, note } = element(operator.op, operator.bool_modifier, left, right, kept);
         if let Some(note) = note {
             self.note(operator.span, note);
@@ -137,6 +137,7 @@ impl Context<'_> {
             }
         }
         let rows = if op == SetOp::Or { left.into_iter().chain(right).collect() } else { left };
-        join_same(rows)?.into_iter().filter(Row::has_values).try_for_each(sink)
+        let rows = if op == SetOp::Or && grid.steps > 1 { join_over_time(rows)? } else { join_same(rows)? };
+        rows.into_iter().filter(Row::has_values).try_for_each(sink)
     }
 }

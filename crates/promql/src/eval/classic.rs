@@ -83,7 +83,8 @@ fn quantile_of(q: f64, buckets: &[Bucket]) -> f64 {
         return buckets[last - 1].bound;
     }
     let mut rank = q * observations;
-    let b = buckets[..last].partition_point(|b| b.count < rank);
+    // A count that is no number reaches no rank.
+    let b = buckets[..last].partition_point(|b| b.count < rank || b.count.is_nan());
     if b == last {
         return buckets[last - 1].bound;
     }

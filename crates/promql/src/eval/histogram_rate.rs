@@ -15,6 +15,8 @@ use super::{
 struct Change<'w> {
     notes: Vec<Note<'w>>,
     name: &'w str,
+    /// The remarks so far stand even if there is no answer.
+    stand: bool,
 }
 
 impl Context<'_> {
@@ -25,14 +27,15 @@ impl Context<'_> {
         series: &SeriesWindows<'_>,
         window: &Window<'_>,
     ) -> Option<Histogram> {
-        let mut change = Change { notes: Vec::new(), name: series.name() };
+        let mut change = Change { notes: Vec::new(), name: series.name(), stand: false };
         let result = change.compute(kind.is_counter(), window);
-        let Ok(histogram) = result else {
+        if result.is_ok() || change.stand {
+            change.notes.into_iter().for_each(|note| self.note(series.span, note));
+        }
+        if result.is_err() {
             self.note(series.span, Note::MixedSchemas { name: series.name() });
-            return None;
-        };
-        change.notes.into_iter().for_each(|note| self.note(series.span, note));
-        Some(histogram)
+        }
+        result.ok()
     }
 }
 
@@ -51,13 +54,10 @@ impl Change<'_> {
         };
         let (first, last) = (&points[0].histogram, &points[points.len() - 1].histogram);
         let gauge = |h: &Histogram| h.reset_hint == ResetHint::Gauge;
-        if counter && points.iter().any(|p| gauge(&p.histogram)) {
+        if counter && (gauge(first) || gauge(last)) {
             self.notes.push(Note::NotCounter { name: self.name });
         }
         let gauges = gauge(first) && gauge(last);
-        if !counter && !gauges {
-            self.notes.push(Note::NotGauge { name: self.name });
-        }
         let mut previous = Arc::clone(first);
         let second = &points[1].histogram;
         if counter && (began_anew(1) || second.is_reset_after(first)) {
@@ -71,10 +71,15 @@ impl Change<'_> {
         let custom = previous.is_custom();
         let mut schema = last.schema.min(previous.schema);
         if last.is_custom() != custom {
+            self.stand = true;
             return Err(Incompatible);
         }
         if counter {
-            for p in &points[1..points.len() - 1] {
+            let between = &points[1..points.len() - 1];
+            if self.notes.is_empty() && between.iter().any(|p| gauge(&p.histogram)) {
+                self.notes.push(Note::NotCounter { name: self.name });
+            }
+            for p in between {
                 if p.histogram.is_custom() != custom {
                     return Err(Incompatible);
                 }
@@ -100,6 +105,8 @@ impl Change<'_> {
             if overlaps {
                 self.notes.push(Note::StartOverlaps { name: self.name });
             }
+        } else if !gauges {
+            self.notes.push(Note::NotGauge { name: self.name });
         }
         change.reset_hint = ResetHint::Gauge;
         change.compact();

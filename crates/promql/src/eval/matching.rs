@@ -7,7 +7,9 @@ use tenfold_types::Labels;
 use super::{
     ABSENT, Context, Row,
     binary::{Operator, drops_name},
-    element, is_absent,
+    element::{self, Outcome},
+    is_absent,
+    notes::Note,
     row::{ROW_BYTES, collide, strip_name},
 };
 use crate::{
@@ -88,6 +90,8 @@ impl Pair<'_> {
         let mut out = Vec::new();
         // What a comparison leaves out has to be unique as well: two alike may hold at once some day.
         let mut compared = Vec::new();
+        // The last remark of each step: as in Prometheus, of several made at one step the others are not told.
+        let mut remarks = Vec::new();
         for row in many {
             let key = signature(&row.labels, self.matching);
             let members = ones.get(&key).map_or(&[][..], Vec::as_slice);
@@ -98,28 +102,28 @@ impl Pair<'_> {
                     c.hold(both.bytes())?;
                     compared.push(both);
                 }
-                let joined = self.combine(c, row, &one[*i]);
+                let joined = self.combine(&mut remarks, row, &one[*i]);
                 self.emit(c, &mut out, labels, row.drop_name, joined)?;
             }
             if let Some(fill) = fill_one {
                 let filled = |s: usize| if present(one, members, s) == 0 { fill } else { ABSENT };
                 let missing = Row::bare((0..self.steps).map(filled).collect());
-                let joined = self.combine(c, row, &missing);
+                let joined = self.combine(&mut remarks, row, &missing);
                 // The labels that stand for the missing side are those by which the two would have met.
                 self.emit(c, &mut out, self.labels(&row.labels, &key), row.drop_name, joined)?;
             }
         }
         if let Some(fill) = fill_many {
-            for (key, members) in &ones {
-                let others = manys.get(key).map_or(&[][..], Vec::as_slice);
+            for row in one {
+                let key = signature(&row.labels, self.matching);
+                let others = manys.get(&key).map_or(&[][..], Vec::as_slice);
                 let filled = |s: usize| if present(many, others, s) == 0 { fill } else { ABSENT };
                 let missing = Row::bare((0..self.steps).map(filled).collect());
-                for i in members {
-                    let joined = self.combine(c, &missing, &one[*i]);
-                    self.emit(c, &mut out, self.labels(key, &one[*i].labels), false, joined)?;
-                }
+                let joined = self.combine(&mut remarks, &missing, row);
+                self.emit(c, &mut out, self.labels(&key, &row.labels), false, joined)?;
             }
         }
+        remarks.into_iter().flatten().for_each(|note| c.note(self.operator.span, note));
         let ambiguous = grouped && (collide(&compared) || collide(&out));
         for row in &compared {
             c.release(row.bytes());
@@ -149,7 +153,7 @@ impl Pair<'_> {
         Ok(())
     }
 
-    fn combine(&self, context: &Context<'_>, many: &Row, one: &Row) -> Row {
+    fn combine(&self, remarks: &mut Vec<Option<Note<'static>>>, many: &Row, one: &Row) -> Row {
         let swap = self.many_is_right();
         let Operator { op, bool_modifier, .. } = self.operator;
         let plain = many.histograms.is_none() && one.histograms.is_none() && !matches!(op, BinaryOp::Trim(_));
@@ -167,7 +171,13 @@ impl Pair<'_> {
         for step in 0..self.steps {
             let (Some(many), Some(one)) = (many.sample(step), one.sample(step)) else { continue };
             let (l, r): (&Sample, &Sample) = if swap { (&one, &many) } else { (&many, &one) };
-            if let Some(sample) = context.noted_element(self.operator, l, r, l) {
+            let Outcome { sample, note } = element::element(op, bool_modifier, l, r, l);
+            if note.is_some() {
+                remarks.resize(self.steps, None);
+                remarks[step] = note;
+            }
+            // Of two vectors a sum that is in doubt is left out, as in Prometheus.
+            if let Some(sample) = sample.filter(|_| !matches!(note, Some(Note::ResetsConflict(_)))) {
                 out.set(step, sample);
             }
         }
@@ -175,8 +185,9 @@ impl Pair<'_> {
     }
 
     fn labels(&self, many: &Labels, one: &Labels) -> Labels {
-        let drops = drops_name(self.operator.op, self.operator.bool_modifier);
-        let mut out = if drops { strip_name(many) } else { many.clone() };
+        // After `bool` the name goes at the end only: until then it tells pairs apart.
+        let changes = matches!(self.operator.op, BinaryOp::Arithmetic(_));
+        let mut out = if changes { strip_name(many) } else { many.clone() };
         if self.matching.side == Side::OneToOne {
             if self.matching.on {
                 out =
@@ -199,23 +210,27 @@ impl Pair<'_> {
     /// The "one" side may have one row per signature and step.
     fn check_one(&self, ones: &HashMap<Labels, Vec<usize>>, one: &[Row], many: &[Row]) -> Result<(), QueryError> {
         let filled = self.matching.fill_left.or(self.matching.fill_right).is_some();
-        for (key, members) in ones.iter().filter(|(_, m)| m.len() > 1) {
-            for step in 0..self.steps {
-                let asked = || filled || many.iter().any(|r| r.present(step));
-                if present(one, members, step) < 2 || !asked() {
-                    continue;
-                }
-                let there = members.iter().filter(|i| one[**i].present(step));
-                let mut names: Vec<String> = there.map(|i| shown(&one[*i].labels)).collect();
-                names.sort_unstable();
-                let side = if self.many_is_right() { "left" } else { "right" };
-                return Err(QueryError::execution(format!(
-                    "found duplicate series for the match group {} on the {side} hand-side of the operation: [{}, {}];many-to-many matching not allowed: matching labels must be unique on one side",
-                    shown(key),
-                    names[0],
-                    names[1],
-                )));
-            }
+        let crowded: Vec<_> = ones.iter().filter(|(_, members)| members.len() > 1).collect();
+        if crowded.is_empty() {
+            return Ok(());
+        }
+        for step in (0..self.steps).filter(|step| filled || many.iter().any(|r| r.present(*step))) {
+            // Of several groups the one is told whose second series comes first.
+            let two = crowded.iter().filter_map(|(key, members)| {
+                let mut there = members.iter().copied().filter(|i| one[*i].present(step));
+                let first = there.next()?;
+                Some((there.next()?, first, *key))
+            });
+            let Some((second, first, key)) = two.min_by_key(|(second, ..)| *second) else { continue };
+            let mut names = [first, second].map(|i| shown(&one[i].labels));
+            names.sort_unstable();
+            let side = if self.many_is_right() { "left" } else { "right" };
+            return Err(QueryError::execution(format!(
+                "found duplicate series for the match group {} on the {side} hand-side of the operation: [{}, {}];many-to-many matching not allowed: matching labels must be unique on one side",
+                shown(key),
+                names[0],
+                names[1],
+            )));
         }
         Ok(())
     }

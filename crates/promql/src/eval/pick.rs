@@ -6,7 +6,13 @@ use std::{cmp::Ordering, collections::HashMap, sync::Arc};
 use tenfold_types::Labels;
 
 use super::{
-    ABSENT, Context, Grid, Row, groups::Groups, hash::label_hash, is_absent, notes::Note, over_time::quantile_of,
+    ABSENT, Context, Grid, Row,
+    groups::Groups,
+    hash::label_hash,
+    is_absent,
+    math::{max_of, min_of},
+    notes::Note,
+    over_time::quantile_of,
     string,
 };
 use crate::{
@@ -36,7 +42,7 @@ const COLUMNS: usize = 8;
 fn each_column(
     rows: &mut [Row],
     steps: usize,
-    mut each: impl FnMut(&mut [Row], usize, &mut Vec<(f64, usize)>) -> Result<(), QueryError>,
+    mut each: impl FnMut(&mut [Row], usize, &[(f64, usize)]) -> Result<(), QueryError>,
 ) -> Result<(), QueryError> {
     let mut columns: [Vec<(f64, usize)>; COLUMNS] = Default::default();
     for first in (0..steps).step_by(COLUMNS) {
@@ -85,9 +91,10 @@ impl Context<'_> {
             _ => None,
         };
         if let Some((aggregation, place)) = ignoring {
-            for row in rows.iter_mut().filter(|r| r.histograms.is_some()) {
-                row.histograms = None;
-                self.note(place, Note::IgnoredInAggregation { aggregation });
+            for row in &mut rows {
+                if row.histograms.take().is_some_and(|all| all.iter().any(Option::is_some)) {
+                    self.note(place, Note::IgnoredInAggregation { aggregation });
+                }
             }
         }
         let mut out = Vec::new();
@@ -127,8 +134,9 @@ impl Context<'_> {
 
     fn check_params(&self, op: AggregateOp, param: &Expr, params: &[f64]) -> Result<(), QueryError> {
         let span = param.unwrapped().span;
-        let greatest = params.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        let smallest = params.iter().copied().fold(f64::INFINITY, f64::min);
+        // What is no number hides the others.
+        let greatest = params.iter().copied().fold(f64::NEG_INFINITY, max_of);
+        let smallest = params.iter().copied().fold(f64::INFINITY, min_of);
         let none_is = params.iter().any(|p| p.is_nan());
         match op {
             AggregateOp::Quantile => {
@@ -220,30 +228,126 @@ fn nothing_wanted(op: AggregateOp, params: &[f64]) -> bool {
 }
 
 impl Context<'_> {
-    /// Keeps the `k` first rows of each step in the operation's order; for an instant query the rows are put in that order (not
-    /// within its subqueries, which have steps of their own).
+    /// Keeps `k` rows of each step; for an instant query the rows are put in the operation's order (not within its subqueries,
+    /// which have steps of their own).
     fn keep_k(&self, op: AggregateOp, rows: &mut Vec<Row>, params: &[f64]) -> Result<(), QueryError> {
-        let order = |a: f64, b: f64| match op {
-            AggregateOp::Topk => a.is_nan().cmp(&b.is_nan()).then(b.partial_cmp(&a).unwrap_or(Ordering::Equal)),
-            AggregateOp::Bottomk => a.is_nan().cmp(&b.is_nan()).then(a.partial_cmp(&b).unwrap_or(Ordering::Equal)),
-            _ => Ordering::Equal,
+        let better: fn(f64, f64) -> bool = match op {
+            AggregateOp::Topk => |a: f64, b: f64| a > b,
+            AggregateOp::Bottomk => |a: f64, b: f64| a < b,
+            _ => return self.keep_first(rows, params),
         };
+        let mut best = Best { better, k: 0, heap: Vec::new() };
         if self.top.steps == 1 && params.len() == 1 {
             rows.retain(|r| r.present(0));
-            rows.sort_by(|a, b| order(a.values[0], b.values[0]));
+            best.k = params[0].max(0.0) as usize;
+            for (number, row) in rows.iter().enumerate() {
+                best.offer((row.values[0], number));
+            }
+            let mut taken: Vec<Option<Row>> = std::mem::take(rows).into_iter().map(Some).collect();
+            rows.extend(best.in_order().iter().filter_map(|(_, number)| taken[*number].take()));
+            return Ok(());
+        }
+        each_column(rows, params.len(), |rows, step, column| {
+            self.query.interrupt.check()?;
+            best.k = params[step].max(0.0) as usize;
+            best.heap.clear();
+            if column.len() > best.k {
+                for (_, dropped) in column.iter().filter_map(|candidate| best.offer(*candidate)) {
+                    rows[dropped].erase(step);
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// `limitk`: of each step those that come first.
+    fn keep_first(&self, rows: &mut Vec<Row>, params: &[f64]) -> Result<(), QueryError> {
+        if self.top.steps == 1 && params.len() == 1 {
+            rows.retain(|r| r.present(0));
             rows.truncate(params[0].max(0.0) as usize);
             return Ok(());
         }
         each_column(rows, params.len(), |rows, step, column| {
             self.query.interrupt.check()?;
             let k = params[step].max(0.0) as usize;
-            if column.len() > k {
-                // Of equal values the row that came first is kept.
-                column.select_nth_unstable_by(k, |a, b| order(a.0, b.0).then(a.1.cmp(&b.1)));
-                column[k..].iter().for_each(|(_, dropped)| rows[*dropped].erase(step));
-            }
+            column.iter().skip(k).for_each(|(_, dropped)| rows[*dropped].erase(step));
             Ok(())
         })
+    }
+}
+
+/// The `k` best of values that come one by one, the worst of them first. Which of equal values stay, and in which order, follows
+/// from how the heap is kept: as Prometheus keeps it.
+struct Best {
+    better: fn(f64, f64) -> bool,
+    k: usize,
+    heap: Vec<(f64, usize)>,
+}
+
+impl Best {
+    /// NaN is worse than any.
+    fn worse(&self, a: usize, b: usize) -> bool {
+        let (a, b) = (self.heap[a].0, self.heap[b].0);
+        a.is_nan() || (self.better)(b, a)
+    }
+
+    /// Takes a value, with the number of its row; what has to go for it is answered, which may be itself.
+    fn offer(&mut self, candidate: (f64, usize)) -> Option<(f64, usize)> {
+        if self.heap.len() < self.k {
+            self.heap.push(candidate);
+            self.rise();
+            return None;
+        }
+        let Some(worst) = self.heap.first_mut() else { return Some(candidate) };
+        let beats = (self.better)(candidate.0, worst.0) || (worst.0.is_nan() && !candidate.0.is_nan());
+        if !beats {
+            return Some(candidate);
+        }
+        let gone = std::mem::replace(worst, candidate);
+        self.sink();
+        Some(gone)
+    }
+
+    fn rise(&mut self) {
+        let mut at = self.heap.len() - 1;
+        while at > 0 {
+            let parent = (at - 1) / 2;
+            if !self.worse(at, parent) {
+                break;
+            }
+            self.heap.swap(at, parent);
+            at = parent;
+        }
+    }
+
+    fn sink(&mut self) {
+        let mut at = 0;
+        loop {
+            let left = 2 * at + 1;
+            if left >= self.heap.len() {
+                break;
+            }
+            let right = left + 1;
+            let child = if right < self.heap.len() && self.worse(right, left) { right } else { left };
+            if !self.worse(child, at) {
+                break;
+            }
+            self.heap.swap(child, at);
+            at = child;
+        }
+    }
+
+    /// The best first.
+    fn in_order(&mut self) -> &[(f64, usize)] {
+        let better = self.better;
+        self.heap.sort_by(|(a, _), (b, _)| {
+            a.is_nan().cmp(&b.is_nan()).then_with(|| match (better(*a, *b), better(*b, *a)) {
+                (true, _) => Ordering::Less,
+                (_, true) => Ordering::Greater,
+                _ => Ordering::Equal,
+            })
+        });
+        &self.heap
     }
 }
 

@@ -169,6 +169,26 @@ pub(crate) fn join_same(rows: Vec<Row>) -> Result<Vec<Row>, QueryError> {
     Ok(out)
 }
 
+/// The same of rows over time, whether or not their names are to be dropped: the one that comes first says so for all.
+pub(crate) fn join_over_time(mut rows: Vec<Row>) -> Result<Vec<Row>, QueryError> {
+    if rows.iter().any(|row| row.drop_name) && rows.iter().any(|row| !row.drop_name) {
+        let mut earliest: HashMap<Arc<Labels>, (usize, bool)> = HashMap::with_capacity(rows.len());
+        for row in &rows {
+            let Some(first) = (0..row.values.len()).find(|step| row.present(*step)) else { continue };
+            let known = earliest.entry(Arc::clone(&row.labels)).or_insert((first, row.drop_name));
+            if first < known.0 {
+                *known = (first, row.drop_name);
+            }
+        }
+        for row in &mut rows {
+            if let Some((_, drop_name)) = earliest.get(&row.labels) {
+                row.drop_name = *drop_name;
+            }
+        }
+    }
+    join_same(rows)
+}
+
 /// Joins series of the same labels, whose names were dropped; they stand in the order of their labels.
 pub(crate) fn join_sorted(all: Vec<Series>) -> Result<Vec<Series>, QueryError> {
     let mut out: Vec<Series> = Vec::with_capacity(all.len());

@@ -125,9 +125,6 @@ impl Context<'_> {
         let shift = self.shifted(&selector.shift)?;
         let lookback = self.query.lookback_ms;
         let (first, last) = (shift.at(grid.start), shift.at(grid.end()));
-        if selector.mode == RangeMode::Anchored {
-            return Err(QueryError::execution("anchored modifier can only be used with range selectors"));
-        }
         let smoothed = selector.mode == RangeMode::Smoothed && aspect == Aspect::Value;
         let end = if smoothed { last.saturating_add(lookback) } else { last };
         let mut series = self.within(place, || self.series(&selector.matchers, first.saturating_sub(lookback), end))?;

@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use super::{Context, Grid, Row, Sink, notes::Note, string};
 use crate::{
     error::{QueryError, Span},
-    syntax::ast::Expr,
+    syntax::ast::{Expr, Kind},
 };
 
 impl Context<'_> {
@@ -18,9 +18,12 @@ impl Context<'_> {
             }
             rows.retain(Row::has_values);
         }
-        if grid.steps > 1 {
+        // A range of one step is a range all the same.
+        let over_time = grid.steps > 1 || (grid == self.top && self.end != grid.start);
+        if over_time && !args.iter().all(is_constant) {
             self.note(span, Note::SortInRange);
-        } else {
+        }
+        if grid.steps == 1 {
             let names =
                 if by_labels { args[1..].iter().map(string).collect::<Result<Vec<_>, _>>()? } else { Vec::new() };
             rows.sort_by(|a, b| match name {
@@ -31,6 +34,25 @@ impl Context<'_> {
             });
         }
         rows.into_iter().try_for_each(sink)
+    }
+}
+
+/// Whether an expression is the same at every step, because it is pinned with `@` or needs no samples. Prometheus evaluates it
+/// as an instant then.
+fn is_constant(expr: &Expr) -> bool {
+    match &expr.kind {
+        Kind::Number(_) | Kind::Duration(_) | Kind::String(_) | Kind::NotUtf8(_) => true,
+        Kind::Selector(selector) | Kind::Matrix { selector, .. } => selector.shift.at.is_some(),
+        Kind::Subquery { shift, .. } => shift.at.is_some(),
+        Kind::Paren(inner) | Kind::Unary { expr: inner, .. } | Kind::Aggregate { expr: inner, .. } => {
+            is_constant(inner)
+        }
+        Kind::Binary { lhs, rhs, .. } => is_constant(lhs) && is_constant(rhs),
+        Kind::Call { function, args } => match function.name {
+            "time" | "predict_linear" => false,
+            "timestamp" => args.iter().all(|a| matches!(a.unwrapped().kind, Kind::Selector(_)) && is_constant(a)),
+            name => super::calendar::part(name, 0.0).is_none() && args.iter().all(is_constant),
+        },
     }
 }
 

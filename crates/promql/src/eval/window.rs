@@ -163,7 +163,9 @@ impl Context<'_> {
                 let steps = (end.saturating_sub(first) / step) as usize + 1;
                 let grid = Grid { start: first, step, steps };
                 self.within_but(expr, |outside| {
-                    self.subquery(inner, grid, spec, expr.span, &mut |series| {
+                    // Prometheus puts the result in the subquery's place, and that stands nowhere in the text: remarks on it
+                    // point to the start of the query.
+                    self.subquery(inner, grid, spec, Span::default(), &mut |series| {
                         let mut result = Ok(());
                         outside(&mut || result = each(series));
                         result

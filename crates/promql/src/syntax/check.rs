@@ -3,7 +3,7 @@
 use crate::{
     error::{QueryError, Span},
     functions::Function,
-    syntax::ast::{BinaryOp, Expr, Matching, Side, Type},
+    syntax::ast::{BinaryOp, Expr, Kind, Matching, Side, Type},
 };
 
 pub(crate) fn expect_type(expr: &Expr, wanted: Type, place: impl FnOnce() -> String) -> Result<(), QueryError> {
@@ -34,7 +34,12 @@ pub(crate) fn check_call(function: &Function, args: &[Expr], span: Span) -> Resu
             expect_type(arg, wanted, || format!("call to function \"{name}\""))?;
         }
     }
-    Ok(())
+    match args.get(1).filter(|_| name == "info") {
+        Some(arg) if !matches!(arg.unwrapped().kind, Kind::Selector(_)) => {
+            Err(QueryError::parse(arg.span, "expected label selectors only"))
+        }
+        _ => Ok(()),
+    }
 }
 
 pub(crate) fn check_binary(
@@ -69,10 +74,11 @@ pub(crate) fn check_binary(
             format!("set operator \"{}\" not allowed in binary scalar expression", op.sign()),
         ));
     }
-    if matching
-        .is_some_and(|m| !m.labels.is_empty() || m.side != Side::OneToOne || m.fill_left.or(m.fill_right).is_some())
-    {
+    if matching.is_some_and(|m| !m.labels.is_empty() || m.side != Side::OneToOne) {
         return Err(QueryError::parse(span, "vector matching only allowed between instant vectors"));
+    }
+    if matching.is_some_and(|m| m.fill_left.or(m.fill_right).is_some()) {
+        return Err(QueryError::parse(span, "filling in missing series only allowed between instant vectors"));
     }
     Ok(())
 }

@@ -101,7 +101,7 @@ pub(crate) struct Parser {
     pub(crate) height: usize,
     /// Regular expressions that were compiled so far.
     pub(crate) patterns: usize,
-    /// Inside `info(...)`, whose selector of labels may match everything.
+    /// Inside the selector of labels of `info(...)`, which may match everything.
     pub(crate) any_selector: bool,
     dialect: Dialect,
 }
@@ -317,9 +317,7 @@ impl Parser {
                 break;
             }
             if matches!(op, BinaryOp::Set(_)) {
-                return Err(
-                    self.error(format!("filling in missing series not allowed for set operator \"{}\"", op.sign()))
-                );
+                return Err(self.error("filling in missing series not allowed for set operators"));
             }
             self.experimental(self.span(), || "binop fill modifiers are experimental and not enabled".into())?;
             self.next();
@@ -430,19 +428,19 @@ impl Parser {
             self.experimental(span, || format!("function {name:?} is not enabled"))?;
         }
         self.next();
-        let outer = std::mem::replace(&mut self.any_selector, name == "info");
-        let args = self.args()?;
-        self.any_selector = outer;
+        let args = self.args(name == "info")?;
         let span = span.to(self.last_span());
         check_call(function, &args, span)?;
         Ok(Expr { kind: Kind::Call { function, args }, span })
     }
 
-    fn args(&mut self) -> Result<Vec<Expr>, QueryError> {
+    fn args(&mut self, of_info: bool) -> Result<Vec<Expr>, QueryError> {
         self.need_sign("(", "before the arguments")?;
         let mut args = Vec::new();
         let mut height = 0;
+        let outer = self.any_selector;
         while !self.is_sign(")") {
+            self.any_selector = of_info && !args.is_empty();
             args.push(self.expr(0)?);
             height = height.max(self.height);
             if !self.take_sign(",") {
@@ -452,6 +450,7 @@ impl Parser {
                 return Err(self.error("trailing commas not allowed in function call args"));
             }
         }
+        self.any_selector = outer;
         self.need_sign(")", "after the arguments")?;
         self.raised(height)?;
         Ok(args)
@@ -463,7 +462,7 @@ impl Parser {
         }
         self.next();
         let mut grouping = self.grouping()?;
-        let mut args = self.args()?;
+        let mut args = self.args(false)?;
         if grouping.is_none() {
             grouping = self.grouping()?;
         }

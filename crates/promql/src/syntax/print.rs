@@ -422,6 +422,8 @@ mod tests {
         assert_eq!(written("time() - x > 1h"), "time() - x > 1h");
         assert_eq!(written("x < -90s * 2"), "x < -1m30s * 2");
         assert_eq!(written("(5m + 300)"), "(5m + 300)");
+        // How the ends are treated may be said before the range, too.
+        assert_eq!(written("rate(x anchored[5m])"), "rate(x[5m] anchored)");
     }
 
     #[test]

@@ -110,15 +110,21 @@ impl Parser {
                     return Err(QueryError::parse(start, "@ <timestamp> may not be set multiple times"));
                 }
             } else if let Some(mode) = self.range_mode() {
-                let (Kind::Matrix { mode: slot, .. } | Kind::Selector(Selector { mode: slot, .. })) = &mut expr.kind
-                else {
-                    return Err(QueryError::parse(start, "anchored and smoothed may only follow a selector"));
-                };
-                if std::mem::replace(slot, mode) != RangeMode::Normal {
-                    return Err(QueryError::parse(start, "anchored and smoothed may be set only once"));
-                }
                 let word = if mode == RangeMode::Anchored { "anchored" } else { "smoothed" };
                 self.experimental(start, || format!("{word} modifier is experimental and not enabled"))?;
+                let slot = match &mut expr.kind {
+                    Kind::Matrix { mode: slot, .. } | Kind::Selector(Selector { mode: slot, .. }) => slot,
+                    Kind::Subquery { .. } => {
+                        let message = format!("{word} modifier is not supported for subqueries");
+                        return Err(QueryError::parse(start, message));
+                    }
+                    _ => return Err(QueryError::parse(start, format!("{word} modifier not implemented"))),
+                };
+                let before = std::mem::replace(slot, mode);
+                if before != RangeMode::Normal && before != mode {
+                    let message = "anchored and smoothed modifiers cannot be used together";
+                    return Err(QueryError::parse(start, message));
+                }
                 self.next();
             } else {
                 return Ok(expr);
@@ -147,8 +153,9 @@ impl Parser {
             self.need_sign("]", "to close the range")?;
             let span = expr.span.to(self.last_span());
             return match expr.kind {
-                Kind::Selector(s) if s.shift == Shift::default() => {
-                    Ok(Expr { kind: Kind::Matrix { selector: s, range, mode: RangeMode::Normal }, span })
+                Kind::Selector(mut s) if s.shift == Shift::default() => {
+                    let mode = std::mem::take(&mut s.mode);
+                    Ok(Expr { kind: Kind::Matrix { selector: s, range, mode }, span })
                 }
                 Kind::Selector(_) => {
                     Err(QueryError::parse(start, "no offset modifiers allowed before range; write them after it"))

@@ -2,6 +2,7 @@
 //! Everything a team edits daily (rules, flags, schedules) is not here but in the store.
 
 mod checks;
+mod external;
 mod flapping;
 mod forward;
 mod metrics;
@@ -339,7 +340,7 @@ pub struct Alerts {
     pub flapping: AlertFlapping,
     /// What happens to a rule file of which an alert has no runbook, no owner or no severity.
     pub lint: RuleLint,
-    /// Labels of this server as a whole, `$externalLabels` in the templates of rules; alerts that are sent on have them.
+    /// Labels of this server as a whole, `$externalLabels` in the templates of rules; alerts and samples that leave it have them.
     pub external_labels: std::collections::BTreeMap<String, String>,
     /// Other Alertmanagers to which the alerts of the server's own rules and checks are sent as well.
     pub forward: Vec<ForwardTo>,
@@ -386,6 +387,7 @@ impl Alerts {
                 "alerts.reopen_window_ms is {ms}; it may be 0, for never, to {ENDED_KEEP_MS}, a day"
             )));
         }
+        self.check_external()?;
         forward::check(&self.forward)?;
         self.flapping.check()
     }

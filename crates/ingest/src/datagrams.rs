@@ -15,7 +15,7 @@ use tokio::net::{UdpSocket, UnixDatagram};
 use crate::ListenError;
 
 /// Largest datagram.
-const PACKET_BYTES_MAX: usize = 65_536;
+pub(crate) const PACKET_BYTES_MAX: usize = 65_536;
 /// Datagrams read with one call.
 const BATCH_PACKETS_MAX: usize = 32;
 /// What is asked of the kernel as queue, in bytes; it may give less.
@@ -50,15 +50,13 @@ impl Datagrams {
 
     /// Makes the socket, open to every user of the machine as a loopback port is. One that a killed server left is replaced.
     pub(crate) fn unix(what: &'static str, path: &Path) -> Result<Self, ListenError> {
-        use std::os::unix::fs::{FileTypeExt, PermissionsExt};
         let wrong = || ListenError::of(what, &path.display().to_string());
-        let is_socket = std::fs::symlink_metadata(path).is_ok_and(|m| m.file_type().is_socket());
         let answers = || std::os::unix::net::UnixDatagram::unbound().is_ok_and(|s| s.connect(path).is_ok());
-        if is_socket && !answers() {
+        if is_socket(path) && !answers() {
             std::fs::remove_file(path).map_err(wrong())?;
         }
         let socket = UnixDatagram::bind(path).map_err(wrong())?;
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o666)).map_err(wrong())?;
+        open_to_all(path).map_err(wrong())?;
         Ok(Self::Unix(socket, path.to_owned()))
     }
 
@@ -125,6 +123,17 @@ impl Datagrams {
         own.set("tenfold_socket_queue_bytes", &of, queue.waiting_bytes as f64);
         Some(queue.dropped)
     }
+}
+
+pub(crate) fn is_socket(path: &Path) -> bool {
+    use std::os::unix::fs::FileTypeExt;
+    std::fs::symlink_metadata(path).is_ok_and(|m| m.file_type().is_socket())
+}
+
+/// Every user of the machine may send there.
+pub(crate) fn open_to_all(path: &Path) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o666))
 }
 
 /// The kernel lists rows by their place: of a table that is read while other sockets are closed one may be missing.

@@ -1,14 +1,18 @@
-//! TCP connections that bring lines or framed messages, with limits on how many, how long and how idle.
+//! Connections that bring lines or framed messages, with limits on how many, how long and how idle: over TCP, and at Unix
+//! sockets.
 
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::AsyncReadExt;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::ListenError;
+use crate::datagrams::{is_socket, open_to_all};
 
 /// Connections to one address at once; further ones wait.
 const CONNECTIONS_MAX: usize = 1_024;
@@ -20,19 +24,74 @@ pub(crate) async fn bind(what: &'static str, address: &str) -> Result<TcpListene
     TcpListener::bind(address).await.map_err(ListenError::of(what, address))
 }
 
+/// Where connections come in.
+pub(crate) trait Listener {
+    type Stream;
+
+    fn next_stream(&self) -> impl Future<Output = io::Result<Self::Stream>> + Send;
+}
+
+impl Listener for TcpListener {
+    type Stream = TcpStream;
+
+    async fn next_stream(&self) -> io::Result<TcpStream> {
+        self.accept().await.map(|(stream, _)| stream)
+    }
+}
+
+/// A Unix socket for streams, whose file goes with it.
+pub(crate) struct UnixStreams {
+    listener: UnixListener,
+    path: PathBuf,
+}
+
+impl UnixStreams {
+    /// Makes the socket, open to every user of the machine. One that a killed server left is replaced.
+    pub(crate) async fn bind(what: &'static str, path: &Path) -> Result<Self, ListenError> {
+        let wrong = || ListenError::of(what, &path.display().to_string());
+        if is_socket(path)
+            && let Err(error) = UnixStream::connect(path).await
+            && error.kind() == io::ErrorKind::ConnectionRefused
+        {
+            std::fs::remove_file(path).map_err(wrong())?;
+        }
+        let listener = UnixListener::bind(path).map_err(wrong())?;
+        let bound = Self { listener, path: path.to_owned() };
+        open_to_all(path).map_err(wrong())?;
+        Ok(bound)
+    }
+}
+
+impl Listener for UnixStreams {
+    type Stream = UnixStream;
+
+    async fn next_stream(&self) -> io::Result<UnixStream> {
+        self.listener.accept().await.map(|(stream, _)| stream)
+    }
+}
+
+impl Drop for UnixStreams {
+    fn drop(&mut self) {
+        // Whoever comes next makes it anew.
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
 /// Serves each connection until `stop` is cancelled.
-pub(crate) async fn serve<F, S>(listener: TcpListener, stop: CancellationToken, connection: F)
+pub(crate) async fn serve<L, F, S>(listener: L, stop: CancellationToken, connection: F)
 where
-    F: Fn(TcpStream) -> S,
+    L: Listener,
+    F: Fn(L::Stream) -> S,
     S: Future<Output = ()> + Send + 'static,
 {
     serve_some(listener, CONNECTIONS_MAX, stop, connection).await;
 }
 
 /// The same with so many connections at once; further ones wait.
-pub(crate) async fn serve_some<F, S>(listener: TcpListener, max: usize, stop: CancellationToken, connection: F)
+pub(crate) async fn serve_some<L, F, S>(listener: L, max: usize, stop: CancellationToken, connection: F)
 where
-    F: Fn(TcpStream) -> S,
+    L: Listener,
+    F: Fn(L::Stream) -> S,
     S: Future<Output = ()> + Send + 'static,
 {
     let places = Arc::new(Semaphore::new(max));
@@ -40,10 +99,10 @@ where
         let Ok(place) = places.clone().acquire_owned().await else { return };
         let accepted = tokio::select! {
             () = stop.cancelled() => return,
-            accepted = listener.accept() => accepted,
+            accepted = listener.next_stream() => accepted,
         };
         match accepted {
-            Ok((stream, _)) => {
+            Ok(stream) => {
                 let (serving, stop) = (connection(stream), stop.clone());
                 tokio::spawn(async move {
                     tokio::select! {
@@ -143,6 +202,22 @@ mod tests {
     use tokio::io::AsyncWriteExt;
 
     use super::*;
+
+    #[tokio::test]
+    async fn a_unix_socket_for_streams_is_made_and_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("statsd.sock");
+        drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+        let bound = UnixStreams::bind("StatsD", &path).await.unwrap();
+        let taken = UnixStreams::bind("StatsD", &path).await.err().unwrap();
+        assert!(taken.to_string().contains("statsd.sock"), "one that answers is left alone");
+        UnixStream::connect(&path).await.unwrap();
+        drop(bound);
+        assert!(!path.exists());
+        std::fs::write(&path, "a file of somebody").unwrap();
+        assert!(UnixStreams::bind("StatsD", &path).await.is_err());
+        assert!(path.exists());
+    }
 
     #[tokio::test]
     async fn lines_are_whole_and_bounded() {

@@ -9,7 +9,7 @@ use tenfold_promql::Value;
 use tenfold_testkit::{TempDb, TestClock, TestEntropy, free_port, temp_db};
 use tenfold_types::Timestamp;
 use tokio::io::AsyncWriteExt;
-use tokio::net::{TcpStream, UdpSocket, UnixDatagram};
+use tokio::net::{TcpStream, UdpSocket, UnixDatagram, UnixStream};
 use tokio_util::sync::CancellationToken;
 
 const NOW_S: i64 = 1_795_424_400;
@@ -115,6 +115,51 @@ async fn statsd_comes_in_by_three_ways_into_one_series() {
     let markers = world.app.markers(tenfold_app::metrics::MarkerQuery::default()).await.expect("the record is read");
     let told: Vec<_> = markers.iter().map(|marker| (marker.text.as_str(), marker.actor_name.as_str())).collect();
     assert_eq!(told, [("a: b", "statsd")], "an event is a mark on every graph");
+}
+
+/// As Datadog's clients send it to `unixstream://`.
+#[tokio::test]
+async fn dogstatsd_comes_in_over_a_stream_of_packets() {
+    let world = world(|s, dir| s.statsd.unix_stream_socket = dir.join("stream.sock")).await;
+    let path = world.dir.path().join("stream.sock");
+    let framed = |packet: &[u8]| [&(packet.len() as u32).to_le_bytes()[..], packet].concat();
+    let own = |name: &str| world.app.metrics.own.get(name, &[("transport", "unixstream")]);
+    assert_eq!(own("tenfold_statsd_bad_lines_total"), 0.0);
+    let mut client = UnixStream::connect(&path).await.expect("a connection");
+    let many = framed(b"photos.uploads:1|c|#env:prod\nphotos.uploads:2|c|#env:prod\n").repeat(2_000);
+    client.write_all(&many).await.expect("it is sent");
+    client.write_all(&framed(b"")).await.expect("it is sent");
+    // In pieces, even of the length.
+    for byte in framed(b"photos.queue:7|g") {
+        client.write_all(&[byte]).await.expect("it is sent");
+    }
+    let longest = [&b"x".repeat(65_530)[..], b"\na:1|c"].concat();
+    client.write_all(&framed(&longest)).await.expect("it is sent");
+    client.shutdown().await.expect("the end is told");
+    let of = [("transport", "unixstream")];
+    world.until("tenfold_statsd_packets_total", &of, 2_002.0).await;
+    assert_eq!(own("tenfold_statsd_bad_lines_total"), 1.0, "a line of rubbish");
+    // Too long, cut off in the middle, cut off in the length.
+    let broken = [65_537_u32.to_le_bytes().to_vec(), framed(b"a:1|c")[..6].to_vec(), vec![1, 0]];
+    for (at, sent) in broken.iter().enumerate() {
+        let mut client = UnixStream::connect(&path).await.expect("a connection");
+        client.write_all(sent).await.expect("it is sent");
+        client.shutdown().await.expect("the end is told");
+        world.until("tenfold_statsd_bad_lines_total", &of, 2.0 + at as f64).await;
+    }
+    assert_eq!(own("tenfold_statsd_packets_total"), 2_002.0);
+    let run = tokio::spawn(tenfold_app::metrics::run(world.app.clone(), world.stop.clone()));
+    world.until("tenfold_push_samples_total", &[("protocol", "statsd"), ("source", "statsd")], 2.0).await;
+    world.stop.cancel();
+    run.await.expect("it ends by itself");
+    assert_eq!(world.values("photos_uploads_total", NOW_S), [("photos_uploads_total{env=\"prod\"}".into(), 6_000.0)]);
+    assert_eq!(world.values("photos_queue", NOW_S), [("photos_queue".into(), 7.0)]);
+    let gone = async {
+        while path.exists() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), gone).await.expect("its file goes with the server");
 }
 
 #[tokio::test]

@@ -110,12 +110,23 @@ impl Drop for World {
 
 /// A server that sends on to one receiver, with one shard.
 async fn world(dir: &tempfile::TempDir, url: String, change: impl FnOnce(&mut Receiver)) -> World {
+    labelled(dir, url, &[], change).await
+}
+
+/// The same of a server with labels.
+async fn labelled(
+    dir: &tempfile::TempDir,
+    url: String,
+    external: &[(&str, &str)],
+    change: impl FnOnce(&mut Receiver),
+) -> World {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let db = temp_db().await;
     let mut settings = Settings { data_dir: dir.path().to_owned(), ..Settings::default() };
     let mut receiver = Receiver { name: "peer".into(), url, shards: 1, ..Receiver::default() };
     change(&mut receiver);
     settings.metrics.remote_write = vec![receiver];
+    settings.alerts.external_labels = external.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
     let metrics = tenfold_app::metrics::State::open(&settings).expect("an empty store opens");
     let clock = TestClock::at(Timestamp(NOW));
     let app = App::new((*db).clone(), Arc::new(clock), Arc::new(TestEntropy::default()), settings, metrics);
@@ -224,6 +235,33 @@ async fn version_2_brings_metadata_exemplars_and_histograms() {
     let status = world.status(|s| s.refused > 0 && !s.waiting).await;
     assert_eq!((status.sent, status.refused, status.retries), (3, 1, 0));
     assert!(status.last_error.is_some_and(|e| e.contains("400") && e.contains("too old")));
+}
+
+/// The series' own win, and rules see them all.
+#[tokio::test]
+async fn labels_of_the_server_go_with_its_series() {
+    let external = [("region", "eu"), ("job", "elsewhere"), ("__replica__", "a")];
+    let site =
+        RuleSpec { source_labels: vec!["region".to_owned()], target_label: Some("site".into()), ..RuleSpec::default() };
+    let told_with =
+        [("__name__", "work_total"), ("__replica__", "a"), ("job", "web"), ("region", "eu"), ("site", "eu")];
+    for (version, answer) in [(WriteVersion::V1, TAKEN), (WriteVersion::V2, TAKEN_V2)] {
+        for (rules, labels) in [(vec![], &told_with[..4]), (vec![site.clone()], &told_with[..])] {
+            let (url, mut told) = receiver(vec![answer]).await;
+            let dir = tempfile::tempdir().expect("a temporary directory");
+            let world = labelled(&dir, url, &external, |r| {
+                r.version = version;
+                r.write_relabel_configs = rules;
+            })
+            .await;
+            world.push();
+            let heard = next(&mut told).await;
+            let read = decode(&heard.body, heard.version()).expect("it is read");
+            let series = read.batch.series().next().expect("a series");
+            assert_eq!((series.labels, read.batch.series_count()), (labels, 3));
+            assert_eq!(series.exemplars[0].labels, [("trace_id", "abc")], "it has its own alone");
+        }
+    }
 }
 
 /// With each sample, so that a receiver that does not know the series learns it as well.
@@ -419,7 +457,8 @@ async fn queues_of_before_are_sent_in_the_version_of_now() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     queued(&dir, "1/0");
     let (url, mut told) = receiver(vec![TAKEN_V2]).await;
-    let world = world(&dir, url, |r| r.version = WriteVersion::V2).await;
+    // What waits has the labels that it was put there with.
+    let world = labelled(&dir, url, &[("region", "eu")], |r| r.version = WriteVersion::V2).await;
     let heard = next(&mut told).await;
     let read = decode(&heard.body, Version::V2).expect("it is read");
     let series = read.batch.series().next().expect("a series");

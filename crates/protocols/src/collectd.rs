@@ -105,6 +105,8 @@ pub struct ValueList {
     pub type_instance: String,
     /// Milliseconds since the epoch; `None` for now.
     pub t_ms: Option<i64>,
+    /// Between two readings, where the sender says so.
+    pub interval_ms: Option<i64>,
     pub values: Vec<DataValue>,
 }
 
@@ -142,7 +144,9 @@ const PLUGIN_INSTANCE: u16 = 0x0003;
 const TYPE: u16 = 0x0004;
 const TYPE_INSTANCE: u16 = 0x0005;
 const VALUES: u16 = 0x0006;
+const INTERVAL: u16 = 0x0007;
 const TIME_HIRES: u16 = 0x0008;
+const INTERVAL_HIRES: u16 = 0x0009;
 const MESSAGE: u16 = 0x0100;
 const SIGNATURE: u16 = 0x0200;
 const ENCRYPTED: u16 = 0x0210;
@@ -160,8 +164,11 @@ pub fn decode(packet: &[u8], types: &Types, out: &mut Vec<ValueList>) -> Result<
             PLUGIN_INSTANCE => said.plugin_instance = text(body)?,
             TYPE => said.kind = text(body)?,
             TYPE_INSTANCE => said.type_instance = text(body)?,
-            TIME => said.t_ms = i64::try_from(number(body)?).ok().and_then(|s| s.checked_mul(1_000)),
+            TIME => said.t_ms = seconds_ms(number(body)?),
             TIME_HIRES => said.t_ms = Some(hires_ms(number(body)?)),
+            // Values are right without one.
+            INTERVAL => said.interval_ms = number(body).ok().and_then(seconds_ms),
+            INTERVAL_HIRES => said.interval_ms = number(body).ok().map(hires_ms),
             VALUES => {
                 if !said.is_named() {
                     return Err(CollectdError::Nameless);
@@ -172,7 +179,7 @@ pub fn decode(packet: &[u8], types: &Types, out: &mut Vec<ValueList>) -> Result<
             }
             MESSAGE => notifications += 1,
             ENCRYPTED => return Err(CollectdError::Encrypted),
-            // Intervals, severities, signatures, and what later versions add.
+            // Severities, signatures, and what later versions add.
             _ => {}
         }
     }
@@ -196,6 +203,10 @@ fn text(body: &[u8]) -> Result<String, CollectdError> {
 
 fn number(body: &[u8]) -> Result<u64, CollectdError> {
     body.try_into().map(u64::from_be_bytes).map_err(|_| CollectdError::Number)
+}
+
+fn seconds_ms(s: u64) -> Option<i64> {
+    i64::try_from(s).ok()?.checked_mul(1_000)
 }
 
 /// A time in parts of a second of which there are 2 to the 30th.
@@ -243,6 +254,9 @@ struct Posted {
     dsnames: Vec<String>,
     /// Seconds since the epoch.
     time: f64,
+    /// Seconds. Whatever else it is costs no values.
+    #[serde(default)]
+    interval: serde_json::Value,
     host: String,
     plugin: String,
     #[serde(default)]
@@ -317,7 +331,8 @@ impl Posted {
             let name = if count == 1 { String::new() } else { name };
             values.push(DataValue { name, kind, value: value.unwrap_or(f64::NAN) });
         }
-        let t_ms = Some(self.time * 1_000.0).filter(|ms| *ms > 0.0 && *ms < 4e15).map(|ms| ms.round() as i64);
+        let ms = |s: f64| Some(s * 1_000.0).filter(|ms| *ms > 0.0 && *ms < 4e15).map(|ms| ms.round() as i64);
+        let (t_ms, interval_ms) = (ms(self.time), self.interval.as_f64().and_then(ms));
         let list = ValueList {
             host: self.host,
             plugin: self.plugin,
@@ -325,6 +340,7 @@ impl Posted {
             kind: self.kind,
             type_instance: self.type_instance,
             t_ms,
+            interval_ms,
             values,
         };
         if list.is_named() { Ok(list) } else { Err(CollectdError::Nameless) }
@@ -396,6 +412,37 @@ mod tests {
                 .to_owned(),
         ];
         assert_eq!(shown(&packet), (wanted, Ok(1)));
+    }
+
+    #[test]
+    fn intervals_are_told_and_cost_no_values() {
+        let one = || values(&[(1, 1_f64.to_le_bytes())]);
+        let packet = [
+            head(),
+            one(),
+            part(INTERVAL, &600_u64.to_be_bytes()),
+            one(),
+            part(INTERVAL_HIRES, &((3_600_u64 << 30) | (1 << 29)).to_be_bytes()),
+            one(),
+            one(),
+            part(INTERVAL, b"odd"),
+            one(),
+            part(INTERVAL, &u64::MAX.to_be_bytes()),
+            one(),
+        ];
+        let mut out = Vec::new();
+        assert_eq!(decode(&packet.concat(), &Types::default(), &mut out), Ok(0));
+        let told: Vec<_> = out.iter().map(|list| list.interval_ms).collect();
+        assert_eq!(told, [None, Some(600_000), Some(3_600_500), Some(3_600_500), None, None]);
+        for (interval, wanted) in [("10.000", Some(10_000)), ("0", None), ("\"x\"", None), ("null", None), ("-1", None)]
+        {
+            let body = format!(
+                "[{{\"values\":[1],\"dstypes\":[\"gauge\"],\"dsnames\":[\"value\"],\"time\":1,\"interval\":{interval},\
+                 \"host\":\"h\",\"plugin\":\"a\",\"type\":\"b\"}}]"
+            );
+            let told: Vec<_> = from_json(body.as_bytes()).unwrap().lists.iter().map(|list| list.interval_ms).collect();
+            assert_eq!(told, [wanted], "{interval}");
+        }
     }
 
     #[test]

@@ -77,7 +77,6 @@ const NOT_TOLD: &[&str] = &[
     "node_disk_filesystem_",
     "node_disk_info",
     "node_dmi_",
-    "node_edac_",
     "node_exporter_",
     "node_hwmon_",
     "node_md_",
@@ -97,7 +96,6 @@ const NOT_TOLD: &[&str] = &[
     "node_thermal_zone_",
     "node_time_",
     "node_timex_",
-    "node_udp_queues",
     "node_xfs_",
     "node_zfs_",
     "node_btrfs_",
@@ -127,7 +125,7 @@ fn is_wanted(name: &str) -> bool {
 
 /// Gauges that move between two looks by more than a counter does, and a state that few processes are in.
 fn is_restless(name: &str) -> bool {
-    ["procs_running", "procs_blocked", "io_now", "processes_state", "sockstat_TCP_", "sockstat_UDP_"]
+    ["procs_running", "procs_blocked", "io_now", "processes_state", "sockstat_TCP_", "sockstat_UDP_", "udp_queues"]
         .iter()
         .any(|part| name.contains(part))
 }
@@ -220,6 +218,20 @@ fn a_host_is_read_from_its_files() {
     write(root, "sys/class/net/bond0/address", "aa:bb\n");
     write(root, "sys/class/hwmon/hwmon3/name", "coretemp\n");
     write(root, "sys/class/hwmon/hwmon3/temp1_input", "45000\n");
+    write(root, "sys/class/net/bond0/statistics/rx_nohandler", "6\n");
+    let head = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n";
+    let socket =
+        |queues: &str| format!("  9: 0100007F:1FBD 00000000:0000 07 {queues} 00:00000000 00000000 0 0 7 2 0 0\n");
+    let all = [head.to_owned(), socket("00000010:00000F00"), socket("00000000:00000100")].concat();
+    write(root, "proc/net/udp", &all);
+    let battery = "sys/class/power_supply/BAT0";
+    for (file, text) in [("online", "1"), ("energy_now", "23000000"), ("status", "Discharging"), ("type", "Battery")] {
+        write(root, &format!("{battery}/{file}"), &format!("{text}\n"));
+    }
+    let controller = "sys/devices/system/edac/mc/mc0";
+    for (file, text) in [("ce_count", "5"), ("ce_noinfo_count", "1"), ("ue_count", "2"), ("csrow3/ce_count", "4")] {
+        write(root, &format!("{controller}/{file}"), &format!("{text}\n"));
+    }
     write(root, "proc/cgroups", "#subsys_name hierarchy num_cgroups enabled\ncpu 0 7 1\n");
     let group = "sys/fs/cgroup/system.slice/photos.service";
     write(root, "sys/fs/cgroup/cgroup.controllers", "cpu memory\n");
@@ -295,6 +307,16 @@ fn a_host_is_read_from_its_files() {
         ),
         ("node_hwmon_chip_names", vec![("chip", "coretemp"), ("chip_name", "coretemp")], 1.0),
         ("node_hwmon_temp_celsius", vec![("chip", "coretemp"), ("sensor", "temp1")], 45.0),
+        ("node_network_receive_nohandler_total", vec![("device", "bond0")], 6.0),
+        ("node_udp_queues", vec![("ip", "v4"), ("queue", "tx")], 16.0),
+        ("node_udp_queues", vec![("ip", "v4"), ("queue", "rx")], 4_096.0),
+        ("node_power_supply_online", vec![("power_supply", "BAT0")], 1.0),
+        ("node_power_supply_energy_watthour", vec![("power_supply", "BAT0")], 23.0),
+        ("node_power_supply_info", vec![("power_supply", "BAT0"), ("status", "Discharging"), ("type", "Battery")], 1.0),
+        ("node_edac_correctable_errors_total", vec![("controller", "0")], 5.0),
+        ("node_edac_uncorrectable_errors_total", vec![("controller", "0")], 2.0),
+        ("node_edac_csrow_correctable_errors_total", vec![("controller", "0"), ("csrow", "unknown")], 1.0),
+        ("node_edac_csrow_correctable_errors_total", vec![("controller", "0"), ("csrow", "3")], 4.0),
         ("node_scrape_collector_success", vec![("collector", "cpu")], 1.0),
         // Nothing was laid out for it.
         ("node_scrape_collector_success", vec![("collector", "softnet")], 0.0),
@@ -358,6 +380,9 @@ fn what_the_kernel_might_write_ends_nothing() {
         "proc/net/stat/nf_conntrack",
         "etc/os-release",
         "sys/class/hwmon/hwmon0/temp1_input",
+        "sys/class/power_supply/BAT0/energy_now",
+        "sys/devices/system/edac/mc/mc0/ce_count",
+        "proc/net/udp",
         "sys/class/net/eth0/flags",
         "proc/1/stat",
     ];

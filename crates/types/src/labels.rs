@@ -46,6 +46,14 @@ impl Labels {
         self.set(name, value);
         self
     }
+    /// With those of `others` for whose names there is nothing here.
+    pub fn completed_by(&self, others: &Self) -> Self {
+        let mut all = self.clone();
+        for (name, value) in others.iter().filter(|(name, _)| self.get(name).is_none()) {
+            all.set(name, value);
+        }
+        all
+    }
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(n, v)| (n.as_str(), v.as_str()))
     }
@@ -212,5 +220,8 @@ mod tests {
         let mut copy = l.clone().with("job", "web");
         copy.remove("__name__");
         assert_eq!((l.to_string(), copy.to_string()), ("up{job=\"api\"}".to_owned(), "{job=\"web\"}".to_owned()));
+        let whole = l.completed_by(&Labels::from_pairs([("zone", "b"), ("job", "web"), ("a", "1")]));
+        assert_eq!(whole.to_string(), "up{a=\"1\",job=\"api\",zone=\"b\"}");
+        assert_eq!((l.completed_by(&Labels::new()), l.completed_by(&l)), (l.clone(), l));
     }
 }

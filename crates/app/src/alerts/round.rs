@@ -345,8 +345,7 @@ impl Pass {
         let (app, at) = (&self.round.app, self.round.now);
         let templates = Templates::new(app, at, self.watch.begin(), self.runtime.clone());
         let ask = |expr: &str| templates.ask(expr);
-        let external = app.settings.alerts.external_labels.iter();
-        let external_labels = Labels::from_pairs(external.map(|(n, v)| (n.clone(), v.clone())));
+        let external_labels = app.settings.alerts.external();
         work(RuleWorld {
             external_labels: &external_labels,
             external_url: &app.settings.public_url,

@@ -47,11 +47,11 @@ fn blocks(dir: &Path) -> Vec<PathBuf> {
 /// How many samples can be read, or why they cannot.
 fn readable(app: &App) -> Result<usize, String> {
     let mut count = 0;
-    let read =
-        app.metrics.read_series(&[Matcher::equal(Labels::NAME, "m")], i64::MIN, i64::MAX, &mut |_, floats, _| {
-            count += floats.len();
-            Ok(true)
-        });
+    let (matchers, external) = ([Matcher::equal(Labels::NAME, "m")], Labels::new());
+    let read = app.metrics.read_series(&matchers, i64::MIN, i64::MAX, &external, &mut |_, floats, _| {
+        count += floats.len();
+        Ok(true)
+    });
     read.map(|()| count).map_err(|fault| fault.message)
 }
 

@@ -72,6 +72,11 @@ impl AnswerMemory {
         self.held.take(bytes).map_err(|e| super::query::query_fault(&e, ""))
     }
 
+    /// The same for labels that are made of others.
+    pub fn take_labels(&mut self, labels: &Labels) -> Result<(), Fault> {
+        self.take(labels_bytes(labels))
+    }
+
     /// What was taken so far.
     pub(super) fn bytes(&self) -> u64 {
         self.bytes

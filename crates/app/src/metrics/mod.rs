@@ -40,6 +40,7 @@ mod pools;
 mod push;
 mod pushed;
 mod query;
+mod read_out;
 mod remote;
 mod scrape;
 mod small;
@@ -85,7 +86,8 @@ pub use panel_series::PanelSeries;
 pub use panel_values::{PanelColumn, PanelReduce, PanelSort, PanelWord};
 pub use pools::{Dropped, PoolStatus};
 pub use push::{PUSHES_MAX, PushFault, Pushed, RefusedOf, Source, SourceStatus};
-pub use query::{Answer, EachSeries, How, SeriesFilter, Told};
+pub use query::{Answer, How, SeriesFilter, Told};
+pub use read_out::EachSeries;
 pub use remote::{Cluster, ClusterAnswer, ForwardBatch, Forwarder, ReceiverStatus};
 pub use scrape::{NoPage, Scraped, TargetFamily};
 pub use statsd::Aggregator;
@@ -145,6 +147,7 @@ pub struct State {
     ganglia: Mutex<ganglia::Heard>,
     collectd_types: tenfold_protocols::collectd::Types,
     collectd_access: tenfold_protocols::collectd::Access,
+    collectd_held: Mutex<collectd::Held>,
     /// Places for pushed bodies that are received, and that are decoded and written.
     bodies: tokio::sync::Semaphore,
     pushes: tokio::sync::Semaphore,
@@ -215,6 +218,7 @@ impl State {
             ganglia: Mutex::default(),
             collectd_types,
             collectd_access,
+            collectd_held: Mutex::default(),
             bodies: tokio::sync::Semaphore::new(push::BODIES_MAX),
             pushes: tokio::sync::Semaphore::new(push::PUSHES_MAX),
             forwarder: std::sync::OnceLock::new(),
@@ -328,6 +332,7 @@ pub async fn run(app: App, stop: CancellationToken) {
         keep_log_short(&app, &stop),
         keep_tidy(&app, &stop),
         statsd_events::keep(&app, &stop),
+        collectd::keep(&app, &stop),
         live::run(&app, &stop)
     );
     flush_statsd(&app);

@@ -11,7 +11,7 @@ use tenfold_promql::{
 };
 use tenfold_tsdb::{CoarseReach, CoarseSeries, SelectedSeries, SeriesChunks, Tsdb, TsdbError};
 use tenfold_types::pattern::COMPILED_MAX;
-use tenfold_types::{ErrorCode, Fault, HistogramPoint, Labels, Matcher, Point, Timestamp};
+use tenfold_types::{ErrorCode, Fault, Labels, Matcher, Point, Timestamp};
 
 use super::small::{Extent, Place, TEXT_BYTES_MAX, place_of};
 use crate::App;
@@ -182,9 +182,6 @@ impl Queryable for Source {
     }
 }
 
-/// Takes the samples of one series; whether it wants more.
-pub type EachSeries<'e> = &'e mut dyn FnMut(&Labels, &[Point], &[HistogramPoint]) -> Result<bool, Fault>;
-
 /// Which series a metadata request is about; the union of the selectors, all when there is none.
 #[derive(Debug, Clone)]
 pub struct SeriesFilter {
@@ -329,34 +326,6 @@ impl super::State {
     /// Whether a cluster answers queries, and not this process.
     pub(crate) fn is_asked_elsewhere(&self) -> bool {
         self.is_remote
-    }
-
-    /// Hands the samples of each matching series to `each`, in the order of the labels, until it wants no more.
-    pub fn read_series(
-        &self,
-        matchers: &[Matcher],
-        start_ms: i64,
-        end_ms: i64,
-        each: EachSeries<'_>,
-    ) -> Result<(), Fault> {
-        let mut found = self.tsdb.select(matchers, start_ms, end_ms).map_err(|e| store_fault(&e))?;
-        let max = self.query_limits.series_max;
-        if found.len() > max {
-            return Err(
-                Fault::invalid(format!("{} series match; at most {max} are read", found.len())).advice("add matchers")
-            );
-        }
-        found.sort_unstable_by(|a, b| a.labels.cmp(&b.labels));
-        let (mut floats, mut histograms) = (Vec::new(), Vec::new());
-        for series in found {
-            floats.clear();
-            histograms.clear();
-            series.chunks.read_all(&mut floats, &mut histograms).map_err(|e| store_fault(&e))?;
-            if (!floats.is_empty() || !histograms.is_empty()) && !each(&series.labels, &floats, &histograms)? {
-                break;
-            }
-        }
-        Ok(())
     }
 
     pub fn series(&self, filter: &SeriesFilter) -> Result<Vec<Arc<Labels>>, Fault> {

@@ -233,7 +233,8 @@ impl super::State {
         }
     }
 
-    /// A datagram from a StatsD client, or a piece of whole lines; `transport` is `udp`, `tcp` or `unix`.
+    /// A datagram from a StatsD client, or a piece of whole lines; `transport` is `udp`, `tcp`, `unix`
+    /// or `unixstream`.
     pub fn statsd_packet(&self, transport: &str, packet: &[u8], now: Timestamp) {
         let mut read = tenfold_protocols::statsd::parse(packet);
         if !self.statsd_container_label.is_empty() {

@@ -351,6 +351,8 @@ pub struct Statsd {
     pub tcp_listen: String,
     /// Path of a Unix datagram socket, which is made; empty for none.
     pub unix_socket: PathBuf,
+    /// Path of a Unix socket for streams, which is made; empty for none.
+    pub unix_stream_socket: PathBuf,
     pub flush_interval_ms: u64,
     /// Whether a sign makes a gauge's value a change, as Etsy's clients mean it; Datadog's mean the value itself.
     pub gauge_deltas: bool,
@@ -366,6 +368,7 @@ impl Default for Statsd {
             listen: "127.0.0.1:8125".into(),
             tcp_listen: String::new(),
             unix_socket: PathBuf::new(),
+            unix_stream_socket: PathBuf::new(),
             flush_interval_ms: 10_000,
             gauge_deltas: true,
             container_label: String::new(),

@@ -1,9 +1,9 @@
 //! `/federate`: the newest sample of each series that is asked for, so that another Prometheus scrapes it from here.
 //!
 //! As Prometheus' `web/federate.go`: samples no older than the lookback, with their own timestamps, without those that
-//! ended; series without `instance` get an empty one, so that the scraper does not add its own. Text, or protobuf where the
-//! asker wants that before text: only there is a place for native histograms. Those with custom buckets go out as classic
-//! ones in either.
+//! ended; with the labels of this server that a series has none of, and with an empty `instance` where it has none then, so
+//! that the scraper does not add its own. Text, or protobuf where the asker wants that before text: only there is a place for
+//! native histograms. Those with custom buckets go out as classic ones in either.
 
 use std::borrow::Cow;
 use std::fmt::Write;
@@ -31,8 +31,8 @@ pub(super) async fn federate(State(app): State<App>, headers: HeaderMap, RawQuer
         return Err(bad("at least one `match[]` is needed".into()).into());
     }
     let wanted = Wanted::of(&headers);
-    let found = app.newest_samples(&selectors).await?;
-    let written = tokio::task::spawn_blocking(move || page(found, wanted)).await;
+    let (found, external) = (app.newest_samples(&selectors).await?, app.settings.alerts.external());
+    let written = tokio::task::spawn_blocking(move || page(found, wanted, &external)).await;
     let body = written.map_err(|_| Fault::internal("writing the answer ended in a panic"))??;
     Ok(([(header::CONTENT_TYPE, wanted.content_type())], body).into_response())
 }
@@ -58,6 +58,15 @@ enum Names {
     AsTheyAre,
     /// With `_` for what older readers do not take.
     Legacy,
+}
+
+impl Names {
+    fn of(self, labels: &Labels) -> Cow<'_, Labels> {
+        match self {
+            Self::AsTheyAre => Cow::Borrowed(labels),
+            Self::Legacy => prom_page::legacy(labels),
+        }
+    }
 }
 
 impl Wanted {
@@ -136,23 +145,31 @@ impl Told<'_> {
     }
 }
 
-/// Rows by family. Names that are told alike are one series to whoever reads the page: the first is told.
-fn told(rows: &[Newest], wanted: Wanted) -> Vec<Told<'_>> {
-    let mut all: Vec<Told<'_>> = rows
-        .iter()
-        .filter(|row| row.labels.metric_name().is_some())
-        .map(|row| {
-            let labels = match wanted.names() {
-                Names::AsTheyAre => Cow::Borrowed(&*row.labels),
-                Names::Legacy => prom_page::legacy(&row.labels),
-            };
-            Told { labels, kind: value(row).kind(), row }
-        })
-        .filter(|told| matches!(wanted, Wanted::Protobuf(_)) || told.is_text())
-        .collect();
+/// Rows by family, with the labels of the server that they have none of. Names that are told alike are one series to whoever
+/// reads the page: the first is told.
+fn told<'r>(
+    rows: &'r [Newest],
+    wanted: Wanted,
+    external: &Labels,
+    memory: &mut AnswerMemory,
+) -> Result<Vec<Told<'r>>, Fault> {
+    let external = wanted.names().of(external);
+    let mut all = Vec::with_capacity(rows.len());
+    for row in rows.iter().filter(|row| row.labels.metric_name().is_some()) {
+        let own = wanted.names().of(&row.labels);
+        let is_whole = external.iter().all(|(name, _)| own.get(name).is_some());
+        let labels = if is_whole { own } else { Cow::Owned(own.completed_by(&external)) };
+        let told = Told { labels, kind: value(row).kind(), row };
+        if matches!(wanted, Wanted::Protobuf(_)) || told.is_text() {
+            if let Cow::Owned(made) = &told.labels {
+                memory.take_labels(made)?;
+            }
+            all.push(told);
+        }
+    }
     all.sort_by(|a, b| (a.name(), a.kind).cmp(&(b.name(), b.kind)).then_with(|| a.labels.cmp(&b.labels)));
     all.dedup_by(|a, b| a.kind == b.kind && a.labels == b.labels);
-    all
+    Ok(all)
 }
 
 /// Bytes of an answer after which they are counted.
@@ -230,11 +247,12 @@ impl Page {
     }
 }
 
-fn page(found: NewestSamples, wanted: Wanted) -> Result<Vec<u8>, Fault> {
+fn page(found: NewestSamples, wanted: Wanted, external: &Labels) -> Result<Vec<u8>, Fault> {
     let NewestSamples { rows, mut memory } = found;
     memory.take((rows.len() * size_of::<Told<'_>>()) as u64)?;
     let mut page = Page { out: Vec::new(), counted: 0, memory, typed: String::new() };
-    for family in told(&rows, wanted).chunk_by(|a, b| (a.name(), a.kind) == (b.name(), b.kind)) {
+    let told = told(&rows, wanted, external, &mut page.memory)?;
+    for family in told.chunk_by(|a, b| (a.name(), a.kind) == (b.name(), b.kind)) {
         let Some(first) = family.first() else { continue };
         match wanted {
             Wanted::Text(_) => page.put_text(first.name(), first.kind, family)?,

@@ -118,9 +118,10 @@ async fn stream(app: App, request: ReadRequest) -> Result<Response, Fault> {
     Ok(([(header::CONTENT_TYPE, kind)], Body::from_stream(all)).into_response())
 }
 
-/// Hands each matching series to `each`, in the order of their labels, until it wants no more.
+/// Hands each matching series to `each`, with the labels of the server, in the order of their labels, until it wants no more.
 fn select(app: &App, query: &ReadQuery, samples: &mut usize, each: EachSeries<'_>) -> Result<(), Fault> {
-    app.metrics.read_series(&query.matchers, query.start_ms, query.end_ms, &mut |labels, floats, histograms| {
+    let (from, to, external) = (query.start_ms, query.end_ms, app.settings.alerts.external());
+    app.metrics.read_series(&query.matchers, from, to, &external, &mut |labels, floats, histograms| {
         *samples += floats.len() + histograms.len();
         if *samples > SAMPLES_MAX {
             return Err(Fault::invalid(format!("the request reads more than {SAMPLES_MAX} samples"))

@@ -11,6 +11,7 @@ mod federation;
 mod lists;
 mod newer;
 mod origins;
+mod outside;
 mod packed;
 mod parameters;
 

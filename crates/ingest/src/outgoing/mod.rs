@@ -4,6 +4,8 @@
 //! for which it has a field of our own where version 2.0 is sent, and what is known of metrics, which is looked up when a
 //! request of that version is made of it.
 //!
+//! Labels of the server are added, and series relabelled, before they wait: a change of either counts for what comes after it.
+//!
 //! Series are spread over shards by their labels, so that a series' samples stay in order: a shard has one request under way
 //! at a time. A receiver that is away, slow (429 with `Retry-After`) or broken (5xx) is asked again, later and later; what it
 //! refuses for good (other 4xx) is counted, told and left out, as the specification asks. Who refuses a request as a whole (400, 413)
@@ -117,7 +119,7 @@ fn check(settings: &Settings) -> Result<Vec<Rule>, OutgoingError> {
 
 /// Opens the queues and begins to send.
 pub fn start(app: &App, stop: &CancellationToken, tasks: &TaskTracker) -> Result<(), OutgoingError> {
-    let refuse = app.settings.metrics.is_remote();
+    let (refuse, external) = (app.settings.metrics.is_remote(), app.settings.alerts.external());
     let mut receivers = Vec::new();
     for settings in &app.settings.metrics.remote_write {
         let rules = check(settings)?;
@@ -141,7 +143,7 @@ pub fn start(app: &App, stop: &CancellationToken, tasks: &TaskTracker) -> Result
                 earlier.push(open(shard.path())?);
             }
         }
-        let receiver = Arc::new(Receiver::new(settings, rules, shards, earlier, refuse));
+        let receiver = Arc::new(Receiver::new(settings, rules, external.clone(), shards, earlier, refuse));
         let sender = send::Sender::new(app, receiver.clone())
             .map_err(|message| OutgoingError::Setting { name: settings.name.clone(), message })?;
         let sender = Arc::new(sender);

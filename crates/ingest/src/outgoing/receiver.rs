@@ -35,6 +35,8 @@ pub(super) struct Receiver {
     pub last_sent: Mutex<Option<Timestamp>>,
     /// What series go through on their way.
     rules: Vec<Rule>,
+    /// Labels of the server, which series have that bring no such label.
+    external: Labels,
     /// Whether it said that it does not read version 2.0. It is asked again when the server starts.
     reads_old_only: AtomicBool,
     /// Whether what does not fit is refused instead of dropped: the receiver is the store.
@@ -48,6 +50,7 @@ impl Receiver {
     pub(super) fn new(
         settings: &Settings,
         rules: Vec<Rule>,
+        external: Labels,
         shards: Vec<Arc<Shard>>,
         earlier: Vec<Arc<Shard>>,
         refuse: bool,
@@ -60,6 +63,7 @@ impl Receiver {
             last_error: Mutex::default(),
             last_sent: Mutex::default(),
             rules,
+            external,
             reads_old_only: AtomicBool::new(false),
             refuse,
         }
@@ -78,9 +82,12 @@ impl Receiver {
         !self.reads_old_only.swap(true, Ordering::Relaxed)
     }
 
-    /// The labels under which a series is sent; `None` when the rules drop it, or take its name.
+    /// The labels under which a series is sent; `None` when the rules drop it, or take its name. As in Prometheus, the rules see
+    /// the labels of the server.
     fn relabelled(&self, labels: &[(&str, &str)]) -> Option<Labels> {
-        let made = tenfold_scrape::apply(&self.rules, Labels::from_pairs(labels.iter().copied()))?;
+        let missing = self.external.iter().filter(|(name, _)| labels.iter().all(|(own, _)| own != name));
+        let whole = Labels::from_pairs(labels.iter().copied().chain(missing));
+        let made = tenfold_scrape::apply(&self.rules, whole)?;
         made.metric_name().is_some_and(|name| !name.is_empty()).then_some(made)
     }
 
@@ -88,10 +95,11 @@ impl Receiver {
     fn parts(&self, batch: &ForwardBatch<'_>) -> Vec<Part> {
         let mut parts: Vec<Part> = self.shards.iter().map(|_| vec![(Writer::default(), 0)]).collect();
         let tells_starts = self.version() == Version::V2;
+        let as_it_is = self.rules.is_empty() && self.external.is_empty();
         for series in batch {
             let samples = series.points.len() + series.histograms.len();
-            let made = if self.rules.is_empty() { None } else { self.relabelled(series.labels) };
-            if made.is_none() && !self.rules.is_empty() {
+            let made = if as_it_is { None } else { self.relabelled(series.labels) };
+            if made.is_none() && !as_it_is {
                 self.counts.left_out.fetch_add(samples as u64, Ordering::Relaxed);
                 continue;
             }

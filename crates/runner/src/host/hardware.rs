@@ -13,7 +13,7 @@ const MICRO: f64 = 1e-6;
 const KHZ: f64 = 1e3;
 
 /// What is in a folder, by name; a kernel without such devices has no folder.
-fn entries(folder: &Path) -> io::Result<Vec<(String, PathBuf)>> {
+pub(super) fn entries(folder: &Path) -> io::Result<Vec<(String, PathBuf)>> {
     let Some(read) = optional(std::fs::read_dir(folder))? else { return Ok(Vec::new()) };
     let named = |entry: std::fs::DirEntry| Some((entry.file_name().into_string().ok()?, entry.path()));
     let mut all: Vec<_> = read.flatten().filter_map(named).take(DEVICES_MAX).collect();
@@ -22,11 +22,11 @@ fn entries(folder: &Path) -> io::Result<Vec<(String, PathBuf)>> {
 }
 
 /// A file that holds one number; what cannot be read is left out, as a driver may refuse at any time.
-fn number_in(path: &Path) -> Option<f64> {
+pub(super) fn number_in(path: &Path) -> Option<f64> {
     read_text(path).ok()?.trim().parse().ok()
 }
 
-fn text_in(path: &Path) -> String {
+pub(super) fn text_in(path: &Path) -> String {
     read_text(path).map(|text| text.trim().to_owned()).unwrap_or_default()
 }
 

@@ -12,6 +12,7 @@ mod memory;
 mod network;
 mod page;
 mod services;
+mod supplies;
 mod textfile;
 
 use std::io;
@@ -50,6 +51,8 @@ const COLLECTORS: &[(&str, Collect)] = &[
     ("hwmon", hardware::sensors),
     ("thermal_zone", hardware::thermal_zones),
     ("mdadm", hardware::arrays),
+    ("edac", supplies::memory_errors),
+    ("powersupplyclass", supplies::power),
     ("os", hardware::release),
     ("uname", kernel::uname),
     ("meminfo", memory::collect),
@@ -59,6 +62,7 @@ const COLLECTORS: &[(&str, Collect)] = &[
     ("netclass", network::links),
     ("netstat", network::protocols),
     ("sockstat", network::sockets),
+    ("udp_queues", network::udp_queues),
     ("conntrack", network::connections),
     ("arp", network::neighbours),
     ("bonding", network::bonds),

@@ -52,6 +52,7 @@ pub(super) fn links(host: &Host, page: &mut Page) -> io::Result<()> {
             ("carrier_up_count", "node_network_carrier_up_changes_total"),
             ("carrier_down_count", "node_network_carrier_down_changes_total"),
             ("tx_queue_len", "node_network_transmit_queue_length"),
+            ("statistics/rx_nohandler", "node_network_receive_nohandler_total"),
         ] {
             if let Ok(value) = host.number(at(file)) {
                 page.put(name, &labels, value);
@@ -128,6 +129,24 @@ pub(super) fn protocols(host: &Host, page: &mut Page) -> io::Result<()> {
         {
             page.put(&format!("node_netstat_{protocol}_{counter}"), &[], value);
         }
+    }
+    Ok(())
+}
+
+/// Memory that datagrams hold which wait to be sent or read, of all sockets together.
+pub(super) fn udp_queues(host: &Host, page: &mut Page) -> io::Result<()> {
+    for (file, ip) in [("proc/net/udp", "v4"), ("proc/net/udp6", "v6")] {
+        let Some(text) = optional(host.read(file))? else { continue };
+        let bytes = |hex: &str| u32::from_str_radix(hex, 16).map_or(0.0, f64::from);
+        let (mut sent, mut received) = (0.0, 0.0);
+        for line in text.lines().skip(1) {
+            let queues = line.split_ascii_whitespace().nth(4).and_then(|column| column.split_once(':'));
+            let Some((tx, rx)) = queues else { continue };
+            sent += bytes(tx);
+            received += bytes(rx);
+        }
+        page.put("node_udp_queues", &[("ip", ip), ("queue", "tx")], sent);
+        page.put("node_udp_queues", &[("ip", ip), ("queue", "rx")], received);
     }
     Ok(())
 }

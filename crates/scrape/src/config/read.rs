@@ -48,7 +48,7 @@ pub fn parse_config(yaml: &str) -> Result<ScrapeConfigs, ConfigError> {
     let global = file.global.unwrap_or_default();
     let mut notes = Vec::new();
     for (key, given, where_else) in [
-        ("global.external_labels", &global.external_labels, "they are for what leaves a Prometheus"),
+        ("global.external_labels", &global.external_labels, "the setting is alerts.external_labels"),
         ("global.evaluation_interval", &global.evaluation_interval, "the setting is alerts.evaluation_interval_ms"),
         ("global.rule_query_offset", &global.rule_query_offset, "rules bring their own"),
         ("global.query_log_file", &global.query_log_file, "queries are not logged to a file"),

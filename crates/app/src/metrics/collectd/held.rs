@@ -1,0 +1,175 @@
+//! Values that are read more seldom than a query looks back, which is five minutes.
+//!
+//! As for collectd itself (its `Timeout`), its plugin `write_prometheus` and Prometheus' collectd_exporter, a value counts for
+//! twice its interval: it is written again until then, and its series ends with that.
+
+use std::collections::HashMap;
+
+use tenfold_types::{Labels, Point, STALE_NAN, Timestamp};
+
+use crate::metrics::AHEAD_MS_MAX;
+
+/// Values that are remembered; further ones are not repeated.
+const HELD_MAX: usize = 50_000;
+/// At up to this much a value that is a minute late is still seen.
+const INTERVAL_MS_MIN: i64 = 240_000;
+/// Of a longer interval the value counts for two of these.
+const INTERVAL_MS_MAX: i64 = 86_400_000;
+/// How far a repetition is from the one before, by the sender's clock. It divides no usual interval, so that none stands where
+/// the next value will.
+const AGAIN_MS: i64 = 149_999;
+/// How long is waited for a value that may have come meanwhile.
+const LATE_MS: i64 = 60_000;
+/// As collectd's `Timeout`.
+const TIMES: i64 = 2;
+
+/// What was heard of values that are read seldom.
+#[derive(Default)]
+pub(in crate::metrics) struct Held {
+    values: HashMap<Labels, One>,
+}
+
+struct One {
+    said: Point,
+    /// The instant it was last written for.
+    written_ms: i64,
+    until_ms: i64,
+}
+
+/// Whether a query would not see a value until the next one comes.
+pub(super) fn is_seldom(interval_ms: Option<i64>) -> bool {
+    interval_ms.is_some_and(|ms| ms > INTERVAL_MS_MIN)
+}
+
+impl Held {
+    /// A value was written. `may_begin` says whether one that was not heard of is to be remembered.
+    pub(super) fn hear(
+        &mut self,
+        labels: &Labels,
+        said: Point,
+        interval_ms: Option<i64>,
+        may_begin: bool,
+        now: Timestamp,
+    ) {
+        let is_seldom = is_seldom(interval_ms);
+        if !is_seldom && self.values.is_empty() {
+            return;
+        }
+        let known = self.values.get(labels).map(|one| one.said.t_ms);
+        if known.is_some_and(|t_ms| t_ms >= said.t_ms) {
+            return;
+        }
+        // One more: a value that comes at the end itself stands before it.
+        let lasts_ms = interval_ms.unwrap_or_default().clamp(0, INTERVAL_MS_MAX) * TIMES + 1;
+        let until_ms = said.t_ms.saturating_add(lasts_ms);
+        let is_ahead = said.t_ms > now.millis().saturating_add(AHEAD_MS_MAX);
+        if !is_seldom || is_ahead || until_ms <= now.millis() {
+            self.values.remove(labels);
+        } else if known.is_some() || (may_begin && self.values.len() < HELD_MAX) {
+            self.values.insert(labels.clone(), One { said, written_ms: said.t_ms, until_ms });
+        }
+    }
+
+    /// The sender says that there is no value any more.
+    pub(super) fn forget(&mut self, labels: &Labels, t_ms: i64) {
+        if self.values.get(labels).is_some_and(|one| one.said.t_ms < t_ms) {
+            self.values.remove(labels);
+        }
+    }
+
+    /// What is to be written again, and ends of series: one sample of a series at a time, however far its clock is behind.
+    pub(super) fn again(&mut self, now: Timestamp) -> Vec<(Labels, Point)> {
+        let before_ms = now.millis().saturating_sub(LATE_MS);
+        let mut out = Vec::new();
+        self.values.retain(|labels, one| {
+            let due_ms = one.written_ms.saturating_add(AGAIN_MS).min(one.until_ms);
+            if due_ms > before_ms {
+                return true;
+            }
+            let is_over = due_ms == one.until_ms;
+            let value = if is_over { STALE_NAN } else { one.said.value };
+            out.push((labels.clone(), Point::new(due_ms, value)));
+            one.written_ms = due_ms;
+            !is_over
+        });
+        out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR_MS: i64 = 3_600_000;
+
+    fn labels(name: &str) -> Labels {
+        Labels::from_pairs([(Labels::NAME, name)])
+    }
+
+    fn hear(held: &mut Held, name: &str, t_ms: i64, interval_ms: i64, now_ms: i64) {
+        held.hear(&labels(name), Point::new(t_ms, 1.0), Some(interval_ms), true, Timestamp(now_ms));
+    }
+
+    #[test]
+    fn only_what_a_query_would_miss_is_remembered() {
+        let mut held = Held::default();
+        for (interval_ms, is_held) in
+            [(10_000, false), (240_000, false), (300_000, true), (HOUR_MS, true), (i64::MAX, true), (-1, false)]
+        {
+            hear(&mut held, "a", 0, interval_ms, 0);
+            assert_eq!(held.values.len(), usize::from(is_held), "{interval_ms}");
+            held.values.clear();
+        }
+        held.hear(&labels("a"), Point::new(0, 1.0), None, true, Timestamp(0));
+        held.hear(&labels("a"), Point::new(0, 1.0), Some(HOUR_MS), false, Timestamp(0));
+        hear(&mut held, "a", AHEAD_MS_MAX + 1, HOUR_MS, 0);
+        hear(&mut held, "a", 0, HOUR_MS, 2 * HOUR_MS + 1);
+        assert!(held.values.is_empty(), "no interval, refused, from ahead, over already");
+        hear(&mut held, "a", 0, HOUR_MS, 0);
+        hear(&mut held, "a", 10, 10_000, 10);
+        assert!(held.values.is_empty(), "it comes often now");
+    }
+
+    #[test]
+    fn the_newest_value_counts_and_of_a_day_at_most() {
+        let mut held = Held::default();
+        hear(&mut held, "a", 100, i64::MAX, 100);
+        held.hear(&labels("a"), Point::new(50, 7.0), Some(HOUR_MS), true, Timestamp(100));
+        held.forget(&labels("a"), 100);
+        let one = &held.values[&labels("a")];
+        assert_eq!((one.said, one.until_ms), (Point::new(100, 1.0), 100 + 2 * INTERVAL_MS_MAX + 1));
+        held.forget(&labels("a"), 101);
+        assert!(held.values.is_empty());
+    }
+
+    #[test]
+    fn a_clock_that_is_behind_brings_one_sample_at_a_time() {
+        let mut held = Held::default();
+        let now = Timestamp(HOUR_MS);
+        hear(&mut held, "a", 0, HOUR_MS, HOUR_MS);
+        let times: Vec<_> = (0..3).map(|_| held.again(now).iter().map(|(_, p)| p.t_ms).collect::<Vec<_>>()).collect();
+        assert_eq!(times, [[AGAIN_MS], [2 * AGAIN_MS], [3 * AGAIN_MS]]);
+        assert!(held.again(Timestamp(4 * AGAIN_MS + LATE_MS - 1)).is_empty(), "the next may still come");
+        let later = Timestamp(4 * HOUR_MS);
+        let mut all = Vec::new();
+        while !held.values.is_empty() {
+            all.extend(held.again(later));
+        }
+        let last = all.last().map(|(_, point)| *point).unwrap();
+        assert!(tenfold_types::is_stale(last.value));
+        assert_eq!(last.t_ms, 2 * HOUR_MS + 1);
+        assert!(all.iter().rev().skip(1).all(|(_, point)| point.value == 1.0));
+    }
+
+    #[test]
+    fn further_ones_are_not_remembered() {
+        let mut held = Held::default();
+        for at in 0..HELD_MAX {
+            hear(&mut held, &format!("m{at}"), 0, HOUR_MS, 0);
+        }
+        hear(&mut held, "more", 0, HOUR_MS, 0);
+        hear(&mut held, "m7", 5, HOUR_MS, 5);
+        assert_eq!(held.values.len(), HELD_MAX);
+        assert_eq!(held.values[&labels("m7")].said.t_ms, 5);
+    }
+}

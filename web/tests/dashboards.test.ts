@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { ALL, eachOf, fill, filled, matching, toggled } from "../src/charts/variables";
+import type { Range } from "../src/charts/range";
+import { ALL, eachOf, fill, filled, matching, offeredBy, toggled, withOffered, wrongRegex } from "../src/charts/variables";
 import { titled } from "../src/pages/graphs/DashboardPanel";
 
 const range = { fromMs: 0, toMs: 3_600_000, name: "1h", text: "last 1 h" };
@@ -10,6 +11,13 @@ describe("variables of a dashboard", () => {
     expect(fill('up{job="$job",host=~"${host}"}[$__range]', values, range)).toBe('up{job="a\\x22b",host=~".*"}[3600s]');
     expect(fill("rate(a[$__rate_interval])", {}, range)).toBe("rate(a[60s])");
     expect(fill("increase(a[${__range_s}s]) * $__interval_ms / ($__to - $__from + $__range_ms)", {}, range)).toBe("increase(a[3600s]) * 10000 / (3600000 - 0 + 3600000)");
+  });
+  it("has an interval in which there is a sample", () => {
+    const scraped = [{ job: "slow", interval_ms: 60_000, targets: 1, others: [] }, { job: "fast", interval_ms: 1_000, targets: 9, others: [] }] as unknown as NonNullable<Range["scraped"]>;
+    const short = { ...range, scraped };
+    expect(fill('max_over_time(a{job="$job"}[$__interval]) * ${__interval_ms}', { job: "slow" }, short)).toBe('max_over_time(a{job="slow"}[60s]) * 60000');
+    expect(fill('max_over_time(a{job="fast"}[${__interval}])', {}, short)).toBe('max_over_time(a{job="fast"}[10s])');
+    expect(fill("a[$__interval] + b[$__interval_x]", {}, range)).toBe("a[10s] + b[$__interval_x]");
   });
   it("keeps a value from being a regular expression or the end of a text", () => {
     expect(fill('up{a=~"$a",b="$a"}', { a: "x.y (z)" }, range)).toBe('up{a=~"x\\\\.y \\\\(z\\\\)",b="x.y (z)"}');
@@ -45,6 +53,24 @@ describe("variables of a dashboard", () => {
     expect(matching(hosts, "^web")).toEqual(["web-1:9100", "web-2:9100", "web-1:80"]);
     expect(matching(hosts, "^(web-\\d+):")).toEqual(["web-1", "web-2"]);
     for (const none of [null, undefined, "", "(broken"]) expect(matching(hosts, none)).toEqual(hosts);
+  });
+  it("filters as Grafana does: by named groups, by flags, and by each place that is found", () => {
+    const node = ['up{instance="10.0.0.1:9100",nodename="web-1"} 1', 'up{instance="10.0.0.2:9100",nodename="web-2"} 1', "down 1"];
+    expect(offeredBy(node, 'instance="(?<value>[^"]+).*nodename="(?<text>[^"]+)')).toEqual([{ value: "10.0.0.1:9100", text: "web-1" }, { value: "10.0.0.2:9100", text: "web-2" }]);
+    expect(offeredBy(["a 1", "b 1"], "(?<text>\\d)")).toEqual([{ value: "1", text: "1" }]);
+    expect(matching(["WEB-1", "db"], "/^web/i")).toEqual(["WEB-1"]);
+    expect(matching(["a=1,b=2", "a=3"], "/=(\\d)/g")).toEqual(["1", "2", "3"]);
+    expect([wrongRegex("(broken"), wrongRegex("/web/i"), wrongRegex(null)]).toEqual([expect.stringContaining("(broken"), null, null]);
+    expect(matching(["/dev/sda", "/dev/sdb"], "/dev/sda")).toEqual(["/dev/sda"]);
+  });
+  it("lists what all stands for where labels are listed, and where not everything is on offer", () => {
+    const variables = [{ name: "by", values: ["job", "host"], all: true }, { name: "web", label: "job", regex: "^web" }, { name: "any", label: "job" }];
+    const all = withOffered({ by: [ALL], web: ALL, any: [ALL] }, variables, { web: [ALL, "web.1", "web-2"], any: [ALL, "a", "b"] });
+    expect(fill("sum by ($by) (up)", all, range)).toBe("sum by (job, host) (up)");
+    expect(fill("sum by (pod, ${any}) (up)", all, range)).toBe("sum by (pod, a, b) (up)");
+    expect(fill('up{job="$web",a=~"$any",b=~"$by"}', all, range)).toBe('up{job=~"(web\\\\.1|web-2)",a=~".*",b=~".*"}');
+    expect(fill('up{job=~"$web"}', withOffered({ web: ALL }, variables, {}), range)).toBe('up{job=~".*"}');
+    expect(withOffered({ by: ["job"] }, variables, {})).toEqual({ by: ["job"] });
   });
   it("repeats a panel for each that is chosen, of all for each on offer", () => {
     expect(eachOf(["a", "b"], [ALL, "a", "b", "c"])).toEqual(["a", "b"]);

@@ -15,6 +15,17 @@ test("a host's line goes on in its next instance", () => {
   ]);
 });
 
+test("lines of one name that are there side by side are not one", () => {
+  const wide = (of: number, from = 0, to = 20): (number | null)[] => Array.from({ length: 20 }, (_, at) => (at >= from && at < to ? of : null));
+  const labels = (...values: (number | null)[][]): string[] => joined(values.map((one) => ({ label: "cpu", values: one })), 60).map(({ label }) => label);
+  expect(labels(wide(1), wide(2), wide(3))).toEqual(["cpu", "cpu (2)", "cpu (3)"]);
+  // An end is told five minutes late, and a rate goes on as long as it looks back.
+  expect(labels(wide(1, 0, 12), wide(2, 8))).toEqual(["cpu"]);
+  expect(labels(wide(1, 0, 13), wide(2, 7))).toEqual(["cpu"]);
+  expect(labels(wide(1), wide(2, 8))).toEqual(["cpu", "cpu (2)"]);
+  expect(joined([{ label: "a", values: wide(1) }, { label: "b", values: wide(2) }], 60)).toHaveLength(2);
+});
+
 test("of one deploy's rows the last is told", () => {
   const row = (seq: number, correlation: string | null): TimelineEvent => ({ seq, correlation }) as TimelineEvent;
   const lines = told([row(1, "deploy:4"), row(2, "flag:a"), row(3, "deploy:4"), row(4, "flag:a"), row(5, null), row(6, null)]);

@@ -1,6 +1,7 @@
 import { afterEach, expect, test, vi } from "vitest";
 import { legend, niceStep, queryRange, span } from "../src/api/promql";
-import { timeLabels, valueRange } from "../src/charts/options";
+import { valueRange } from "../src/charts/options";
+import { timeLabels } from "../src/charts/ticks";
 import { summary } from "../src/charts/summary";
 
 afterEach(() => vi.unstubAllGlobals());

@@ -2,6 +2,7 @@ import uPlot from "uplot";
 import { useEffect, useRef, useState, type ReactElement } from "react";
 import type { Marker } from "../api/types";
 import { useTheme } from "../lib/theme";
+import { useUtc } from "../lib/zone";
 import type { Point } from "./exemplars";
 import { ExemplarTip } from "./ExemplarTip";
 import { MarkerTip } from "./MarkerTip";
@@ -37,6 +38,7 @@ export function Canvas(props: CanvasProps): ReactElement {
   const latest = useRef(props);
   latest.current = props;
   const theme = useTheme();
+  const utc = useUtc();
   const [tip, setTip] = useState<Tip | null>(null);
   const zooms = Boolean(onZoom);
 
@@ -85,7 +87,7 @@ export function Canvas(props: CanvasProps): ReactElement {
       made.destroy();
       plot.current = null;
     };
-  }, [shape, theme, sync, height, zooms]);
+  }, [shape, theme, utc, sync, height, zooms]);
 
   useEffect(() => {
     const made = plot.current;

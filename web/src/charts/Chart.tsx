@@ -1,7 +1,7 @@
 import { useMemo, useRef, useState, type ReactElement, type ReactNode } from "react";
 import type { Exemplar, Note } from "../api/promql";
 import type { Marker } from "../api/types";
-import { clockWithSeconds } from "../lib/time";
+import { moment } from "../lib/zone";
 import { plural } from "../lib/units";
 import { ChartFrame } from "./ChartFrame";
 import { ChartTable } from "./ChartTable";
@@ -71,14 +71,14 @@ export function Chart({ title, unit, times, lines, markers, exemplars = NO_EXEMP
     if (!head.current) return;
     const time = index === null ? undefined : times[index];
     const value = only ? text(only) : "";
-    head.current.textContent = time === undefined ? value : `${clockWithSeconds(time * 1000)}${value ? ` · ${value}` : ""}`;
+    head.current.textContent = time === undefined ? value : `${moment(time * 1000)}${value ? ` · ${value}` : ""}`;
   };
 
   return (
     <ChartFrame
       title={title} description={description} words={words} busy={loading} tools={tools}
       now={<span className="now" ref={head}>{newest}</span>}
-      onPng={!asTable && lines.length > 0 ? (figure) => savePng(figure, title, rangeText) : undefined}
+      onPng={!asTable && lines.length > 0 ? (figure) => savePng(figure, title, times) : undefined}
       csv={asTable ? () => linesCsv(times, lines) : undefined}
       table={{ shown: asTable, onChange: setAsTable }}
     >

@@ -1,6 +1,6 @@
 import type { ReactElement } from "react";
 import type { Marker } from "../api/types";
-import { absolute, stamp, zone } from "../lib/time";
+import { absolute, bareStamp, zone } from "../lib/zone";
 import { lineText, type Line } from "./summary";
 
 const ROWS_MAX = 120;
@@ -28,7 +28,7 @@ export function ChartTable({ title, times, lines, unit, markers }: Props): React
       <table>
         <thead>
           <tr>
-            <th scope="col">Time ({zone})</th>
+            <th scope="col">Time ({zone()})</th>
             {lines.map((line) => <th key={line.label} scope="col" className="number">{line.label}</th>)}
             <th scope="col">What happened</th>
           </tr>
@@ -36,7 +36,7 @@ export function ChartTable({ title, times, lines, unit, markers }: Props): React
         <tbody>
           {rows.map(({ time, index }) => (
             <tr key={time}>
-              <td className="nowrap" title={absolute(time * 1000)}>{stamp(time * 1000, now, true)}</td>
+              <td className="nowrap" title={absolute(time * 1000)}>{bareStamp(time * 1000, now, true)}</td>
               {lines.map((line) => <td key={line.label} className="number nowrap">{lineText(line, line.values[index], unit)}</td>)}
               <td>{marksIn(time).map((mark) => `${mark.text} (${mark.actor_name})`).join("; ")}</td>
             </tr>

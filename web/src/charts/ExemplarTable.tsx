@@ -1,6 +1,6 @@
 import type { ReactElement } from "react";
 import type { Exemplar } from "../api/promql";
-import { absolute, stamp } from "../lib/time";
+import { absolute, stamp } from "../lib/zone";
 import { LabelValue } from "./ExemplarTip";
 import { valueText } from "./exemplars";
 

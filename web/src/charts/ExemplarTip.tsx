@@ -1,6 +1,6 @@
 import type { ReactElement } from "react";
 import type { Exemplar } from "../api/promql";
-import { stamp, absolute } from "../lib/time";
+import { stamp, absolute } from "../lib/zone";
 import { Copy } from "../ui/basics";
 import { hrefOf, traceOf, valueText } from "./exemplars";
 import { tipPlace } from "./MarkerTip";

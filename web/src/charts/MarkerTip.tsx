@@ -1,6 +1,6 @@
 import type { CSSProperties, ReactElement } from "react";
 import type { Marker } from "../api/types";
-import { stamp } from "../lib/time";
+import { stamp } from "../lib/zone";
 
 const TIP_PX = 260;
 const MARKS_MAX = 4;

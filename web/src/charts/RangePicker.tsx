@@ -1,5 +1,6 @@
 import { useState, type FormEvent, type ReactElement } from "react";
-import { zone } from "../lib/time";
+import { zone as ofBrowser } from "../lib/time";
+import { chooseUtc, IN_ADDRESS, useUtc, zone } from "../lib/zone";
 import { useParams } from "../router/router";
 import { Dialog } from "../ui/Dialog";
 import { Field } from "../ui/Field";
@@ -8,9 +9,14 @@ import { movingOf, RANGES, readRange, shifted, widened, writeInstant, type Range
 /** The usual ranges, which move with the clock, and any other by its ends. */
 export function RangePicker({ range }: { range: Range }): ReactElement {
   const params = useParams();
+  const utc = useUtc();
   const [open, setOpen] = useState(false);
   const other = !RANGES.some(({ name }) => name === range.name);
   const move = (name: string): void => params.set({ range: name, from: null, to: null }, false);
+  const switchZone = (): void => {
+    chooseUtc(!utc);
+    params.set({ [IN_ADDRESS]: null });
+  };
   const show = ({ fromMs, toMs }: { fromMs: number; toMs: number }): void => params.set({ from: String(Math.round(fromMs)), to: String(Math.round(toMs)), range: null }, false);
   return (
     <div className="chips" role="group" aria-label="Range of time">
@@ -32,6 +38,7 @@ export function RangePicker({ range }: { range: Range }): ReactElement {
       <button type="button" className="chip" aria-label="Half a range earlier" title="Half a range earlier" onClick={() => show(shifted(range, "earlier"))}>‹</button>
       <button type="button" className="chip" aria-label="Twice as long" title="Twice as long" onClick={() => show(widened(range, Date.now()))}>⟷</button>
       <button type="button" className="chip" aria-label="Half a range later" title="Half a range later" onClick={() => show(shifted(range, "later"))}>›</button>
+      {ofBrowser !== "UTC" && <button type="button" className="chip" aria-pressed={utc} title={`Times in UTC instead of ${ofBrowser}, on graphs and in their tables and fields`} onClick={switchZone}>UTC</button>}
       {open && <Ends range={range} onClose={() => setOpen(false)} onChoose={show} onMove={move} />}
     </div>
   );
@@ -59,7 +66,7 @@ function Ends({ range, onClose, onChoose, onMove }: EndsProps): ReactElement {
     else return;
     onClose();
   };
-  const hint = `in ${zone}, unless a zone stands behind it; or`;
+  const hint = `in ${zone()}, unless a zone stands behind it; or`;
   return (
     <Dialog open onClose={onClose} title="Range of time">
       <form className="stack" onSubmit={submit}>

@@ -1,10 +1,11 @@
 /** uPlot's options in our visual language: hairlines, no animation, clock on 24 hours, synced cursors. */
 import uPlot from "uplot";
 import { seriesColour, seriesDash, type Theme } from "../lib/palette";
-import { clock, clockWithSeconds, day } from "../lib/time";
 import { format } from "../lib/units";
+import { isUtc } from "../lib/zone";
 import { bandsOf, colourOf, lineText, type Line } from "./summary";
 import { isStacked, logRange, stackOf, type Axis } from "./look";
+import { distinct, stepsOf, timeLabels, valueLabels } from "./ticks";
 
 export interface Ink {
   /** Of what has to be seen first. */
@@ -35,19 +36,6 @@ export function readInk(): Ink {
   };
 }
 
-export function timeLabels(splits: number[], step: number): string[] {
-  return splits.map((split, index) => {
-    // A few seconds have splits within a second: its clock stands once.
-    if (step < 1 && split % 1 !== 0) return "";
-    const instant = split * 1000;
-    if (step >= 86_400) return day(instant).replace(/^\w+ /, "");
-    const at = new Date(instant);
-    const midnight = at.getHours() === 0 && at.getMinutes() === 0 && at.getSeconds() === 0;
-    if (midnight && index > 0) return day(instant).replace(/^\w+ /, "");
-    return step < 60 ? clockWithSeconds(instant) : clock(instant);
-  });
-}
-
 /** Zero is always in view, so that a small wobble is not drawn as a cliff. */
 export function valueRange(low: number | null, high: number | null): [number, number] {
   const top = Math.max(high ?? 0, 0);
@@ -58,7 +46,6 @@ export function valueRange(low: number | null, high: number | null): [number, nu
 
 /** The same for every chart, so that a column of charts has its hours under each other. */
 const AXIS_PX = 60;
-const BYTE_STEPS = Array.from({ length: 50 }, (_, power) => 2 ** power);
 
 /** How much of a colour fills what lies between two bounds, in hex. */
 const BAND_ALPHA = "26";
@@ -99,9 +86,15 @@ export function heatOptions(wanted: Omit<Wanted, "lines">, bounds: () => string[
   };
 }
 
+/** Of dates nobody wants to see 1970. */
+function dateRange(low: number | null, high: number | null): [number, number] {
+  const room = Math.max(((high ?? 0) - (low ?? 0)) * 0.1, 60);
+  return low === null || high === null ? [0, 1] : [low - room, high + room];
+}
+
 /** Where the axis of values begins and ends: at what is told, else at what there is. */
-function ends(axis: Axis, low: number | null, high: number | null): [number, number] {
-  const [bottom, top] = axis.log ? logRange(low, high) : valueRange(low, high);
+function ends(axis: Axis, low: number | null, high: number | null, unit?: string): [number, number] {
+  const [bottom, top] = axis.log ? logRange(low, high) : unit === "date" ? dateRange(low, high) : valueRange(low, high);
   const [from, to] = [axis.min ?? bottom, axis.max ?? top];
   return from < to ? [from, to] : [bottom, top];
 }
@@ -119,12 +112,16 @@ export function chartOptions({ lines, unit, theme, ink, axis: drawn = NO_AXIS, w
   const lowest = [...stacks.values()].map(([first]) => first);
   const colour = (index: number): string => lines[index]?.colour ?? seriesColour(theme, colourOf(lines, index));
   const onRight = lines.find(({ right }) => right);
+  const unitRight = onRight?.unit ?? unit;
+  const [steps, stepsRight] = [stepsOf(unit), stepsOf(unitRight)];
   const axis = { stroke: ink.text, font: ink.font, grid: { stroke: ink.line, width: 1 }, ticks: { show: false } };
   return {
     width,
     height,
     padding: [14, 18, 0, 0],
     legend: { show: false },
+    // Days begin where the labels say so.
+    ...(isUtc() ? { tzDate: (seconds: number) => uPlot.tzDate(new Date(seconds * 1000), "UTC") } : {}),
     cursor: {
       y: false,
       points: { size: 5 },
@@ -133,7 +130,7 @@ export function chartOptions({ lines, unit, theme, ink, axis: drawn = NO_AXIS, w
     },
     scales: {
       x: { time: true },
-      y: { ...(drawn.log ? { distr: 3 as const, log: 10 as const } : {}), range: (_u, low, high) => ends(drawn, low, high) },
+      y: { ...(drawn.log ? { distr: 3 as const, log: 10 as const } : {}), range: (_u, low, high) => ends(drawn, low, high, unit) },
       ...(onRight ? { right: { range: (_u: uPlot, low: number | null, high: number | null) => ends({ min: drawn.rightMin ?? null, max: drawn.rightMax ?? null }, low, high) } } : {}),
     },
     axes: [
@@ -143,13 +140,15 @@ export function chartOptions({ lines, unit, theme, ink, axis: drawn = NO_AXIS, w
         gap: 4,
         space: 32,
         size: AXIS_PX,
-        ...((unit === "bytes" || unit === "bytes_per_second") && !drawn.log ? { incrs: BYTE_STEPS } : {}),
+        ...(steps && !drawn.log ? { incrs: steps } : {}),
         // Between two powers of ten only some splits are named.
-        values: (_u, splits: (number | null)[]) => splits.map((split) => (split === null ? "" : format(split, unit))),
+        values: (_u, splits: (number | null)[], _i, _space, step) => valueLabels(splits, unit, drawn.log ? null : step),
       },
       ...(onRight ? [{
-        ...axis, grid: { show: false }, scale: "right", side: 1 as const, gap: 4, space: 32, size: AXIS_PX,
-        values: (_u: uPlot, splits: (number | null)[]) => splits.map((split) => (split === null ? "" : lineText(onRight, split, unit))),
+        ...axis, grid: { show: false }, scale: "right", side: 1 as const, gap: 4, space: 32, size: AXIS_PX, ...(stepsRight ? { incrs: stepsRight } : {}),
+        values: (_u: uPlot, splits: (number | null)[], _i: number, _space: number, step: number) => (
+          stepsRight ? valueLabels(splits, unitRight, step) : distinct(splits, (value, decimals) => (decimals === undefined ? lineText(onRight, value, unit) : format(value, unitRight, decimals)))
+        ),
       }] : []),
     ],
     series: [

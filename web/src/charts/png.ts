@@ -1,4 +1,5 @@
 /** A panel as a picture: what it shows on the page's ground, under its title. */
+import { bareStamp, clock, day, zone } from "../lib/zone";
 import { saveFile } from "./csv";
 
 const HEAD_PX = 28;
@@ -37,14 +38,20 @@ function save(title: string, rangeText: string, width: number, height: number, p
   canvas.toBlob((blob) => blob && saveFile(blob, title, "png"));
 }
 
+/** From when to when a picture is, for whoever sees it on another day and elsewhere. */
+export function spanText(times: number[]): string {
+  const [from, to] = [(times[0] ?? 0) * 1000, (times.at(-1) ?? 0) * 1000];
+  return `${day(from)} ${new Date(from).getFullYear()} ${clock(from)} to ${bareStamp(to, from)} (${zone()})`;
+}
+
 /** What the canvas of a chart shows, over its legend. */
-export function savePng(figure: HTMLElement, title: string, rangeText: string): void {
+export function savePng(figure: HTMLElement, title: string, times: number[]): void {
   const source = figure.querySelector("canvas");
   if (!source) return;
   const scale = window.devicePixelRatio || 1;
   const legend = [...figure.querySelectorAll<HTMLElement>(".legend li, .legend-table tbody tr")];
   const [wide, high] = [source.width / scale, source.height / scale];
-  save(title, rangeText, wide, high + legend.length * LINE_PX, ({ pen, token, width }) => {
+  save(title, spanText(times), wide, high + legend.length * LINE_PX, ({ pen, token, width }) => {
     pen.drawImage(source, 0, 0, wide, high);
     legend.forEach((item, index) => {
       const y = high + (index + 0.5) * LINE_PX;

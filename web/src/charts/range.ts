@@ -6,7 +6,8 @@ import { useMemo } from "react";
 import { niceStep, STEPS } from "../api/promql";
 import type { JobInterval } from "../api/types";
 import { useNow } from "../lib/clock";
-import { DAY_MS, HOUR_MS, MINUTE_MS, stamp, toLocalInput } from "../lib/time";
+import { DAY_MS, HOUR_MS, MINUTE_MS } from "../lib/time";
+import { IN_ADDRESS, isUtc, stamp, useUtc, written } from "../lib/zone";
 import { useParams } from "../router/router";
 
 interface MovingRange {
@@ -105,14 +106,16 @@ export function linkOf(range: Range): string {
   url.searchParams.delete("range");
   url.searchParams.set("from", String(Math.round(range.fromMs)));
   url.searchParams.set("to", String(Math.round(range.toMs)));
+  // Who looks at it sees the clock that was talked about.
+  if (isUtc()) url.searchParams.set(IN_ADDRESS, "utc");
   return url.href;
 }
 
 /** What an instant may look like besides the browser's own fields: seconds and milliseconds since the epoch. */
 const EPOCH_S = /^\d{9,10}(?:\.\d+)?$/;
 const EPOCH_MS = /^\d{12,13}$/;
-/** Without a zone it is the browser's; a date alone would be UTC, which nobody means here. */
-const WRITTEN = /^\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?:Z|[+-]\d{2}:?\d{2})?)?$/;
+/** Without a zone it is the one that is shown. */
+const WRITTEN = /^\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?)?$/;
 
 /** An instant as somebody types it, `now-3h` among them; null when it is none. */
 export function readInstant(text: string, now = Date.now()): number | null {
@@ -124,8 +127,10 @@ export function readInstant(text: string, now = Date.now()): number | null {
   }
   if (EPOCH_S.test(plain)) return Math.round(Number(plain) * 1000);
   if (EPOCH_MS.test(plain)) return Number(plain);
-  if (!WRITTEN.test(plain)) return null;
-  const instant = Date.parse(plain.length === 10 ? `${plain}T00:00` : plain.replace(" ", "T"));
+  const hit = WRITTEN.exec(plain);
+  if (!hit) return null;
+  const ofUtc = isUtc() && !hit[1] ? "Z" : "";
+  const instant = Date.parse(`${plain.length === 10 ? `${plain}T00:00` : plain.replace(" ", "T")}${ofUtc}`);
   if (Number.isNaN(instant)) return null;
   // A browser may take 30 February for 2 March.
   const [day, date] = [plain.slice(0, 10), new Date(`${plain.slice(0, 10)}T00:00Z`)];
@@ -157,12 +162,8 @@ export function widened({ fromMs, toMs }: Range, now: number): { fromMs: number;
   return { fromMs: Math.round(to - length), toMs: Math.round(to) };
 }
 
-/** An instant as the fields take it, in the browser's zone. */
-export function writeInstant(ms: number): string {
-  const date = new Date(ms);
-  const two = (value: number): string => String(value).padStart(2, "0");
-  return `${toLocalInput(ms).replace("T", " ")}:${two(date.getSeconds())}`;
-}
+/** An instant as the fields take it, in the zone that is shown. */
+export const writeInstant = (ms: number): string => written(ms);
 
 /** Short enough to see the deploy of a minute ago. */
 const RANGE_DEFAULT = "15m";
@@ -184,10 +185,12 @@ export function useRange(otherwise = RANGE_DEFAULT, fixed?: { from: number; to: 
   const to = silent ? String(fixed.to) : params.get("to", "now");
   const moving = useMovingRange(movingOf(from, to) ?? params.get("range", otherwise));
   // What is counted back from now stands still as it was when the page was opened.
-  const ends = useMemo(() => endsOf(from, to), [from, to]);
+  const utc = useUtc();
+  const ends = useMemo(() => endsOf(from, to), [from, to, utc]);
   return useMemo(() => {
     if (!ends) return moving;
     const { fromMs, toMs } = ends;
     return { fromMs, toMs, name: null, text: `${stamp(fromMs, Date.now())} to ${stamp(toMs, Date.now())}` };
-  }, [ends, moving]);
+    // Its words are in the zone that is shown.
+  }, [ends, moving, utc]);
 }

@@ -1,4 +1,4 @@
-/** How often what a query reads is scraped: `$__rate_interval` has to hold some of its samples. */
+/** How often what a query reads is scraped: `$__rate_interval` has to hold some of its samples, and `$__interval` one. */
 import { useEffect, useMemo, useState } from "react";
 import { graphs } from "../api/endpoints";
 import type { JobInterval } from "../api/types";
@@ -14,8 +14,13 @@ const WAIT_MS = 1_000;
 
 export const RATE = /\$(?:\{__rate_interval\}|__rate_interval\b)/g;
 
+export const INTERVAL = /\$(?:\{__interval(_ms)?\}|__interval(_ms)?\b)/g;
+
 /** Whether it stands in a query, or anywhere in what has queries. */
 export const asksRate = (of: unknown): boolean => (JSON.stringify(of) ?? "").search(RATE) >= 0;
+
+/** The same of an interval, which is right without it where samples are not far apart: nothing waits for it. */
+export const asksInterval = (of: unknown): boolean => (JSON.stringify(of) ?? "").search(INTERVAL) >= 0;
 
 /** Whether queries have to wait, since it is not known yet what they ask for. */
 export const waits = (exprs: string[], range: Range): boolean => range.waits === true && exprs.some(asksRate);

@@ -26,18 +26,33 @@ export interface Lines {
 
 const firstKnown = (line: Line): number => line.values.findIndex((value) => value !== null);
 
+/** What PromQL still tells of a series that ended. */
+const LOOKBACK_S = 300;
+
+/** Whether two lines are there side by side, and not one after the other: for longer than an end is told late, and mostly. */
+function isBeside(one: Line, other: Line, step: number): boolean {
+  const there = ({ values }: Line): number => values.filter((value) => value !== null).length;
+  const both = one.values.filter((value, at) => value !== null && (other.values[at] ?? null) !== null).length;
+  return both > Math.ceil(LOOKBACK_S / step) && 2 * both > Math.min(there(one), there(other));
+}
+
 /**
  * Series that carry the same name are one line: a host's new release is a new instance with a new series, and the line of
- * the host goes on in it. Where both have a value, the later one is the host as it is now.
+ * the host goes on in it. Where both have a value, the later one is the host as it is now. Those that are there side by side stay
+ * lines of their own: a legend that does not tell them apart hides none. `step` is in seconds.
  */
-export function joined(lines: Line[]): Line[] {
-  const byName = new Map<string, Line>();
+export function joined(lines: Line[], step = LOOKBACK_S): Line[] {
+  const byName = new Map<string, Line[]>();
   for (const line of [...lines].sort((a, b) => firstKnown(a) - firstKnown(b))) {
-    const before = byName.get(line.label);
-    byName.set(line.label, before ? { ...before, values: before.values.map((value, index) => line.values[index] ?? value) } : line);
+    const all = byName.get(line.label) ?? [];
+    byName.set(line.label, all);
+    const at = all.findIndex((one) => !isBeside(one, line, step));
+    const before = all[at];
+    if (before) all[at] = { ...before, values: before.values.map((value, index) => line.values[index] ?? value) };
+    else all.push(line);
   }
-  const order = [...new Set(lines.map(({ label }) => label))].sort((a, b) => a.localeCompare(b, "en", { numeric: true }));
-  return order.map((label) => byName.get(label)!);
+  const order = [...byName.keys()].sort((a, b) => a.localeCompare(b, "en", { numeric: true }));
+  return order.flatMap((label) => byName.get(label)!.map((line, at) => (at === 0 ? line : { ...line, label: `${label} (${at + 1})` })));
 }
 
 /** What stands where lines would, when there are only histograms. */
@@ -59,12 +74,14 @@ export function notesOf(results: RangeResult[]): Note[] {
 export function linesOf(results: RangeResult[], legends: (string | null | undefined)[], numbered = false): Line[] {
   const named = severalMetrics(results.flatMap(({ series }) => series.map(({ labels }) => labels)));
   const seen = new Set<string>();
+  const [first, second] = results[0]?.times ?? [];
+  const step = first !== undefined && second !== undefined ? second - first : LOOKBACK_S;
   return joined(results.flatMap(({ series }, at) => {
     const lines = series.filter(isDrawn).map(({ labels, values }): Line => ({ label: legend(legends[at], labels, named), values, ...(numbered ? { query: at } : {}) }));
     const told = lines.map((line): Line => (!legends[at] && seen.has(line.label) ? { ...line, label: `query ${at + 1}: ${line.label}` } : line));
     lines.forEach(({ label }) => seen.add(label));
     return told;
-  }));
+  }), step);
 }
 
 const NONE: RangeResult[] = [];

@@ -2,14 +2,14 @@
  * What is chosen on a dashboard's page and stands as `$name` in its queries. The choice is in the address, as `var-NAME`, once for
  * each of several.
  */
-import { useMemo } from "react";
+import { useCallback, useMemo, useState } from "react";
 import { labelValues, niceStep, queryInstant, type InstantSample } from "../api/promql";
-import type { DashboardLink, Panel, Variable } from "../api/types";
+import type { DashboardLink, JobInterval, Panel, Variable } from "../api/types";
 import { useQuery } from "../api/useQuery";
 import { useParams } from "../router/router";
 import { FILTERS, isMatcher, withMatchers } from "./filters";
 import type { Range } from "./range";
-import { RATE, rateInterval, waits } from "./scraped";
+import { INTERVAL, RATE, rateInterval, scrapedEvery, waits } from "./scraped";
 
 export const ALL = "$all";
 
@@ -39,6 +39,26 @@ const cooked = (query: string): string => query.replace(STRING, (whole, raw: str
 const MATCHER = /(!?=)(\s*)(["'])\$(?:\{(\w+)\}|([A-Za-z_]\w*))\3/g;
 
 const listed = (value: string | string[]): string[] => (typeof value === "string" ? [value] : value);
+
+/** Where it stands what all values of a variable are, and where of one that offers some of what there is; no name has such signs. */
+const eachKey = (name: string): string => `${ALL}:${name}`;
+const someKey = (name: string): string => `${ALL}~${name}`;
+
+/** A longer list is no query any more: all stands for anything there. */
+const EACH_MAX = 500;
+
+/** The values of what is chosen, with what is on offer beside it: all of them cannot always be asked for as anything. */
+export function withOffered(values: Values, variables: Variable[], offered: Record<string, string[]>): Values {
+  const next = { ...values };
+  for (const { name, values: list, regex, query } of variables) {
+    const each = (list ?? offered[name] ?? []).filter((one) => one !== ALL);
+    if (each.length === 0 || each.length > EACH_MAX || !isAll(listed(values[name] ?? []))) continue;
+    next[eachKey(name)] = each;
+    if (regex || query) next[someKey(name)] = each;
+  }
+  return next;
+}
+
 const isAll = (values: string[]): boolean => values.includes(ALL);
 
 /** `job="$job"` asks for one; with several chosen, whoever wrote it means any of them. */
@@ -49,10 +69,18 @@ const anyOf = (expr: string, values: Values): string =>
     return chosen.length > 1 || isAll(chosen) ? `${sign === "=" ? "=~" : "!~"}${space}${quote}\${${name}}${quote}` : whole;
   });
 
-function text(chosen: string[], regex: boolean): string {
-  if (isAll(chosen)) return ".*";
+/** `all` are the values that all stands for, where it is not for anything. */
+function text(chosen: string[], regex: boolean, all: string[]): string {
+  if (isAll(chosen)) return regex && all.length > 0 ? text(all, regex, []) : ".*";
   const each = regex ? chosen.map(literal) : chosen;
   return escaped(each.length > 1 ? `(${each.join("|")})` : (each[0] ?? ""));
+}
+
+/** A window shorter than the time between two samples is mostly empty. */
+function withInterval(query: string, targets: string, step: number, scraped: JobInterval[] = []): string {
+  if (query.search(INTERVAL) < 0) return query;
+  const seconds = scraped.length > 0 ? Math.max(step, Math.ceil(scrapedEvery(targets, scraped))) : step;
+  return query.replace(INTERVAL, (_, braced: string | undefined, plain: string | undefined) => ((braced ?? plain) ? String(seconds * 1000) : `${seconds}s`));
 }
 
 /** The query as it is asked: what is not known stays as it is, so that the server says what is wrong. */
@@ -60,7 +88,6 @@ export function fill(query: string, values: Values, range: Range): string {
   const length = (range.toMs - range.fromMs) / 1000;
   const step = range.step ?? niceStep(length);
   const builtIn: Record<string, string> = {
-    __interval: `${step}s`, __interval_ms: String(step * 1000),
     __range: `${Math.round(length)}s`, __range_s: String(Math.round(length)), __range_ms: String(Math.round(length * 1000)),
     __from: String(Math.round(range.fromMs)), __to: String(Math.round(range.toMs)),
   };
@@ -70,12 +97,14 @@ export function fill(query: string, values: Values, range: Range): string {
     const chosen = listed(builtIn[name] ?? values[name] ?? []);
     if (chosen.length === 0) return whole;
     const before = expr.slice(0, at);
-    return inLabels(before) && !isAll(chosen) ? chosen.join(", ") : text(chosen, inRegex(before));
+    const labels = isAll(chosen) ? listed(values[eachKey(name)] ?? []) : chosen;
+    return inLabels(before) && labels.length > 0 ? labels.join(", ") : text(chosen, inRegex(before), listed(values[someKey(name)] ?? []));
   });
   const filters = listed(values[FILTERS] ?? []);
   // It goes by the targets that the query and the filters name, which are known now.
-  const rated = asked.search(RATE) < 0 || range.waits ? asked : asked.replace(RATE, `${rateInterval([asked, ...filters].join(" "), step, range.scraped)}s`);
-  return withMatchers(rated, filters);
+  const targets = [asked, ...filters].join(" ");
+  const rated = asked.search(RATE) < 0 || range.waits ? asked : asked.replace(RATE, `${rateInterval(targets, step, range.scraped)}s`);
+  return withMatchers(withInterval(rated, targets, step, range.scraped), filters);
 }
 
 /** What is chosen after a press on one value: all is never beside others, and something is always chosen. */
@@ -141,21 +170,51 @@ export function overview(variables: Variable[] = []): Values {
   return values;
 }
 
-/** Those in which a regular expression finds something, or what its first group finds, each once; all when it is none. */
-export function matching(values: string[], regex: string | null | undefined): string[] {
-  if (!regex) return values;
-  let found: RegExp;
-  try {
-    found = new RegExp(regex);
-  } catch {
-    return values;
-  }
-  const kept = values.flatMap((value) => {
-    const hit = found.exec(value);
-    return hit ? [hit[1] ?? value] : [];
-  });
-  return [...new Set(kept)];
+/** What is chosen, and what it is called there. */
+export interface Offered {
+  value: string;
+  text: string;
 }
+
+const FLAGGED = /^\/(.+)\/([gimsu]+)$/s;
+
+/** `PATTERN`, or `/PATTERN/FLAGS` where it has flags; null when it is none. */
+function readRegex(regex: string): RegExp | null {
+  const [, pattern = regex, flags = ""] = FLAGGED.exec(regex) ?? [];
+  try {
+    return new RegExp(pattern, flags);
+  } catch {
+    return null;
+  }
+}
+
+/** Why nothing is filtered. */
+export const wrongRegex = (regex: string | null | undefined): string | null => (regex && !readRegex(regex) ? `Its filter ${regex} is no regular expression of this browser: all values are offered.` : null);
+
+/**
+ * Those in which a regular expression finds something, each once; all when it is none. As in Grafana its first group is what is
+ * taken, or its groups `value` and `text`; with the flag `g` the first group of each place.
+ */
+export function offeredBy(values: string[], regex: string | null | undefined): Offered[] {
+  const found = regex ? readRegex(regex) : null;
+  const plain = (value: string): Offered => ({ value, text: value });
+  if (!found) return values.map(plain);
+  const kept = values.flatMap((value): Offered[] => {
+    const one = found.global ? null : found.exec(value);
+    const hits = found.global ? [...value.matchAll(found)] : one ? [one] : [];
+    if (hits.length === 0) return [];
+    const of = (name: string): string | undefined => hits.map(({ groups }) => groups?.[name]).find(Boolean);
+    const [told, called] = [of("value"), of("text")];
+    const taken = told ?? called;
+    if (taken !== undefined) return [{ value: taken, text: called ?? taken }];
+    const firsts = hits.flatMap((hit) => (hit[1] === undefined ? [] : [hit[1]]));
+    return firsts.length > 0 ? firsts.map(plain) : [plain(value)];
+  });
+  const seen = new Set<string>();
+  return kept.filter(({ value }) => !seen.has(value) && seen.add(value));
+}
+
+export const matching = (values: string[], regex: string | null | undefined): string[] => offeredBy(values, regex).map(({ value }) => value);
 
 /** A series as text, for a regular expression to find something in. */
 export function sampleText({ labels: { __name__ = "", ...labels }, value }: InstantSample): string {
@@ -164,7 +223,7 @@ export function sampleText({ labels: { __name__ = "", ...labels }, value }: Inst
 }
 
 /** The values on offer; of a label and a query they are asked from the server. */
-export function useOptions(variable: Variable, values: Values, range: Range): { options: string[]; loading: boolean; error: string | null } {
+export function useOptions(variable: Variable, values: Values, range: Range): { options: string[]; texts: Map<string, string>; loading: boolean; error: string | null } {
   const { label } = variable;
   // Filters are of what is drawn, not of what can be chosen.
   const { [FILTERS]: _filters, ...chosen } = values;
@@ -178,8 +237,10 @@ export function useOptions(variable: Variable, values: Values, range: Range): { 
   );
   const isAsked = Boolean(label) || query !== "";
   return useMemo(() => {
-    const options = isAsked ? matching(asked.data ?? [], variable.regex) : (variable.values ?? []);
-    return { options: variable.all ? [ALL, ...options] : options, loading: isAsked && asked.loading, error: asked.error?.message ?? null };
+    const offered = isAsked ? offeredBy(asked.data ?? [], variable.regex) : [];
+    const options = isAsked ? offered.map(({ value }) => value) : (variable.values ?? []);
+    const texts = new Map(offered.map(({ value, text: called }) => [value, called]));
+    return { options: variable.all ? [ALL, ...options] : options, texts, loading: isAsked && asked.loading, error: asked.error?.message ?? wrongRegex(variable.regex) };
   }, [isAsked, asked.data, asked.loading, asked.error, variable.values, variable.regex, variable.all]);
 }
 
@@ -235,4 +296,13 @@ export function useChoices(variables: Variable[]): [Values, (name: string, value
     // The choices are named by the key.
   }, [variables, key]);
   return [values, (name, value) => params.set({ [`var-${name}`]: value })];
+}
+
+/** What can be chosen of each variable, as far as it was told. */
+export function useOffered(): [Record<string, string[]>, (name: string, options: string[]) => void] {
+  const [offered, setOffered] = useState<Record<string, string[]>>({});
+  const offer = useCallback((name: string, options: string[]) => {
+    setOffered((old) => (old[name]?.join("\n") === options.join("\n") ? old : { ...old, [name]: options }));
+  }, []);
+  return [offered, offer];
 }

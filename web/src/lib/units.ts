@@ -1,5 +1,6 @@
 /** Numbers with their unit: three figures that matter, never a bare number. */
-import { duration, stamp } from "./time";
+import { duration } from "./time";
+import { stamp } from "./zone";
 
 export type Unit = "ops" | "ratio" | "seconds" | "bytes" | "bytes_per_second" | "celsius" | "hertz" | "watt" | "volt" | "ampere" | "date" | "short" | "ms" | "percent";
 

@@ -4,6 +4,7 @@ import { session as api } from "../api/endpoints";
 import { onSignedOut } from "../api/http";
 import { stream } from "../api/stream";
 import { forgetUnwatched, refresh, useQuery } from "../api/useQuery";
+import { readAs } from "../lib/zone";
 import { usePath } from "../router/router";
 import { Toasts } from "../ui/Toasts";
 import { Loading, Problem } from "../ui/basics";
@@ -21,6 +22,7 @@ export function App(): ReactElement {
 
   useEffect(() => onSignedOut(() => refresh("session")), []);
   const login = person?.login;
+  readAs(login);
   useEffect(() => {
     if (login === undefined) return undefined;
     stream.open();

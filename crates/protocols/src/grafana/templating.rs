@@ -189,14 +189,13 @@ fn query_result(text: &str) -> Option<&str> {
     (!query.is_empty()).then_some(query)
 }
 
-/// What stands between the slashes of `/.../`; without them it is of the whole value. What has flags or names its groups has no
-/// equal here.
+/// What stands between the slashes of `/.../`; with flags all of it, as pages read it. Without slashes it is of the whole value.
+/// Nothing where it is no regular expression of Grafana's.
 fn bare_regex(text: &str) -> Option<String> {
-    let bare = match text.strip_prefix('/') {
-        Some(inside) => inside.strip_suffix('/')?.to_owned(),
-        None => format!("^{text}$"),
-    };
-    (!bare.contains("(?<text>") && !bare.contains("(?<value>")).then_some(bare)
+    let Some(inside) = text.strip_prefix('/') else { return Some(format!("^{text}$")) };
+    let (bare, flags) = inside.rsplit_once('/').filter(|(bare, _)| !bare.is_empty())?;
+    let known = flags.char_indices().all(|(at, flag)| "gimsu".contains(flag) && !flags[..at].contains(flag));
+    known.then(|| if flags.is_empty() { bare.to_owned() } else { format!("/{bare}/{flags}") })
 }
 
 /// The selector of `metrics(NAMES)`, a regular expression.

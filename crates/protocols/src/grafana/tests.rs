@@ -87,6 +87,13 @@ fn units_come_with_what_brings_values_into_them() {
         ("tbytes", ("bytes", " * 1099511627776")),
         ("Gbits", ("bytes_per_second", " * 1.25e8")),
         ("Kibits", ("bytes_per_second", " * 128")),
+        ("rowsps", ("ops", "")),
+        ("reqpm", ("ops", " / 60")),
+        ("humidity", ("ratio", " / 100")),
+        ("pbytes", ("bytes", " * 1125899906842624")),
+        ("TiBs", ("bytes_per_second", " * 1099511627776")),
+        ("rotrpm", ("hertz", " / 60")),
+        ("megwatt", ("watt", " * 1e6")),
         ("lumens", ("short", "")),
     ] {
         assert_eq!(unit(told), wanted, "{told}");
@@ -98,13 +105,18 @@ fn filters_of_values_are_taken() {
     let variable = |name: &str, regex: &str| json!({"name": name, "type": "query", "query": "label_values(up, instance)", "regex": regex});
     let file = json!({
         "title": "T",
-        "templating": {"list": [variable("a", "/(.*):\\d+/"), variable("b", "web.*"), variable("c", "/x/i"), variable("d", "")]},
+        "templating": {"list": [variable("a", "/(.*):\\d+/"), variable("b", "web.*"), variable("c", "/x/i"), variable("d", ""),
+            variable("e", "/(?<text>[^:]+):(?<value>.*)/"), variable("f", "/x/y"), variable("g", "/x/ii"), variable("h", "/x")]},
         "panels": [],
     });
     let read = read(file).unwrap();
     let taken: Vec<_> = read.variables.iter().map(|v| v.regex.as_deref()).collect();
-    assert_eq!(taken, [Some("(.*):\\d+"), Some("^web.*$"), None, None]);
-    assert_eq!(read.report, ["variable c: its filter `/x/i` is left out"]);
+    assert_eq!(
+        taken,
+        [Some("(.*):\\d+"), Some("^web.*$"), Some("/x/i"), None, Some("(?<text>[^:]+):(?<value>.*)"), None, None, None,]
+    );
+    let lost = |name: &str, regex: &str| format!("variable {name}: its filter `{regex}` is left out");
+    assert_eq!(read.report, [lost("f", "/x/y"), lost("g", "/x/ii"), lost("h", "/x")]);
 }
 
 #[test]

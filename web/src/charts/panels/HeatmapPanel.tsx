@@ -3,7 +3,7 @@ import { useMemo, useRef, useState, type ReactElement } from "react";
 import { span, type Exemplar, type RangeResult } from "../../api/promql";
 import { firstLine } from "../../api/http";
 import type { Marker, Panel } from "../../api/types";
-import { clockWithSeconds } from "../../lib/time";
+import { moment } from "../../lib/zone";
 import { format } from "../../lib/units";
 import { Canvas } from "../Canvas";
 import { ChartFrame } from "../ChartFrame";
@@ -114,7 +114,7 @@ export function HeatmapPanel({ panel, range, markers, sync, height = 150, onZoom
     const time = index === null ? undefined : times[index];
     const here = u.over.matches(":hover") ? rows[Math.floor(u.posToVal(u.cursor.top ?? -1, "y"))] : undefined;
     const value = here ? `${rowText(here, unit)}: ${format(here.counts[index!] ?? null, "short")}` : `${format(total(rows, index ?? 0), "short")} in all`;
-    head.current.textContent = time === undefined ? "" : `${clockWithSeconds(time * 1000)} · ${value}`;
+    head.current.textContent = time === undefined ? "" : `${moment(time * 1000)} · ${value}`;
   };
 
   const words = rows.length === 0 ? `${title}, ${range.text}: no data.` : `${title}, ${range.text}. A histogram of ${rows.length} rows from ${boundText(rows[0]!.lower, unit)} to ${boundText(rows.at(-1)!.upper, unit)}; its table has the numbers.${marksWords(markers)}`;
@@ -122,7 +122,7 @@ export function HeatmapPanel({ panel, range, markers, sync, height = 150, onZoom
     <ChartFrame
       title={title} description={panel.description} words={words} busy={loading} tools={<PanelLinks panel={panel} />}
       now={<span className="now" ref={head} />}
-      onPng={!asTable && rows.length > 0 ? (figure) => savePng(figure, title, range.text) : undefined}
+      onPng={!asTable && rows.length > 0 ? (figure) => savePng(figure, title, times) : undefined}
       csv={asTable ? () => heatCsv(times, rows) : undefined}
       table={{ shown: asTable, onChange: setAsTable }}
     >

@@ -1,7 +1,7 @@
 /** Panels that show how it stands: one large value, or bars. */
 import type { ReactElement, ReactNode } from "react";
 import type { Panel } from "../../api/types";
-import { absolute } from "../../lib/time";
+import { absolute } from "../../lib/zone";
 import { format } from "../../lib/units";
 import { Status } from "../../ui/basics";
 import { Loaded } from "../../ui/Section";

@@ -1,16 +1,19 @@
-import { useEffect, useRef, useState, type KeyboardEvent, type ReactElement } from "react";
+import { use, useEffect, useRef, useState, type KeyboardEvent, type ReactElement } from "react";
 import { graphs } from "../../api/endpoints";
 import type { Dashboard, Panel } from "../../api/types";
 import { lengthOf, movingRange, RANGES, type Range } from "../../charts/range";
 import { PanelChart } from "../../charts/PanelChart";
 import { useMarkers } from "../../charts/useMarkers";
 import { filled, type Values } from "../../charts/variables";
-import { absolute } from "../../lib/time";
+import { absolute } from "../../lib/zone";
 import { useAction } from "../../lib/useAction";
 import { navigate } from "../../router/router";
+import { SessionContext } from "../../shell/session";
 import { ActionButton } from "../../ui/Action";
+import { Status, Time } from "../../ui/basics";
 import { Field } from "../../ui/Field";
 import { Clash } from "./Clash";
+import { forgetEdit, isChanged, keepEdit, leftEdit, useAskBeforeLeaving } from "./draft";
 import { LinkForm, MarkForm } from "./MarkForm";
 import { moved } from "./order";
 import { NEW_PANEL, PanelForm } from "./PanelForm";
@@ -83,7 +86,7 @@ function OpensWith({ draft, range, typed, onType, onChange }: OpensProps): React
 /** What a key does to a panel: its place moves, or with Shift its width. */
 const STEPS: Record<string, -1 | 1> = { ArrowLeft: -1, ArrowUp: -1, ArrowRight: 1, ArrowDown: 1 };
 
-/** A dashboard being changed; nothing is kept before Save. */
+/** A dashboard being changed; before Save it is kept on this browser only. */
 export function Editing({ dashboard, gone = false, fresh, range, values, onDone }: Props): ReactElement {
   const [base, setBase] = useState(dashboard);
   const [draft, setDraft] = useState(dashboard);
@@ -91,10 +94,39 @@ export function Editing({ dashboard, gone = false, fresh, range, values, onDone 
   // A new one has no version to go over.
   const asNew = fresh || copied;
   const [open, setOpen] = useState<number | null>(null);
+  const [formed, setFormed] = useState<Panel | null>(null);
   const action = useAction("dashboard.");
   const markers = useMarkers(range, draft.service);
   const panels = draft.panels;
   const [typed, setTyped] = useState<string | null>(null);
+  const login = use(SessionContext)?.person.login ?? "";
+  const [left, setLeft] = useState(() => leftEdit(login, dashboard));
+  const edit = { base, draft, copied, form: open !== null && formed ? { at: open, panel: formed } : null };
+  const unsaved = isChanged(edit, NEW_PANEL);
+  useAskBeforeLeaving(unsaved);
+  const { name } = dashboard;
+  useEffect(() => {
+    if (unsaved) keepEdit(login, name, edit);
+    else if (!left) forgetEdit(login, name);
+  }, [login, name, unsaved, left, base, draft, copied, open, formed]);
+  const openForm = (at: number | null, panel: Panel | null = null): void => {
+    setOpen(at);
+    setFormed(panel);
+  };
+  const takeUp = (): void => {
+    if (!left) return;
+    setBase(left.base);
+    setDraft(left.draft);
+    setCopied(left.copied);
+    setTyped(null);
+    openForm(left.form?.at ?? null, left.form?.panel);
+    setLeft(null);
+  };
+  /** What is saved or discarded is not offered again. */
+  const end = (): void => {
+    forgetEdit(login, name);
+    onDone();
+  };
   const rows = [...new Set(panels.flatMap(({ row }) => (row ? [row] : [])))];
   const put = (next: Panel[]): void => setDraft({ ...draft, panels: next });
   const grid = useRef<HTMLDivElement>(null);
@@ -134,12 +166,12 @@ export function Editing({ dashboard, gone = false, fresh, range, values, onDone 
     const body = { ...written, ...(written.folded ? { folded: stillFolded(written.folded, panels) } : {}) };
     const saved = await action.run(() => (version === undefined ? graphs.create(body) : graphs.put(body, version)), ({ name }) => `The dashboard ${name} is saved.`);
     if (!saved) return;
-    onDone();
+    end();
     navigate(`/graphs/${encodeURIComponent(saved.name)}${location.search}`);
   };
   const remove = async (): Promise<void> => {
     if (!(await action.run(() => graphs.remove(draft.name, base.version ?? undefined), `The dashboard ${draft.name} is deleted.`))) return;
-    onDone();
+    end();
     navigate("/graphs");
   };
   const copy = (): void => {
@@ -148,7 +180,7 @@ export function Editing({ dashboard, gone = false, fresh, range, values, onDone 
     setDraft({ ...draft, name: `${draft.name}-copy`, title: `${draft.title} (copy)`, ...(draft.generated ? { service: null } : {}) });
   };
   const giveUp = (): void => {
-    if (!theirs) return onDone();
+    if (!theirs) return end();
     setBase(theirs);
     setDraft(theirs);
     setTyped(null);
@@ -159,14 +191,23 @@ export function Editing({ dashboard, gone = false, fresh, range, values, onDone 
   return (
     <section className="section stack" aria-label={`Editing ${draft.title || "a new dashboard"}`}>
       <h2 className="sr-only">Editing</h2>
+      {left && (
+        <div className="problem" role="status">
+          <Status look="warning">You left an edit of {left.base.name ? "this dashboard" : "a new dashboard"} <Time at={left.at} />, and did not save it.</Status>
+          <span className="buttons">
+            <button type="button" className="button small" onClick={takeUp}>Take it up again</button>
+            <button type="button" className="button small" onClick={() => setLeft(null)}>Drop it</button>
+          </span>
+        </div>
+      )}
       {clash && !action.busy && <Clash base={base} theirs={theirs} busy={action.busy} onOver={() => void save(theirs?.version ?? undefined)} onDrop={giveUp} />}
       <div className="form-row">
         {asNew && <Field label="Name"><input value={draft.name} autoFocus={copied} onChange={(event) => setDraft({ ...draft, name: event.target.value })} /></Field>}
         <Field label="Title"><input value={draft.title} onChange={(event) => setDraft({ ...draft, title: event.target.value })} /></Field>
         <OpensWith draft={draft} range={range} typed={typed} onType={setTyped} onChange={(opened) => setDraft({ ...draft, ...opened })} />
-        <button type="button" className="button" onClick={() => setOpen(panels.length)}>Add a panel</button>
+        <button type="button" className="button" onClick={() => openForm(panels.length)}>Add a panel</button>
         <ActionButton look="primary" busy={action.busy} why={why} onClick={() => void save(copied ? undefined : (base.version ?? undefined))}>Save</ActionButton>
-        <button type="button" className="button" onClick={onDone}>Discard</button>
+        <button type="button" className="button" onClick={left && !unsaved ? onDone : end}>Discard</button>
         {!asNew && <button type="button" className="button" onClick={copy}>Make a copy</button>}
         {!asNew && !base.generated && <ActionButton look="danger" busy={action.busy} why={clash && !action.busy ? "Somebody saved or deleted it meanwhile." : null} tight onClick={() => void remove()}>Delete the dashboard</ActionButton>}
       </div>
@@ -202,7 +243,7 @@ export function Editing({ dashboard, gone = false, fresh, range, values, onDone 
               >
                 ⠿
               </span>
-              <button type="button" className="button small" aria-label={`Change ${panel.title}`} onClick={() => setOpen(at)}>Change</button>
+              <button type="button" className="button small" aria-label={`Change ${panel.title}`} onClick={() => openForm(at)}>Change</button>
               <button type="button" className="button small" aria-label={`Duplicate ${panel.title}`} onClick={() => put(panels.flatMap((one, index) => (index === at ? [one, one] : [one])))}>Duplicate</button>
               <button type="button" className="button small" aria-label={`Move ${panel.title} forward`} aria-disabled={at === 0 || undefined} onClick={() => at > 0 && put(moved(panels, at, at - 1))}>Forward</button>
               <button type="button" className="button small" aria-label={`Move ${panel.title} back`} aria-disabled={at === panels.length - 1 || undefined} onClick={() => at < panels.length - 1 && put(moved(panels, at, at + 1))}>Back</button>
@@ -214,14 +255,16 @@ export function Editing({ dashboard, gone = false, fresh, range, values, onDone 
       {open !== null && (
         <PanelForm
           panel={panels[open] ?? NEW_PANEL}
+          written={formed}
+          onWrite={setFormed}
           range={range}
           values={values}
           markers={markers}
           variables={draft.variables ?? []}
-          onClose={() => setOpen(null)}
+          onClose={() => openForm(null)}
           onSave={(panel) => {
             put(open < panels.length ? panels.map((one, index) => (index === open ? panel : one)) : [...panels, panel]);
-            setOpen(null);
+            openForm(null);
           }}
         />
       )}

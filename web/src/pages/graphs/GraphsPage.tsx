@@ -1,4 +1,4 @@
-import { useMemo, useRef, useState, type ReactElement } from "react";
+import { use, useMemo, useRef, useState, type ReactElement } from "react";
 import { graphs } from "../../api/endpoints";
 import type { Dashboard, DashboardMark, Variable } from "../../api/types";
 import { useQuery } from "../../api/useQuery";
@@ -8,18 +8,19 @@ import { DashboardLinkView } from "../../charts/PanelLinks";
 import { useQueryMarks } from "../../charts/queryMarks";
 import { RangePicker } from "../../charts/RangePicker";
 import { linkOf, useRange, type Range } from "../../charts/range";
-import { asksRate, useScraped } from "../../charts/scraped";
+import { asksInterval, asksRate, useScraped } from "../../charts/scraped";
 import { useMarkers } from "../../charts/useMarkers";
-import { filledLinks, useChoices } from "../../charts/variables";
+import { filledLinks, useChoices, useOffered, withOffered } from "../../charts/variables";
 import { Link } from "../../router/Link";
 import { useParams } from "../../router/router";
 import type { PageProps } from "../../shell/routes";
-import { useLacks } from "../../shell/session";
-import { zone } from "../../lib/time";
+import { SessionContext, useLacks } from "../../shell/session";
+import { zone } from "../../lib/zone";
 import { ActionButton } from "../../ui/Action";
-import { Copy, Empty } from "../../ui/basics";
+import { Copy, Empty, Time } from "../../ui/basics";
 import { Loaded, PageFrame } from "../../ui/Section";
 import { DashboardTabs } from "./DashboardTabs";
+import { leftEdit } from "./draft";
 import { Editing } from "./Editing";
 import { ImportDialog } from "./ImportDialog";
 import { MarkSwitches, useShownMarks } from "./MarkSwitches";
@@ -35,22 +36,28 @@ const NEW: Dashboard = { name: "", title: "", panels: [] };
 function Panels({ dashboard, gone, range }: { dashboard: Dashboard; gone: boolean; range: Range }): ReactElement {
   const recorded = useMarkers(range, dashboard.service);
   const variables = dashboard.variables ?? NO_VARIABLES;
-  const [values, choose] = useChoices(variables);
+  const [chosen, choose] = useChoices(variables);
+  const [offered, offer] = useOffered();
+  const values = useMemo(() => withOffered(chosen, variables, offered), [chosen, variables, offered]);
   const marks = dashboard.marks ?? NO_MARKS;
   const [shown, show] = useShownMarks(marks);
   const queried = useQueryMarks(shown, values, range);
   const markers = useMemo(() => (queried.markers.length > 0 ? [...recorded, ...queried.markers] : recorded), [recorded, queried.markers]);
   const params = useParams();
   const why = useLacks("deployer");
-  if (params.get("edit") === "1") {
+  const login = use(SessionContext)?.person.login ?? "";
+  const edits = params.get("edit") === "1";
+  const left = useMemo(() => (edits || why ? null : leftEdit(login, dashboard)), [edits, why, login, dashboard]);
+  if (edits) {
     return <Editing dashboard={dashboard} gone={gone} fresh={false} range={range} values={values} onDone={() => params.set({ edit: null })} />;
   }
   return (
     <section className="section" aria-label={`Graphs of ${dashboard.title}`}>
       <h2 className="sr-only">{dashboard.title}</h2>
+      {left && <p className="muted">You left an edit of it <Time at={left.at} />, and did not save it: <button type="button" className="button small" onClick={() => params.set({ edit: "1" }, false)}>go to it</button></p>}
       {dashboard.note && <p className="muted">{dashboard.note}</p>}
       <div className="form-row">
-        <Variables variables={variables} values={values} range={range} choose={choose} />
+        <Variables variables={variables} values={values} range={range} choose={choose} offer={offer} />
         <MarkSwitches marks={marks} shown={shown} onChange={show} />
         <span className="end form-row">
           {filledLinks(dashboard.links, values).map((link, at) => <DashboardLinkView key={at} link={link} />)}
@@ -63,7 +70,7 @@ function Panels({ dashboard, gone, range }: { dashboard: Dashboard; gone: boolea
       <PanelRows dashboard={dashboard} variables={variables} values={values} range={range} markers={markers} />
       <div className="section-head">
         <MarkerKey marks={marks.length > 0} />
-        <span className="end muted small">Drag over a graph to look closer. Times are in {zone}.</span>
+        <span className="end muted small">Drag over a graph to look closer. Times are in {zone()}.</span>
       </div>
     </section>
   );
@@ -78,7 +85,7 @@ export default function GraphsPage({ params }: PageProps): ReactElement {
   const shown = useRef<Dashboard>(undefined);
   const why = useLacks("deployer");
   const [made, setMade] = useState<"import" | "new" | null>(null);
-  const rated = useMemo(() => asksRate(opened), [opened]);
+  const rated = useMemo(() => asksRate(opened) || asksInterval(opened), [opened]);
   // Whoever edits may write it.
   const range = useScraped(useRange(opened?.range ?? undefined, ends), rated || edited || made === "new");
   const actions = (

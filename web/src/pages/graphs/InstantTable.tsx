@@ -8,7 +8,7 @@ import { matcherOf } from "../../charts/filters";
 import { Notes } from "../../charts/Notes";
 import type { Range } from "../../charts/range";
 import { count, exact, format, plural } from "../../lib/units";
-import { stamp } from "../../lib/time";
+import { stamp } from "../../lib/zone";
 import { Loaded, Section } from "../../ui/Section";
 import { SortHead } from "../../ui/SortHead";
 import { TableWrap } from "../../ui/TableWrap";

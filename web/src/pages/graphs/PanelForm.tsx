@@ -24,6 +24,9 @@ function readEnd(text: string): number | null {
 
 interface Props {
   panel: Panel;
+  /** What stood in the form before, which was not kept. */
+  written?: Panel | null;
+  onWrite?: (panel: Panel) => void;
   range: Range;
   values: Values;
   markers: Marker[];
@@ -33,14 +36,18 @@ interface Props {
 }
 
 /** A panel's title, queries and look, with what it would show. */
-export function PanelForm({ panel, range, values, markers, variables, onSave, onClose }: Props): ReactElement {
-  const [draft, setDraft] = useState(panel);
-  const [shown, setShown] = useState(panel);
-  const [limits, setLimits] = useState(writeThresholds(panel.thresholds));
+export function PanelForm({ panel, written = null, onWrite, range, values, markers, variables, onSave, onClose }: Props): ReactElement {
+  const [draft, setDraft] = useState(written ?? panel);
+  const [shown, setShown] = useState(written ?? panel);
+  const [limits, setLimits] = useState(writeThresholds((written ?? panel).thresholds));
   const [laid, setLaid] = useState<string | null>(null);
   const [worded, setWorded] = useState<string | null>(null);
   const [set, setSet] = useState<string | null>(null);
-  const change = (changes: Partial<Panel>): void => setDraft({ ...draft, ...changes });
+  const change = (changes: Partial<Panel>): void => {
+    const next = { ...draft, ...changes };
+    setDraft(next);
+    onWrite?.(next);
+  };
   const query = (at: number, changes: Partial<Panel["queries"][number]>): void =>
     change({ queries: draft.queries.map((one, index) => (index === at ? { ...one, ...changes } : one)) });
   const asked = draft.queries.filter(({ expr }) => expr.trim());
@@ -109,7 +116,10 @@ export function PanelForm({ panel, range, values, markers, variables, onSave, on
               </select>
             </Field>
           )}
-          {draft.kind !== "heatmap" && !isText && <Field label="Thresholds" hint="warning above 0.8, critical above 0.9"><input value={limits} onChange={(event) => setLimits(event.target.value)} /></Field>}
+          {draft.kind !== "heatmap" && !isText && <Field label="Thresholds" hint="warning above 0.8, critical above 0.9"><input value={limits} onChange={(event) => {
+            setLimits(event.target.value);
+            change({ thresholds: readThresholds(event.target.value) ?? draft.thresholds ?? [] });
+          }} /></Field>}
         </div>
         {isText && <Field label="Words" hint="# Heading, - list, **strong**, `code`, [words](https://…)"><textarea rows={8} value={draft.text ?? ""} onChange={(event) => change({ text: event.target.value })} /></Field>}
         {!isText && draft.queries.map((one, at) => (

@@ -14,9 +14,12 @@ interface Props {
   values: Values;
   range: Range;
   choose: (name: string, value: string | string[]) => void;
+  /** Told what can be chosen, once that is known. */
+  offer?: ((name: string, options: string[]) => void) | undefined;
 }
 
-const word = (value: string): string => (value === ALL ? "all" : value);
+/** What a value is called where it is chosen. */
+const word = (value: string, texts?: Map<string, string>): string => (value === ALL ? "all" : (texts?.get(value) ?? value));
 
 /** More than these are counted, not named. */
 const NAMED_MAX = 2;
@@ -24,17 +27,18 @@ const NAMED_MAX = 2;
 interface SeveralProps {
   variable: Variable;
   options: string[];
+  texts: Map<string, string>;
   chosen: string[];
   hint: string | null;
   onChange: (values: string[]) => void;
 }
 
 /** A list in which several values are ticked. */
-function Several({ variable, options, chosen, hint, onChange }: SeveralProps): ReactElement {
+function Several({ variable, options, texts, chosen, hint, onChange }: SeveralProps): ReactElement {
   const id = useId();
   const { name, all = false } = variable;
   const shown = [...options, ...chosen.filter((value) => !options.includes(value))];
-  const words = chosen.length === 0 ? "none" : chosen.length > NAMED_MAX ? `${chosen.length} of ${shown.filter((value) => value !== ALL).length}` : chosen.map(word).join(", ");
+  const words = chosen.length === 0 ? "none" : chosen.length > NAMED_MAX ? `${chosen.length} of ${shown.filter((value) => value !== ALL).length}` : chosen.map((one) => word(one, texts)).join(", ");
   return (
     <div className="field">
       <label htmlFor={id}>{name}</label>
@@ -45,7 +49,7 @@ function Several({ variable, options, chosen, hint, onChange }: SeveralProps): R
             <Menu.Popup className="menu several-menu">
               {shown.map((value) => (
                 <Menu.CheckboxItem key={value} className="menu-item" checked={chosen.includes(value)} onCheckedChange={() => onChange(toggled(chosen, value, all))}>
-                  {word(value)}
+                  {word(value, texts)}
                   <Menu.CheckboxItemIndicator>✓</Menu.CheckboxItemIndicator>
                 </Menu.CheckboxItem>
               ))}
@@ -69,8 +73,11 @@ function Typed({ name, value, onChange }: { name: string; value: string; onChang
   );
 }
 
-function Choice({ variable, values, range, choose }: Omit<Props, "variables"> & { variable: Variable }): ReactElement {
-  const { options, loading, error } = useOptions(variable, values, range);
+function Choice({ variable, values, range, choose, offer }: Omit<Props, "variables"> & { variable: Variable }): ReactElement {
+  const { options, texts, loading, error } = useOptions(variable, values, range);
+  useEffect(() => {
+    if (!loading && !error) offer?.(variable.name, options);
+  }, [offer, variable.name, options, loading, error]);
   const told = values[variable.name] ?? "";
   const chosen = typeof told === "string" ? (told ? [told] : []) : told;
   const [value = ""] = chosen;
@@ -99,13 +106,13 @@ function Choice({ variable, values, range, choose }: Omit<Props, "variables"> & 
     settle();
   }, [by, loading, error, options]);
   if (variable.free) return <Typed name={variable.name} value={value} onChange={(next) => choose(variable.name, next)} />;
-  if (variable.multi) return <Several variable={variable} options={options} chosen={chosen} hint={error} onChange={(next) => choose(variable.name, next)} />;
+  if (variable.multi) return <Several variable={variable} options={options} texts={texts} chosen={chosen} hint={error} onChange={(next) => choose(variable.name, next)} />;
   const shown = value && !options.includes(value) ? [value, ...options] : options;
   return (
     <Field label={variable.name} {...(error ? { hint: error } : {})}>
       <select value={value} onChange={(event) => choose(variable.name, event.target.value)}>
         {shown.length === 0 && <option value="">{loading ? "…" : "no values"}</option>}
-        {shown.map((one) => <option key={one} value={one}>{word(one)}</option>)}
+        {shown.map((one) => <option key={one} value={one}>{word(one, texts)}</option>)}
       </select>
     </Field>
   );

@@ -1,5 +1,6 @@
 // Which functions a running server calls, for the linker to lay side by side: `make release` calls it between two links.
-// The program runs under valgrind's callgrind what clients of other projects ask of it, and a small storm of alerts.
+// The program runs under valgrind's callgrind what dashboards ask of it, what clients of other projects do, and a small storm of
+// alerts.
 //
 //   node e2e/order.mjs PROGRAM ORDER     writes ORDER, unless what stands there is of this program already
 import { spawnSync } from 'node:child_process';
@@ -15,7 +16,9 @@ const FITTING = 0.97;
 /** A server that starts and stops calls more. */
 const FUNCTIONS_MIN = 5_000;
 const HERE = fileURLToPath(new URL('.', import.meta.url));
+/** The first is what somebody waits for who looks at graphs: a server has its code at hand (crates/tenfold/src/hot.rs). */
 const WORK = [
+  ['node', join(HERE, 'questions.mjs')],
   ['npm', '--prefix', join(HERE, 'clients'), 'test'],
   ['node', join(HERE, 'alertmanager', 'storm.bench.mjs'), '1000', '20', '1000'],
 ];
@@ -26,25 +29,36 @@ if (order === undefined) throw new Error('usage: node e2e/order.mjs PROGRAM ORDE
 const bytes = sizes(program);
 const megabytes = (names) => (names.reduce((sum, name) => sum + bytes.get(name), 0) / 1e6).toFixed(1);
 
+/** One of the two functions between which a server finds the code of the first work. */
+function marker(name) {
+  const marked = [...bytes.keys()].filter((function_) => function_.includes(`7tenfold3hot${name.length}${name}`));
+  if (marked.length !== 1) throw new Error(`${marked.length} functions hot::${name} are in ${program}`);
+  return marked[0];
+}
+
 function fits() {
   const names = existsSync(order) ? readFileSync(order, 'utf8').split('\n').filter(Boolean) : [];
-  return names.length > 0 && names.filter((name) => bytes.has(name)).length >= FITTING * names.length;
+  const marked = ['first', 'last'].every((name) => names.includes(marker(name)));
+  return marked && names.filter((name) => bytes.has(name)).length >= FITTING * names.length;
 }
 
 function found() {
   const folder = mkdtempSync(join(tmpdir(), 'tenfold-order-'));
   try {
-    const [runs, wrapped] = [join(folder, 'runs'), join(folder, 'tenfold')];
-    mkdirSync(runs);
-    // A run that is ended by SIGKILL leaves nothing behind.
-    writeFileSync(wrapped, `#!/bin/sh\nexec valgrind -q --tool=callgrind --demangle=no '--callgrind-out-file=${runs}/%p' '${program}' "$@"\n`);
-    chmodSync(wrapped, 0o755);
-    for (const [command, ...args] of WORK) {
+    const runs = WORK.map(([command, ...args], number) => {
+      const [seen, wrapped] = [join(folder, `runs-${number}`), join(folder, `tenfold-${number}`)];
+      mkdirSync(seen);
+      // A run that is ended by SIGKILL leaves nothing behind.
+      writeFileSync(wrapped, `#!/bin/sh\nexec valgrind -q --tool=callgrind --demangle=no '--callgrind-out-file=${seen}/%p' '${program}' "$@"\n`);
+      chmodSync(wrapped, 0o755);
       const { status } = spawnSync(command, args, { env: { ...process.env, TENFOLD_BIN: wrapped }, stdio: ['ignore', 'inherit', 'inherit'] });
       // What runs out of its time at a tenth of the speed has called its functions all the same.
       if (status !== 0) console.error(`order: ${[command, ...args].join(' ')} failed; what it did until then counts`);
-    }
-    return new Calls(runs).order(bytes);
+      return seen;
+    });
+    const [foremost, others] = new Calls(runs).order(bytes);
+    console.log(`order: ${foremost.length} functions, ${megabytes(foremost)} MB, of questions`);
+    return [marker('first'), ...foremost, marker('last'), ...others];
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

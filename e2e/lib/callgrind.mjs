@@ -23,10 +23,15 @@ export class Calls {
   #functions = new Map();
   #pairs = new Map();
   #runs = 0;
+  #foremost = 0;
 
-  /** Every file of a folder is a run of the program. */
-  constructor(folder) {
-    for (const file of readdirSync(folder)) this.#read(readFileSync(join(folder, file), 'latin1'));
+  /** Every file of a folder is a run of the program. What the runs of the first folder call is foremost. */
+  constructor(folders) {
+    for (const folder of folders) {
+      for (const file of readdirSync(folder)) this.#read(readFileSync(join(folder, file), 'latin1'));
+      if (this.#runs === 0) throw new Error(`${folder}: no run of the program was written down`);
+      this.#foremost ||= this.#runs;
+    }
   }
 
   #read(text) {
@@ -61,8 +66,8 @@ export class Calls {
   }
 
   /**
-   * Names in order: first what half of the runs need, then what a fifth does, then the rest; within these callers beside what they
-   * call most, and what is called most in the fewest bytes first (call-chain clustering: Ottoni and Maher, "Optimizing function
+   * Names in order, the foremost apart from the others: of these first what half of the runs need, then what a fifth does, then the
+   * rest; within each callers beside what they call most, and what is called most in the fewest bytes first (call-chain clustering: Ottoni and Maher, "Optimizing function
    * placement for large-scale data-center applications", CGO 2017).
    */
   order(bytes) {
@@ -82,11 +87,13 @@ export class Calls {
       for (const moved of own.functions) clusters.set(moved, into);
     }
     const dense = [...new Set(clusters.values())].toSorted((a, b) => b.calls / b.bytes - a.calls / a.bytes);
+    const isForemost = ({ runs }) => [...runs].some((run) => run <= this.#foremost);
     const place = ({ runs }) => {
       const share = SHARES.findIndex((least) => runs.size >= least * this.#runs);
       return share >= 0 ? share : SHARES.length + (runs.size > 1 ? 0 : 1);
     };
     const functions = dense.flatMap((cluster) => cluster.functions);
-    return functions.toSorted((a, b) => place(a) - place(b)).map(({ name }) => name);
+    const others = functions.filter((f) => !isForemost(f)).toSorted((a, b) => place(a) - place(b));
+    return [functions.filter(isForemost), others].map((part) => part.map(({ name }) => name));
   }
 }

@@ -11,6 +11,7 @@ use axum::extract::{ConnectInfo, Request};
 use axum::response::Response;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
+use nix::sys::socket::{setsockopt, sockopt};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
@@ -94,12 +95,20 @@ where
     .await;
 }
 
+/// Small answers leave without waiting for more: of the listener's connections, which take it over from it.
+fn at_once(listener: &TcpListener) {
+    if let Err(error) = setsockopt(listener, sockopt::TcpNoDelay, &true) {
+        tracing::warn!(%error, "answers may wait for acknowledgements");
+    }
+}
+
 async fn accept<F>(listener: TcpListener, stop: CancellationToken, serve: impl Fn(TcpStream, SocketAddr) -> F)
 where
     F: Future<Output = ()> + Send + 'static,
 {
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let connections = tokio_util::task::TaskTracker::new();
+    at_once(&listener);
     loop {
         let Ok(place) = places.clone().acquire_owned().await else { break };
         let (stream, peer) = tokio::select! {
@@ -113,13 +122,14 @@ where
                 }
             },
         };
-        let _ = stream.set_nodelay(true);
         // In a box from the beginning: what a connection keeps is kilobytes, which the way into the task would copy.
         let serving = Box::pin(serve(stream, peer));
         connections.spawn(async move {
             serving.await;
             drop(place);
         });
+        // What was accepted is served before the next is asked for, which is a call to the kernel whether there is one or not.
+        tokio::task::yield_now().await;
     }
     connections.close();
     let _ = tokio::time::timeout(DRAIN, connections.wait()).await;
@@ -156,5 +166,20 @@ async fn connection<I, S>(
             serving.as_mut().graceful_shutdown();
             let _ = tokio::time::timeout(DRAIN, serving).await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn connections_take_over_that_answers_leave_at_once() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        at_once(&listener);
+        let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
+        assert!(stream.nodelay().unwrap());
+        assert!(!client.nodelay().unwrap(), "it is nothing that every socket has");
     }
 }

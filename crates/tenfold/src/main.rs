@@ -4,6 +4,7 @@ mod agent;
 mod ambient;
 mod cli;
 mod demo;
+mod hot;
 mod relay;
 mod serve;
 mod watch;

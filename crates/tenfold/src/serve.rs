@@ -136,6 +136,7 @@ async fn serve(args: Args) -> anyhow::Result<()> {
         }
         _ => None,
     };
+    crate::hot::map_ahead();
     tokio::select! {
         () = stop_signal() => tracing::info!("stopping"),
         reason = app.db.wait_fenced() => {

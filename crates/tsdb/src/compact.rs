@@ -21,30 +21,51 @@ use crate::{
 const MERGE_LEVEL: usize = 8;
 /// Each size of block is this many times the one before.
 const GROWTH: [i64; 4] = [1, 4, 3, 3];
+/// Beside a block of its whole time what came late waits until it is this part of that block's bytes, is more blocks than
+/// so many, or has waited as long as so many of the smallest blocks are: twelve hours.
+const APART_PART: u64 = 10;
+const APART_BLOCKS_MAX: usize = 32;
+const APART_WAIT_BLOCKS: u64 = 6;
 
 /// A stretch of time and the blocks in it.
 type Merge = ((i64, i64), Vec<Arc<Block>>);
 
 impl Tsdb {
     /// Merges wherever several blocks lie within one closed stretch of time. How many blocks went into others.
-    pub(crate) fn merge_blocks(&self) -> Result<usize, TsdbError> {
+    pub(crate) fn merge_blocks(&self, now_ms: i64) -> Result<usize, TsdbError> {
+        let all = self.has_waited(now_ms) || self.are_many_apart();
         let mut count = 0;
-        while let Some((span, inputs)) = self.next_merge() {
+        while let Some((span, inputs)) = self.next_merge(all) {
             // Each takes minutes, and senders whose samples wait for blocks would be refused meanwhile.
             if count > 0 && self.is_pressed() && !self.are_many_apart() {
-                break;
+                return Ok(count);
             }
             match self.rewrite(span, &inputs, false) {
                 Ok(()) => count += inputs.len(),
                 // Marked; the next maintenance sets it aside.
-                Err(TsdbError::Damaged { .. }) => break,
+                Err(TsdbError::Damaged { .. }) => return Ok(count),
                 Err(e) => return Err(e),
             }
         }
+        let is_any_left = self.next_merge(true).is_some();
+        let mut state = self.state.write();
+        let since = state.apart_since.unwrap_or(now_ms);
+        state.apart_since = is_any_left.then_some(since);
         Ok(count)
     }
 
-    fn next_merge(&self) -> Option<Merge> {
+    /// Whether the first of the blocks that wait beside larger ones has done so for long.
+    fn has_waited(&self, now_ms: i64) -> bool {
+        let mut state = self.state.write();
+        let Some(since) = state.apart_since else { return false };
+        // Where the clock was set back it waits from then on: not for the old time to come again.
+        let since = since.min(now_ms);
+        state.apart_since = Some(since);
+        now_ms.abs_diff(since) >= self.options.block_ms.unsigned_abs().saturating_mul(APART_WAIT_BLOCKS)
+    }
+
+    /// The next stretch whose blocks are to be one; with `all` also where few came late beside a block of all of it.
+    fn next_merge(&self, all: bool) -> Option<Merge> {
         let state = self.state.read();
         let longest = self.options.block_ms_max.min(self.options.retention_ms / 8).max(self.options.block_ms);
         let mut size = self.options.block_ms;
@@ -61,8 +82,12 @@ impl Tsdb {
                     stretches.entry(start).or_default().push(block);
                 }
             }
+            let at_once = all || size == self.options.block_ms;
             let due = stretches.into_iter().find(|(start, inputs)| {
-                inputs.len() > 1 && start + size <= state.min_valid_t && inputs.iter().all(|b| !b.is_damaged())
+                inputs.len() > 1
+                    && start + size <= state.min_valid_t
+                    && (at_once || are_worth_it(inputs, size))
+                    && inputs.iter().all(|b| !b.is_damaged())
             });
             if let Some((start, inputs)) = due {
                 return Some(((start, start + size), inputs.into_iter().cloned().collect()));
@@ -156,6 +181,15 @@ impl Tsdb {
         }
         Ok(())
     }
+}
+
+/// Whether the blocks of a stretch are worth writing the largest anew, where that is of all of it: a host that is ever behind
+/// would have it written with each block of its own.
+fn are_worth_it(blocks: &[&Arc<Block>], size: i64) -> bool {
+    let of_all = blocks.iter().filter(|b| b.meta.end_t - b.meta.start_t == size);
+    let Some(whole) = of_all.map(|b| b.bytes).max() else { return true };
+    let beside = blocks.iter().map(|b| b.bytes).sum::<u64>() - whole;
+    blocks.len() - 1 > APART_BLOCKS_MAX || beside.saturating_mul(APART_PART) >= whole
 }
 
 /// A series whose bytes are damaged keeps what was read before the damage, when only the whole is to be saved.

@@ -79,6 +79,8 @@ pub(crate) struct State {
     pub looked_ms: i64,
     /// When a maintenance first left late samples of closed time in memory, which are there since.
     pub late_since: Option<i64>,
+    /// When a maintenance first left blocks of late samples beside larger ones, where some are since.
+    pub apart_since: Option<i64>,
     pub max_t: i64,
     pub created: Created,
     pub wal: Wal,

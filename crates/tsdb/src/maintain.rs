@@ -106,7 +106,7 @@ impl Tsdb {
     fn rewrite_blocks(&self, now_ms: i64, pressed: bool, report: &mut MaintainReport) -> Result<(), TsdbError> {
         // While many samples come for closed time, what is merged now would be merged again soon.
         if !pressed || self.are_many_apart() {
-            report.blocks_merged += self.merge_blocks()?;
+            report.blocks_merged += self.merge_blocks(now_ms)?;
         }
         report.blocks_merged += self.rewrite_deleted()?;
         report.blocks_written += self.write_coarse(now_ms)?;

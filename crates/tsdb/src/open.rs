@@ -73,6 +73,8 @@ pub(crate) fn open_parts(fs: &Arc<dyn Fs>, dir: &Path) -> Result<Opened, TsdbErr
         came_from: i64::MAX,
         looked_ms: i64::MIN,
         late_since: None,
+        // How long they have waited before a start nobody knows: they have for long.
+        apart_since: Some(i64::MIN),
         max_t: i64::MIN,
         created: Created::default(),
         wal,

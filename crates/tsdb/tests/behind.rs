@@ -7,7 +7,7 @@ mod common;
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
-use tenfold_tsdb::{Options, Point, Reason, SeriesWrite, Tsdb, TsdbError};
+use tenfold_tsdb::{BlockStatus, Options, Point, Reason, SeriesWrite, Tsdb, TsdbError};
 use tenfold_types::Matcher;
 
 use common::{HOUR, all, histogram, read};
@@ -275,6 +275,88 @@ fn new_series_of_what_began_hours_ago_do_not_hold_time_open() {
     }
     assert_eq!(db.stats().blocks, 5);
     assert_eq!(all(&db).iter().map(|(_, points)| points.len()).sum::<usize>(), 24 * (30 + 2));
+}
+
+/// How many times the bytes of a day's block were written to blocks longer than the smallest, in tenths, where one of sixty
+/// hosts is ever so many hours behind.
+fn tenths_of_a_day_written(behind: i64) -> u64 {
+    let dir = tempfile::tempdir().unwrap();
+    // The late way at once, and a block of a day at most.
+    let options = Options { held_samples_per_series_max: 0, block_ms_max: 24 * HOUR, ..Options::default() };
+    let open = || Tsdb::open(dir.path(), options.clone()).unwrap().0;
+    let db = open();
+    let day = 240 * HOUR;
+    let of_day = |db: &Tsdb| {
+        let mut blocks = db.blocks();
+        blocks.retain(|b| b.start_t_ms >= day && b.end_t_ms <= day + 24 * HOUR);
+        blocks
+    };
+    let (mut bytes, mut seen, mut noise) = (0, 0, 1_u64);
+    for hour in 1..=49 {
+        let now = day + hour * HOUR;
+        for host in 0..60 {
+            let from = now - HOUR - if host == 0 { behind * HOUR } else { 0 };
+            let mut points = minutes(from, 60, 0.0);
+            for point in &mut points {
+                noise ^= noise << 13;
+                noise ^= noise >> 7;
+                noise ^= noise << 17;
+                point.value = (noise >> 50) as f64;
+            }
+            assert_eq!(write(&db, &format!("host-{host}"), &points).unwrap(), (60, None), "{host} in hour {hour}");
+        }
+        db.maintain(now).unwrap();
+        let blocks = of_day(&db);
+        let is_long = |b: &&BlockStatus| b.number > seen && b.end_t_ms - b.start_t_ms > 2 * HOUR;
+        bytes += blocks.iter().filter(is_long).map(|b| b.bytes).sum::<u64>();
+        seen = blocks.iter().map(|b| b.number).fold(seen, u64::max);
+        let found = read(&db, &[Matcher::equal("instance", "host-0")], i64::MIN, i64::MAX).remove(0).1;
+        assert_eq!(found.len() as i64, hour * 60, "what came late is seen at once");
+        assert!(found.is_sorted_by(|a, b| a.t_ms < b.t_ms));
+    }
+    drop(db);
+    // Nobody knows how long blocks waited before a start.
+    let db = open();
+    db.maintain(day + 49 * HOUR).unwrap();
+    let blocks = of_day(&db);
+    assert_eq!(blocks.iter().map(|b| b.samples).collect::<Vec<_>>(), [60 * 24 * 60]);
+    bytes * 10 / blocks[0].bytes
+}
+
+#[test]
+fn a_host_that_is_ever_behind_does_not_have_the_days_block_written_with_each_of_its_own() {
+    // Three and a half times; each time at once it was five and twelve.
+    for (behind, most) in [(5, 42), (20, 60)] {
+        let tenths = tenths_of_a_day_written(behind);
+        assert!((10..most).contains(&tenths), "{behind} hours behind: {tenths} tenths");
+    }
+}
+
+/// Waiting goes by the clock, whatever that does meanwhile.
+#[test]
+fn a_block_that_came_late_waits_half_a_day_beside_a_large_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let db = Tsdb::open(dir.path(), Options { block_ms_max: 8 * HOUR, ..Options::default() }).unwrap().0;
+    // Eight hours and what follows, of many series.
+    for host in 0..200 {
+        let points: Vec<Point> = (0..600).map(|i| Point::new(NOW + i * MINUTE, (i * i % 1009 * host) as f64)).collect();
+        assert_eq!(write(&db, &format!("host-{host}"), &points).unwrap(), (600, None));
+    }
+    let begun = NOW + 12 * HOUR;
+    let blocks = |now: i64| {
+        db.maintain(now).unwrap();
+        db.blocks().iter().filter(|b| b.end_t_ms <= NOW + 8 * HOUR).count()
+    };
+    assert_eq!(blocks(begun), 1);
+    let late =
+        |minute: i64| assert_eq!(write(&db, "late", &minutes(NOW + minute * MINUTE, 1, 1.0)).unwrap(), (1, None));
+    late(0);
+    assert_eq!([blocks(begun), blocks(begun + 2 * HOUR), blocks(begun + 13 * HOUR)], [1, 2, 2]);
+    assert_eq!(blocks(begun + 14 * HOUR), 1);
+    late(1);
+    assert_eq!([blocks(begun + 20 * HOUR), blocks(begun + 22 * HOUR)], [1, 2]);
+    // It was set back by eight hours, and the block waits no longer than from then on.
+    assert_eq!([blocks(begun + 14 * HOUR), blocks(begun + 25 * HOUR), blocks(begun + 26 * HOUR)], [2, 2, 1]);
 }
 
 const BLOCK_MS: i64 = 1000;

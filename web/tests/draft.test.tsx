@@ -58,6 +58,13 @@ test("an edit that was left is offered to whoever made it, on that dashboard", a
   expect(leftEdit("ana", FIRST)).toBeNull();
 });
 
+test("dots in names do not make one person's edit another's", async () => {
+  await show("ana", { ...FIRST, name: "b.nodes" });
+  await type(titleOf("Nodes"), "All nodes");
+  expect(leftEdit("ana", { ...FIRST, name: "b.nodes" })?.draft.title).toBe("All nodes");
+  expect(leftEdit("ana.b", FIRST)).toBeNull();
+});
+
 test("somebody else's save meanwhile is told when it is taken up", async () => {
   await show();
   await type(titleOf("Nodes"), "All nodes");

@@ -26,6 +26,20 @@ test("lines of one name that are there side by side are not one", () => {
   expect(joined([{ label: "a", values: wide(1) }, { label: "b", values: wide(2) }], 60)).toHaveLength(2);
 });
 
+test("many lines of one name take no look at all lines for each instant", () => {
+  const values = Array.from({ length: 20 }, () => 1);
+  let looks = 0;
+  const lines = Array.from({ length: 100 }, () => ({
+    label: "cpu",
+    get values() {
+      looks += 1;
+      return values;
+    },
+  }));
+  expect(joined(lines, 60)).toHaveLength(100);
+  expect(looks).toBeLessThan(lines.length * values.length);
+});
+
 test("of one deploy's rows the last is told", () => {
   const row = (seq: number, correlation: string | null): TimelineEvent => ({ seq, correlation }) as TimelineEvent;
   const lines = told([row(1, "deploy:4"), row(2, "flag:a"), row(3, "deploy:4"), row(4, "flag:a"), row(5, null), row(6, null)]);

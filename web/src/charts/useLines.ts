@@ -29,11 +29,27 @@ const firstKnown = (line: Line): number => line.values.findIndex((value) => valu
 /** What PromQL still tells of a series that ended. */
 const LOOKBACK_S = 300;
 
+/** A line, and at how many instants it is there. */
+interface Going {
+  line: Line;
+  values: Line["values"];
+  there: number;
+}
+
+function going(line: Line): Going {
+  const { values } = line;
+  return { line, values, there: values.filter((value) => value !== null).length };
+}
+
 /** Whether two lines are there side by side, and not one after the other: for longer than an end is told late, and mostly. */
-function isBeside(one: Line, other: Line, step: number): boolean {
-  const there = ({ values }: Line): number => values.filter((value) => value !== null).length;
-  const both = one.values.filter((value, at) => value !== null && (other.values[at] ?? null) !== null).length;
-  return both > Math.ceil(LOOKBACK_S / step) && 2 * both > Math.min(there(one), there(other));
+function isBeside(one: Going, other: Going, step: number): boolean {
+  const enough = 1 + Math.max(Math.ceil(LOOKBACK_S / step), Math.floor(Math.min(one.there, other.there) / 2));
+  // Of a thousand lines that are called alike each is compared with all before it.
+  let both = 0;
+  for (let at = 0; at < one.values.length && both < enough; at += 1) {
+    if ((one.values[at] ?? null) !== null && (other.values[at] ?? null) !== null) both += 1;
+  }
+  return both >= enough;
 }
 
 /**
@@ -42,17 +58,18 @@ function isBeside(one: Line, other: Line, step: number): boolean {
  * lines of their own: a legend that does not tell them apart hides none. `step` is in seconds.
  */
 export function joined(lines: Line[], step = LOOKBACK_S): Line[] {
-  const byName = new Map<string, Line[]>();
+  const byName = new Map<string, Going[]>();
   for (const line of [...lines].sort((a, b) => firstKnown(a) - firstKnown(b))) {
     const all = byName.get(line.label) ?? [];
     byName.set(line.label, all);
-    const at = all.findIndex((one) => !isBeside(one, line, step));
+    const next = going(line);
+    const at = all.findIndex((one) => !isBeside(one, next, step));
     const before = all[at];
-    if (before) all[at] = { ...before, values: before.values.map((value, index) => line.values[index] ?? value) };
-    else all.push(line);
+    if (before) all[at] = going({ ...before.line, values: before.values.map((value, index) => next.values[index] ?? value) });
+    else all.push(next);
   }
   const order = [...byName.keys()].sort((a, b) => a.localeCompare(b, "en", { numeric: true }));
-  return order.flatMap((label) => byName.get(label)!.map((line, at) => (at === 0 ? line : { ...line, label: `${label} (${at + 1})` })));
+  return order.flatMap((label) => byName.get(label)!.map(({ line }, at) => (at === 0 ? line : { ...line, label: `${label} (${at + 1})` })));
 }
 
 /** What stands where lines would, when there are only histograms. */

@@ -18,8 +18,8 @@ export interface Left extends Edit {
   at: string;
 }
 
-/** Of which person and which dashboard, by its name; a new one has none yet. */
-const keyOf = (login: string, name: string): string => `tenfold.draft.${login}.${name}`;
+/** Of which person and which dashboard, by its name; a new one has none yet. Both may have dots in them, and neither has a slash. */
+const keyOf = (login: string, name: string): string => `tenfold.draft.${login}/${name}`;
 
 const isEdit = (read: unknown): read is Left => {
   const left = read as Partial<Left> | null;

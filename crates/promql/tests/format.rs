@@ -54,6 +54,12 @@ fn is_ours(query: &str) -> bool {
     query.contains("__name__") || (query.contains("group_") && !query.contains("on") && !query.contains("ignoring"))
 }
 
+/// Whether a number has an exponent, which Prometheus no longer writes since 3.3.
+fn has_exponent(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    bytes.windows(3).any(|w| w[0].is_ascii_digit() && w[1] == b'e' && matches!(w[2], b'+' | b'-'))
+}
+
 #[test]
 fn prometheus_writes_queries_the_same_way() {
     let expressions = expressions();
@@ -74,7 +80,7 @@ fn prometheus_writes_queries_the_same_way() {
         match theirs["data"].as_str() {
             // It came after that version.
             None => unknown += 1,
-            Some(_) if is_ours(query) => {}
+            Some(theirs) if is_ours(query) || has_exponent(theirs) => {}
             Some(theirs) if unindented(theirs) == unindented(&parsed.pretty()) => same += 1,
             Some(theirs) => apart.push(format!("{query}\n   ours {}\n theirs {theirs}", parsed.pretty())),
         }

@@ -111,6 +111,64 @@ eval instant at 1m count_values by (version) ("version", v)
     );
 }
 
+/// Where an offset ends follows from the precedences of Prometheus' grammar.
+#[test]
+fn offsets() {
+    check(
+        r#"
+load 1m
+  x 0+4x10
+
+eval instant at 10m x offset (4m) / 2
+  x 32
+
+eval instant at 10m x offset (1m) ^ 2 * 0 + 2m
+  x 32
+
+eval instant at 10m x offset - -4m / 2
+  x 32
+
+eval instant at 10m x offset 4m / 2
+  {} 12
+
+eval instant at 6m x offset -(4m) / 2
+  {} 20
+
+eval instant at 10m x offset +(4m) / 2
+  {} 12
+
+eval instant at 10m x offset min_of(4m, 5m) / 2
+  {} 12
+
+eval instant at 10m (x offset (4m)) / 2
+  {} 12
+
+eval instant at 10m sum(x offset (4m)) / 2
+  {} 12
+"#,
+    );
+}
+
+/// Within the braces a metric may be named more than once, since each is a matcher of its own.
+#[test]
+fn names_within_braces() {
+    check(
+        r#"
+load 1m
+  x 1x3
+  y 2x3
+
+eval instant at 1m {"x", __name__="x"}
+  x 1
+
+eval instant at 1m {__name__="x", __name__=~"x|y"}
+  x 1
+
+eval instant at 1m {"x", "y"}
+"#,
+    );
+}
+
 #[test]
 fn pairs() {
     check(

@@ -53,6 +53,9 @@ fn ranges() {
     passes("eval instant at 2m x{a=\"1\"}[2m]\n  expect range vector from 1m to 2m step 1m\n  x{a=\"1\"} 2 3");
     fails("eval instant at 2m x{a=\"1\"}[2m]\n  expect range vector from 0m to 1m step 1m\n  x{a=\"1\"} 2 3", "got");
     fails("eval instant at 2m x{a=\"1\"}[2m]\n  x{a=\"1\"} 2", "no times are expected");
+    // It is asked at the end of the times expected, whatever instant is named.
+    passes("eval instant at 9m x{a=\"1\"}[2m]\n  expect range vector from 1m to 2m step 1m\n  x{a=\"1\"} 2 3");
+    fails("eval instant at 2m x{a=\"1\"}[2m]\n  expect range vector from 1m to 3m step 1m\n  x{a=\"1\"} 2 3", "got");
 }
 
 #[test]
@@ -113,6 +116,9 @@ fn failures() {
     fails("eval instant at 2m gauge\n  expect fail", "did not fail");
     fails("eval instant at 2m gauge\n  expect fail\n  expect fail", "not allowed");
     passes(&format!("{}  expected_fail_regexp found .*", query.replace("eval", "eval_fail")));
+    passes(&format!("{}  expect fail regex: found .*", query.replace("eval", "eval_fail")));
+    fails(&format!("{}  expect fail regex: lost .*", query.replace("eval", "eval_fail")), "failed with");
+    fails(&format!("{query}  expect fail\n  expected_fail_message found"), "cannot read the value");
     fails(&format!("{}  expected_fail_message other", query.replace("eval", "eval_fail")), "failed with");
 }
 
@@ -137,6 +143,8 @@ fn order_and_strings() {
 #[test]
 fn commands() {
     fails("evil instant at 0 x", "invalid command");
+    fails("eval instant at 5 gauge\n  gauge 7", "`5` is not a duration");
+    fails("load 60\n  y 1", "`60` is not a duration");
     fails("eval_odd instant at 0 x", "unknown command");
     fails("load_odd 1m\n  y 1", "unknown command");
     fails("load 1m\n  y 1 oops", "cannot read the value");

@@ -7,6 +7,7 @@ use std::fmt::{self, Display, Formatter};
 use tenfold_types::{Labels, Matcher, MatcherOp};
 
 use super::ast::{At, Duration, Expr, Grouping, Kind, Matching, RangeMode, Selector, Shift, Side};
+use crate::value::without_exponent;
 
 /// A longer expression is split.
 const LINE_BYTES_MAX: usize = 100;
@@ -14,7 +15,7 @@ const LINE_BYTES_MAX: usize = 100;
 impl Display for Expr {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match &self.kind {
-            Kind::Number(value) => f.write_str(&number(*value)),
+            Kind::Number(value) => f.write_str(&without_exponent(*value)),
             Kind::Duration(ms) => f.write_str(&span(*ms as f64 / 1000.0)),
             Kind::String(text) => write!(f, "{}", Quoted(text)),
             Kind::NotUtf8(text) => write!(f, "\"{text}\""),
@@ -119,7 +120,9 @@ impl Display for Selector {
     /// Without `offset` and `@`, which stand behind the range where there is one.
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let is_name = |m: &Matcher| m.name == Labels::NAME && m.op == MatcherOp::Equal && is_bare_name(&m.value);
-        let name = self.matchers.iter().position(is_name);
+        // Before the braces it must be the only one.
+        let names = self.matchers.iter().filter(|m| m.name == Labels::NAME).count();
+        let name = self.matchers.iter().position(is_name).filter(|_| names == 1);
         if let Some(name) = name {
             f.write_str(&self.matchers[name].value)?;
         }
@@ -242,6 +245,8 @@ impl Display for Shift {
         match &self.offset {
             None => Ok(()),
             Some(Duration::Seconds(seconds)) if *seconds == 0.0 => Ok(()),
+            // In parentheses it would go on with what stands behind it.
+            Some(offset @ Duration::Negate(_)) => write!(f, " offset {offset}"),
             Some(offset) => write!(f, " offset {}", Operand(offset)),
         }
     }
@@ -360,7 +365,7 @@ fn span(seconds: f64) -> String {
     out
 }
 
-/// As Go prints a float: with an exponent from 1e+06 on and below 1e-4.
+/// A value of `fill`, as Go prints a float: with an exponent from 1e+06 on and below 1e-4.
 fn number(value: f64) -> String {
     if value.is_nan() {
         return "NaN".into();
@@ -396,6 +401,9 @@ mod tests {
             "a > bool ignoring () group_right () fill (0) b",
             "a + {\"bool\"}",
             "a - {__name__=\"On\"} * {\"inf\",x=\"y\"}",
+            "{\"a\",__name__=\"b\"} + {__name__=~\"a|b\",__name__=\"a\"}",
+            "x offset -step() / y + x offset -(min_of(step(), 1s)) + 8000",
+            "x[5m] offset - -step() * 2",
             "a == bool ignoring (x) b",
             "a and b or c unless d",
             "max_over_time(rate(x[1m])[1h:30s] @ start())",
@@ -422,8 +430,18 @@ mod tests {
         assert_eq!(written("time() - x > 1h"), "time() - x > 1h");
         assert_eq!(written("x < -90s * 2"), "x < -1m30s * 2");
         assert_eq!(written("(5m + 300)"), "(5m + 300)");
+        assert_eq!(written("x offset -step() / y"), "x offset -step() / y");
         // How the ends are treated may be said before the range, too.
         assert_eq!(written("rate(x anchored[5m])"), "rate(x[5m] anchored)");
+    }
+
+    /// Since 3.3; before, Prometheus wrote numbers with exponents.
+    #[test]
+    fn numbers_have_no_exponent() {
+        let written = |query: &str| parse(query).unwrap().to_string();
+        assert_eq!(written("x > 1e6 * 1e-05"), "x > 1000000 * 0.00001");
+        assert_eq!(written("x / -1.5e9 + Inf"), "x / -1500000000 + +Inf");
+        assert_eq!(written("a + fill (1e6) b"), "a + fill (1e+06) b");
     }
 
     #[test]

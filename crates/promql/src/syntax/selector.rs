@@ -28,10 +28,8 @@ impl Parser {
             while !self.is_sign("}") {
                 let at = self.span();
                 let matcher = self.matcher()?;
-                let names_it = |m: &Matcher| m.name == Labels::NAME && m.op == MatcherOp::Equal;
-                if names_it(&matcher) && matchers.iter().any(names_it) {
-                    let message =
-                        format!("metric name must not be set twice: {:?} or {:?}", matchers[0].value, matcher.value);
+                if let Some(name) = name.as_ref().filter(|_| matcher.name == Labels::NAME) {
+                    let message = format!("metric name must not be set twice: {name:?} or {:?}", matcher.value);
                     return Err(QueryError::parse(at, message));
                 }
                 patterns += usize::from(matches!(matcher.op, MatcherOp::Regex | MatcherOp::NotRegex));
@@ -198,7 +196,18 @@ impl Parser {
     }
 
     /// After `offset`: a signed number, a duration, a function of the query's times, or anything in parentheses.
+    ///
+    /// By Prometheus' grammar parentheses without a sign, or a second sign, open a calculation that goes on behind them:
+    /// `x offset (1h) / 2` is half an hour ago. Everything else ends the offset, so that `x offset 1h / 2` is a half of x.
     fn offset(&mut self) -> Result<Duration, QueryError> {
+        let is_sign = |token: &Token| matches!(token, Token::Sign("-" | "+"));
+        let goes_on = match self.token() {
+            Token::Sign("(") => true,
+            token => is_sign(token) && is_sign(self.ahead(1)),
+        };
+        if goes_on {
+            return self.duration_expr(0);
+        }
         let negative = self.is_sign("-");
         if negative || self.is_sign("+") {
             self.next();

@@ -57,6 +57,8 @@ pub struct Expectation {
     pub range: Option<Range>,
     number: Option<f64>,
     series: Vec<(Labels, Vec<Item>)>,
+    /// An `expect fail` was read, which `eval_fail` is not.
+    names_failure: bool,
 }
 
 /// `1 to 2 step 3` after `from`.
@@ -80,7 +82,7 @@ impl Expectation {
             other => return Err(format!("unknown command `eval_{other}`")),
         }
         for line in body {
-            if e.fail.is_some() {
+            if modifier == "fail" {
                 if let Some(text) = line.strip_prefix("expected_fail_message") {
                     e.fail = Some(Text::Exactly(text.trim().into()));
                     break;
@@ -124,9 +126,10 @@ impl Expectation {
         let text = Text::parse(detail.trim())?;
         match kind {
             "fail" => {
-                if self.fail.replace(text).is_some() {
+                if std::mem::replace(&mut self.names_failure, true) {
                     return Err("multiple expect fail lines are not allowed".into());
                 }
+                self.fail = Some(text);
             }
             "warn" => self.warn.push(text),
             "info" => self.info.push(text),

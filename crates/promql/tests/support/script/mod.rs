@@ -7,9 +7,10 @@ mod load;
 use tenfold_promql::{
     Interrupt, Limits, Output, Query, QueryError, Value, VectorSample,
     ast::{At, Expr, Kind, Selector},
-    duration_or_seconds_ms, instant, parse, range,
+    instant, parse, range,
     series::Table,
 };
+use tenfold_types::parse_duration_ms;
 
 use expect::Expectation;
 
@@ -68,7 +69,7 @@ fn ask(
 }
 
 fn duration(text: &str) -> Result<i64> {
-    duration_or_seconds_ms(text).ok_or_else(|| format!("`{text}` is not a duration"))
+    parse_duration_ms(text)
 }
 
 enum Times {
@@ -114,7 +115,10 @@ impl<'s> Eval<'s> {
             let rest = rest.trim_start().strip_prefix("at ").ok_or("`at` is missing")?.trim_start();
             let (at, query) = rest.split_once(char::is_whitespace).ok_or("the query is missing")?;
             let expected = Expectation::parse(modifier, body, true)?;
-            return Ok(Self { times: Times::Instant(duration(at)?), query: query.trim(), expected });
+            let at = duration(at)?;
+            // As in `promqltest`, which forgets the instant where it is told the times of a range vector.
+            let at = expected.range.map_or(at, |(_, end, _)| end);
+            return Ok(Self { times: Times::Instant(at), query: query.trim(), expected });
         }
         let rest = rest.strip_prefix("range ").ok_or("neither instant nor range")?.trim_start();
         let rest = rest.strip_prefix("from ").ok_or("`from` is missing")?;

@@ -4,13 +4,15 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{ConnectInfo, Request};
 use axum::response::Response;
+use hyper::server::conn::http1;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto::Builder;
+use hyper_util::server::conn::auto;
 use nix::sys::socket::{setsockopt, sockopt};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
@@ -55,12 +57,17 @@ where
     accept(listener, stop.clone(), move |stream, peer| {
         let (routes, stop) = (routes.clone(), stop.clone());
         async move {
+            let version = tokio::select! {
+                version = spoken(&stream) => version,
+                () = stop.cancelled() => return,
+            };
+            let Some(version) = version else { return };
             let (stream, berth) = Parkable::new(stream);
             let prepare = move |request: &mut Request| {
                 request.extensions_mut().insert(ConnectInfo(peer));
                 request.extensions_mut().insert(berth.clone());
             };
-            connection(stream, prepare, routes, stop).await;
+            connection(stream, version, prepare, routes, stop).await;
         }
     })
     .await;
@@ -89,10 +96,27 @@ where
                     request.extensions_mut().insert(shown.clone());
                 }
             };
-            connection(stream, prepare, routes, stop).await;
+            connection(stream, Spoken::Either, prepare, routes, stop).await;
         }
     })
     .await;
+}
+
+/// What a client speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Spoken {
+    Http1,
+    /// What HTTP/2 begins with (RFC 9113, section 3.4), or too little to tell.
+    Either,
+}
+
+/// What a client speaks by its first bytes, which stay where they are: to read them for that costs each connection a second buffer
+/// and a larger first one. Nobody is there who sends none in time.
+async fn spoken(stream: &TcpStream) -> Option<Spoken> {
+    let mut begun = [0; 4];
+    let read = tokio::time::timeout(HEADER_TIMEOUT, stream.peek(&mut begun)).await;
+    let count = read.ok()?.ok().filter(|count| *count > 0)?;
+    Some(if b"PRI ".starts_with(&begun[..count]) { Spoken::Either } else { Spoken::Http1 })
 }
 
 /// Small answers leave without waiting for more: of the listener's connections, which take it over from it.
@@ -137,6 +161,7 @@ where
 
 async fn connection<I, S>(
     stream: I,
+    version: Spoken,
     prepare: impl Fn(&mut Request) + Send + Sync + 'static,
     routes: S,
     stop: CancellationToken,
@@ -149,8 +174,14 @@ async fn connection<I, S>(
         prepare(&mut request);
         routes.clone().oneshot(request)
     });
-    let mut builder = Builder::new(TokioExecutor::new());
     // At most 100 headers are taken, which is hyper's own limit: one that is set costs memory from the heap for each request.
+    if version == Spoken::Http1 {
+        let mut builder = http1::Builder::new();
+        builder.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
+        let serving = builder.serve_connection(TokioIo::new(stream), service).with_upgrades();
+        return until_stopped(serving, http1::UpgradeableConnection::graceful_shutdown, &stop).await;
+    }
+    let mut builder = auto::Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
     builder
         .http2()
@@ -158,12 +189,17 @@ async fn connection<I, S>(
         .keep_alive_interval(Duration::from_secs(20))
         .max_header_list_size(16 * 1024);
     let serving = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
+    until_stopped(serving, auto::UpgradeableConnection::graceful_shutdown, &stop).await;
+}
+
+/// Serves a connection until it ends, or until what is under way when the server stops has had its time.
+async fn until_stopped<C: Future>(serving: C, end: impl FnOnce(Pin<&mut C>), stop: &CancellationToken) {
     tokio::pin!(serving);
     tokio::select! {
         // Clients that go away or send nonsense are everyday life, not worth a line in the log.
         _ = serving.as_mut() => {}
         () = stop.cancelled() => {
-            serving.as_mut().graceful_shutdown();
+            end(serving.as_mut());
             let _ = tokio::time::timeout(DRAIN, serving).await;
         }
     }
@@ -181,5 +217,28 @@ mod tests {
         let (stream, _) = listener.accept().await.unwrap();
         assert!(stream.nodelay().unwrap());
         assert!(!client.nodelay().unwrap(), "it is nothing that every socket has");
+    }
+
+    #[tokio::test]
+    async fn what_a_client_speaks_is_told_by_its_first_bytes() {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let cases = [
+            (&b"GET / HTTP/1.1"[..], Some(Spoken::Http1)),
+            (b"PUT /", Some(Spoken::Http1)),
+            (b"PRI * HTTP/2.0", Some(Spoken::Either)),
+            (b"P", Some(Spoken::Either)),
+            (b"", None),
+        ];
+        for (sent, expected) in cases {
+            let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+            let (mut stream, _) = listener.accept().await.unwrap();
+            client.write_all(sent).await.unwrap();
+            client.shutdown().await.unwrap();
+            assert_eq!(spoken(&stream).await, expected, "{}", String::from_utf8_lossy(sent));
+            let mut read = Vec::new();
+            stream.read_to_end(&mut read).await.unwrap();
+            assert_eq!(read, sent, "nothing was taken away");
+        }
     }
 }

@@ -115,7 +115,7 @@ eval instant at 1m count_values by (version) ("version", v)
 #[test]
 fn offsets() {
     check(
-        r#"
+        r"
 load 1m
   x 0+4x10
 
@@ -145,7 +145,7 @@ eval instant at 10m (x offset (4m)) / 2
 
 eval instant at 10m sum(x offset (4m)) / 2
   {} 12
-"#,
+",
     );
 }
 

@@ -126,13 +126,13 @@ mod tests {
         // No two series are told alike, and they come in the order of what is told.
         let external = [("region", "e.u|x")];
         assert_eq!(read(&[], &external), [own.clone(), like.clone(), us.clone()]);
-        assert_eq!(read(from_ref(&here), &external), [own.clone()]);
-        assert_eq!(read(from_ref(&elsewhere), &external), [us.clone()]);
+        assert_eq!(read(from_ref(&here), &external), from_ref(&own));
+        assert_eq!(read(from_ref(&elsewhere), &external), from_ref(&us));
         let zone = ("m{region=\"us\",z=\"0\",zone=\"b\"}".to_owned(), vec![0]);
         assert_eq!(read(&[elsewhere, Matcher::equal("zone", "b")], &[("zone", "b")]), [zone]);
         assert!(read(&[Matcher::equal("zone", "c")], &[("zone", "b")]).is_empty());
         // A server without such labels.
-        assert_eq!(read(&[here], &[]), [own.clone()]);
+        assert_eq!(read(&[here], &[]), from_ref(&own));
         assert_eq!(read(&[], &[]), [own, like, us, bare]);
     }
 }

@@ -185,6 +185,10 @@ impl Matcher {
     pub fn equal(name: impl Into<String>, value: impl Into<String>) -> Self {
         Self::new(name, MatcherOp::Equal, value)
     }
+    /// That the label has this value, or that there is none.
+    pub fn equal_or_none(name: impl Into<String>, value: &str) -> Self {
+        Self::new(name, MatcherOp::Regex, format!("|{}", regex::escape(value)))
+    }
 
     /// Whether its value is a pattern to compile. A list of texts is none.
     pub fn is_compiled(&self) -> bool {

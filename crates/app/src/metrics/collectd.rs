@@ -145,12 +145,14 @@ impl State {
 
     /// Writes again what was read so seldom that queries would not see it, and ends what did not come any more.
     fn collectd_again(&self, now: Timestamp) -> Result<(), PushFault> {
-        let series = self.collectd_held.lock().again(now);
+        let series = self.collectd_held.lock().due(now);
         if series.is_empty() {
             return Ok(());
         }
         let batch = batch(&series, (0, "")).map_err(too_much)?;
-        self.push(&Source::new("collectd", REPEATED), &batch, now).map(|_| ())
+        self.push(&Source::new("collectd", REPEATED), &batch, now)?;
+        self.collectd_held.lock().written(&series);
+        Ok(())
     }
 }
 
@@ -158,13 +160,14 @@ impl State {
 pub(super) async fn keep(app: &App, stop: &CancellationToken) {
     let mut often = tokio::time::interval(AGAIN_EVERY);
     often.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut fails = false;
     while stop.run_until_cancelled(often.tick()).await.is_some() {
-        super::off_runtime(app, |app| {
-            if let Err(lost) = app.metrics.collectd_again(app.now()) {
-                tracing::warn!(reason = %lost.fault, "collectd's values that are still so could not be written");
-            }
-        })
-        .await;
+        let refused = super::off_runtime(app, |app| app.metrics.collectd_again(app.now()).err()).await;
+        // It is tried again each time, and said once.
+        if let (Some(refused), false) = (&refused, fails) {
+            tracing::warn!(reason = %refused.fault, "collectd's values that are still so cannot be written");
+        }
+        fails = refused.is_some();
     }
 }
 

@@ -460,11 +460,10 @@ async fn sync_queues(app: &App) {
     }
 }
 
-async fn off_runtime(app: &App, work: fn(&App)) {
+async fn off_runtime<T: Default + Send + 'static>(app: &App, work: fn(&App) -> T) -> T {
     let inside = app.clone();
-    if let Err(error) = tokio::task::spawn_blocking(move || work(&inside)).await {
-        tracing::error!(%error, "keeping samples panicked");
-    }
+    let done = tokio::task::spawn_blocking(move || work(&inside)).await;
+    done.inspect_err(|error| tracing::error!(%error, "keeping samples panicked")).unwrap_or_default()
 }
 
 fn flush_statsd(app: &App) {

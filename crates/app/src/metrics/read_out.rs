@@ -3,6 +3,8 @@
 //! As Prometheus' `storage/remote/read_handler.go`, series have the labels of the server on their way out, and are found by
 //! them. Found by them here is also what brought such a label itself, from another server that has it.
 
+use std::sync::Arc;
+
 use tenfold_tsdb::SeriesChunks;
 use tenfold_types::{Fault, HistogramPoint, Labels, Matcher, MatcherOp, Point};
 
@@ -16,14 +18,7 @@ fn asked(matcher: &Matcher, external: &Labels) -> Matcher {
     if matcher.op != MatcherOp::Equal || external.get(&matcher.name) != Some(matcher.value.as_str()) {
         return matcher.clone();
     }
-    let mut pattern = "|".to_owned();
-    for c in matcher.value.chars() {
-        if r"\.+*?()|[]{}^$".contains(c) {
-            pattern.push('\\');
-        }
-        pattern.push(c);
-    }
-    Matcher::new(matcher.name.as_str(), MatcherOp::Regex, pattern)
+    Matcher::equal_or_none(matcher.name.as_str(), &matcher.value)
 }
 
 /// Reads a series that is told under the labels of the one before it: of two samples at one instant the first stands.
@@ -62,8 +57,11 @@ impl super::State {
                 Fault::invalid(format!("{} series match; at most {max} are read", found.len())).advice("add matchers")
             );
         }
-        let mut found: Vec<_> =
-            found.into_iter().map(|series| (series.labels.completed_by(external), series.chunks)).collect();
+        // Copied only where there is something to add.
+        let told = |labels: Arc<Labels>| {
+            if external.is_empty() { labels } else { Arc::new(labels.completed_by(external)) }
+        };
+        let mut found: Vec<_> = found.into_iter().map(|series| (told(series.labels), series.chunks)).collect();
         found.sort_by(|a, b| a.0.cmp(&b.0));
         let mut found = found.into_iter().peekable();
         let (mut floats, mut histograms) = (Vec::new(), Vec::new());

@@ -4,7 +4,7 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use tenfold_types::{Labels, Matcher, MatcherOp};
+use tenfold_types::{Labels, Matcher, MatcherOp, histogram::short_float};
 
 use super::ast::{At, Duration, Expr, Grouping, Kind, Matching, RangeMode, Selector, Shift, Side};
 use crate::value::without_exponent;
@@ -299,11 +299,13 @@ impl Display for Matching {
             Side::ManyRight => write!(f, " group_right ({})", Names(&self.include))?,
         }
         match (self.fill_left, self.fill_right) {
-            (Some(left), Some(right)) if left.to_bits() == right.to_bits() => write!(f, " fill ({})", number(left)),
+            (Some(left), Some(right)) if left.to_bits() == right.to_bits() => {
+                write!(f, " fill ({})", short_float(left))
+            }
             (left, right) => {
                 for (name, value) in [("fill_left", left), ("fill_right", right)] {
                     if let Some(value) = value {
-                        write!(f, " {name} ({})", number(value))?;
+                        write!(f, " {name} ({})", short_float(value))?;
                     }
                 }
                 Ok(())
@@ -363,24 +365,6 @@ fn span(seconds: f64) -> String {
         }
     }
     out
-}
-
-/// A value of `fill`, as Go prints a float: with an exponent from 1e+06 on and below 1e-4.
-fn number(value: f64) -> String {
-    if value.is_nan() {
-        return "NaN".into();
-    }
-    if value.is_infinite() {
-        return if value > 0.0 { "+Inf".into() } else { "-Inf".into() };
-    }
-    let magnitude = value.abs();
-    if magnitude == 0.0 || (1e-4..1e6).contains(&magnitude) {
-        return value.to_string();
-    }
-    let text = format!("{value:e}");
-    let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
-    let (sign, digits) = exponent.strip_prefix('-').map_or(('+', exponent), |digits| ('-', digits));
-    format!("{mantissa}e{sign}{digits:0>2}")
 }
 
 #[cfg(test)]

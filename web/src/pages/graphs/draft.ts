@@ -1,5 +1,4 @@
 /** An edit of a dashboard that is not saved: kept on this browser for whoever made it, since sessions end and tabs are closed. */
-import { useEffect } from "react";
 import type { Dashboard, Panel } from "../../api/types";
 import { onlyWritten } from "./written";
 
@@ -57,14 +56,4 @@ export function forgetEdit(login: string, name: string): void {
 /** Whether there is more in it than it was made of. */
 export function isChanged({ base, draft, copied, form }: Edit, empty: Panel): boolean {
   return copied || JSON.stringify(draft) !== JSON.stringify(base) || (form !== null && JSON.stringify(form.panel) !== JSON.stringify(draft.panels[form.at] ?? empty));
-}
-
-/** The browser asks before a page goes on which something is not saved. */
-export function useAskBeforeLeaving(unsaved: boolean): void {
-  useEffect(() => {
-    if (!unsaved) return undefined;
-    const ask = (event: BeforeUnloadEvent): void => event.preventDefault();
-    window.addEventListener("beforeunload", ask);
-    return () => window.removeEventListener("beforeunload", ask);
-  }, [unsaved]);
 }

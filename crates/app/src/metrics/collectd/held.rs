@@ -78,21 +78,25 @@ impl Held {
     }
 
     /// What is to be written again, and ends of series: one sample of a series at a time, however far its clock is behind.
-    pub(super) fn again(&mut self, now: Timestamp) -> Vec<(Labels, Point)> {
+    pub(super) fn due(&self, now: Timestamp) -> Vec<(Labels, Point)> {
         let before_ms = now.millis().saturating_sub(LATE_MS);
-        let mut out = Vec::new();
-        self.values.retain(|labels, one| {
+        let due = self.values.iter().filter_map(|(labels, one)| {
             let due_ms = one.written_ms.saturating_add(AGAIN_MS).min(one.until_ms);
-            if due_ms > before_ms {
-                return true;
-            }
-            let is_over = due_ms == one.until_ms;
-            let value = if is_over { STALE_NAN } else { one.said.value };
-            out.push((labels.clone(), Point::new(due_ms, value)));
-            one.written_ms = due_ms;
-            !is_over
+            let value = if due_ms == one.until_ms { STALE_NAN } else { one.said.value };
+            (due_ms <= before_ms).then(|| (labels.clone(), Point::new(due_ms, value)))
         });
-        out
+        due.collect()
+    }
+
+    /// That this was written. What was heard meanwhile stands.
+    pub(super) fn written(&mut self, series: &[(Labels, Point)]) {
+        for (labels, point) in series {
+            let Some(one) = self.values.get_mut(labels).filter(|one| one.written_ms < point.t_ms) else { continue };
+            one.written_ms = point.t_ms;
+            if one.until_ms <= point.t_ms {
+                self.values.remove(labels);
+            }
+        }
     }
 }
 
@@ -147,13 +151,19 @@ mod tests {
         let mut held = Held::default();
         let now = Timestamp(HOUR_MS);
         hear(&mut held, "a", 0, HOUR_MS, HOUR_MS);
-        let times: Vec<_> = (0..3).map(|_| held.again(now).iter().map(|(_, p)| p.t_ms).collect::<Vec<_>>()).collect();
-        assert_eq!(times, [[AGAIN_MS], [2 * AGAIN_MS], [3 * AGAIN_MS]]);
-        assert!(held.again(Timestamp(4 * AGAIN_MS + LATE_MS - 1)).is_empty(), "the next may still come");
+        for times in 1..=3 {
+            let due = held.due(now);
+            assert_eq!(due.iter().map(|(_, point)| point.t_ms).collect::<Vec<_>>(), [times * AGAIN_MS]);
+            assert_eq!(held.due(now), due, "it is due until it was written");
+            held.written(&due);
+        }
+        assert!(held.due(Timestamp(4 * AGAIN_MS + LATE_MS - 1)).is_empty(), "the next may still come");
         let later = Timestamp(4 * HOUR_MS);
         let mut all = Vec::new();
         while !held.values.is_empty() {
-            all.extend(held.again(later));
+            let due = held.due(later);
+            held.written(&due);
+            all.extend(due);
         }
         let last = all.last().map(|(_, point)| *point).unwrap();
         assert!(tenfold_types::is_stale(last.value));

@@ -4,6 +4,7 @@ import { flags } from "../../../api/endpoints";
 import { ApiError } from "../../../api/http";
 import type { Flag, FlagUpdate } from "../../../api/types";
 import { touch } from "../../../api/useQuery";
+import { useAskBeforeLeaving } from "../../../lib/useAskBeforeLeaving";
 import { say } from "../../../ui/toast";
 import { told } from "../told";
 import { draftOf, keep, kept, rebase, same, updateOf, type Draft, type DraftEnvironment, type Kept } from "./draft";
@@ -52,13 +53,8 @@ export function useDraft(flag: Flag, reload: () => void): Editing {
     if (edit && !conflict && edit.version !== flag.version) setEdit({ ...edit, version: flag.version });
   }, [edit, conflict, flag.version]);
 
-  useEffect(() => {
-    if (!update) return undefined;
-    const stay = (event: BeforeUnloadEvent): void => event.preventDefault();
-    // The edit is kept, so leaving asks nothing; closing the window would lose it.
-    window.addEventListener("beforeunload", stay);
-    return () => window.removeEventListener("beforeunload", stay);
-  }, [update]);
+  // The edit is kept, so leaving asks nothing; closing the window would lose it.
+  useAskBeforeLeaving(update !== null);
 
   const change = useCallback(
     (next: Partial<Draft>) => {

@@ -194,13 +194,13 @@ mod tests {
         assert!(told(&effects).is_empty(), "{effects:?}");
         let (state, effects) = at(&state, look(Some(OLD), Some("`deploy` exited with code 3")));
         assert_eq!(told(&effects), [format!("{:?}", Change::Undo { digest: digest(OLD) })]);
-        let (state, _) = at(&state, Input::Written);
+        let (state, _) = at(&state, Input::Written { order: 0 });
         let (state, effects) = at(&state, look(Some(OLD), None));
         assert_eq!(told(&effects), ["activated"]);
         // and forward again
         let (state, effects) = at(&state, reach(NEW));
         assert_eq!(told(&effects), ["set 2"]);
-        let (state, _) = at(&state, Input::Written);
+        let (state, _) = at(&state, Input::Written { order: 0 });
         let (_, effects) = at(&state, look(Some(NEW), None));
         assert_eq!(told(&effects), ["activated"]);
     }

@@ -53,7 +53,7 @@ pub struct Handover {
     failures: u32,
     conflicts: u32,
     said: String,
-    /// The newest snapshot's.
+    /// Of the newest snapshot or write.
     order: u64,
 }
 
@@ -185,7 +185,7 @@ impl Machine {
                     }
                 }
             }
-            Input::Written => {
+            Input::Written { order } => {
                 match self.s.writing.take() {
                     Some(Change::Resume) => self.s.paused = false,
                     // also where it was asked for before a resumption had been answered
@@ -194,8 +194,9 @@ impl Machine {
                 }
                 self.s.failures = 0;
                 self.s.conflicts = 0;
-                // what was seen is older than what was written
+                // what was seen is older than what was written, and what is still on its way here may be as well
                 self.s.seen = None;
+                self.s.order = self.s.order.max(order);
                 self.effects.push(Effect::Look);
             }
             Input::Failed(refusal) => self.failed(refusal),
@@ -243,7 +244,7 @@ impl Machine {
     }
 
     fn look(&mut self, seen: Seen) {
-        // two askers may overtake each other
+        // two askers may overtake each other, and a write what was asked before it
         if seen.order != 0 && seen.order < self.s.order {
             return;
         }

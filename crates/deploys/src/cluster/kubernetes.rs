@@ -128,7 +128,7 @@ pub fn seen(kind: Kind, object: Option<&Value>, sets: &[Value], pods: &[Value]) 
     let template = &object["spec"]["template"];
     let way = match kind {
         Kind::Deployment => deployment(object),
-        Kind::Rollout => rollout(object),
+        Kind::Rollout => rollout(object, sets),
     };
     let current = current_hash(kind, object, sets);
     let stable = match kind {
@@ -152,10 +152,14 @@ pub fn seen(kind: Kind, object: Option<&Value>, sets: &[Value], pods: &[Value]) 
         can_abort: way.can_abort,
         said: way.said,
         pods,
-        // a number for every server so far, and nothing is lost where it is none
-        order: object["metadata"]["resourceVersion"].as_str().and_then(|v| v.parse().ok()).unwrap_or(0),
+        order: order(object),
         version: object["metadata"]["resourceVersion"].as_str().unwrap_or_default().to_owned(),
     }
+}
+
+/// A number for every server so far, and nothing is lost where it is none.
+pub fn order(object: &Value) -> u64 {
+    object["metadata"]["resourceVersion"].as_str().and_then(|v| v.parse().ok()).unwrap_or(0)
 }
 
 /// The hash of the ReplicaSet that runs the template as it is now.
@@ -256,8 +260,17 @@ fn pauses(object: &Value) -> Vec<usize> {
     steps.into_iter().flatten().enumerate().filter(|(_, step)| endless(step)).map(|(at, _)| at).collect()
 }
 
+/// Whether the status of a Rollout is about the release that its template names now.
+fn is_of_this_release(object: &Value, sets: &[Value]) -> bool {
+    let label = Kind::Rollout.hash_label();
+    let hash = &object["status"]["currentPodHash"];
+    let set = own_sets(object, sets).find(|set| hash.is_string() && set["metadata"]["labels"][label] == *hash);
+    let mark = |of: &Value| of["spec"]["template"]["metadata"]["annotations"][key("release")].clone();
+    set.is_some_and(|set| mark(set).is_string() && mark(set) == mark(object))
+}
+
 /// By the phase that the controller writes since 1.0, after the same two looks that its own plugin takes.
-fn rollout(object: &Value) -> Way {
+fn rollout(object: &Value, sets: &[Value]) -> Way {
     let status = &object["status"];
     let pauses = pauses(object);
     let places = pauses.len() + 1;
@@ -267,8 +280,10 @@ fn rollout(object: &Value) -> Way {
     let generation = int(&object["metadata"]["generation"]);
     // a pause changes nothing of where it stands
     let only_paused = |g: i64| g + 1 == generation && held(object).is_some_and(|(_, made)| made == generation);
-    if observed.is_some_and(|g| g < generation && !only_paused(g)) {
-        return moving("the controller has not looked at it yet".to_owned(), 0);
+    let is_new = observed.is_some_and(|g| g < generation && !only_paused(g));
+    let not_looked_at = || "the controller has not looked at it yet".to_owned();
+    if is_new && !is_of_this_release(object, sets) {
+        return moving(not_looked_at(), 0);
     }
     let at = status["currentStepIndex"].as_u64().map_or(0, |at| usize::try_from(at).unwrap_or(usize::MAX));
     let is_paused = status["pauseConditions"].as_array().is_some_and(|c| !c.is_empty());
@@ -280,6 +295,11 @@ fn rollout(object: &Value) -> Way {
         return Way { phase: Phase::Aborted, places, reached: 0, can_abort: false, said: message };
     }
     let is_stable = status["stableRS"].as_str().is_some_and(|stable| status["currentPodHash"] == stable);
+    if is_new {
+        // pauses in a row, another count of pods: what was reached stands, and nothing is decided on it
+        let reached = if is_stable { usize::MAX } else { passed + usize::from(here && is_paused) };
+        return moving(not_looked_at(), reached);
+    }
     match status["phase"].as_str().unwrap_or_default() {
         "Healthy" if is_stable => {
             Way { phase: Phase::Done, places, reached: usize::MAX, can_abort: false, said: "healthy".to_owned() }

@@ -230,7 +230,10 @@ pub enum Input {
         error: String,
     },
     /// The write was taken.
-    Written,
+    /// `order` is that of the first snapshot that shows it; 0 where that cannot be told.
+    Written {
+        order: u64,
+    },
     Failed(Refusal),
     /// The answer to a check.
     Checked(Result<String, Refusal>),

@@ -91,6 +91,12 @@ pub fn seen(job: Option<&Value>, deployment: Option<&Value>, allocs: &[Value], v
     }
 }
 
+/// Of the first snapshot that shows what was answered so.
+pub fn order(answer: &Value) -> u64 {
+    let indexes = ["JobModifyIndex", "DeploymentModifyIndex"].map(|key| int(&answer[key]));
+    u64::try_from(indexes.into_iter().max().unwrap_or(0)).unwrap_or(0)
+}
+
 fn of_deployment(deployment: &Value) -> (Phase, usize, String) {
     let groups: Vec<&Value> = deployment["TaskGroups"].as_object().into_iter().flat_map(|g| g.values()).collect();
     let sum = |key: &str| groups.iter().map(|g| int(&g[key])).sum::<i64>();

@@ -9,6 +9,7 @@ use super::*;
 use crate::machine::{Input as Told, Running};
 
 mod held;
+mod rollouts;
 
 fn digest(name: &str) -> Digest {
     Digest::of(name.as_bytes())
@@ -170,7 +171,8 @@ impl World {
                     } else {
                         self.cluster.write(&change, &version)
                     };
-                    self.give(answer.map_or_else(Input::Failed, |()| Input::Written));
+                    let order = self.cluster.version;
+                    self.give(answer.map_or_else(Input::Failed, |()| Input::Written { order }));
                 }
                 Effect::Check(_) => self.give(Input::Checked(Ok("it would take it".into()))),
                 Effect::Say(_) | Effect::Stale { .. } => {}
@@ -497,43 +499,6 @@ fn a_patch_marks_the_release_and_a_changed_image_is_another() {
     let mut other = release("new");
     other.images = BTreeMap::from([("db".to_owned(), "x".to_owned())]);
     assert_eq!(set(Kind::Deployment, &object, &other, 9, "7").unwrap_err(), "it has no container `db`; it has web");
-}
-
-#[test]
-fn a_rollouts_endless_pauses_are_the_steps() {
-    use kubernetes::{Kind, seen};
-    let rollout = |status: Value| {
-        json!({
-            "metadata": {"name": "photos", "generation": 4, "resourceVersion": "1"},
-            "spec": {"strategy": {"canary": {"steps": [
-                {"setWeight": 10}, {"pause": {}}, {"setWeight": 50}, {"pause": {"duration": "1m"}}, {"pause": {}}]}}},
-            "status": status,
-        })
-    };
-    let told = |status: Value| {
-        let seen = seen(Kind::Rollout, Some(&rollout(status)), &[], &[]);
-        (seen.phase, seen.places, seen.reached)
-    };
-    let paused = json!([{"reason": "CanaryPauseStep"}]);
-    let at = |step: u64| {
-        json!({"observedGeneration": "4", "phase": "Paused", "currentStepIndex": step, "pauseConditions": paused,
-            "controllerPause": true, "currentPodHash": "b", "stableRS": "a"})
-    };
-    assert_eq!(told(at(1)), (Phase::Paused, 3, 1));
-    assert_eq!(told(at(3)), (Phase::Moving, 3, 1), "a pause with a duration ends by itself");
-    assert_eq!(told(at(4)), (Phase::Paused, 3, 2));
-    let mut unpausing = at(1);
-    unpausing["pauseConditions"] = Value::Null;
-    assert_eq!(told(unpausing), (Phase::Moving, 3, 1), "a step that was passed is not taken back meanwhile");
-    let mut arriving = at(1);
-    (arriving["pauseConditions"], arriving["controllerPause"]) = (Value::Null, false.into());
-    assert_eq!(told(arriving), (Phase::Moving, 3, 0));
-    let healthy = json!({"observedGeneration": "4", "phase": "Healthy", "currentPodHash": "b", "stableRS": "b"});
-    assert_eq!(told(healthy.clone()), (Phase::Done, 3, usize::MAX));
-    let mut older = healthy;
-    older["observedGeneration"] = "3".into();
-    assert_eq!(told(older), (Phase::Moving, 3, 0));
-    assert_eq!(told(json!({"observedGeneration": "4", "abort": true, "phase": "Degraded"})).0, Phase::Aborted);
 }
 
 fn job(version: i64, image: &str) -> Value {

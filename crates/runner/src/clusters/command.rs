@@ -477,7 +477,7 @@ impl Cluster for Place {
         Ok("its programs are there".to_owned())
     }
 
-    async fn write(&self, change: &Change, _version: &str) -> Result<(), Refusal> {
+    async fn write(&self, change: &Change, _version: &str) -> Result<u64, Refusal> {
         let mut state = self.state().await;
         let ended = match change {
             Change::Set(release) => self.forward(&mut state, release).await,
@@ -487,7 +487,7 @@ impl Cluster for Place {
                 Err("a command has no steps".to_owned())
             }
         };
-        ended.map_err(|error| Refusal::Final { error })
+        ended.map(|()| 0).map_err(|error| Refusal::Final { error })
     }
 }
 

@@ -90,7 +90,7 @@ fn act(
         Effect::Write { change, version } => {
             calls.spawn(async move {
                 let written = cluster.write(&change, &version).await;
-                let _ = answers.send(written.map_or_else(Input::Failed, |()| Input::Written));
+                let _ = answers.send(written.map_or_else(Input::Failed, |order| Input::Written { order }));
             });
         }
     }

@@ -282,7 +282,7 @@ impl Cluster for Kubernetes {
         Ok(format!("the cluster would take it ({} {}/{}, dry run)", self.kind.plural(), self.namespace, self.name))
     }
 
-    async fn write(&self, change: &Change, version: &str) -> Result<(), Refusal> {
+    async fn write(&self, change: &Change, version: &str) -> Result<u64, Refusal> {
         let thing = self.thing().await?;
         let seen = core::seen(self.kind, Some(&thing), &[], &[]);
         // a step is passed only as it was seen; everything else is right on any newer state that nobody else took over
@@ -304,7 +304,7 @@ impl Cluster for Kubernetes {
             patch = made(stamped["metadata"]["resourceVersion"].as_str().unwrap_or_default())?;
         }
         let written = self.patch(&patch, false).await;
-        written.map(|_| ()).map_err(|refusal| match refusal {
+        written.map(|thing| core::order(&thing)).map_err(|refusal| match refusal {
             // how a `test` that does not fit is answered
             Refusal::Final { error } if matches!(change, Change::Undo { .. }) && error.contains("answered 422") => {
                 Refusal::Conflict

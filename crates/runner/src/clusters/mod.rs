@@ -38,7 +38,8 @@ trait Cluster: Send + Sync {
     async fn follow(&self, out: mpsc::Sender<Result<Seen, String>>);
     /// Asks whether the release would be taken, without any change.
     async fn check(&self, release: &Release) -> Result<String, Refusal>;
-    async fn write(&self, change: &Change, version: &str) -> Result<(), Refusal>;
+    /// The order of the first snapshot that shows it; 0 where that cannot be told.
+    async fn write(&self, change: &Change, version: &str) -> Result<u64, Refusal>;
 }
 
 /// Two servers that know nothing of each other would take turns for ever, so it is said before anything changes.

@@ -166,7 +166,7 @@ impl Cluster for Nomad {
         Ok(format!("the cluster would take it (job {}/{}, plan)", self.namespace, self.job))
     }
 
-    async fn write(&self, change: &Change, version: &str) -> Result<(), Refusal> {
+    async fn write(&self, change: &Change, version: &str) -> Result<u64, Refusal> {
         let job = self.job().await?;
         let seen = core::seen(job.as_ref(), None, &[], &[]);
         if seen.epoch > self.epoch || seen.version != version {
@@ -175,23 +175,24 @@ impl Cluster for Nomad {
         if let Change::Set(release) = change {
             let made = self.made(job.as_ref().filter(|job| job["Stop"] != true), release).await?;
             self.plan(&made).await?;
-            return self.post("/jobs", &core::register_body(made, version), "submit-job").await.map(|_| ());
+            let body = core::register_body(made, version);
+            return Ok(core::order(&self.post("/jobs", &body, "submit-job").await?));
         }
         let Some(job) = job else { return Err(Refusal::Final { error: "no such job is registered".to_owned() }) };
-        match change {
+        let answer = match change {
             Change::Promote | Change::Finish => {
                 let id = self.deployment(&job).await?;
                 let body = json!({"DeploymentID": id, "All": true});
-                self.post(&format!("/deployment/promote/{id}"), &body, "submit-job").await.map(|_| ())
+                self.post(&format!("/deployment/promote/{id}"), &body, "submit-job").await
             }
             Change::Pause | Change::Resume => {
                 let id = self.deployment(&job).await?;
                 let body = core::pause_body(&id, *change == Change::Pause);
-                self.post(&format!("/deployment/pause/{id}"), &body, "submit-job").await.map(|_| ())
+                self.post(&format!("/deployment/pause/{id}"), &body, "submit-job").await
             }
             Change::Abort => {
                 let id = self.deployment(&job).await?;
-                self.post(&format!("/deployment/fail/{id}"), &json!({}), "submit-job").await.map(|_| ())
+                self.post(&format!("/deployment/fail/{id}"), &json!({}), "submit-job").await
             }
             Change::Undo { digest } => {
                 let from = job["Version"].as_i64().unwrap_or(0);
@@ -199,14 +200,15 @@ impl Cluster for Nomad {
                     error: format!("no version with the release {} is left in the cluster", digest.short()),
                 })?;
                 let body = core::revert_body(&self.job, to, from);
-                self.post(&format!("/job/{}/revert", self.job), &body, "submit-job").await.map(|_| ())
+                self.post(&format!("/job/{}/revert", self.job), &body, "submit-job").await
             }
             Change::Remove => {
                 let call = self.call(Method::DELETE, &format!("/job/{}", self.job), None, "submit-job");
-                self.access.bytes(call).await.map(|_| ())
+                self.access.json(call).await
             }
             Change::Set(_) | Change::Retry => Err(Refusal::Final { error: "a job is not tried again".to_owned() }),
-        }
+        };
+        Ok(core::order(&answer?))
     }
 }
 

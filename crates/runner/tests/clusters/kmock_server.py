@@ -70,6 +70,7 @@ def condition(kind, value, reason='', message=''):
 class Server(kmock.KubernetesEmulator):
     version = 100
     down = False
+    dozes = False
     expire = 0
 
     def setup(self):
@@ -170,7 +171,7 @@ class Server(kmock.KubernetesEmulator):
     async def control(self):
         while True:
             await asyncio.sleep(0.03)
-            if self.down:
+            if self.down or self.dozes:
                 continue
             for thing in self.all(APPS):
                 await self.deployment(thing)
@@ -313,6 +314,8 @@ class Server(kmock.KubernetesEmulator):
                 self.watches.clear()
             case 'down' | 'up':
                 self.down = command['do'] == 'down'
+            case 'doze' | 'wake':
+                self.dozes = command['do'] == 'doze'
             case 'log':
                 return self.log
             case 'objects':

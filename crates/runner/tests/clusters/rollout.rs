@@ -183,7 +183,10 @@ async fn a_server_that_was_killed_goes_on_and_repeats_nothing() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_rollout_on_its_way_is_held_goes_on_and_goes_back() {
     let Some((kmock, mut world, number)) = on_its_way().await else { return };
-    let answer = async |word| world.app().deploy_answer(&mei(), number, word, None).await.unwrap().state;
+    let answer = async |word| match world.app().deploy_answer(&mei(), number, word, None).await {
+        Ok(deploy) => deploy.state,
+        Err(fault) => panic!("{}\n{}", fault.message, world.log(number)),
+    };
     let is_paused = |thing: &Value| thing["spec"]["paused"] == true;
     assert_eq!(answer(Answer::Hold).await, "held");
     until(&kmock, "paused", is_paused).await;
@@ -199,6 +202,26 @@ async fn a_rollout_on_its_way_is_held_goes_on_and_goes_back() {
     assert!(!is_paused(&things[0]), "nobody else would let it go on");
     assert_eq!(things[0]["spec"]["template"]["spec"]["containers"][0]["image"], "registry.example/photos:by-hand");
     assert_eq!(said(&kmock).await, [json!({"pauseConditions": null}), json!({"abort": true})]);
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn holds_that_the_controller_has_not_looked_at_take_nothing_back() {
+    let Some((kmock, mut world, number)) = on_its_way().await else { return };
+    let answer = async |word| world.app().deploy_answer(&mei(), number, word, None).await.unwrap();
+    kmock.tell(json!({"do": "doze"})).await;
+    for (word, is_paused) in [(Answer::Hold, true), (Answer::Promote, false), (Answer::Hold, true)] {
+        answer(word).await;
+        until(&kmock, "held or let go on", |thing| thing["spec"]["paused"] == is_paused).await;
+        // longer than a change waits before it is told
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+    kmock.tell(json!({"do": "wake"})).await;
+    until(&kmock, "looked at", |t| t["status"]["observedGeneration"] == t["metadata"]["generation"].to_string()).await;
+    let held = world.app().deploy(number).await.unwrap();
+    assert_eq!((held.state.as_str(), held.hosts[0].state.as_str()), ("held", "healthy"), "{}", world.log(number));
+    answer(Answer::Abort).await;
+    world.state(number, "rolled_back").await;
     world.stop().await;
 }
 

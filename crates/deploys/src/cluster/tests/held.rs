@@ -9,10 +9,17 @@ fn what_is_held_while_it_is_let_go_on_is_let_go_on_by_the_next_order() {
         let release = Some(standing_new());
         Input::Seen(Box::new(Seen { phase: Phase::Moving, pause, reached: 0, release, ..Cluster::new(2).seen() }))
     };
-    let held_first = [reach(), seen(Pause::None), Input::Hold, Input::Written, seen(Pause::Somebody)];
+    let held_first = [reach(), seen(Pause::None), Input::Hold, Input::Written { order: 0 }, seen(Pause::Somebody)];
     // the word to go on is not answered yet when it is held again
-    let held_again =
-        [reach(), Input::Hold, Input::Written, seen(Pause::None), Input::Written, seen(Pause::Somebody), reach()];
+    let held_again = [
+        reach(),
+        Input::Hold,
+        Input::Written { order: 0 },
+        seen(Pause::None),
+        Input::Written { order: 0 },
+        seen(Pause::Somebody),
+        reach(),
+    ];
     let mut hand = Handover::new(1, place_names("photos", 2));
     let mut written = Vec::new();
     for input in held_first.into_iter().chain(held_again) {
@@ -81,4 +88,22 @@ fn a_pause_is_ours_where_we_set_the_field_last() {
     assert_eq!(pause(&object(Some(&["tenfold"]))), Pause::Ours);
     assert_eq!(pause(&object(Some(&["kubectl-rollout"]))), Pause::Theirs, "it was let go on by hand and paused again");
     assert_eq!(pause(&object(Some(&["argocd", "tenfold"]))), Pause::Ours);
+}
+
+/// Two ask the cluster, and what was asked before a write may come in after it.
+#[test]
+fn what_was_seen_before_a_write_does_not_write_it_again() {
+    let mut cluster = Cluster::new(2);
+    cluster.version = 7;
+    let mut hand = Handover::new(1, place_names("photos", 2));
+    let mut writes = Vec::new();
+    let order = Input::Restore { place: 0, digest: digest("old"), within_ms: 600_000 };
+    let standing = Seen { release: Some(standing_new()), phase: Phase::Moving, can_abort: true, ..cluster.seen() };
+    let look = || Input::Seen(Box::new(standing.clone()));
+    for input in [order, look(), Input::Written { order: 8 }, look()] {
+        let (next, effects) = step(&hand, input, Timestamp(0));
+        hand = next;
+        writes.extend(effects.into_iter().filter(|e| matches!(e, Effect::Write { .. })));
+    }
+    assert_eq!(writes, [Effect::Write { change: Change::Abort, version: "7".into() }]);
 }

@@ -5,6 +5,7 @@ import type { Range } from "../src/charts/range";
 import { leftEdit } from "../src/pages/graphs/draft";
 import { Editing } from "../src/pages/graphs/Editing";
 import { SessionContext, type SignedIn } from "../src/shell/session";
+import { signOut } from "../src/shell/signOut";
 import { box, mountEach, reload, render } from "./mount";
 
 const RANGE: Range = { fromMs: 0, toMs: 300_000, name: null, text: "then" };
@@ -106,4 +107,68 @@ test("a panel's form is kept with the rest", async () => {
   await show();
   await press("Take it up again");
   await act(async () => vi.waitFor(() => expect(inDialog().value).toBe("More words")));
+});
+
+/** The same pages in another tab, where somebody edits the dashboard. */
+async function elsewhere(title: string): Promise<{ write: (title: string) => void; leave: () => void }> {
+  vi.resetModules();
+  const tab = await import("../src/pages/graphs/draft");
+  const place = tab.newPlace("ana", FIRST.name);
+  const write = (words: string): void => tab.keepEdit(place, { base: FIRST, draft: { ...FIRST, title: words }, copied: false, form: null });
+  write(title);
+  return { write, leave: () => tab.leaveEdit(place) };
+}
+const keys = (): string[] => Array.from({ length: localStorage.length }, (_, at) => localStorage.key(at)!).filter((key) => key.startsWith("tenfold.draft."));
+const kept = (): string[] => keys().map((key) => (JSON.parse(localStorage.getItem(key)!) as { draft: Dashboard }).draft.title).sort();
+
+test("two tabs keep an edit each, and either is told of the other's", async () => {
+  const other = await elsewhere("Theirs");
+  await show();
+  expect(offer()).toContain("Another tab has an edit of this dashboard");
+  await type(titleOf("Nodes"), "All nodes");
+  expect(kept()).toEqual(["All nodes", "Theirs"]);
+  other.write("Theirs, later");
+  expect(kept()).toEqual(["All nodes", "Theirs, later"]);
+  other.leave();
+  await press("Take it up again");
+  expect(titles()).toContain("Theirs, later");
+  expect(offer()).toContain("You left an edit of this dashboard");
+  expect(kept()).toEqual(["All nodes", "Theirs, later"]);
+  await press("Take it up again");
+  expect(titles()).toContain("All nodes");
+  await press("Discard");
+  expect(kept()).toEqual(["Theirs, later"]);
+});
+
+test("an edit of a tab that ended with its browser is offered", async () => {
+  await elsewhere("Theirs");
+  await show();
+  await press("Take it up again");
+  expect(titles()).toContain("Theirs");
+  window.dispatchEvent(new Event("pagehide"));
+  await reload();
+  await show();
+  expect(offer()).toContain("You left an edit");
+});
+
+test("whoever signs out on purpose leaves nothing behind, in no tab", async () => {
+  await show();
+  await type(titleOf("Nodes"), "All nodes");
+  const other = await elsewhere("Theirs");
+  const ofRaj = "tenfold.draft.raj/nodes/tab.1";
+  localStorage.setItem(ofRaj, "{}");
+  sessionStorage.setItem("tenfold.flag.uploader", "{}");
+  await signOut("ana");
+  expect(keys()).toEqual([ofRaj]);
+  expect(sessionStorage.getItem("tenfold.flag.uploader")).toBeNull();
+  // What is still open is not kept any more.
+  await type(titleOf("All nodes"), "More nodes");
+  other.write("More of theirs");
+  other.leave();
+  await reload();
+  expect(keys()).toEqual([ofRaj]);
+  await show();
+  expect(offer()).toBe("");
+  await type(titleOf("Nodes"), "Nodes anew");
+  expect(leftEdit("ana", FIRST)?.draft.title).toBe("Nodes anew");
 });

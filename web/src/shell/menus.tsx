@@ -1,11 +1,10 @@
 import { Menu } from "@base-ui/react/menu";
 import type { ReactElement, ReactNode } from "react";
-import { session as api } from "../api/endpoints";
-import { forgetAll } from "../api/useQuery";
 import { choose, useThemeChoice, type Choice } from "../lib/theme";
 import { navigate, usePath } from "../router/router";
 import { isCurrent, NAV } from "./routes";
 import { useSession } from "./session";
+import { signOut } from "./signOut";
 
 function Popup({ trigger, className = "button small", label, children }: { trigger: ReactNode; className?: string; label: string; children: ReactNode }): ReactElement {
   return (
@@ -44,12 +43,7 @@ const THEMES: { choice: Choice; text: string }[] = [
 export function PersonMenu({ onKeys }: { onKeys: () => void }): ReactElement {
   const { person, demo } = useSession();
   const theme = useThemeChoice();
-  const signOut = (): void => {
-    void api.signOut().finally(() => {
-      forgetAll();
-      location.assign("/");
-    });
-  };
+  const leave = (): void => void signOut(person.login).finally(() => location.assign("/"));
   return (
     <Popup label={`${person.name}, menu`} trigger={<>{person.login} <span aria-hidden="true">▾</span></>}>
       <Menu.RadioGroup value={theme} onValueChange={(value: Choice) => choose(value)}>
@@ -62,7 +56,7 @@ export function PersonMenu({ onKeys }: { onKeys: () => void }): ReactElement {
       </Menu.RadioGroup>
       <Menu.Item className="menu-item" onClick={onKeys}>All keys <kbd>?</kbd></Menu.Item>
       <Menu.Item className="menu-item" onClick={() => navigate("/settings/me")}>My account</Menu.Item>
-      {!demo && <Menu.Item className="menu-item" onClick={signOut}>Sign out</Menu.Item>}
+      {!demo && <Menu.Item className="menu-item" onClick={leave}>Sign out</Menu.Item>}
     </Popup>
   );
 }

@@ -14,7 +14,7 @@ import { ActionButton } from "../../ui/Action";
 import { Status, Time } from "../../ui/basics";
 import { Field } from "../../ui/Field";
 import { Clash } from "./Clash";
-import { forgetEdit, isChanged, keepEdit, leftEdit } from "./draft";
+import { forgetEdit, isChanged, keepEdit, leaveEdit, leftEdit, newPlace, takeEdit } from "./draft";
 import { LinkForm, MarkForm } from "./MarkForm";
 import { moved } from "./order";
 import { NEW_PANEL, PanelForm } from "./PanelForm";
@@ -105,27 +105,44 @@ export function Editing({ dashboard, gone = false, fresh, range, values, onDone 
   const edit = { base, draft, copied, form: open !== null && formed ? { at: open, panel: formed } : null };
   const unsaved = isChanged(edit, NEW_PANEL);
   useAskBeforeLeaving(unsaved);
-  const { name } = dashboard;
+  const [place, setPlace] = useState(() => newPlace(login, dashboard.name));
   useEffect(() => {
-    if (unsaved) keepEdit(login, name, edit);
-    else if (!left) forgetEdit(login, name);
-  }, [login, name, unsaved, left, base, draft, copied, open, formed]);
+    if (unsaved) keepEdit(place, edit);
+    else forgetEdit(place);
+  }, [place, unsaved, base, draft, copied, open, formed]);
+  useEffect(() => {
+    const leave = (): void => leaveEdit(place);
+    window.addEventListener("pagehide", leave);
+    return () => {
+      window.removeEventListener("pagehide", leave);
+      leave();
+    };
+  }, [place]);
   const openForm = (at: number | null, panel: Panel | null = null): void => {
     setOpen(at);
     setFormed(panel);
   };
   const takeUp = (): void => {
     if (!left) return;
-    setBase(left.base);
-    setDraft(left.draft);
-    setCopied(left.copied);
+    // What was begun here meanwhile is left in its turn; another tab that goes on keeps its own anew.
+    leaveEdit(place);
+    const taken = takeEdit(left);
+    const next = newPlace(login, dashboard.name);
+    setPlace(next);
+    setBase(taken.base);
+    setDraft(taken.draft);
+    setCopied(taken.copied);
     setTyped(null);
-    openForm(left.form?.at ?? null, left.form?.panel);
-    setLeft(null);
+    openForm(taken.form?.at ?? null, taken.form?.panel);
+    setLeft(leftEdit(login, dashboard, next));
+  };
+  const dropLeft = (): void => {
+    if (left) forgetEdit(left);
+    setLeft(leftEdit(login, dashboard, place));
   };
   /** What is saved or discarded is not offered again. */
   const end = (): void => {
-    forgetEdit(login, name);
+    forgetEdit(place);
     onDone();
   };
   const rows = [...new Set(panels.flatMap(({ row }) => (row ? [row] : [])))];
@@ -194,10 +211,16 @@ export function Editing({ dashboard, gone = false, fresh, range, values, onDone 
       <h2 className="sr-only">Editing</h2>
       {left && (
         <div className="problem" role="status">
-          <Status look="warning">You left an edit of {left.base.name ? "this dashboard" : "a new dashboard"} <Time at={left.at} />, and did not save it.</Status>
+          <Status look="warning">
+            {left.open ? (
+              <>Another tab has an edit of {left.base.name ? "this dashboard" : "a new dashboard"} that is not saved, or had it when the browser ended. It was changed last <Time at={left.at} />.</>
+            ) : (
+              <>You left an edit of {left.base.name ? "this dashboard" : "a new dashboard"} <Time at={left.at} />, and did not save it.</>
+            )}
+          </Status>
           <span className="buttons">
             <button type="button" className="button small" onClick={takeUp}>Take it up again</button>
-            <button type="button" className="button small" onClick={() => setLeft(null)}>Drop it</button>
+            <button type="button" className="button small" onClick={dropLeft}>Drop it</button>
           </span>
         </div>
       )}
@@ -208,7 +231,7 @@ export function Editing({ dashboard, gone = false, fresh, range, values, onDone 
         <OpensWith draft={draft} range={range} typed={typed} onType={setTyped} onChange={(opened) => setDraft({ ...draft, ...opened })} />
         <button type="button" className="button" onClick={() => openForm(panels.length)}>Add a panel</button>
         <ActionButton look="primary" busy={action.busy} why={why} onClick={() => void save(copied ? undefined : (base.version ?? undefined))}>Save</ActionButton>
-        <button type="button" className="button" onClick={left && !unsaved ? onDone : end}>Discard</button>
+        <button type="button" className="button" onClick={end}>Discard</button>
         {!asNew && <button type="button" className="button" onClick={copy}>Make a copy</button>}
         {!asNew && !base.generated && <ActionButton look="danger" busy={action.busy} why={clash && !action.busy ? "Somebody saved or deleted it meanwhile." : null} tight onClick={() => void remove()}>Delete the dashboard</ActionButton>}
       </div>

@@ -54,7 +54,7 @@ function Panels({ dashboard, gone, range }: { dashboard: Dashboard; gone: boolea
   return (
     <section className="section" aria-label={`Graphs of ${dashboard.title}`}>
       <h2 className="sr-only">{dashboard.title}</h2>
-      {left && <p className="muted">You left an edit of it <Time at={left.at} />, and did not save it: <button type="button" className="button small" onClick={() => params.set({ edit: "1" }, false)}>go to it</button></p>}
+      {left && <p className="muted">{left.open ? "Another tab has an edit of it that is not saved, or had it when the browser ended, changed last" : "You left an edit of it that is not saved"} <Time at={left.at} />: <button type="button" className="button small" onClick={() => params.set({ edit: "1" }, false)}>go to it</button></p>}
       {dashboard.note && <p className="muted">{dashboard.note}</p>}
       <div className="form-row">
         <Variables variables={variables} values={values} range={range} choose={choose} offer={offer} />

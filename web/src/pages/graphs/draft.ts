@@ -1,5 +1,6 @@
 /** An edit of a dashboard that is not saved: kept on this browser for whoever made it, since sessions end and tabs are closed. */
 import type { Dashboard, Panel } from "../../api/types";
+import { draftsOf, keysOf, lastSignOut } from "../../lib/drafts";
 import { onlyWritten } from "./written";
 
 /** What is being written. */
@@ -12,42 +13,89 @@ export interface Edit {
   form: { at: number; panel: Panel } | null;
 }
 
-export interface Left extends Edit {
+interface Kept extends Edit {
   /** When it was last written on. */
   at: string;
+  /** It was not left yet. So it stays when the browser itself ends. */
+  open: boolean;
 }
 
-/** Of which person and which dashboard, by its name; a new one has none yet. Both may have dots in them, and neither has a slash. */
-const keyOf = (login: string, name: string): string => `tenfold.draft.${login}/${name}`;
+export interface Left extends Kept {
+  key: string;
+}
 
-const isEdit = (read: unknown): read is Left => {
-  const left = read as Partial<Left> | null;
-  return typeof left?.at === "string" && Array.isArray(left.draft?.panels) && Array.isArray(left.base?.panels);
-};
+/** Where one opened editor keeps what is written: two tabs have two. */
+export interface Place {
+  key: string;
+  signOut: string | null;
+}
 
-/** What was left; null when nothing was, or what stands there now is the same. */
-export function leftEdit(login: string, now: Dashboard): Left | null {
+/** This page, as long as it is not loaded anew. */
+const TAB = `${Date.now().toString(36)}${Math.random().toString(36).slice(2)}`;
+let opened = 0;
+
+/** Of which person and which dashboard, by its name, which has no slash in it; a new one has none yet. */
+const prefixOf = (login: string, name: string): string => `${draftsOf(login)}${name}/`;
+
+export function newPlace(login: string, name: string): Place {
+  opened += 1;
+  return { key: `${prefixOf(login, name)}${TAB}.${opened}`, signOut: lastSignOut() };
+}
+
+function read(key: string): Kept | null {
   try {
-    const read: unknown = JSON.parse(localStorage.getItem(keyOf(login, now.name)) ?? "null");
-    if (!isEdit(read)) return null;
-    const same = JSON.stringify(onlyWritten(read.draft)) === JSON.stringify(onlyWritten(now));
-    return same && !read.form ? null : read;
+    const kept = JSON.parse(localStorage.getItem(key) ?? "null") as Partial<Kept> | null;
+    return typeof kept?.at === "string" && Array.isArray(kept.draft?.panels) && Array.isArray(kept.base?.panels) ? (kept as Kept) : null;
   } catch {
     return null;
   }
 }
 
-export function keepEdit(login: string, name: string, edit: Edit): void {
+/** What was left last, but for what is written at `mine`; null when nothing was, or what stands there now is the same. */
+export function leftEdit(login: string, now: Dashboard, mine?: Place): Left | null {
   try {
-    localStorage.setItem(keyOf(login, name), JSON.stringify({ ...edit, at: new Date().toISOString() }));
+    const prefix = prefixOf(login, now.name);
+    const stands = JSON.stringify(onlyWritten(now));
+    const all = keysOf(localStorage, prefix).flatMap((key): Left[] => {
+      const kept = key === mine?.key ? null : read(key);
+      if (!kept || (!kept.form && JSON.stringify(onlyWritten(kept.draft)) === stands)) return [];
+      return [{ ...kept, key, open: kept.open && !key.startsWith(`${prefix}${TAB}.`) }];
+    });
+    return all.sort((one, other) => Date.parse(other.at) - Date.parse(one.at))[0] ?? null;
+  } catch {
+    return null;
+  }
+}
+
+export function keepEdit(place: Place, edit: Edit): void {
+  try {
+    if (lastSignOut() !== place.signOut) return;
+    localStorage.setItem(place.key, JSON.stringify({ ...edit, at: new Date().toISOString(), open: true } satisfies Kept));
   } catch {
     // A browser that keeps nothing still asks before the page is left.
   }
 }
 
-export function forgetEdit(login: string, name: string): void {
+/** The editor or its page is gone. What was taken up, dropped or forgotten elsewhere does not come back. */
+export function leaveEdit({ key }: Place): void {
   try {
-    localStorage.removeItem(keyOf(login, name));
+    const kept = read(key);
+    if (kept) localStorage.setItem(key, JSON.stringify({ ...kept, open: false }));
+  } catch {
+    // It stays as one that was not left.
+  }
+}
+
+/** Whose place it was may have gone on since it was offered: what counts stands there. */
+export function takeEdit(left: Left): Edit {
+  const edit = read(left.key) ?? left;
+  forgetEdit(left);
+  return edit;
+}
+
+export function forgetEdit({ key }: { key: string }): void {
+  try {
+    localStorage.removeItem(key);
   } catch {
     // Nothing was kept.
   }

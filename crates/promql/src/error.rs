@@ -67,7 +67,10 @@ impl QueryError {
         let from = if is_long { (column - 1).saturating_sub(SHOWN_CHARS_MAX / 2) } else { 0 };
         let shown: String = shown.chars().skip(from).take(SHOWN_CHARS_MAX).collect();
         let marks = "^".repeat(width.min(SHOWN_CHARS_MAX));
-        format!("{line}:{column}: {message}\n  {shown}\n  {}{marks}", " ".repeat(column - 1 - from))
+        // A tab is as wide below the line as it is in it.
+        let before = shown.chars().map(|c| if c == '\t' { c } else { ' ' }).chain(std::iter::repeat(' '));
+        let before: String = before.take(column - 1 - from).collect();
+        format!("{line}:{column}: {message}\n  {shown}\n  {before}{marks}")
     }
 }
 

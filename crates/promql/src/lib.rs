@@ -20,5 +20,5 @@ pub use functions::function_names;
 pub use source::{
     AggregateRow, Queryable, Reach, ReadRows, ReadSamples, Resolution, RowsData, Run, Samples, SeriesData,
 };
-pub use syntax::{Dialect, EXPRESSION_BYTES_MAX, ast, parse, parse_as, parse_matchers, string_at};
+pub use syntax::{Dialect, EXPRESSION_BYTES_MAX, ast, parse, parse_any_matchers, parse_as, parse_matchers, string_at};
 pub use value::{Output, Sample, Series, Value, VectorSample, duration_or_seconds_ms, format_float, put_float};

@@ -2,7 +2,8 @@
 
 use proptest::prelude::*;
 use tenfold_promql::{
-    Dialect, Interrupt, Limits, Query, QueryError, Value, instant, parse, parse_as, range, series::Table,
+    Dialect, Interrupt, Limits, Query, QueryError, Value, instant, parse, parse_any_matchers, parse_as, parse_matchers,
+    range, series::Table,
 };
 use tenfold_types::{
     Histogram, Labels, STALE_NAN,
@@ -20,7 +21,7 @@ fn errors_point_into_the_query() {
         ("x{a=~\"(\"}", "1:6: this regular expression is not valid: unclosed group"),
         ("x{a=b}", "1:5: unexpected `b`; expected a label value in quotes"),
         ("{a=\"\"}", "1:1: vector selector must contain at least one non-empty matcher"),
-        ("1 > 2", "1:1: comparisons between scalars must use BOOL modifier"),
+        ("1 > 2", "1:3: comparisons between scalars must use BOOL modifier"),
         ("x and 1", "1:1: set operator \"and\" not allowed in binary scalar expression"),
         ("x + bool y", "1:5: bool modifier can only be used on comparison operators"),
         ("x +\n  y)", "2:4: unexpected `)`; expected an operator or the end"),
@@ -33,7 +34,18 @@ fn errors_point_into_the_query() {
         ("(x + y)[5m]", "1:8: ranges only allowed for vector selectors"),
         ("x and on(a) group_left y", "1:13: no grouping allowed for \"and\" operation"),
         ("'abc", "1:1: this string has no end"),
-        ("5foo", "1:1: bad number or duration"),
+        ("5foo", "1:1: bad number or duration syntax: \"5foo\""),
+        ("x[5m1q]", "1:3: bad number or duration syntax: \"5m1q\""),
+        ("x + 'ab\\q'", "1:8: this string has an unknown escape sequence"),
+        ("'\\x+1'", "1:2: this string has an unknown escape sequence"),
+        ("'\\u+041'", "1:2: this string has an unknown escape sequence"),
+        ("sum by (a, '') (x)", "1:12: invalid label name for grouping: \"\""),
+        ("x[(1m - 2m)]", "1:3: duration must be greater than 0"),
+        ("x[0.0001]", "1:3: duration must be greater than 0"),
+        ("x[1e400]", "1:3: duration out of range"),
+        ("x[5m:(-1) ^ 0.5]", "1:6: duration out of range"),
+        ("x\n  offset -1e300", "2:10: duration out of range"),
+        ("x[foo(5m)]", "1:3: only step(), range(), min_of() and max_of() may stand in a duration"),
         ("x ? y", "1:3: unexpected character `?`"),
         ("y{__name__=\"x\"}", "1:3: metric name must not be set twice: \"y\" or \"x\""),
         ("y{a=\"b\",__name__=~\"x.*\"}", "1:9: metric name must not be set twice: \"y\" or \"x.*\""),
@@ -55,6 +67,21 @@ fn errors_point_into_the_query() {
     let shown = error.pointing("sum(rate(http_requests[5m])) by job");
     let marked = format!("  sum(rate(http_requests[5m])) by job\n  {}^^^", " ".repeat(32));
     assert_eq!(shown, format!("1:33: unexpected `job`; expected `(` before the list of labels\n{marked}"));
+    let indented = "sum(\n\tx\t+ y[0s])";
+    let shown = parse(indented).unwrap_err().pointing(indented);
+    assert!(shown.ends_with("\n  \tx\t+ y[0s])\n  \t \t    ^^"), "{shown}");
+}
+
+#[test]
+fn selectors_of_every_series_are_taken_where_no_query_is() {
+    for text in ["{}", "{a=\"\"}", "{a=~\".*\",b!=\"c\"}"] {
+        assert!(parse_matchers(text).is_err(), "{text}");
+        assert!(parse_any_matchers(text).is_ok(), "{text}");
+    }
+    assert_eq!(parse_any_matchers("up{a=\"b\"}").unwrap(), parse_matchers("up{a=\"b\"}").unwrap());
+    for text in ["", "{", "sum({})", "{}[5m]", "{} offset 5m", "{} or {}", "1"] {
+        assert!(parse_any_matchers(text).is_err(), "{text}");
+    }
 }
 
 #[test]
@@ -256,6 +283,20 @@ fn nothing_comes_of_a_duration_that_is_divided_by_zero() {
         assert!(error.contains(wanted), "{text}: {error}");
     }
     assert_eq!(ask("sum_over_time(x[min_of(5m, 1m / 2)])"), Ok(()));
+    // What only the query's step and range tell points into the query, too.
+    for (text, wanted, marks) in [
+        ("rate(x[step() - 1h])", "1:8: duration must be greater than 0", 11),
+        ("rate(x[5m:step() - 1h] offset 5m)", "1:11: duration must be greater than 0", 11),
+        ("x +\n x offset (1m / (1m / step()))", "2:11: division by zero", 20),
+        ("x offset -min_of(range(), 1e300)", "", 0),
+        ("x offset max_of(step(), 1e300)", "1:10: duration is out of range", 21),
+        ("sum_over_time(x[1m ^ (range() + 1e9)])", "1:17: duration is NaN or infinite", 20),
+    ] {
+        let shown = ask(text).err().map_or(String::new(), |e| e.pointing(text));
+        assert!(shown.starts_with(wanted) && wanted.is_empty() == shown.is_empty(), "{text}: {shown}");
+        let marked = shown.lines().last().unwrap_or_default().matches('^').count();
+        assert_eq!(marked, marks, "{text}: {shown}");
+    }
 }
 
 #[test]

@@ -497,13 +497,9 @@ impl<'a> Context<'a> {
         })
     }
 
-    /// A duration in whole milliseconds; what lies beyond nanoseconds is noise of the calculation.
+    /// A duration in whole milliseconds.
     pub fn duration_ms(&self, duration: &Duration) -> Result<i64, QueryError> {
-        let ms = ((self.seconds(duration)? * 1e9).round() / 1e6).trunc();
-        if !ms.is_finite() || ms.abs() > 1e15 {
-            return Err(QueryError::execution("a duration of the query is out of range"));
-        }
-        Ok(ms as i64)
+        Duration::whole_ms(self.seconds(duration)?).map_err(|what| duration.wrong(what))
     }
 
     fn seconds(&self, duration: &Duration) -> Result<f64, QueryError> {
@@ -523,6 +519,10 @@ impl<'a> Context<'a> {
             }
             Duration::Min(a, b) => math::min_of(self.seconds(a)?, self.seconds(b)?),
             Duration::Max(a, b) => math::max_of(self.seconds(a)?, self.seconds(b)?),
+            Duration::Written(_, inner) => self.seconds(inner).map_err(|error| match error {
+                QueryError::Execution(message) => duration.wrong(&message),
+                error => error,
+            })?,
         })
     }
 }

@@ -150,7 +150,7 @@ impl Context<'_> {
                     range_ms: self.range_ms(range)?,
                     mode: RangeMode::Normal,
                 };
-                let step = step.as_ref().map_or(Ok(self.query.subquery_step_ms), |s| self.duration_ms(s))?;
+                let step = step.as_ref().map_or(Ok(self.query.subquery_step_ms), |s| self.range_ms(s))?;
                 if step <= 0 {
                     return Err(QueryError::execution("duration must be greater than 0"));
                 }
@@ -267,7 +267,7 @@ impl Context<'_> {
     pub fn range_ms(&self, range: &Duration) -> Result<i64, QueryError> {
         match self.duration_ms(range)? {
             ms if ms > 0 => Ok(ms),
-            _ => Err(QueryError::execution("duration must be greater than 0")),
+            _ => Err(range.wrong("duration must be greater than 0")),
         }
     }
 

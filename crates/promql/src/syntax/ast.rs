@@ -2,7 +2,10 @@
 
 use tenfold_types::Matcher;
 
-use crate::{error::Span, functions::Function};
+use crate::{
+    error::{QueryError, Span},
+    functions::Function,
+};
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Expr {
@@ -145,6 +148,30 @@ pub enum Duration {
     Binary(ArithmeticOp, Box<Duration>, Box<Duration>),
     Min(Box<Duration>, Box<Duration>),
     Max(Box<Duration>, Box<Duration>),
+    /// The whole of one that only the query's step and range tell, with its place.
+    Written(Span, Box<Duration>),
+}
+
+impl Duration {
+    /// Seconds as whole milliseconds; what lies beyond nanoseconds is noise of the calculation.
+    pub(crate) fn whole_ms(seconds: f64) -> Result<i64, &'static str> {
+        if !seconds.is_finite() {
+            return Err("duration is NaN or infinite");
+        }
+        let ms = ((seconds * 1e9).round() / 1e6).trunc();
+        if ms.abs() > 1e15 { Err("duration is out of range") } else { Ok(ms as i64) }
+    }
+    /// Without its place.
+    pub(crate) fn bare(&self) -> &Self {
+        if let Self::Written(_, inner) = self { inner } else { self }
+    }
+    /// What is wrong with it, at its place.
+    pub(crate) fn wrong(&self, message: &str) -> QueryError {
+        match self {
+            Self::Written(span, _) => QueryError::parse(*span, message),
+            _ => QueryError::execution(message),
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -49,6 +49,7 @@ pub(crate) fn check_binary(
     lhs: &Expr,
     rhs: &Expr,
     span: Span,
+    op_span: Span,
 ) -> Result<(), QueryError> {
     for side in [lhs, rhs] {
         if !matches!(side.value_type(), Type::Scalar | Type::Vector) {
@@ -60,7 +61,7 @@ pub(crate) fn check_binary(
     }
     let scalars = [lhs, rhs].iter().filter(|e| e.value_type() == Type::Scalar).count();
     if matches!(op, BinaryOp::Comparison(_)) && scalars == 2 && !bool_modifier {
-        return Err(QueryError::parse(span, "comparisons between scalars must use BOOL modifier"));
+        return Err(QueryError::parse(op_span, "comparisons between scalars must use BOOL modifier"));
     }
     if matches!(op, BinaryOp::Trim(_)) && scalars == 2 {
         return Err(QueryError::parse(span, format!("operator \"{}\" not allowed for Scalar operations", op.sign())));

@@ -54,13 +54,15 @@ pub(crate) fn lex(text: &str) -> Result<Vec<Lexed>, QueryError> {
             Token::Ident(text[start..at].into())
         } else if c.is_ascii_digit() || (c == '.' && text[at + 1..].starts_with(|c: char| c.is_ascii_digit())) {
             let (token, len) = number_or_duration(&text[at..]).ok_or_else(|| {
-                QueryError::parse(Span::new(start, end_of_word(text, start)), "bad number or duration")
+                let end = end_of_word(text, start);
+                let message = format!("bad number or duration syntax: {:?}", shortened(&text[start..end]));
+                QueryError::parse(Span::new(start, end), message)
             })?;
             at += len;
             token
         } else if matches!(c, '"' | '\'' | '`') {
             let (token, len) = string(&text[at..], c)
-                .map_err(|what| QueryError::parse(Span::new(start, text.len().min(start + 1)), what))?;
+                .map_err(|(at, what)| QueryError::parse(Span::new(start + at, start + at + 1), what))?;
             at += len;
             token
         } else if let Some(sign) = SIGNS.iter().find(|s| text[at..].starts_with(**s)) {
@@ -90,6 +92,11 @@ fn is_ident_start(c: char) -> bool {
 
 fn is_ident_part(c: char) -> bool {
     c.is_ascii_alphanumeric() || c == '_'
+}
+
+/// As much of a word as an error shows.
+fn shortened(word: &str) -> &str {
+    word.get(..60).unwrap_or(word)
 }
 
 fn end_of_word(text: &str, start: usize) -> usize {
@@ -169,10 +176,11 @@ pub fn string_at(text: &str) -> Option<(String, usize)> {
     Some((value, len))
 }
 
-fn string(text: &str, quote: char) -> Result<(Token, usize), &'static str> {
+/// The string and the bytes it takes, or at which byte something is wrong and what.
+fn string(text: &str, quote: char) -> Result<(Token, usize), (usize, &'static str)> {
     let body = &text[1..];
     if quote == '`' {
-        let end = body.find('`').ok_or("this string has no end")?;
+        let end = body.find('`').ok_or((0, "this string has no end"))?;
         return Ok((Token::String(body[..end].into()), end + 2));
     }
     let mut bytes = Vec::new();
@@ -186,10 +194,10 @@ fn string(text: &str, quote: char) -> Result<(Token, usize), &'static str> {
                 };
                 return Ok((token, i + 2));
             }
-            '\n' => return Err("this string has no end"),
+            '\n' => return Err((0, "this string has no end")),
             '\\' => {
-                let len =
-                    escape(&body[i + 1..], quote, &mut bytes).ok_or("this string has an unknown escape sequence")?;
+                let len = escape(&body[i + 1..], quote, &mut bytes)
+                    .ok_or((i + 1, "this string has an unknown escape sequence"))?;
                 let until = i + 1 + len;
                 while chars.offset() < until {
                     chars.next();
@@ -198,7 +206,7 @@ fn string(text: &str, quote: char) -> Result<(Token, usize), &'static str> {
             c => bytes.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
         }
     }
-    Err("this string has no end")
+    Err((0, "this string has no end"))
 }
 
 /// Bytes that are not all UTF-8, those that are not as escapes.
@@ -211,6 +219,11 @@ fn written_out(bytes: &[u8]) -> String {
         }
     }
     out
+}
+
+/// Digits only: no sign.
+fn hex(text: &str) -> Option<u32> {
+    if text.bytes().all(|b| b.is_ascii_hexdigit()) { u32::from_str_radix(text, 16).ok() } else { None }
 }
 
 /// Reads what follows a backslash; returns its length.
@@ -227,12 +240,12 @@ fn escape(rest: &str, quote: char, out: &mut Vec<u8>) -> Option<usize> {
         '\\' => b'\\',
         c if c == quote => c as u8,
         'x' => {
-            out.push(u8::from_str_radix(rest.get(1..3)?, 16).ok()?);
+            out.push(u8::try_from(hex(rest.get(1..3)?)?).ok()?);
             return Some(3);
         }
         'u' | 'U' => {
             let len = if c == 'u' { 4 } else { 8 };
-            let code = u32::from_str_radix(rest.get(1..=len)?, 16).ok()?;
+            let code = hex(rest.get(1..=len)?)?;
             out.extend_from_slice(char::from_u32(code)?.encode_utf8(&mut [0; 4]).as_bytes());
             return Some(len + 1);
         }

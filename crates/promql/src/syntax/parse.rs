@@ -44,13 +44,7 @@ pub fn parse(text: &str) -> Result<Expr, QueryError> {
 pub fn parse_as(text: &str, dialect: Dialect) -> Result<Expr, QueryError> {
     let mut p = Parser::new(text)?;
     p.dialect = dialect;
-    if p.token() == &Token::End {
-        return Err(p.error("no expression found in input"));
-    }
-    let mut expr = p.expr(0)?;
-    if p.token() != &Token::End {
-        return Err(p.unexpected("an operator or the end"));
-    }
+    let mut expr = p.whole()?;
     mark_statistics(&mut expr, false, false);
     Ok(expr)
 }
@@ -86,7 +80,17 @@ fn mark_statistics(expr: &mut Expr, wanted: bool, whole: bool) {
 
 /// Parses a series selector (`up{job="web"}`) into its matchers.
 pub fn parse_matchers(text: &str) -> Result<Vec<Matcher>, QueryError> {
-    let expr = parse(text)?;
+    matchers_of(parse(text)?)
+}
+
+/// The same of one that may match every series (`{job=~".*"}`), as Prometheus takes it where it is asked for no query.
+pub fn parse_any_matchers(text: &str) -> Result<Vec<Matcher>, QueryError> {
+    let mut p = Parser::new(text)?;
+    p.any_selector = true;
+    matchers_of(p.whole()?)
+}
+
+fn matchers_of(expr: Expr) -> Result<Vec<Matcher>, QueryError> {
     match expr.kind {
         Kind::Selector(s) if s.shift == Shift::default() => Ok(s.matchers),
         _ => Err(QueryError::parse(expr.span, "only a series selector such as `up{job=\"web\"}` is wanted here")),
@@ -153,6 +157,14 @@ impl Parser {
         }
         let dialect = Dialect::default();
         Ok(Self { tokens: lex(text)?, at: 0, depth: 0, height: 0, patterns: 0, any_selector: false, dialect })
+    }
+    /// The whole text as one expression.
+    fn whole(&mut self) -> Result<Expr, QueryError> {
+        if self.token() == &Token::End {
+            return Err(self.error("no expression found in input"));
+        }
+        let expr = self.expr(0)?;
+        if self.token() == &Token::End { Ok(expr) } else { Err(self.unexpected("an operator or the end")) }
     }
     pub(crate) fn token(&self) -> &Token {
         &self.tokens[self.at].token
@@ -243,6 +255,7 @@ impl Parser {
             if strength < min {
                 break;
             }
+            let op_span = self.span();
             self.next();
             let bool_span = self.span();
             let bool_modifier = self.take_word("bool");
@@ -254,7 +267,7 @@ impl Parser {
             let rhs = self.expr(if strength == POW { POW } else { strength + 1 })?;
             let span = lhs.span.to(rhs.span);
             height = self.raised(height.max(self.height))?;
-            check_binary(op, bool_modifier, matching.as_ref(), &lhs, &rhs, span)?;
+            check_binary(op, bool_modifier, matching.as_ref(), &lhs, &rhs, span, op_span)?;
             let matching = matching.unwrap_or_default();
             let kind = Kind::Binary { op, bool_modifier, matching, lhs: Box::new(lhs), rhs: Box::new(rhs) };
             lhs = Expr { kind, span };
@@ -355,6 +368,9 @@ impl Parser {
         let mut labels = Vec::new();
         while !self.is_sign(")") {
             match self.token() {
+                Token::String(name) if name.is_empty() => {
+                    return Err(self.error("invalid label name for grouping: \"\""));
+                }
                 Token::Ident(name) | Token::String(name) => labels.push(name.clone()),
                 _ => return Err(self.unexpected("a label name or `)`")),
             }

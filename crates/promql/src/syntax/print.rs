@@ -242,7 +242,7 @@ impl Display for Shift {
             Some(At::Start) => f.write_str(" @ start()")?,
             Some(At::End) => f.write_str(" @ end()")?,
         }
-        match &self.offset {
+        match self.offset.as_ref().map(Duration::bare) {
             None => Ok(()),
             Some(Duration::Seconds(seconds)) if *seconds == 0.0 => Ok(()),
             // In parentheses it would go on with what stands behind it.
@@ -326,6 +326,7 @@ impl Display for Duration {
             }
             Self::Min(a, b) => write!(f, "min_of({a}, {b})"),
             Self::Max(a, b) => write!(f, "max_of({a}, {b})"),
+            Self::Written(_, inner) => inner.fmt(f),
         }
     }
 }
@@ -335,7 +336,7 @@ struct Operand<'a>(&'a Duration);
 
 impl Display for Operand<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        match self.0 {
+        match self.0.bare() {
             Duration::Binary(..) | Duration::Negate(_) => write!(f, "({})", self.0),
             plain => write!(f, "{plain}"),
         }

@@ -94,7 +94,9 @@ impl Parser {
                 expr = self.deeper(|p| p.range_or_subquery(expr))?;
             } else if self.is_word("offset") {
                 self.next();
+                let at = self.span();
                 let offset = self.deeper(Self::offset)?;
+                let offset = placed(offset, at.to(self.last_span()), false)?;
                 let shift = shift_of(&mut expr)
                     .ok_or_else(|| QueryError::parse(start, "offset modifier must be preceded by an instant vector selector or range vector selector or a subquery"))?;
                 if shift.offset.replace(offset).is_some() {
@@ -146,7 +148,7 @@ impl Parser {
         self.next();
         let range_span = self.span();
         let range = self.duration_expr(0)?;
-        positive(&range, range_span)?;
+        let range = placed(range, range_span.to(self.last_span()), true)?;
         if !self.take_sign(":") {
             self.need_sign("]", "to close the range")?;
             let span = expr.span.to(self.last_span());
@@ -165,8 +167,12 @@ impl Parser {
             };
         }
         let step_span = self.span();
-        let step = if self.is_sign("]") { None } else { Some(self.duration_expr(0)?) };
-        step.iter().try_for_each(|step| positive(step, step_span))?;
+        let step = if self.is_sign("]") {
+            None
+        } else {
+            let step = self.duration_expr(0)?;
+            Some(placed(step, step_span.to(self.last_span()), true)?)
+        };
         self.need_sign("]", "to close the subquery")?;
         let span = expr.span.to(self.last_span());
         if expr.value_type() != Type::Vector && expr.value_type() != Type::Scalar {
@@ -190,7 +196,7 @@ impl Parser {
         let seconds = self.signed_number()?;
         let ms = (seconds * 1000.0).round();
         if !ms.is_finite() || ms.abs() >= i64::MAX as f64 {
-            return Err(QueryError::parse(span, "timestamp out of bounds for @ modifier"));
+            return Err(QueryError::parse(span.to(self.last_span()), "timestamp out of bounds for @ modifier"));
         }
         Ok(At::Instant(ms as i64))
     }
@@ -272,7 +278,8 @@ impl Parser {
             }
             Token::Ident(name) if self.ahead(1) == &Token::Sign("(") => {
                 let name = name.to_ascii_lowercase();
-                self.experimental(self.span(), not_enabled)?;
+                let at = self.span();
+                self.experimental(at, not_enabled)?;
                 self.next();
                 self.next();
                 let value = match name.as_str() {
@@ -284,7 +291,10 @@ impl Parser {
                         let b = Box::new(self.duration_expr(0)?);
                         if name == "min_of" { Duration::Min(a, b) } else { Duration::Max(a, b) }
                     }
-                    _ => return Err(self.error("only step(), range(), min_of() and max_of() may stand in a duration")),
+                    _ => {
+                        let message = "only step(), range(), min_of() and max_of() may stand in a duration";
+                        return Err(QueryError::parse(at, message));
+                    }
                 };
                 self.need_sign(")", "to close the function")?;
                 return Ok(value);
@@ -296,12 +306,14 @@ impl Parser {
     }
 }
 
-/// What is known before the query runs must be above zero.
-fn positive(duration: &Duration, span: Span) -> Result<(), QueryError> {
-    match duration {
-        Duration::Seconds(s) if *s <= 0.0 => Err(QueryError::parse(span, "duration must be greater than 0")),
-        _ => Ok(()),
+/// A whole duration: checked where it is known before the query runs, else with its place for what is found out then.
+fn placed(duration: Duration, span: Span, is_positive: bool) -> Result<Duration, QueryError> {
+    let Duration::Seconds(seconds) = duration else { return Ok(Duration::Written(span, Box::new(duration))) };
+    let ms = Duration::whole_ms(seconds).map_err(|_| QueryError::parse(span, "duration out of range"))?;
+    if is_positive && ms <= 0 {
+        return Err(QueryError::parse(span, "duration must be greater than 0"));
     }
+    Ok(duration)
 }
 
 fn not_enabled() -> String {

@@ -131,6 +131,7 @@ fn seconds(duration: &Duration) -> Option<f64> {
         Duration::Binary(op, a, b) => op.apply(seconds(a)?, seconds(b)?),
         Duration::Min(a, b) => seconds(a)?.min(seconds(b)?),
         Duration::Max(a, b) => seconds(a)?.max(seconds(b)?),
+        Duration::Written(_, inner) => seconds(inner)?,
     })
 }
 

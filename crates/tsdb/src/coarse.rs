@@ -40,7 +40,7 @@ use crate::{
 /// Milliseconds that one row covers, and the directory its blocks lie in.
 pub(crate) const RESOLUTIONS: [(i64, &str); 2] = [(300_000, "blocks-5m"), (3_600_000, "blocks-1h")];
 /// One block of rows covers a day.
-const DAY_MS: i64 = 24 * 3_600_000;
+pub(crate) const DAY_MS: i64 = 24 * 3_600_000;
 const COLUMNS: usize = 8;
 /// The file that names the days whose rows are to be made again.
 const AGAIN: &str = "rows-to-make-again";
@@ -341,7 +341,9 @@ impl Tsdb {
         let oldest = state.blocks.iter().filter(|b| b.meta.max_t >= state.coarse_until).map(|b| b.meta.min_t).min()?;
         // Midnight itself belongs to the day before.
         let day = ((oldest - 1).div_euclid(DAY_MS) * DAY_MS).max(state.coarse_until);
-        let closed = state.min_valid_t.min(now_ms.saturating_sub(self.options.coarse_after_ms)).min(whole);
+        // Before its first samples, and the one ahead of them, are past the retention.
+        let after = self.options.coarse_after_ms.min(self.samples_kept_ms() - DAY_MS - DAY_MS / 4);
+        let closed = state.min_valid_t.min(now_ms.saturating_sub(after)).min(whole);
         (day + DAY_MS < closed).then_some(day)
     }
 

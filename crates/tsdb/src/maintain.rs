@@ -68,7 +68,7 @@ impl Tsdb {
         let mut report = MaintainReport::default();
         // What needs no room comes first: with a full disk the rest may fail each time.
         self.drop_too_large(&mut report)?;
-        self.drop_too_old(now_ms, &mut report)?;
+        self.drop_too_old_with_rows(now_ms, &mut report)?;
         self.mark_created(now_ms)?;
         let damaged_before = self.damaged_runs.load(Ordering::Relaxed);
         let pressed = self.is_pressed();

@@ -33,8 +33,10 @@ pub struct Options {
     /// Blocks are merged up to this time, and never over more than an eighth of the retention.
     pub block_ms_max: i64,
     /// When set: how long rows of five minutes and of an hour are kept (module `coarse` says what they are).
+    /// Samples are kept for two days at least then.
     pub coarse_retention_ms: Option<[i64; 2]>,
-    /// A day gets its rows when it ended this long ago. Samples that come late after that are not in them.
+    /// A day gets its rows when it ended this long ago, or sooner where its samples would go before. Samples that come late
+    /// after that are not in them.
     pub coarse_after_ms: i64,
     /// Exemplars in memory: where more come the oldest are dropped. Those that are there when a block is cut go into it.
     pub exemplars_max: usize,

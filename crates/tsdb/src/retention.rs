@@ -4,6 +4,7 @@ use std::sync::{Arc, atomic::Ordering};
 
 use crate::{
     block::Block,
+    coarse::DAY_MS,
     db::{State, Tsdb},
     error::TsdbError,
     maintain::MaintainReport,
@@ -14,6 +15,37 @@ impl Tsdb {
     pub(crate) fn drop_too_old(&self, now_ms: i64, report: &mut MaintainReport) -> Result<(), TsdbError> {
         let gone = self.take_too_old(&mut self.state.write(), now_ms);
         self.remove_dropped(gone, report)
+    }
+
+    /// The same once the days that go have their rows. After a stop as long as the retention none would have any.
+    pub(crate) fn drop_too_old_with_rows(&self, now_ms: i64, report: &mut MaintainReport) -> Result<(), TsdbError> {
+        let made = if self.lacks_rows(now_ms) { self.write_coarse(now_ms) } else { Ok(0) };
+        if made.as_ref().is_err_and(TsdbError::is_names_lost) {
+            return made.map(drop);
+        }
+        // Without room for rows the samples go all the same: that makes some.
+        self.drop_too_old(now_ms, report)?;
+        match made {
+            Err(e) if e.is_disk_full() => {}
+            made => report.blocks_written += made?,
+        }
+        Ok(())
+    }
+
+    /// Whether a block that is past the retention is of time that has no rows yet.
+    fn lacks_rows(&self, now_ms: i64) -> bool {
+        if self.options.coarse_retention_ms.is_none() {
+            return false;
+        }
+        let oldest = now_ms.saturating_sub(self.samples_kept_ms());
+        let state = self.state.read();
+        state.blocks.iter().any(|b| b.meta.max_t < oldest && b.meta.max_t > state.coarse_until)
+    }
+
+    /// How long samples are kept. With rows for two days at least: those of a day are made of all its samples, when it is over.
+    pub(crate) fn samples_kept_ms(&self) -> i64 {
+        let least = if self.options.coarse_retention_ms.is_some() { 2 * DAY_MS } else { 0 };
+        self.options.retention_ms.max(least)
     }
 
     /// Drops the oldest blocks until all files keep within the limit. Needs no room itself: it comes before all that does.
@@ -33,7 +65,7 @@ impl Tsdb {
             let oldest = now_ms.saturating_sub(kept_ms);
             gone.extend(list.extract_if(.., |block| block.meta.max_t < oldest));
         };
-        take(&mut state.blocks, self.options.retention_ms);
+        take(&mut state.blocks, self.samples_kept_ms());
         // Without the setting the rows there are stay as they are.
         for (list, kept) in state.coarse.iter_mut().zip(self.options.coarse_retention_ms.unwrap_or([i64::MAX; 2])) {
             take(list, kept);

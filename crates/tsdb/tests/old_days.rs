@@ -78,6 +78,47 @@ fn old_days_get_rows_and_the_step_chooses_them() {
 }
 
 #[test]
+fn days_whose_samples_go_after_a_long_stop_have_rows() {
+    let dir = tempfile::tempdir().unwrap();
+    let day = 24 * HOUR;
+    let options = Options { retention_ms: 5 * day, ..with_rows(Some([100 * day; 2])) };
+    let db = Tsdb::open(dir.path(), options.clone()).unwrap().0;
+    for t in (600_000..=4 * day).step_by(600_000) {
+        db.append(&[sample("a", t, 1.0)]).unwrap();
+    }
+    db.maintain(4 * day).unwrap();
+    drop(db);
+    let db = Tsdb::open(dir.path(), options).unwrap().0;
+    db.maintain(24 * day).unwrap();
+    let matchers = [Matcher::equal("instance", "a")];
+    assert!(db.select(&matchers, 0, 3 * day).unwrap().is_empty());
+    let found = db.select_coarse(&matchers, 0, 3 * day, HOUR).unwrap().unwrap();
+    assert_eq!(found.until_ms, 3 * day);
+    assert_eq!(rows_of(&found).iter().map(|r| r.count).sum::<f64>(), 3.0 * 144.0);
+}
+
+#[test]
+fn days_have_rows_also_where_samples_are_kept_for_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let day = 24 * HOUR;
+    let kept = with_rows(Some([100 * day; 2]));
+    let db = Tsdb::open(dir.path(), Options { retention_ms: day, coarse_after_ms: 2 * day, ..kept }).unwrap().0;
+    for hour in 0..4 * 24 {
+        for part in 1..=6 {
+            db.append(&[sample("a", hour * HOUR + part * 600_000, (hour * 6 + part) as f64)]).unwrap();
+        }
+        db.maintain((hour + 1) * HOUR).unwrap();
+    }
+    let matchers = [Matcher::equal("instance", "a")];
+    assert!(db.select(&matchers, 0, day).unwrap().is_empty());
+    let found = db.select_coarse(&matchers, 0, 3 * day, HOUR).unwrap().unwrap();
+    assert_eq!(found.until_ms, 3 * day);
+    let rows = rows_of(&found);
+    assert_eq!(rows.iter().map(|r| r.count).sum::<f64>(), 3.0 * 144.0);
+    assert_eq!(rows.iter().map(|r| r.increase).sum::<f64>(), 3.0 * 144.0 - 1.0, "also from one day to the next");
+}
+
+#[test]
 fn labels_of_time_that_has_rows_alone_are_found() {
     let dir = tempfile::tempdir().unwrap();
     let day = 24 * HOUR;
@@ -96,7 +137,9 @@ fn labels_of_time_that_has_rows_alone_are_found() {
         assert_eq!(values(10 * 60_000, 20 * 60_000), ["a"]);
         assert_eq!(values(day + 2 * HOUR, day + 3 * HOUR), ["b"]);
         assert_eq!(values(HOUR, 2 * day), ["a", "b"]);
-        assert!(values(3 * day, 4 * day).is_empty(), "that day has no rows");
+        // Rows of a day are made before its samples go; of the last, which was not over, there are none.
+        assert_eq!(values(2 * day + HOUR, 3 * day), ["b"]);
+        assert!(values(3 * day + 1, 4 * day).is_empty(), "that day has no rows");
         assert_eq!(db.label_names(&[], HOUR, 2 * HOUR).unwrap(), ["__name__", "instance"]);
         let found = db.series(&[Matcher::equal("__name__", "m")], HOUR, 2 * HOUR).unwrap();
         assert_eq!(found.iter().map(ToString::to_string).collect::<Vec<_>>(), ["m{instance=\"a\"}"]);

@@ -138,10 +138,9 @@ impl Client {
             BodyError::Broken(e) => plain(&e),
             BodyError::TooLarge => too_large(),
         })?;
-        let body = match encoding.as_str() {
-            "" | "identity" => body,
+        let body = match encoding.trim().to_ascii_lowercase().as_str() {
             // Megabytes of text: not on a thread that waits for the network.
-            "gzip" => {
+            "gzip" | "x-gzip" => {
                 let unpacked = tokio::task::spawn_blocking(move || gunzip(&body, bytes_max)).await;
                 unpacked.map_err(|e| e.to_string())?.map_err(|e| match e {
                     InflateError::TooLarge { .. } => too_large(),
@@ -150,7 +149,11 @@ impl Client {
                     }
                 })?
             }
-            other => return Err(format!("the {what} came in `{other}`, which was not asked for")),
+            other @ ("br" | "compress" | "deflate" | "zstd") => {
+                return Err(format!("the {what} came in `{other}`, which was not asked for"));
+            }
+            // Many a server names the letters of the page here; as in Prometheus it is read as it is.
+            _ => body,
         };
         Ok((kind, body.into()))
     }

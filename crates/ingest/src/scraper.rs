@@ -10,6 +10,7 @@ use tenfold_app::App;
 use tenfold_app::metrics::{BURST_INTERVAL_MS, GANGLIA, NoPage, Scraped, Target};
 use tenfold_protocols::exposition::Format;
 use tenfold_scrape::Job;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::client::{Asking, Client};
@@ -108,15 +109,15 @@ impl Watched {
         // Looks up at least that often whether it is time: the interval shrinks while the service is deployed.
         let look = Duration::from_millis(BURST_INTERVAL_MS);
         let spread = Duration::from_millis(offset_ms(target, usual_ms.min(self.spread_ms)));
-        let mut due = tokio::time::Instant::now() + spread;
+        let mut due = Instant::now() + spread;
         let mut last = None;
         loop {
-            let now = tokio::time::Instant::now();
+            let now = Instant::now();
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = tokio::time::sleep_until(due.min(now + look)) => {}
             }
-            let now = tokio::time::Instant::now();
+            let now = Instant::now();
             let interval = Duration::from_millis(app.metrics.interval_ms(target, usual_ms));
             if let Some(last) = last.filter(|_| interval < Duration::from_millis(usual_ms)) {
                 due = due.min(last + interval);
@@ -125,12 +126,14 @@ impl Watched {
                 continue;
             }
             let (at, asked) = (app.now(), due);
-            // What was missed is not made up for.
-            due = match last {
-                Some(_) => (due + interval).max(now),
-                None => now + Duration::from_millis(until_own_moment_ms(target, at.millis(), usual_ms)),
+            let (turn, next) = match last {
+                Some(_) => {
+                    let turn = newest_turn(asked, interval, now);
+                    (turn, turn + interval)
+                }
+                None => (asked, now + Duration::from_millis(until_own_moment_ms(target, at.millis(), usual_ms))),
             };
-            last = Some(asked);
+            (last, due) = (Some(turn), next);
             let page = tokio::select! {
                 () = stop.cancelled() => return,
                 page = self.ask(timeout_ms) => page,
@@ -172,6 +175,12 @@ impl Watched {
     }
 }
 
+/// Of the turns that came since one was due, the newest: what was missed is not made up for, and the moment of the interval stays.
+fn newest_turn(due: Instant, interval: Duration, now: Instant) -> Instant {
+    let missed = now.saturating_duration_since(due).as_millis() / interval.as_millis().max(1);
+    due + interval.saturating_mul(u32::try_from(missed).unwrap_or(u32::MAX))
+}
+
 /// From the first time a target is asked to the second: a tenth of an interval at least, so that from then on it is asked
 /// at its own moment of each interval of the clock, and still is after a restart.
 fn until_own_moment_ms(target: &Target, now_ms: i64, interval_ms: u64) -> u64 {
@@ -199,6 +208,16 @@ mod tests {
             elsewhere: false,
             plan: None,
         }
+    }
+
+    #[test]
+    fn what_was_missed_is_not_made_up_for() {
+        let (due, second) = (Instant::now(), Duration::from_secs(1));
+        for (late_ms, turns) in [(0, 0_u32), (999, 0), (1_000, 1), (1_001, 1), (60_300, 60)] {
+            let turn = newest_turn(due, second, due + Duration::from_millis(late_ms));
+            assert_eq!(turn, due + second * turns, "{late_ms} ms late");
+        }
+        assert_eq!(newest_turn(due + second, second, due), due + second, "never before it is due");
     }
 
     #[test]

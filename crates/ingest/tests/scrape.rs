@@ -269,13 +269,14 @@ async fn samples_are_a_second_apart_where_a_deploy_stands_and_nowhere_else() {
         ["production", "staging"].into_iter().all(|environment| samples(app, environment, "5m") >= 1.0)
     })
     .await;
-    let before = samples(app, "staging", "5m");
+    let (before, began) = (samples(app, "staging", "5m"), Instant::now());
 
     app.metrics.look_closely([("photos".to_owned(), "production".to_owned())]);
     // in the usual way there are two at most: the first, and the one at the target's own moment of the interval
     until("there are three within four seconds", || samples(app, "production", "4s") >= 3.0).await;
     let elsewhere = samples(app, "staging", "5m") - before;
-    assert!(elsewhere <= 1.0, "another environment goes on as usual: {elsewhere} more");
+    let usual = 1 + began.elapsed().as_secs() / 15;
+    assert!(elsewhere <= usual as f64, "another environment goes on as usual: {elsewhere} more");
 
     app.metrics.look_closely([]);
     while production.asked.try_recv().is_ok() {}
@@ -304,20 +305,63 @@ async fn a_target_under_a_deploy_is_asked_each_second_and_others_are_not() {
 
     world.app.metrics.look_closely([("photos".to_owned(), "production".to_owned())]);
     let [deployed, staging, mail] = &mut pages[..] else { panic!("three pages") };
-    // All three over the same time: the one may be asked at once, the others each within their own interval.
-    let (gaps, elsewhere, other) = tokio::join!(deployed.gaps(8), staging.gaps(2), mail.gaps(2));
     let sum = |gaps: &[Duration]| gaps.iter().sum::<Duration>();
-    // The first may lie behind the usual moment; seven more take seven seconds then, not twenty-eight.
-    assert!(sum(&gaps[1..]) > Duration::from_secs(6) && sum(&gaps[1..]) < Duration::from_secs(11), "{gaps:?}");
-    for gaps in [elsewhere, other] {
-        assert!(gaps[1] + Duration::from_secs(1) > USUAL, "it goes on as usual: {gaps:?}");
+    let mut seen = Vec::new();
+    loop {
+        // All three over the same time: the one may be asked at once, the others each within their own interval.
+        let (gaps, elsewhere, other) = tokio::join!(deployed.gaps(8), staging.gaps(2), mail.gaps(2));
+        // The first may lie behind the usual moment; seven more take seven seconds then, not twenty-eight.
+        let seven = sum(&gaps[1..]);
+        let is_each_second = seven > Duration::from_secs(6) && seven < Duration::from_secs(11);
+        let is_usual = |gaps: &[Duration]| gaps[1] + Duration::from_secs(1) > USUAL;
+        if is_each_second && is_usual(&elsewhere) && is_usual(&other) {
+            break;
+        }
+        seen.push((gaps, elsewhere, other));
+        // A machine that stood still for a moment asks late once, and the gap after that is the shorter for it.
+        assert!(seen.len() < 5, "each second where the deploy is, as usual elsewhere: {seen:?}");
     }
 
     world.app.metrics.look_closely([]);
-    // The one that was due by the second still comes, and may be under way already.
-    let gaps = deployed.gaps(2).await;
-    assert!(gaps[1] > Duration::from_secs(3), "{gaps:?}");
+    // The one that was due by the second still comes, and may be under way already; two more would take two seconds, not eight.
+    let gaps = deployed.gaps(3).await;
+    assert!(sum(&gaps[1..]) > USUAL, "{gaps:?}");
     assert_eq!(now(&world.app, "sum(up{job=\"photos\",environment=\"production\"})"), [("{}".into(), 1.0)]);
+}
+
+/// A target in trouble is not asked in a row for each second in which it could not answer.
+#[tokio::test]
+async fn seconds_that_were_missed_under_a_deploy_are_not_made_up_for() {
+    let world = world_every(15_000).await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let url = format!("http://{}/metrics", listener.local_addr().expect("an address"));
+    let (tell, mut asked) = mpsc::unbounded_channel();
+    let may_answer = Arc::new(tokio::sync::Mutex::new(()));
+    let gate = may_answer.clone();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            if request(&mut stream).await.is_some() {
+                let _ = tell.send(Instant::now());
+                let _may = gate.lock().await;
+                let _ =
+                    stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\nConnection: close\r\n\r\na 1\n").await;
+            }
+        }
+    });
+    world.app.metrics.look_closely([("photos".to_owned(), "production".to_owned())]);
+    world.app.metrics.set_host_targets("host-1", vec![target(&url)]);
+    soon(asked.recv()).await;
+    let held = may_answer.lock().await;
+    soon(asked.recv()).await;
+    let more = tokio::time::timeout(Duration::from_secs(6), asked.recv()).await;
+    assert!(more.is_err(), "one question at a time");
+    drop(held);
+    let first = soon(asked.recv()).await;
+    let mut last = first;
+    for _ in 0..4 {
+        last = soon(asked.recv()).await;
+    }
+    assert!(last - first > Duration::from_secs(2), "four more within {:?}", last - first);
 }
 
 #[tokio::test]

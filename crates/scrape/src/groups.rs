@@ -42,6 +42,9 @@ pub enum GroupError {
     LongLabels,
 }
 
+/// A text that is nothing is an empty one, as Go has it.
+type Text = Option<String>;
+
 /// A key with nothing behind it, as where the lines below it are comments, says nothing. So does the `null` that a program in
 /// Go writes for a list without elements.
 pub(crate) fn or_nothing<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(d: D) -> Result<T, D::Error> {
@@ -52,21 +55,23 @@ pub(crate) fn or_nothing<'de, D: Deserializer<'de>, T: Deserialize<'de> + Defaul
 #[serde(deny_unknown_fields)]
 pub(crate) struct RawGroup {
     #[serde(default, deserialize_with = "or_nothing")]
-    pub targets: Vec<String>,
+    pub targets: Vec<Text>,
     #[serde(default)]
-    pub labels: Option<BTreeMap<String, String>>,
+    pub labels: Option<BTreeMap<String, Text>>,
 }
 
 impl RawGroup {
     fn label_bytes(&self) -> usize {
-        let labels = self.labels.iter().flatten().map(|(name, value)| name.len() + value.len()).sum::<usize>();
+        let labels = self.labels.iter().flatten();
+        let labels = labels.map(|(name, value)| name.len() + value.as_ref().map_or(0, String::len)).sum::<usize>();
         labels.saturating_mul(self.targets.len())
     }
 }
 
 impl From<RawGroup> for Group {
     fn from(raw: RawGroup) -> Self {
-        Self::of(raw.targets, Labels::from_pairs(raw.labels.unwrap_or_default()))
+        let labels = raw.labels.unwrap_or_default().into_iter().map(|(name, value)| (name, value.unwrap_or_default()));
+        Self::of(raw.targets.into_iter().map(Option::unwrap_or_default), Labels::from_pairs(labels))
     }
 }
 
@@ -120,6 +125,18 @@ mod tests {
         for (text, is_json) in nothing.into_iter().zip([true, false]) {
             assert_eq!(parse_groups(text, is_json), Ok(vec![Group::default()]));
         }
+    }
+
+    /// What inventories write of a host of which they do not know all.
+    #[test]
+    fn a_label_without_a_value_costs_no_other_target() {
+        let json = br#"[{"targets": ["h1:1"], "labels": {"rack": null, "zone": "a"}}, {"targets": [null, "h2:1"]}]"#;
+        let yaml = b"- targets: ['h1:1']\n  labels:\n    rack:\n    zone: a\n- targets: [~, 'h2:1']\n";
+        let wanted = [Group::of(["h1:1"], Labels::from_pairs([("zone", "a")])), Group::of(["", "h2:1"], Labels::new())];
+        assert_eq!(parse_groups(json, true).unwrap(), wanted);
+        assert_eq!(parse_groups(yaml, false).unwrap(), wanted);
+        let quoted = parse_groups(b"- labels: {a: 'null', b: \"~\"}\n", false).unwrap();
+        assert_eq!(quoted, [Group::of([""; 0], Labels::from_pairs([("a", "null"), ("b", "~")]))]);
     }
 
     #[test]

@@ -6,6 +6,7 @@
 //! works there works here; what is not supported is refused with its line, never passed over.
 
 mod config;
+mod glob;
 mod groups;
 mod relabel;
 mod target;
@@ -16,6 +17,7 @@ pub use config::{
     Protocol, Proxy, RecordType, ScrapeConfigs, Secret, TakenHistograms, Tls, TlsVersion, parse_config, parse_further,
     parse_http_config,
 };
+pub use glob::Glob;
 pub use groups::{GROUPS_BYTES_MAX, Group, GroupError, parse_groups};
 pub use relabel::{Action, Rule, RuleShown, RuleSpec, Step, apply, steps};
 pub use target::{Found, META, Place, resolve};

@@ -57,13 +57,21 @@ impl Action {
 pub struct RuleSpec {
     #[serde(deserialize_with = "or_nothing")]
     pub source_labels: Vec<String>,
+    #[serde(deserialize_with = "written")]
     pub separator: Option<String>,
+    #[serde(deserialize_with = "written")]
     pub regex: Option<String>,
     pub modulus: Option<u64>,
     pub target_label: Option<String>,
+    #[serde(deserialize_with = "written")]
     pub replacement: Option<String>,
     #[serde(deserialize_with = "action")]
     pub action: Action,
+}
+
+/// As Prometheus reads it, a key with nothing behind it is the empty text and not the default: `replacement:` deletes.
+fn written<'de, D: serde::Deserializer<'de>>(d: D) -> Result<Option<String>, D::Error> {
+    or_nothing(d).map(Some)
 }
 
 /// Prometheus reads actions in any case.
@@ -373,6 +381,13 @@ mod tests {
             "[{target_label: d, replacement: fixed}]",
             Some(&[("a", "foo"), ("b", "bar"), ("c", "baz"), ("d", "fixed")]),
         );
+        check(&ABC, "- target_label: b\n  replacement:\n", Some(&[("a", "foo"), ("c", "baz")]));
+        check(
+            &ABC,
+            "- source_labels: [a, b]\n  separator:\n  target_label: b\n",
+            Some(&[("a", "foo"), ("b", "foobar"), ("c", "baz")]),
+        );
+        check(&ABC, "- source_labels: [a]\n  regex: ~\n  action: drop\n", Some(&ABC));
         // The name may be made of groups; one that is empty changes nothing.
         check(
             &[("a", "some-name-value")],

@@ -138,9 +138,13 @@ fn further_files_have_jobs_alone() {
     ] {
         assert_eq!(parse_further(yaml, globals).unwrap_err().to_string(), wanted);
     }
-    for path in ["a/*/b.yml", "*.*", "a/"] {
-        let error = parse_config(&format!("scrape_config_files: ['{path}']")).unwrap_err().to_string();
-        assert_eq!(error, format!("line 1: `{path}`: a path has one * at most, in its last part"));
+    let named = |path: &str| parse_config(&format!("scrape_config_files: ['{path}']"));
+    for path in ["a/*/b.yml", "a/[b.yml", "a/"] {
+        let wanted = "*, ? and [a-z] stand in the last part of a path alone, and a bracket is closed";
+        assert_eq!(named(path).unwrap_err().to_string(), format!("line 1: `{path}`: {wanted}"));
+    }
+    for path in ["*.*", "a/[^.]*-?.yml"] {
+        assert_eq!(named(path).unwrap().files, [path]);
     }
 }
 
@@ -295,6 +299,8 @@ fn an_empty_secret_is_none() {
     assert_eq!(text, basic(Secret::Text("p".into())));
     let file = read("  basic_auth: {username: u, username_file: '', password: '', password_file: /p}\n");
     assert_eq!(file, basic(Secret::File("/p".into())));
+    let bearer = Auth::Credentials { kind: "Bearer".into(), credentials: Secret::Text("t".into()) };
+    assert_eq!(read("  authorization: {type: ' ', credentials: t, credentials_file: ''}\n"), Some(bearer));
     let no_password = read("  basic_auth: {username: u, password_file: ''}\n");
     assert_eq!(no_password, basic(Secret::Text(String::new())));
 }
@@ -395,7 +401,8 @@ fn what_is_wrong_has_its_line() {
         ),
         (
             "  file_sd_configs: [{files: ['a/*/b.json']}]",
-            "line 3: `a/*/b.json`: a file of targets ends in .json, .yml or .yaml, and only its last part may hold one *",
+            "line 3: `a/*/b.json`: a file of targets ends in .json, .yml or .yaml; *, ? and [a-z] stand in the last part of a \
+             path alone, and a bracket is closed",
         ),
         ("  http_sd_configs: [{url: a}]", "line 3: `url` starts with http:// or https://, not `a`"),
         (

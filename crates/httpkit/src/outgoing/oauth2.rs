@@ -39,8 +39,28 @@ struct Answer {
     access_token: String,
     #[serde(default)]
     token_type: String,
-    /// Seconds.
-    expires_in: Option<f64>,
+    expires_in: Option<Seconds>,
+}
+
+/// Some servers write the number as a text, Azure's older address for tokens among them.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Seconds {
+    Number(f64),
+    Text(String),
+}
+
+impl Answer {
+    /// How long the token is used.
+    fn lives(&self) -> Duration {
+        let seconds = match &self.expires_in {
+            Some(Seconds::Number(seconds)) => Some(*seconds),
+            Some(Seconds::Text(text)) => text.trim().parse::<f64>().ok(),
+            None => None,
+        };
+        let lives = seconds.filter(|s| *s > 0.0).and_then(|s| Duration::try_from_secs_f64(s).ok());
+        lives.unwrap_or(USUAL).min(USUAL).saturating_sub(EARLY)
+    }
 }
 
 impl Tokens {
@@ -66,9 +86,7 @@ impl Tokens {
             answer.token_type.as_str()
         };
         let header = format!("{kind} {}", answer.access_token);
-        let lives = answer.expires_in.filter(|s| *s > 0.0).and_then(|s| Duration::try_from_secs_f64(s).ok());
-        let lives = lives.unwrap_or(USUAL).min(USUAL).saturating_sub(EARLY);
-        *kept = Some(Kept { header: header.clone(), secret, until: Instant::now() + lives });
+        *kept = Some(Kept { header: header.clone(), secret, until: Instant::now() + answer.lives() });
         Ok(header)
     }
 
@@ -141,5 +159,27 @@ struct Refused {
 impl From<String> for Refused {
     fn from(reason: String) -> Self {
         Self { reason, is_of_client: false }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_lives_as_long_as_its_server_says_in_any_form() {
+        for (said, seconds) in [
+            ("", 3_590),
+            (r#", "expires_in": null"#, 3_590),
+            (r#", "expires_in": 60"#, 50),
+            (r#", "expires_in": 60.5"#, 50),
+            (r#", "expires_in": "3599""#, 3_589),
+            (r#", "expires_in": "soon""#, 3_590),
+            (r#", "expires_in": 5"#, 0),
+            (r#", "expires_in": 86400"#, 3_590),
+        ] {
+            let answer: Answer = serde_json::from_str(&format!("{{\"access_token\": \"t\"{said}}}")).expect("a token");
+            assert_eq!(answer.lives().as_secs(), seconds, "{said}");
+        }
     }
 }

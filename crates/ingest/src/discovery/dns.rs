@@ -22,6 +22,9 @@ const WITHIN: Duration = Duration::from_secs(3);
 /// Each server is asked so often.
 const ATTEMPTS: usize = 2;
 const DATAGRAM_BYTES_MAX: usize = 4_096;
+/// `ndots` of the machine's resolver unless its file says otherwise, and the most that counts.
+const DOTS_MIN: usize = 1;
+const DOTS_MOST: usize = 15;
 
 fn place(sd: &DnsSd, name: &str) -> String {
     format!("{KIND} {:?} {name} {}", sd.kind, sd.port)
@@ -92,20 +95,23 @@ fn group(sd: &DnsSd, name: &str, records: &[Record]) -> Group {
 struct Resolver {
     servers: Vec<SocketAddr>,
     search: Vec<String>,
+    /// A name with so many dots is tried as it is before the searched domains: in a cluster `web.dev` is a service there, and
+    /// not a site of somebody else's.
+    dots_min: usize,
 }
 
 impl Resolver {
     async fn of(app: &App) -> Self {
         let servers = &app.settings.metrics.dns_servers;
         if !servers.is_empty() {
-            return Self { servers: servers.clone(), search: Vec::new() };
+            return Self { servers: servers.clone(), search: Vec::new(), dots_min: DOTS_MIN };
         }
         Self::from_text(&tokio::fs::read_to_string("/etc/resolv.conf").await.unwrap_or_default())
     }
 
     /// As the machine's own resolver reads the file.
     fn from_text(text: &str) -> Self {
-        let mut out = Self { servers: Vec::new(), search: Vec::new() };
+        let mut out = Self { servers: Vec::new(), search: Vec::new(), dots_min: DOTS_MIN };
         for line in text.lines() {
             let mut words = line.split_ascii_whitespace();
             match words.next() {
@@ -114,6 +120,11 @@ impl Resolver {
                     out.servers.extend(address.map(|ip| SocketAddr::new(ip, 53)));
                 }
                 Some("search" | "domain") => out.search = words.map(str::to_owned).collect(),
+                Some("options") => {
+                    let told = |word: &str| word.strip_prefix("ndots:")?.parse::<usize>().ok();
+                    let dots = words.filter_map(told).next_back();
+                    out.dots_min = dots.unwrap_or(out.dots_min).min(DOTS_MOST);
+                }
                 _ => {}
             }
         }
@@ -131,7 +142,7 @@ impl Resolver {
             return vec![name.to_owned()];
         }
         let mut all: Vec<String> = self.search.iter().map(|domain| format!("{name}.{domain}")).collect();
-        let at = if name.contains('.') { 0 } else { all.len() };
+        let at = if name.matches('.').count() >= self.dots_min { 0 } else { all.len() };
         all.insert(at, name.to_owned());
         all
     }
@@ -211,6 +222,11 @@ mod tests {
         assert_eq!(resolver.names("web.prod"), ["web.prod", "web.prod.a.example", "web.prod.b.example"]);
         assert_eq!(resolver.names("web."), ["web."]);
         assert_eq!(Resolver::from_text("").servers, ["127.0.0.1:53".parse().unwrap()]);
+        let cluster = Resolver::from_text("search a.svc.local svc.local\noptions edns0 ndots:2 timeout:1\n");
+        assert_eq!(cluster.names("web.dev"), ["web.dev.a.svc.local", "web.dev.svc.local", "web.dev"]);
+        assert_eq!(cluster.names("web.dev.x")[0], "web.dev.x");
+        assert_eq!(Resolver::from_text("options ndots:99 rotate").dots_min, DOTS_MOST);
+        assert_eq!(Resolver::from_text("options ndots:x").dots_min, DOTS_MIN);
     }
 
     /// Knows `web.good.example`; nothing of the zone `bad.example` can be told.
@@ -237,8 +253,11 @@ mod tests {
     #[tokio::test]
     async fn a_zone_that_fails_hides_no_other() {
         let search = |zones: &[&str]| zones.iter().map(|z| (*z).to_owned()).collect();
-        let mut resolver =
-            Resolver { servers: vec![half_broken().await], search: search(&["bad.example", "good.example"]) };
+        let mut resolver = Resolver {
+            servers: vec![half_broken().await],
+            search: search(&["bad.example", "good.example"]),
+            dots_min: 1,
+        };
         let entropy = tenfold_testkit::TestEntropy::default();
         let found = resolver.look_up(&entropy, "web", RecordType::A).await;
         assert_eq!(found, Ok(vec![Record::A([10, 0, 0, 7].into())]));

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tenfold_app::App;
 use tenfold_httpkit::outgoing::{Stamp, stamp};
-use tenfold_scrape::{FileSd, GROUPS_BYTES_MAX, Group, parse_groups};
+use tenfold_scrape::{FileSd, GROUPS_BYTES_MAX, Glob, Group, parse_groups};
 use tokio_util::sync::CancellationToken;
 
 use super::{LOOK, Trouble};
@@ -24,23 +24,26 @@ pub(super) fn looks(all: &[FileSd], from: &str) -> bool {
     all.iter().flat_map(|sd| &sd.files).any(|pattern| fits(pattern, path))
 }
 
+/// The folder of a path and its last part.
+fn parted(path: &str) -> (Option<&str>, &str) {
+    path.rsplit_once('/').map_or((None, path), |(folder, name)| (Some(folder), name))
+}
+
 fn fits(pattern: &str, path: &str) -> bool {
-    match pattern.split_once('*') {
-        None => pattern == path,
-        Some((start, end)) => {
-            path.strip_prefix(start).and_then(|rest| rest.strip_suffix(end)).is_some_and(|middle| !middle.contains('/'))
-        }
-    }
+    let ((folder, names), (of, name)) = (parted(pattern), parted(path));
+    folder == of && if Glob::is_in(names) { Glob::read(names).is_some_and(|g| g.fits(name)) } else { names == name }
 }
 
 /// The files a pattern means now; an error when the folder cannot be listed. One that is not there holds none.
 pub(super) fn expand(pattern: &str) -> Result<Vec<PathBuf>, String> {
-    if !pattern.contains('*') {
+    let (parent, names) = parted(pattern);
+    if !Glob::is_in(names) {
         return Ok(vec![PathBuf::from(pattern)]);
     }
-    let folder = match pattern.rsplit_once('/') {
-        Some(("", _)) => "/",
-        Some((folder, _)) => folder,
+    let glob = Glob::read(names).ok_or_else(|| format!("{pattern}: a bracket is not closed"))?;
+    let folder = match parent {
+        Some("") => "/",
+        Some(folder) => folder,
         None => ".",
     };
     let entries = match std::fs::read_dir(folder) {
@@ -49,11 +52,8 @@ pub(super) fn expand(pattern: &str) -> Result<Vec<PathBuf>, String> {
     };
     let path = |entry: std::fs::DirEntry| {
         let name = entry.file_name();
-        let path = pattern.rsplit_once('/').map_or_else(
-            || PathBuf::from(&name),
-            |(folder, _)| PathBuf::from(format!("{folder}/{}", name.to_string_lossy())),
-        );
-        fits(pattern, &path.to_string_lossy()).then_some(path)
+        let whole = |folder: &str| PathBuf::from(format!("{folder}/{}", name.to_string_lossy()));
+        glob.fits(&name.to_string_lossy()).then(|| parent.map_or_else(|| PathBuf::from(&name), whole))
     };
     let mut all = Vec::new();
     for entry in entries {
@@ -102,7 +102,7 @@ fn read(path: &Path, length: u64) -> Result<Vec<Group>, String> {
         return Err(tenfold_scrape::GroupError::TooLarge.to_string());
     }
     let bytes = std::fs::read(path).map_err(|e| e.to_string())?;
-    let is_json = path.extension().is_some_and(|e| e == "json");
+    let is_json = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("json"));
     let mut groups = parse_groups(&bytes, is_json).map_err(|e| e.to_string())?;
     for group in &mut groups {
         group.labels.set("__meta_filepath", path.to_string_lossy());
@@ -149,14 +149,41 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_star_in_the_last_part() {
+    fn patterns_in_the_last_part() {
         for (pattern, path, wanted) in [
             ("a/*.json", "a/x.json", true),
             ("a/*.json", "a/b/x.json", false),
             ("a/x.json", "a/x.json", true),
             ("a/n-*.yml", "a/m-1.yml", false),
+            ("a/*-[0-9].yml", "a/n-1.yml", true),
+            ("a/*-[0-9].yml", "b/n-1.yml", false),
+            ("a?/x.json", "ab/x.json", false),
+            ("a[1]/x.json", "a[1]/x.json", true),
+            ("*.json", "x.json", true),
+            ("/*.json", "/x.json", true),
         ] {
             assert_eq!(fits(pattern, path), wanted, "{pattern} {path}");
+        }
+    }
+
+    #[test]
+    fn files_are_found_by_every_pattern_of_go() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["db1.json", "db2.json", "dbx.json", "eu-web.yml", "us-web.yml", ".old-web.yml", "UP.JSON"] {
+            std::fs::write(dir.path().join(name), "[{\"targets\": [\"h:1\"]}]").unwrap();
+        }
+        for (pattern, wanted) in [
+            ("db[0-9].json", "db1.json db2.json"),
+            ("db?.json", "db1.json db2.json dbx.json"),
+            ("[^.]*-*.yml", "eu-web.yml us-web.yml"),
+            ("*.JSON", "UP.JSON"),
+            ("db[3].json", ""),
+        ] {
+            let sd = FileSd { files: vec![format!("{}/{pattern}", dir.path().display())], refresh_ms: 1 };
+            let found = look(&sd, &mut BTreeMap::new());
+            assert!(found.iter().all(|(_, found)| matches!(found, Some(Ok(_)))), "{pattern}: {found:?}");
+            let names: Vec<_> = found.iter().filter_map(|(path, _)| path.file_name()?.to_str()).collect();
+            assert_eq!(names.join(" "), wanted, "{pattern}");
         }
     }
 

@@ -29,7 +29,7 @@ type Stamps = Vec<(PathBuf, Stamp)>;
 /// What the configuration files said when they were read.
 pub(crate) struct Loaded {
     jobs: Vec<Job>,
-    /// The further files that they name, as paths whose last part may hold one `*`.
+    /// The further files that they name, as paths whose last part may be a pattern.
     further: Vec<String>,
     stamps: Stamps,
 }

@@ -216,7 +216,7 @@ pub(super) fn auth(given: &Credentials<'_>) -> Result<Option<Auth>, ConfigError>
     }
     if let Some(at) = given.authorization {
         let raw = &at.value;
-        let kind = raw.kind.clone().map_or_else(|| "Bearer".to_owned(), |k| k.trim().to_owned());
+        let kind = raw.kind.as_deref().map(str::trim).filter(|kind| !kind.is_empty()).unwrap_or("Bearer").to_owned();
         if kind.eq_ignore_ascii_case("basic") {
             return Err(wrong(at, "`authorization` with the type Basic: use `basic_auth`"));
         }

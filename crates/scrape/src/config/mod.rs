@@ -29,7 +29,7 @@ pub struct ScrapeConfigs {
     pub jobs: Vec<Job>,
     /// What stands in the file and is not read from here, in words with the line.
     pub notes: Vec<String>,
-    /// Further files with jobs: paths whose last part may hold one `*`.
+    /// Further files with jobs: paths whose last part may be a pattern ([`crate::Glob`]).
     pub files: Vec<String>,
     /// What counts for all jobs, and for those of the further files.
     pub globals: Globals,
@@ -450,7 +450,7 @@ impl Tls {
 /// Lists of targets in files.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileSd {
-    /// Paths whose last part may hold one `*`.
+    /// Paths whose last part may be a pattern ([`crate::Glob`]).
     pub files: Vec<String>,
     pub refresh_ms: u64,
 }

@@ -13,6 +13,7 @@ use super::raw::{File, Further, Global, RawDnsSd, RawFileSd, RawHttp, RawHttpSd,
 use super::{
     ConfigError, DnsSd, FileSd, Globals, HttpClient, HttpSd, Job, Limits, Protocol, RecordType, ScrapeConfigs,
 };
+use crate::glob::Glob;
 use crate::groups::{Group, first_part};
 use crate::relabel::{Rule, RuleSpec};
 
@@ -29,6 +30,9 @@ pub(crate) const INTERVAL_MS_MIN: u64 = 100;
 pub(crate) fn too_often() -> String {
     format!("a target is asked every {INTERVAL_MS_MIN} ms at most")
 }
+/// Of a file of targets.
+const FILE_ENDS: [&str; 6] = [".json", ".yml", ".yaml", ".JSON", ".YML", ".YAML"];
+const PATTERN_PLACE: &str = "*, ? and [a-z] stand in the last part of a path alone, and a bracket is closed";
 const FILE_REFRESH_MS: u64 = 5 * 60_000;
 const HTTP_REFRESH_MS: u64 = 60_000;
 const DNS_REFRESH_MS: u64 = 30_000;
@@ -69,7 +73,7 @@ pub fn parse_config(yaml: &str) -> Result<ScrapeConfigs, ConfigError> {
     names((None, None), schemes(&global))?;
     let files = file.scrape_config_files.unwrap_or_default();
     if let Some(bad) = files.iter().find(|file| !is_path(&file.value)) {
-        let message = format!("`{}`: a path has one * at most, in its last part", bad.value);
+        let message = format!("`{}`: {PATTERN_PLACE}", bad.value);
         return Err(wrong(bad, message));
     }
     let files = files.into_iter().map(|file| file.value).collect();
@@ -96,10 +100,10 @@ fn read<T: DeserializeOwned>(yaml: &str) -> Result<T, ConfigError> {
     serde_saphyr::from_str(yaml).map_err(|e| from_yaml(&e))
 }
 
-/// Whether it names files, with one `*` in its last part at most.
+/// Whether it names files. In its last part there may be a pattern.
 fn is_path(text: &str) -> bool {
     let (folder, name) = text.rsplit_once('/').unwrap_or(("", text));
-    !name.is_empty() && !folder.contains('*') && name.matches('*').count() <= 1
+    !name.is_empty() && !folder.contains('*') && Glob::read(name).is_some()
 }
 
 fn put_jobs(global: &Global, raw: Vec<Spanned<Scrape>>, config: &mut ScrapeConfigs) -> Result<(), ConfigError> {
@@ -289,7 +293,7 @@ fn rules(specs: &[Spanned<RuleSpec>], legacy_names: bool) -> Result<Vec<Rule>, C
 }
 
 fn static_group(group: &Spanned<crate::groups::RawGroup>) -> Result<Group, ConfigError> {
-    match group.value.targets.iter().find(|t| t.contains('/')) {
+    match group.value.targets.iter().flatten().find(|t| t.contains('/')) {
         Some(target) => {
             Err(wrong(group, format!("\"{target}\" is not a valid hostname: write host:port without a path")))
         }
@@ -303,14 +307,11 @@ fn refresh(given: Option<super::raw::Duration>, default_ms: u64) -> u64 {
 
 fn file_sd(raw: &RawFileSd) -> Result<FileSd, ConfigError> {
     for file in &raw.files {
-        let known = [".json", ".yml", ".yaml"].iter().any(|end| file.value.ends_with(end));
+        let known = FILE_ENDS.iter().any(|end| file.value.ends_with(end));
         if !known || !is_path(&file.value) {
             return Err(wrong(
                 file,
-                format!(
-                    "`{}`: a file of targets ends in .json, .yml or .yaml, and only its last part may hold one *",
-                    file.value
-                ),
+                format!("`{}`: a file of targets ends in .json, .yml or .yaml; {PATTERN_PLACE}", file.value),
             ));
         }
     }

@@ -187,6 +187,10 @@ fn instant(text: &str) -> Option<Timestamp> {
         _ => {}
     }
     if let Ok(seconds) = text.parse::<f64>() {
+        // The same two as numbers, which Prometheus' own client sends.
+        if (9.2e15..9.3e15).contains(&seconds.abs()) {
+            return Some(if seconds < 0.0 { Timestamp(-EVER.millis()) } else { EVER });
+        }
         let ms = seconds * 1000.0;
         return (ms.is_finite() && ms.abs() < 9e15).then_some(Timestamp(ms.round() as i64));
     }

@@ -102,6 +102,9 @@ mod tests {
         let begin = Timestamp::parse_rfc3339("2024-01-01T00:00:00Z");
         assert_eq!(validity(&certificate(UTC_TIME, b"310203040506Z", true)), begin.zip(end));
         assert_eq!(not_after(&certificate(GENERALIZED_TIME, b"20310203040506Z", false)), end);
+        // By this a certificate says that it never ends (RFC 5280, section 4.1.2.5).
+        let never = not_after(&certificate(GENERALIZED_TIME, b"99991231235959Z", true));
+        assert_eq!(never.map(|at| at.to_string()).as_deref(), Some("9999-12-31T23:59:59.000Z"));
         assert_eq!(not_after(&certificate(UTC_TIME, b"soon", true)), None);
         let whole = certificate(UTC_TIME, b"310203040506Z", true);
         for cut in 0..whole.len() {

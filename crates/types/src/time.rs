@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// Instants that are written without the calendar of all times: from 1970 to the end of 9998.
-const PLAIN_MS: Range<i64> = 0..253_370_764_800_000;
+/// Instants that are written without the calendar of all times: from 1970 to the end of 9999.
+const PLAIN_MS: Range<i64> = 0..253_402_300_800_000;
 const DAY_MS: i64 = 86_400_000;
 /// How they are written.
 const PLAIN: &[u8; 24] = b"0000-00-00T00:00:00.000Z";
@@ -34,7 +34,13 @@ impl Timestamp {
     }
     /// Reads RFC 3339 (`2026-11-23T06:09:40Z`, any offset).
     pub fn parse_rfc3339(text: &str) -> Option<Self> {
-        text.parse::<jiff::Timestamp>().ok().map(|t| Self(t.as_millisecond()))
+        let read = |text: &str| text.parse::<jiff::Timestamp>().ok().map(|t| Self(t.as_millisecond()));
+        // The calendar ends before the last day of 9999, by which many say that there is no end.
+        let in_last_year = || {
+            let year_before = format!("9998-{}", text.strip_prefix("9999-")?);
+            read(&year_before).map(|at| at.plus_ms(365 * DAY_MS)).filter(|at| PLAIN_MS.contains(&at.0))
+        };
+        read(text).or_else(in_last_year)
     }
     /// Reads RFC 2822 (`Mon, 23 Nov 2026 06:09:40 GMT`), as HTTP and mail write instants.
     pub fn parse_rfc2822(text: &str) -> Option<Self> {
@@ -140,12 +146,34 @@ mod tests {
             assert_eq!(t.to_string(), wanted);
             assert_eq!(serde_json::to_string(&t).unwrap(), format!("\"{wanted}\""));
         };
-        for at in [-1, PLAIN_MS.start, PLAIN_MS.end - 1, PLAIN_MS.end, -62_135_596_800_000] {
+        // The last two are the beginning of 9999, and as far as the calendar goes.
+        for at in
+            [-1, PLAIN_MS.start, -62_135_596_800_000, 253_370_764_799_999, 253_370_764_800_000, 253_402_207_200_999]
+        {
             check(at);
         }
         // Each day until 2130, and then every 41st, each at another time of day.
         let near = (0..58_500_i64).map(|day| day * 86_400_000 + day * 1_477_013 % 86_400_000);
         let far = (0..70_000_i64).map(|n| n * 41 * 86_400_000 + n * 7_919_017 % 86_400_000);
         near.chain(far).for_each(check);
+    }
+
+    #[test]
+    fn the_last_day_of_9999_is_read_and_written() {
+        for (text, written) in [
+            ("9999-12-31T23:59:59Z", Some("9999-12-31T23:59:59.000Z")),
+            // The last instant of .NET.
+            ("9999-12-31T23:59:59.9999999Z", Some("9999-12-31T23:59:59.999Z")),
+            ("9999-12-31T01:00:00+02:00", Some("9999-12-30T23:00:00.000Z")),
+            ("9999-12-30T22:00:00Z", Some("9999-12-30T22:00:00.000Z")),
+            ("9999-12-31T23:59:59-05:00", None),
+            ("9999-02-29T00:00:00Z", None),
+            ("9999-12-32T00:00:00Z", None),
+            ("10000-01-01T00:00:00Z", None),
+        ] {
+            let read = Timestamp::parse_rfc3339(text);
+            assert_eq!(read.map(|at| at.to_string()).as_deref(), written, "{text}");
+            assert_eq!(read.and_then(|at| Timestamp::parse_rfc3339(&at.to_string())), read, "{text}");
+        }
     }
 }

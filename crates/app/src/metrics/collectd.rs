@@ -125,7 +125,8 @@ impl State {
                 }
                 series.push((labels, Point::new(t_ms, value.value)));
                 // What was counted since the last reading is told once, or it would be counted again.
-                intervals.push(list.interval_ms.filter(|_| value.kind != Kind::Absolute));
+                let interval_ms = list.interval_ms.filter(|_| value.kind != Kind::Absolute);
+                intervals.push((interval_ms, matches!(value.kind, Kind::Counter | Kind::Derive)));
             }
         }
         let batch = batch(&series, bad).map_err(too_much)?;
@@ -134,8 +135,9 @@ impl State {
         // What a limit kept out is not to come in by being repeated.
         let may_begin = pushed.refused.iter().all(|refused| refused.reason == BAD_PACKET);
         let mut held = self.collectd_held.lock();
-        for ((labels, point), interval_ms) in series.iter().zip(intervals) {
-            held.hear(labels, *point, interval_ms, may_begin, now);
+        // The newest first: those before it tell how late they come.
+        for ((labels, point), about) in series.iter().zip(intervals).rev() {
+            held.hear(labels, *point, about, may_begin, now);
         }
         for (labels, t_ms) in &ended {
             held.forget(labels, *t_ms);
@@ -200,6 +202,18 @@ mod tests {
 
     use super::*;
 
+    fn one(kind: Kind, plugin: &str, value: f64, interval_s: i64, at: Timestamp) -> ValueList {
+        ValueList {
+            host: "h1".into(),
+            plugin: plugin.into(),
+            kind: "count".into(),
+            t_ms: Some(at.millis()),
+            interval_ms: Some(interval_s * 1_000),
+            values: vec![DataValue { name: String::new(), kind, value }],
+            ..ValueList::default()
+        }
+    }
+
     #[test]
     fn what_is_read_seldom_is_seen_between_and_ends() {
         let dir = tempfile::tempdir().unwrap();
@@ -207,15 +221,7 @@ mod tests {
         let state = State::open(&settings).unwrap();
         let at = |s: i64| Timestamp(1_795_424_400_000 + s * 1_000);
         let say_of = |kind: Kind, plugin: &str, value: f64, interval_s: i64, s: i64| {
-            let list = ValueList {
-                host: "h1".into(),
-                plugin: plugin.into(),
-                kind: "count".into(),
-                t_ms: Some(at(s).millis()),
-                interval_ms: Some(interval_s * 1_000),
-                values: vec![DataValue { name: String::new(), kind, value }],
-                ..ValueList::default()
-            };
+            let list = one(kind, plugin, value, interval_s, at(s));
             // As it waits a moment in the sender's buffer.
             state.push_collectd(&Source::new("collectd", "udp"), &[list], (0, ""), at(s + 5)).unwrap();
         };
@@ -251,5 +257,32 @@ mod tests {
             &[("protocol", "collectd"), ("source", REPEATED), ("outcome", "partly_refused")],
         );
         assert_eq!(refused, 0.0);
+    }
+
+    #[test]
+    fn a_clock_that_is_behind_makes_no_value_older_and_no_counter_fall() {
+        let dir = tempfile::tempdir().unwrap();
+        let settings = crate::Settings { data_dir: dir.path().to_owned(), ..crate::Settings::default() };
+        let state = State::open(&settings).unwrap();
+        let at = |s: i64| Timestamp(1_795_424_400_000 + s * 1_000);
+        let seen = |query: &str, s: i64| {
+            let found = state.query_instant(query, at(s)).unwrap();
+            let tenfold_promql::Value::Vector(rows) = found else { panic!("a vector is answered") };
+            rows.first().and_then(|row| row.value.float())
+        };
+        let (interval_s, behind_s) = (290, 230);
+        let mut value = 0.0;
+        for s in behind_s..3_600 {
+            if (s - behind_s) % interval_s == 0 {
+                value += 1.0;
+                let lists = [(Kind::Gauge, "level"), (Kind::Derive, "mails")]
+                    .map(|(kind, plugin)| one(kind, plugin, value, interval_s, at(s - behind_s)));
+                state.push_collectd(&Source::new("collectd", "udp"), &lists, (0, ""), at(s)).unwrap();
+            }
+            state.collectd_again(at(s)).unwrap();
+            assert_eq!(seen("collectd_level_count", s), Some(value), "after {s} s");
+        }
+        assert_eq!(seen("resets(collectd_mails_count[1h])", 3_599), Some(0.0));
+        assert_eq!(seen("max_over_time(collectd_mails_count[10m])", 3_599), Some(value));
     }
 }

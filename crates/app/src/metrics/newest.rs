@@ -3,6 +3,7 @@
 //! As Prometheus' `web/federate.go`: samples no older than the lookback, with their own instants, without series that ended.
 //! What is found is counted against the memory that queries share, before it is kept.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -84,6 +85,17 @@ fn later(float: Option<&Point>, histogram: Option<&HistogramPoint>) -> Option<(i
     }
 }
 
+/// A selector as a query may have it. One that may match every series is refused there, but for one that wants a name, which
+/// whatever is told has.
+fn as_query(selector: &str) -> Cow<'_, str> {
+    if tenfold_promql::parse_matchers(selector).is_ok() {
+        return Cow::Borrowed(selector);
+    }
+    let Some(rest) = selector.trim_start().strip_prefix('{') else { return Cow::Borrowed(selector) };
+    let comma = if rest.trim_start().starts_with('}') { "" } else { "," };
+    Cow::Owned(format!("{{__name__!=\"\"{comma}{rest}"))
+}
+
 fn in_order(rows: &mut Vec<Newest>) {
     rows.sort_by(|a, b| a.labels.metric_name().cmp(&b.labels.metric_name()).then_with(|| a.labels.cmp(&b.labels)));
     rows.dedup_by(|a, b| a.labels == b.labels);
@@ -121,7 +133,7 @@ impl App {
         let now = self.now();
         let from = Timestamp(now.millis().saturating_sub(LOOKBACK_MS - 1));
         // Says what is wrong with a selector before anything is asked.
-        let filter = SeriesFilter::parse(selectors, Some(from), Some(now))?;
+        let filter = SeriesFilter::parse_any(selectors, Some(from), Some(now))?;
         let limits = &self.metrics.query_limits;
         let mut memory = AnswerMemory::new(&limits.limits());
         let allowed_ms = limits.timeout_ms;
@@ -154,7 +166,8 @@ impl App {
         memory: &mut AnswerMemory,
     ) -> Result<(), Fault> {
         // Which series have not ended, and then when their samples were taken.
-        let live = self.query(selector, now).await?;
+        let selector = as_query(selector);
+        let live = self.query(&selector, now).await?;
         let recent = self.query(&format!("{selector}[{LOOKBACK}]"), now).await?;
         let (Value::Vector(samples), Value::Matrix(series)) = (live.value, recent.value) else { return Ok(()) };
         let last = |s: &Series| s.points.last().map(|p| p.t_ms).max(s.histograms.last().map(|h| h.t_ms));
@@ -192,6 +205,20 @@ mod tests {
         assert_eq!(told(None, histogram(6, 1.0)), Some((6, None)));
         assert_eq!(told(float(5, STALE_NAN), histogram(4, 1.0)), None);
         assert_eq!(told(float(5, 1.0), histogram(6, STALE_NAN)), None);
+    }
+
+    #[test]
+    fn a_cluster_is_asked_for_every_series_by_their_names() {
+        for (selector, query) in [
+            ("up", "up"),
+            ("{job=\"web\"}", "{job=\"web\"}"),
+            ("{}", "{__name__!=\"\"}"),
+            (" { job=~\".*\" }", "{__name__!=\"\", job=~\".*\" }"),
+            ("{__name__=~\".*\"}", "{__name__!=\"\",__name__=~\".*\"}"),
+        ] {
+            assert_eq!(as_query(selector), query);
+            assert!(tenfold_promql::parse_matchers(query).is_ok(), "{query}");
+        }
     }
 
     #[test]

@@ -206,6 +206,13 @@ impl Memory {
         std::mem::take(&mut self.live).into_iter()
     }
 
+    /// Takes over the series of another target; those that the next page lacks are to be ended.
+    pub fn inherit(&mut self, other: &mut Self) {
+        for (labels, is_histogram) in other.take_live() {
+            self.live.entry(labels).or_insert(is_histogram);
+        }
+    }
+
     /// Turns a page into what is written. An error fails the whole scrape; the counts say how far it came.
     ///
     /// `started_after` is the instant up to which the target was surely being scraped: a start before it was seen.

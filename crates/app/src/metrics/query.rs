@@ -193,9 +193,27 @@ pub struct SeriesFilter {
 impl SeriesFilter {
     /// From selectors as text (`up{job="web"}`) and optional bounds.
     pub fn parse(selectors: &[String], start: Option<Timestamp>, end: Option<Timestamp>) -> Result<Self, Fault> {
+        Self::parse_by(tenfold_promql::parse_matchers, selectors, start, end)
+    }
+
+    /// The same of selectors that may match every series (`{job=~".*"}`).
+    pub(super) fn parse_any(
+        selectors: &[String],
+        start: Option<Timestamp>,
+        end: Option<Timestamp>,
+    ) -> Result<Self, Fault> {
+        Self::parse_by(tenfold_promql::parse_any_matchers, selectors, start, end)
+    }
+
+    fn parse_by(
+        parse: fn(&str) -> Result<Vec<Matcher>, QueryError>,
+        selectors: &[String],
+        start: Option<Timestamp>,
+        end: Option<Timestamp>,
+    ) -> Result<Self, Fault> {
         let (mut parsed, mut patterns) = (Vec::with_capacity(selectors.len()), 0);
         for selector in selectors {
-            let matchers = tenfold_promql::parse_matchers(selector).map_err(|e| query_fault(&e, selector))?;
+            let matchers = parse(selector).map_err(|e| query_fault(&e, selector))?;
             patterns += matchers.iter().filter(|matcher| matcher.is_compiled()).count();
             if patterns > COMPILED_MAX {
                 let message = format!("the selectors have more than {COMPILED_MAX} regular expressions together");

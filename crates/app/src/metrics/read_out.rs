@@ -40,7 +40,7 @@ fn read_more(
 
 impl super::State {
     /// Hands the samples of each matching series to `each`, with the labels of the server that it has none of, in the order of
-    /// the labels, until it wants no more.
+    /// the labels, until it wants no more. An error names the limit of the memory that the labels would break.
     pub fn read_series(
         &self,
         matchers: &[Matcher],
@@ -61,7 +61,13 @@ impl super::State {
         let told = |labels: Arc<Labels>| {
             if external.is_empty() { labels } else { Arc::new(labels.completed_by(external)) }
         };
-        let mut found: Vec<_> = found.into_iter().map(|series| (told(series.labels), series.chunks)).collect();
+        // All labels are there before the first series goes out, for as long as the slowest asker reads.
+        let mut memory = self.answer_memory();
+        let counted = found.into_iter().map(|series| {
+            let labels = told(series.labels);
+            memory.take_labels(&labels).map(|()| (labels, series.chunks))
+        });
+        let mut found = counted.collect::<Result<Vec<_>, Fault>>()?;
         found.sort_by(|a, b| a.0.cmp(&b.0));
         let mut found = found.into_iter().peekable();
         let (mut floats, mut histograms) = (Vec::new(), Vec::new());
@@ -132,5 +138,34 @@ mod tests {
         // A server without such labels.
         assert_eq!(read(&[here], &[]), from_ref(&own));
         assert_eq!(read(&[], &[]), [own, like, us, bare]);
+    }
+
+    #[test]
+    fn labels_that_take_too_much_name_the_limit() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let mut settings = crate::Settings { data_dir: dir.path().to_owned(), ..crate::Settings::default() };
+        settings.metrics.query.bytes_max = 1 << 20;
+        let state = State::open(&settings).expect("an empty store opens");
+        let sample = |n: i64| {
+            let id = format!("{n:04}{}", "x".repeat(300));
+            Sample::new(Labels::from_pairs([(Labels::NAME.to_owned(), "m".to_owned()), ("id".to_owned(), id)]), T, 1.0)
+        };
+        state.append(&(0..2_000).map(sample).collect::<Vec<_>>()).expect("samples are taken");
+        let read = |id: &str, external: &[(&str, &str)]| {
+            let matchers = [Matcher::equal(Labels::NAME, "m"), Matcher::new("id", MatcherOp::Regex, id)];
+            let external = Labels::from_pairs(external.iter().copied());
+            let mut count = 0;
+            let done = state.read_series(&matchers, T, T, &external, &mut |_, _, _| {
+                count += 1;
+                Ok(true)
+            });
+            done.map(|()| count).map_err(|fault| fault.message)
+        };
+        let long = "y".repeat(300);
+        let external = [("region", long.as_str())];
+        let refused = read(".*", &external).expect_err("more than a megabyte of labels");
+        assert!(refused.contains("1048576 bytes") && refused.contains("metrics.query.bytes_max"), "{refused}");
+        assert_eq!(read(".*", &[]), Ok(2_000), "without those of the server they fit");
+        assert_eq!(read("0.*", &external), Ok(1_000));
     }
 }

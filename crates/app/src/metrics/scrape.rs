@@ -120,6 +120,8 @@ impl State {
         }
         let ended = memory.ended(&mut taken);
         let told_limits = self.registry().last(target, |last| {
+            // What another target left to this one meanwhile.
+            memory.inherit(&mut last.memory);
             last.memory = memory;
             last.at = Some(scraped.at);
             if error.is_none() {
@@ -227,7 +229,7 @@ impl State {
         rows_max: usize,
     ) -> Result<Vec<TargetFamily>, Fault> {
         let matchers = match selector {
-            Some(text) => tenfold_promql::parse_matchers(text).map_err(|e| query_fault(&e, text))?,
+            Some(text) => tenfold_promql::parse_any_matchers(text).map_err(|e| query_fault(&e, text))?,
             None => Vec::new(),
         };
         let matchers = CompiledMatcher::all(&matchers).map_err(|e| store_fault(&e))?;
@@ -260,6 +262,57 @@ impl State {
 mod tests {
     use super::*;
     use crate::Settings;
+
+    /// As where a job's path changes, or the address behind a name.
+    #[test]
+    fn series_go_on_where_a_job_asks_at_another_address() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let settings = Settings { data_dir: dir.path().to_owned(), ..Settings::default() };
+        let state = State::open(&settings).expect("an empty store opens");
+        let at = |s: i64| Timestamp(1_795_424_000_000 + s * 1_000);
+        let asked_at = |path: &str| {
+            let job = format!("{{job_name: web, metrics_path: {path}, static_configs: [{{targets: ['h:1']}}]}}");
+            let config = tenfold_scrape::parse_config(&format!("scrape_configs: [{job}]")).expect("a configuration");
+            state.set_jobs(config.jobs, |_, _| true);
+            state.targets().into_iter().find(|target| target.plan.is_some()).expect("its target")
+        };
+        let scraped = |target: &Target, s: i64, page: &'static str| {
+            let page = Ok((page.into(), Format::default()));
+            state.scraped(target, Scraped { at: at(s), duration_ms: 1, page }).expect("it is kept");
+        };
+        let end_gone = |s: i64| state.end_gone_targets(at(s)).expect("marks are kept");
+        let found = |s: i64| {
+            ["a", "b", "up"].map(|name| match state.query_instant(name, at(s)).expect("a query") {
+                tenfold_promql::Value::Vector(series) => series.len(),
+                other => panic!("{other:?}"),
+            })
+        };
+        let old = asked_at("/old");
+        scraped(&old, 0, "a 1\nb 2\n");
+        let new = asked_at("/new");
+        end_gone(1);
+        assert_eq!(found(2), [1, 1, 1]);
+        // One that was under way comes in late.
+        scraped(&old, 3, "a 1\nb 2\n");
+        scraped(&new, 4, "a 1\n");
+        end_gone(5);
+        assert_eq!(found(6), [1, 0, 1], "what the new page lacks has ended");
+        state.set_jobs(Vec::new(), |_, _| true);
+        end_gone(7);
+        assert_eq!(found(8), [0, 0, 0]);
+    }
+
+    #[test]
+    fn a_target_that_is_only_asked_about_leaves_no_series() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let settings = Settings { data_dir: dir.path().to_owned(), ..Settings::default() };
+        let state = State::open(&settings).expect("an empty store opens");
+        let labels = Labels::from_pairs([("job", "web"), ("instance", "h:1")]);
+        state.set_host_targets("h", vec![Target::reported("http://h:1/metrics".to_owned(), labels, "h")]);
+        assert!(state.target_families(None, None, 10).expect("rows").is_empty());
+        state.set_host_targets("h", Vec::new());
+        assert!(state.take_gone().is_empty());
+    }
 
     /// What is known of families stays until the server stops.
     #[test]

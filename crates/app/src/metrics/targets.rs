@@ -124,6 +124,13 @@ pub(super) struct Last {
 }
 
 impl Last {
+    /// Takes the place of one that is gone and had the same labels: what the next page lacks of its series ends then.
+    fn inherit(&mut self, gone: &mut Self) {
+        self.labels.clone_from(&gone.labels);
+        self.limit_series |= gone.limit_series;
+        self.memory.inherit(&mut gone.memory);
+    }
+
     fn health(&self) -> Health {
         match (&self.at, &self.error) {
             (None, _) => Health::Unknown,
@@ -243,13 +250,29 @@ impl super::State {
         all
     }
 
-    /// Takes out what is known of targets that are gone, so that their series can be marked as ended.
+    /// Takes out what is known of targets that are gone, so that their series can be marked as ended. Where a job asks at
+    /// another address now and the labels stay, the series go on.
     pub(super) fn take_gone(&self) -> Vec<Last> {
         let pushed = self.targets.pushed();
-        let live = self.targets();
-        let live: HashSet<Identity> = live.iter().chain(pushed.iter().map(|(t, _)| t)).map(Identity::of).collect();
+        let asked = self.targets();
+        let live: HashSet<Identity> = asked.iter().chain(pushed.iter().map(|(t, _)| t)).map(Identity::of).collect();
         let mut last = self.targets.last.write();
-        last.extract_if(|identity, _| !live.contains(identity)).map(|(_, gone)| gone).collect()
+        let mut gone: Vec<Last> =
+            last.extract_if(|identity, _| !live.contains(identity)).map(|(_, gone)| gone).collect();
+        if gone.is_empty() {
+            return gone;
+        }
+        let heirs: HashMap<&Labels, &Target> = asked.iter().map(|target| (&target.labels, target)).collect();
+        gone.retain_mut(|gone| {
+            // It was asked about, and never scraped.
+            if gone.labels.is_empty() {
+                return false;
+            }
+            let Some(heir) = heirs.get(&gone.labels) else { return true };
+            last.entry(Identity::of(heir)).or_default().inherit(gone);
+            false
+        });
+        gone
     }
 
     /// Those that are asked and those that tell by themselves.

@@ -7,7 +7,7 @@ use serde_json::{Value as Json, json};
 use tenfold_app::App;
 use tenfold_app::metrics::{Dropped, TargetFamily, TargetStatus};
 use tenfold_scrape::{Step, steps};
-use tenfold_types::{ErrorCode, Fault, Labels, format_duration_ms};
+use tenfold_types::{Labels, format_duration_ms};
 
 use super::params::{PrometheusRelabelling, PrometheusTargetFamilies, PrometheusTargets};
 use super::{Answer, Params, bad, in_store, instant_or_never, limit_or_all, success};
@@ -96,9 +96,6 @@ pub(super) async fn targets_metadata(State(app): State<App>, RawQuery(q): RawQue
         let of_each = found.chunk_by(|a, b| a.target == b.target);
         let rows: usize = of_each.take(most).map(<[TargetFamily]>::len).sum();
         found.truncate(rows);
-    }
-    if found.is_empty() {
-        return Err(Fault::new(ErrorCode::NotFound, "no target tells of such a family").into());
     }
     let row = |f: &TargetFamily| {
         let kind = if f.metadata.kind.is_empty() { "unknown" } else { &f.metadata.kind };

@@ -47,6 +47,28 @@ async fn names_in_text_are_as_they_are_for_those_who_take_that() {
     }
 }
 
+/// As many a configuration asks for everything. Prometheus refuses such a selector in a query and in lists, and takes it here.
+#[tokio::test]
+async fn every_series_may_be_asked_for() {
+    let asker = Asker::new().await;
+    let t = asker.world.app.now().millis() - 30_000;
+    let labels = Labels::from_pairs([("__name__", "queued"), ("queue", "mail")]);
+    asker.world.app.metrics.append(&[Sample::new(labels, t, 3.0)]).expect("the sample is taken");
+    for selector in ["{}", "{__name__=~\".*\"}", "{job=~\".*\"}", "{job=\"\"}"] {
+        let request = Request::get(format!("/federate?{}", encoded(&[("match[]", selector)])));
+        let request = request.header(header::AUTHORIZATION, &asker.token).body(Body::empty()).unwrap();
+        let response = asker.world.router.clone().oneshot(request).await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK, "{selector}");
+        let text = String::from_utf8(to_bytes(response.into_body(), 1 << 20).await.unwrap().to_vec()).unwrap();
+        let page = format!("# TYPE queued untyped\nqueued{{queue=\"mail\",instance=\"\"}} 3 {t}\n");
+        assert!(text.contains(&page), "{selector}: {text}");
+        for path in ["/api/v1/series", "/api/v1/query"] {
+            let (status, body) = asker.get(path, &[("match[]", selector), ("query", selector)]).await;
+            assert_eq!((status, body["errorType"].as_str()), (StatusCode::BAD_REQUEST, Some("bad_data")), "{selector}");
+        }
+    }
+}
+
 /// What a scraper without protobuf is told of histograms with custom buckets, as classic ones.
 #[tokio::test]
 async fn custom_buckets_are_federated_in_text() {

@@ -464,8 +464,11 @@ async fn families_are_told_by_target() {
     assert_eq!(asker.get(path, &[("limit", "1")]).await, data(json!([done("h1")])), "a number of targets");
     let took = json!([{"target": labels("h2"), "type": "summary", "help": "", "unit": ""}]);
     assert_eq!(asker.get(path, &[("metric", "took")]).await, data(took));
-    let (status, body) = asker.get(path, &[("match_target", "{job=\"db\"}")]).await;
-    assert_eq!((status, &body["errorType"]), (StatusCode::NOT_FOUND, &json!("not_found")), "{body}");
+    for nothing in [("match_target", "{job=\"db\"}"), ("metric", "none")] {
+        assert_eq!(asker.get(path, &[nothing]).await, data(json!([])), "{nothing:?}");
+    }
+    let every = [("match_target", "{job=~\".*\"}"), ("limit", "1")];
+    assert_eq!(asker.get(path, &every).await, data(json!([done("h1")])));
     let (status, body) = asker.get(path, &[("match_target", "{job=")]).await;
     assert_eq!((status, &body["errorType"]), (StatusCode::BAD_REQUEST, &json!("bad_data")), "{body}");
 }

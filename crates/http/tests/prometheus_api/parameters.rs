@@ -45,8 +45,17 @@ async fn lists_are_asked_for_a_time_that_goes_forward() {
     for path in ["/api/v1/series", "/api/v1/labels", "/api/v1/label/job/values"] {
         let (status, body) = asker.get(path, &backward).await;
         assert_eq!((status, &body["errorType"]), (StatusCode::BAD_REQUEST, &json!("bad_data")), "{path}: {body}");
-        let (status, body) = asker.get(path, &[("match[]", "up"), ever[0], ever[1]]).await;
-        assert_eq!((status, body["data"].as_array().map(Vec::len)), (StatusCode::OK, Some(2)), "{path}: {body}");
+        // As Prometheus' client for Go writes them, and the last instant of .NET.
+        let numbers = [("start", "-9223309901257974"), ("end", "9223309901257974")];
+        for [start, end] in [ever, numbers, [ever[0], ("end", "9999-12-31T23:59:59.9999999Z")]] {
+            let (status, body) = asker.get(path, &[("match[]", "up"), start, end]).await;
+            assert_eq!((status, body["data"].as_array().map(Vec::len)), (StatusCode::OK, Some(2)), "{path}: {body}");
+        }
+        // Seconds were meant.
+        for wrong in ["1800000000000000", "1800000000000000000", "inf"] {
+            let (status, body) = asker.get(path, &[("match[]", "up"), ("end", wrong)]).await;
+            assert_eq!((status, &body["errorType"]), (StatusCode::BAD_REQUEST, &json!("bad_data")), "{wrong}: {body}");
+        }
     }
 }
 

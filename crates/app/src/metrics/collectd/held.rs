@@ -2,6 +2,10 @@
 //!
 //! As for collectd itself (its `Timeout`), its plugin `write_prometheus` and Prometheus' collectd_exporter, a value counts for
 //! twice its interval: it is written again until then, and its series ends with that.
+//!
+//! The next value may come after a repetition that has a later time than it: its sender's clock is behind, or it waited in a
+//! buffer. A gauge is put right at once. A counter would fall and rise again, which is a start anew for `rate()`, so that it is
+//! not repeated before its next value had the time to come that values of it needed before.
 
 use std::collections::HashMap;
 
@@ -13,7 +17,7 @@ use crate::metrics::AHEAD_MS_MAX;
 const HELD_MAX: usize = 50_000;
 /// At up to this much a value that is a minute late is still seen.
 const INTERVAL_MS_MIN: i64 = 240_000;
-/// Of a longer interval the value counts for two of these.
+/// Of a longer interval the value counts for two of these. As late is a value at most that others are waited for as long.
 const INTERVAL_MS_MAX: i64 = 86_400_000;
 /// How far a repetition is from the one before, by the sender's clock. It divides no usual interval, so that none stands where
 /// the next value will.
@@ -33,7 +37,30 @@ struct One {
     said: Point,
     /// The instant it was last written for.
     written_ms: i64,
+    /// What was written for it is not what was said.
+    is_wrong: bool,
+    /// From here on it is waited as long as values of it needed before: of a counter the next may have come, of others the end.
+    waits_ms: i64,
     until_ms: i64,
+    /// How long the slowest value was on its way, by the clocks of both.
+    late_ms: i64,
+}
+
+impl One {
+    /// What is written next, and from when on by the server's clock.
+    fn due(&self) -> (Point, i64) {
+        let step_ms = if self.is_wrong { 1 } else { AGAIN_MS };
+        let t_ms = self.written_ms.saturating_add(step_ms).min(self.until_ms);
+        let value = if t_ms == self.until_ms { STALE_NAN } else { self.said.value };
+        let wait_ms = if self.is_wrong {
+            0
+        } else if t_ms < self.waits_ms {
+            LATE_MS
+        } else {
+            LATE_MS.saturating_add(self.late_ms)
+        };
+        (Point::new(t_ms, value), t_ms.saturating_add(wait_ms))
+    }
 }
 
 /// Whether a query would not see a value until the next one comes.
@@ -47,7 +74,7 @@ impl Held {
         &mut self,
         labels: &Labels,
         said: Point,
-        interval_ms: Option<i64>,
+        (interval_ms, is_counter): (Option<i64>, bool),
         may_begin: bool,
         now: Timestamp,
     ) {
@@ -55,18 +82,29 @@ impl Held {
         if !is_seldom && self.values.is_empty() {
             return;
         }
-        let known = self.values.get(labels).map(|one| one.said.t_ms);
-        if known.is_some_and(|t_ms| t_ms >= said.t_ms) {
+        let late_ms = now.millis().saturating_sub(said.t_ms).clamp(0, INTERVAL_MS_MAX);
+        let known = self.values.get_mut(labels);
+        let late_ms = known.as_ref().map_or(late_ms, |one| one.late_ms.max(late_ms));
+        if let Some(one) = known.filter(|one| one.said.t_ms >= said.t_ms) {
+            one.late_ms = late_ms;
             return;
         }
+        let known = self.values.get(labels);
+        let lasts_ms = interval_ms.unwrap_or_default().clamp(0, INTERVAL_MS_MAX);
         // One more: a value that comes at the end itself stands before it.
-        let lasts_ms = interval_ms.unwrap_or_default().clamp(0, INTERVAL_MS_MAX) * TIMES + 1;
-        let until_ms = said.t_ms.saturating_add(lasts_ms);
+        let until_ms = said.t_ms.saturating_add(lasts_ms * TIMES + 1);
         let is_ahead = said.t_ms > now.millis().saturating_add(AHEAD_MS_MAX);
         if !is_seldom || is_ahead || until_ms <= now.millis() {
             self.values.remove(labels);
         } else if known.is_some() || (may_begin && self.values.len() < HELD_MAX) {
-            self.values.insert(labels.clone(), One { said, written_ms: said.t_ms, until_ms });
+            let behind = known.filter(|one| one.written_ms > said.t_ms);
+            let differs = |one: &One| one.is_wrong || one.said.value.to_bits() != said.value.to_bits();
+            let written_ms = behind.map_or(said.t_ms, |one| one.written_ms);
+            // A reading is not always a whole interval after the one before.
+            let next_ms = said.t_ms.saturating_add(lasts_ms - LATE_MS);
+            let waits_ms = if is_counter { next_ms } else { until_ms };
+            let one = One { said, written_ms, is_wrong: behind.is_some_and(differs), waits_ms, until_ms, late_ms };
+            self.values.insert(labels.clone(), one);
         }
     }
 
@@ -79,11 +117,9 @@ impl Held {
 
     /// What is to be written again, and ends of series: one sample of a series at a time, however far its clock is behind.
     pub(super) fn due(&self, now: Timestamp) -> Vec<(Labels, Point)> {
-        let before_ms = now.millis().saturating_sub(LATE_MS);
         let due = self.values.iter().filter_map(|(labels, one)| {
-            let due_ms = one.written_ms.saturating_add(AGAIN_MS).min(one.until_ms);
-            let value = if due_ms == one.until_ms { STALE_NAN } else { one.said.value };
-            (due_ms <= before_ms).then(|| (labels.clone(), Point::new(due_ms, value)))
+            let (point, from_ms) = one.due();
+            (from_ms <= now.millis()).then(|| (labels.clone(), point))
         });
         due.collect()
     }
@@ -93,6 +129,7 @@ impl Held {
         for (labels, point) in series {
             let Some(one) = self.values.get_mut(labels).filter(|one| one.written_ms < point.t_ms) else { continue };
             one.written_ms = point.t_ms;
+            one.is_wrong = one.said.value.to_bits() != point.value.to_bits();
             if one.until_ms <= point.t_ms {
                 self.values.remove(labels);
             }
@@ -111,7 +148,7 @@ mod tests {
     }
 
     fn hear(held: &mut Held, name: &str, t_ms: i64, interval_ms: i64, now_ms: i64) {
-        held.hear(&labels(name), Point::new(t_ms, 1.0), Some(interval_ms), true, Timestamp(now_ms));
+        held.hear(&labels(name), Point::new(t_ms, 1.0), (Some(interval_ms), false), true, Timestamp(now_ms));
     }
 
     #[test]
@@ -124,8 +161,8 @@ mod tests {
             assert_eq!(held.values.len(), usize::from(is_held), "{interval_ms}");
             held.values.clear();
         }
-        held.hear(&labels("a"), Point::new(0, 1.0), None, true, Timestamp(0));
-        held.hear(&labels("a"), Point::new(0, 1.0), Some(HOUR_MS), false, Timestamp(0));
+        held.hear(&labels("a"), Point::new(0, 1.0), (None, false), true, Timestamp(0));
+        held.hear(&labels("a"), Point::new(0, 1.0), (Some(HOUR_MS), false), false, Timestamp(0));
         hear(&mut held, "a", AHEAD_MS_MAX + 1, HOUR_MS, 0);
         hear(&mut held, "a", 0, HOUR_MS, 2 * HOUR_MS + 1);
         assert!(held.values.is_empty(), "no interval, refused, from ahead, over already");
@@ -138,7 +175,7 @@ mod tests {
     fn the_newest_value_counts_and_of_a_day_at_most() {
         let mut held = Held::default();
         hear(&mut held, "a", 100, i64::MAX, 100);
-        held.hear(&labels("a"), Point::new(50, 7.0), Some(HOUR_MS), true, Timestamp(100));
+        held.hear(&labels("a"), Point::new(50, 7.0), (Some(HOUR_MS), false), true, Timestamp(100));
         held.forget(&labels("a"), 100);
         let one = &held.values[&labels("a")];
         assert_eq!((one.said, one.until_ms), (Point::new(100, 1.0), 100 + 2 * INTERVAL_MS_MAX + 1));
@@ -181,5 +218,56 @@ mod tests {
         hear(&mut held, "m7", 5, HOUR_MS, 5);
         assert_eq!(held.values.len(), HELD_MAX);
         assert_eq!(held.values[&labels("m7")].said.t_ms, 5);
+    }
+
+    #[test]
+    fn what_was_repeated_over_a_later_value_is_put_right_at_once() {
+        let (mut held, a) = (Held::default(), labels("a"));
+        let say = |held: &mut Held, t_ms: i64, value: f64, interval_ms: i64, now_ms: i64| {
+            held.hear(&a, Point::new(t_ms, value), (Some(interval_ms), false), true, Timestamp(now_ms));
+        };
+        let due = |held: &Held, now_ms: i64| held.due(Timestamp(now_ms)).into_iter().map(|(_, point)| point).next();
+        let write = |held: &mut Held, now_ms: i64| {
+            let all = held.due(Timestamp(now_ms));
+            held.written(&all);
+        };
+        say(&mut held, 0, 1.0, 600_000, 0);
+        for times in 1..=5 {
+            write(&mut held, times * AGAIN_MS + LATE_MS);
+        }
+        // It comes when the value before it stands at five times as much already.
+        let (behind, now) = (5 * AGAIN_MS, 5 * AGAIN_MS + LATE_MS);
+        say(&mut held, 600_000, 2.0, 600_000, now);
+        assert_eq!(due(&held, now), Some(Point::new(behind + 1, 2.0)));
+        write(&mut held, now);
+        assert_eq!(due(&held, now), None);
+        assert_eq!(due(&held, now + AGAIN_MS + 1), Some(Point::new(behind + 1 + AGAIN_MS, 2.0)));
+        // The same while a repetition is on its way.
+        let later = now + AGAIN_MS + 1;
+        let on_its_way = held.due(Timestamp(later));
+        say(&mut held, 700_000, 3.0, 600_000, later);
+        held.written(&on_its_way);
+        assert_eq!(due(&held, later), Some(Point::new(on_its_way[0].1.t_ms + 1, 3.0)));
+        write(&mut held, later);
+        // What is the same is not wrong.
+        say(&mut held, 700_001, 3.0, 600_000, later);
+        assert_eq!(due(&held, later), None);
+    }
+
+    #[test]
+    fn a_counter_waits_for_its_next_value_as_long_as_it_had_to_before() {
+        let (mut held, a) = (Held::default(), labels("a"));
+        let slow_ms = 200_000;
+        let at = |t_ms: i64| Timestamp(t_ms + slow_ms);
+        held.hear(&a, Point::new(0, 1.0), (Some(300_000), true), true, at(0));
+        let first = held.due(at(10_000));
+        assert_eq!(first, [(a.clone(), Point::new(AGAIN_MS, 1.0))], "nothing can come before it");
+        held.written(&first);
+        assert!(held.due(at(2 * AGAIN_MS + LATE_MS - 1)).is_empty());
+        assert_eq!(held.due(at(2 * AGAIN_MS + LATE_MS)).len(), 1);
+        // Of what came together the oldest tells it, though the newest was heard first.
+        held.hear(&a, Point::new(900_000, 3.0), (Some(300_000), true), true, at(900_000));
+        held.hear(&a, Point::new(600_000, 2.0), (Some(300_000), true), true, at(900_000));
+        assert_eq!((held.values[&a].said.value, held.values[&a].late_ms), (3.0, 300_000 + slow_ms));
     }
 }

@@ -241,20 +241,27 @@ async fn watch(
     let mut total = pin!(tokio::time::sleep(Duration::from_secs(orders.timeout_s.into())));
     let idle = Duration::from_secs(orders.idle_timeout_s.into());
     let why = loop {
+        // in this order: on a machine that stood still several of them have come when this is looked at again
         tokio::select! {
+            biased;
             status = child.wait() => break match status {
                 Ok(status) if status.success() => return Ok(()),
                 Ok(status) => format!("{what} {}", said(status)),
                 Err(e) => format!("{what} could not be watched: {e}"),
             },
-            () = noise.notified() => {}
-            () = tokio::time::sleep(idle) => return Err(End::Failed(format!(
-                "{what} printed nothing for {} s and was stopped ({key}.idle_timeout_s)", orders.idle_timeout_s
-            ))),
+            cut = &mut cut => return Err(cut.end(what)),
             () = &mut total => return Err(End::Failed(format!(
                 "{what} took longer than {} s and was stopped ({key}.timeout_s)", orders.timeout_s
             ))),
-            cut = &mut cut => return Err(cut.end(what)),
+            () = noise.notified() => {}
+            () = tokio::time::sleep(idle) => {
+                // what it printed meanwhile may lie in its pipes unread
+                if tokio::time::timeout(TICK, noise.notified()).await.is_err() {
+                    return Err(End::Failed(format!(
+                        "{what} printed nothing for {} s and was stopped ({key}.idle_timeout_s)", orders.idle_timeout_s
+                    )));
+                }
+            }
         }
     };
     // whoever ended this process's group too has ended it, and it has not failed by itself

@@ -3,7 +3,7 @@
 const POLL_MS = 50;
 
 /** Calls `probe` until it answers something truthy, and returns that. */
-export async function until(what, probe, { within_ms = 20_000, poll_ms = POLL_MS } = {}) {
+export async function until(what, probe, { within_ms = 60_000, poll_ms = POLL_MS } = {}) {
   const started = performance.now();
   let last;
   for (;;) {

@@ -149,6 +149,7 @@ fn counts_arrive_also_those_of_a_failed_report_and_of_the_last_moment() {
     });
     let (builder, events) = client(&server.url);
     let builder = builder.mode(Mode::Polling).app_name("photos").counts_interval(Duration::from_millis(50));
+    let builder = builder.farewell_limit(LONG);
     let flags = builder.start().unwrap();
     assert!(flags.wait_for_definitions(LONG));
     for _ in 0..3 {

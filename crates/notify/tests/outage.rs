@@ -18,7 +18,7 @@ use tenfold_testkit::{Answer, FakeWebhook, TestClock, TestEntropy};
 use tenfold_types::Clock as _;
 
 /// Real time that a receiver which never answers costs for each try.
-const PATIENCE_MS: i64 = 20;
+const PATIENCE_MS: i64 = 100;
 /// The clock is moved by so much: less than a node may go without its lease.
 const HOP_S: i64 = 5;
 /// Tries that are due are made at every so manieth hop.

@@ -200,11 +200,17 @@ async fn one_that_hangs_is_ended_in_time_with_what_ignores_the_end() {
         "trap '' TERM\n(trap '' TERM; while :; do sleep 1; done) &\necho $! > \"$1\"\necho $$ >> \"$1\"\nwait",
     );
     let file = dir.path().join("pids");
-    let began = Instant::now();
-    let (status, said) = look(&looker, &["hangs", text(&file)], Duration::from_millis(600)).await;
-    assert!(began.elapsed() >= Duration::from_millis(600));
-    assert_eq!(status, CheckStatus::Critical);
-    assert!(said.contains("no answer within 0.6 s"), "{said}");
+    // where there is much else to do it has not begun in so little time, and gets more
+    for seconds in [0.6, 6.0, 30.0] {
+        let (began, timeout) = (Instant::now(), Duration::from_secs_f64(seconds));
+        let (status, said) = look(&looker, &["hangs", text(&file)], timeout).await;
+        assert!(began.elapsed() >= timeout);
+        assert_eq!(status, CheckStatus::Critical);
+        assert!(said.contains(&format!("no answer within {seconds} s")), "{said}");
+        if std::fs::read_to_string(&file).is_ok_and(|pids| pids.lines().count() == 2) {
+            break;
+        }
+    }
     gone(&pids(&file, 2).await).await;
 }
 

@@ -227,7 +227,7 @@ async fn a_connection_outlives_no_certificate_and_is_renewed_before() {
     agent.stop().await;
     let mut line = world::hold(&world, tls_of(&world.identity("web-1")), "web-1").await;
     world.clock.advance_ms(25 * HOUR_MS);
-    tokio::time::timeout(Duration::from_secs(5), line.closed()).await.expect("the line is closed");
+    tokio::time::timeout(world::PATIENCE, line.closed()).await.expect("the line is closed");
     world.end().await;
 }
 

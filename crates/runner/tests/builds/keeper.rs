@@ -6,10 +6,14 @@ use std::{
     os::fd::AsFd,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    time::{Duration, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
-use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+use nix::{
+    fcntl::{FcntlArg, FdFlag, fcntl},
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
 use tenfold_app::{
     deploys::ports::{HookOrder, Runner, Step, StepKind, Stream},
     settings::BuildSecret,
@@ -214,8 +218,9 @@ async fn limits_hold_while_nobody_follows() {
     let word = format!("orphan-limits-{}", std::process::id());
     let world = World::new(&format!("echo up\nsh -c 'sleep 600; true' {word}\n"));
     let cases = [
-        (1, "    idle_timeout_s: 1\n", "printed nothing for 1 s"),
-        (2, "    timeout_s: 1\n    idle_timeout_s: 1\n", "longer than 1 s"),
+        // time enough to say that it is up
+        (1, "    idle_timeout_s: 5\n", "printed nothing for 5 s"),
+        (2, "    timeout_s: 5\n    idle_timeout_s: 5\n", "longer than 5 s"),
     ];
     for (deploy, more, why) in cases {
         if deploy == 2 {
@@ -228,6 +233,33 @@ async fn limits_hold_while_nobody_follows() {
         let error = world.hook(deploy, more).await.result.unwrap_err();
         assert!(error.contains(why) && error.contains("hooks.before_activate."), "{error}");
     }
+}
+
+/// As on a machine that stands still for longer than a program may be silent.
+#[tokio::test]
+async fn what_is_printed_while_a_keeper_stands_still_is_no_silence() {
+    const SILENT_MAX: Duration = Duration::from_secs(3);
+    // without a sandbox it sees the file by which it ends
+    let world = World { fenced: false, ..World::new("echo up\n") };
+    let enough = world.path("enough");
+    world.commit(&format!("echo up\nwhile ! test -e '{}'; do echo tick; sleep 0.1; done\n", enough.display()));
+    let order = world.hook_order(1, "    idle_timeout_s: 3\n").await;
+    let heard = Heard::default();
+    let (runner, sink) = (world.runner(), heard.sink(|_| {}));
+    let task = tokio::spawn(async move { runner.hook(order, sink, CancellationToken::new()).await });
+    heard.until("tick").await;
+    let keeper = Pid::from_raw(keeper_of(&step_of(&world, "hooks/1-before_activate")).unwrap());
+    for _ in 0..3 {
+        kill(keeper, Signal::SIGSTOP).unwrap();
+        let (stopped, ticks) = (Instant::now(), heard.out().len());
+        until("its time to be over", || stopped.elapsed() > SILENT_MAX + LOOK).await;
+        kill(keeper, Signal::SIGCONT).unwrap();
+        until("more to be heard, or its end", || task.is_finished() || heard.out().len() > ticks + 10).await;
+    }
+    File::create(&enough).unwrap();
+    let ended = tokio::time::timeout(PATIENCE, task).await.unwrap().unwrap();
+    assert_eq!(ended, Ok(()), "{}", heard.text());
+    world.runner().clear(&hook_of(1)).await;
 }
 
 #[tokio::test]

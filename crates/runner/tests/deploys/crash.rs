@@ -14,7 +14,8 @@ async fn a_server_killed_in_the_canary_goes_on() {
     let mut world = World::new(3).await;
     let first = world.deploy().await;
     world.state(first.number, &["succeeded"]).await;
-    world.write_pipeline("canary: {hosts: 1, hold_s: 3}");
+    // long enough to be killed in
+    world.write_pipeline("canary: {hosts: 1, hold_s: 10}");
     world.commit("two");
     let second = world.deploy().await;
     let at = world.state(second.number, &["canary"]).await;

@@ -14,7 +14,8 @@ async fn a_deploy_that_a_person_holds_flips_no_further_host_until_a_person_says_
     let world = World::new(3).await;
     let first = world.deploy().await;
     world.state(first.number, &["succeeded"]).await;
-    world.write_pipeline("canary: {hosts: 1, hold_s: 3}");
+    // long enough to be held in
+    world.write_pipeline("canary: {hosts: 1, hold_s: 10}");
     world.commit("two");
     let deploy = world.deploy().await;
     world.state(deploy.number, &["canary"]).await;

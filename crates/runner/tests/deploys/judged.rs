@@ -137,7 +137,8 @@ async fn a_canary_is_judged_beside_the_hosts_that_run_the_old_release() {
     assert!(told.contains("got worse after the promotion") && told.ends_with("it goes back"), "{told}");
     assert_eq!(world.app().unlock(&mei(), "photos", "production").await.unwrap(), 1);
 
-    let bad = next(&world, "four", &judged(60, &[])).await;
+    // Longer than it takes until they fail.
+    let bad = next(&world, "four", &judged(60, &[("hold_s: 1", "hold_s: 10")])).await;
     world.state(bad.number, &["canary"]).await;
     percent.store(4, Ordering::Relaxed);
     let bad = world.state(bad.number, &["rolled_back"]).await;

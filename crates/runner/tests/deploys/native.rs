@@ -75,7 +75,7 @@ async fn a_slow_canary_is_told_by_native_histograms() {
         ("total: http_requests_total{", "total: http_request_duration_seconds{"),
     ];
     // Longer than it takes until the slow ones begin.
-    let longer = [&native[..], &[("hold_s: 1", "hold_s: 4")]].concat();
+    let longer = [&native[..], &[("hold_s: 1", "hold_s: 10")]].concat();
     let good = next(&world, "two", &judged(60, &native)).await;
     let good = world.state(good.number, &["succeeded"]).await;
     let report = good.judged.and_then(|judged| judged.report).unwrap();

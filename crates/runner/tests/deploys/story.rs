@@ -116,7 +116,7 @@ async fn what_goes_wrong_is_shown_and_nothing_is_lost() {
     for (version, said) in [("crashing", "it exited with code 7"), ("sick", "it answered 503")] {
         if version == "sick" {
             let pipeline = world.repository().join(".tenfold/deploy.yaml");
-            let text = std::fs::read_to_string(&pipeline).unwrap().replace("within_s: 15", "within_s: 2");
+            let text = std::fs::read_to_string(&pipeline).unwrap().replace("within_s: 15", "within_s: 10");
             std::fs::write(&pipeline, text).unwrap();
         }
         world.commit(version);

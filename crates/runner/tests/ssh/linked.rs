@@ -2,7 +2,7 @@
 
 use crate::world::{World, mei};
 
-const PIPELINE: &str = "service: photos\nartifact:\n  exclude: [\".tenfold/**\"]\nhealth: {within_s: 5}\n\
+const PIPELINE: &str = "service: photos\nartifact:\n  exclude: [\".tenfold/**\"]\nhealth: {within_s: 15}\n\
                         targets:\n  production:\n    hosts: {role: web}\n    canary: {hosts: 0}\n    batch: 100%\n";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -44,7 +44,7 @@ async fn a_linked_file_has_to_be_there_and_the_host_says_what_is_well() {
     world.state(third.number, &["failed", "rolled_back"]).await;
     assert_eq!(world.file("web-1", "version.txt"), "two", "what the host finds unwell goes back");
     let log = world.log_text(third.number);
-    assert!(log.contains("was not healthy within 5 s"), "{log}");
+    assert!(log.contains("was not healthy within 15 s"), "{log}");
 
     std::fs::write(world.root("web-1").join("current/sick"), "").unwrap();
     world.until("it counts as unhealthy", |w| w.state_of("web-1").as_deref() == Some("unhealthy")).await;

@@ -48,7 +48,7 @@ async fn a_full_disk_holds_a_deploy_up_and_loses_nothing() {
     let Some(small) = small else { return };
     let first = world.deploy("photos").await;
     world.wait(first, &["succeeded"]).await;
-    world.pipeline("photos", &Pipeline { target: "canary: {hosts: 1, hold_s: 3}".into(), ..Pipeline::default() });
+    world.pipeline("photos", &Pipeline { target: "canary: {hosts: 1, hold_s: 10}".into(), ..Pipeline::default() });
     let number = world.deploy("photos").await;
     world.wait(number, &["canary"]).await;
     small.fill();

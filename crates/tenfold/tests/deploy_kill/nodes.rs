@@ -12,7 +12,7 @@ async fn a_server_that_slept_past_its_lease_is_refused_and_stops_what_it_began()
     world.wait(first, &["succeeded"]).await;
     world.service("mail", Pipeline { hook: Some(("before_activate", 250_123, false)), ..Pipeline::default() }).await;
     let after = Some(("after_promote", 0, false));
-    let target = "canary: {hosts: 1, hold_s: 8}".to_owned();
+    let target = "canary: {hosts: 1, hold_s: 15}".to_owned();
     world.pipeline("photos", &Pipeline { target, hook: after, ..Pipeline::default() });
     let mail = world.deploy("mail").await;
     until("the hook to begin", PATIENCE, async || (world.hooks_run(mail).await > 0).then_some(())).await;

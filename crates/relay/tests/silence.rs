@@ -1,7 +1,5 @@
 //! An upstream that keeps its connection and says nothing is taken for gone, and asked anew.
 
-#![expect(clippy::unwrap_used, reason = "a test that fails should panic where it fails")]
-
 use std::sync::Arc;
 use std::time::Duration;
 

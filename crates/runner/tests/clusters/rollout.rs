@@ -217,7 +217,8 @@ async fn holds_that_the_controller_has_not_looked_at_take_nothing_back() {
         tokio::time::sleep(Duration::from_millis(300)).await;
     }
     kmock.tell(json!({"do": "wake"})).await;
-    until(&kmock, "looked at", |t| t["status"]["observedGeneration"] == t["metadata"]["generation"].to_string()).await;
+    let observed = |thing: &Value| thing["status"]["observedGeneration"].as_str().and_then(|g| g.parse::<i64>().ok());
+    until(&kmock, "looked at", |thing| observed(thing) == thing["metadata"]["generation"].as_i64()).await;
     let held = world.app().deploy(number).await.unwrap();
     assert_eq!((held.state.as_str(), held.hosts[0].state.as_str()), ("held", "healthy"), "{}", world.log(number));
     answer(Answer::Abort).await;

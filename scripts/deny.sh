@@ -11,4 +11,6 @@ fi
 if [ "${1:-}" = advisories ]; then
     exec cargo deny check advisories
 fi
+# also what other systems alone need, which no build here has fetched
+cargo fetch --locked --quiet
 exec cargo deny --offline check licenses bans sources

@@ -3,47 +3,28 @@
 use std::iter::Peekable;
 use std::str::Chars;
 
-/// What a pattern is made of.
-#[derive(Debug)]
-enum Part {
-    Char(char),
-    One,
-    Many,
-    Class { not: bool, ranges: Vec<(char, char)> },
-}
-
-impl Part {
-    fn takes(&self, c: char) -> bool {
-        match self {
-            Self::Char(wanted) => *wanted == c,
-            Self::One => c != '/',
-            Self::Many => false,
-            Self::Class { not, ranges } => {
-                c != '/' && ranges.iter().any(|(low, high)| (*low..=*high).contains(&c)) != *not
-            }
-        }
-    }
-}
+use regex::Regex;
 
 /// A pattern of names.
 #[derive(Debug)]
-pub struct Glob(Vec<Part>);
+pub struct Glob(Regex);
 
 impl Glob {
     /// `None` where a bracket or an escape is left open.
     pub fn read(pattern: &str) -> Option<Self> {
-        let mut parts = Vec::new();
+        let mut regex = String::from(r"\A");
         let mut rest = pattern.chars().peekable();
         while let Some(c) = rest.next() {
-            parts.push(match c {
-                '*' => Part::Many,
-                '?' => Part::One,
-                '\\' => Part::Char(rest.next()?),
-                '[' => class(&mut rest)?,
-                other => Part::Char(other),
-            });
+            match c {
+                '*' => regex.push_str("[^/]*"),
+                '?' => regex.push_str("[^/]"),
+                '[' => class(&mut rest, &mut regex)?,
+                '\\' => regex.push_str(&written(rest.next()?)),
+                other => regex.push_str(&written(other)),
+            }
         }
-        Some(Self(parts))
+        regex.push_str(r"\z");
+        Regex::new(&regex).ok().map(Self)
     }
 
     /// Whether a text may mean other names than itself.
@@ -52,45 +33,27 @@ impl Glob {
     }
 
     pub fn fits(&self, name: &str) -> bool {
-        let name: Vec<char> = name.chars().collect();
-        let (mut at, mut part) = (0, 0);
-        // Where the last `*` ended, and what follows it.
-        let mut star: Option<(usize, usize)> = None;
-        loop {
-            match (self.0.get(part), name.get(at)) {
-                (None, None) => return true,
-                (Some(Part::Many), _) => {
-                    part += 1;
-                    star = Some((at, part));
-                }
-                (Some(one), Some(c)) if one.takes(*c) => {
-                    at += 1;
-                    part += 1;
-                }
-                _ => {
-                    let Some((end, after)) = star.filter(|(end, _)| name.get(*end).is_some_and(|c| *c != '/')) else {
-                        return false;
-                    };
-                    star = Some((end + 1, after));
-                    (at, part) = (end + 1, after);
-                }
-            }
-        }
+        self.0.is_match(name)
     }
 }
 
+/// A character of a regular expression, in brackets or not, that means itself.
+fn written(c: char) -> String {
+    format!(r"\x{{{:x}}}", u32::from(c))
+}
+
 /// What stands in brackets, behind the first of them.
-fn class(rest: &mut Peekable<Chars<'_>>) -> Option<Part> {
-    let not = rest.next_if_eq(&'^').is_some();
-    let mut ranges = Vec::new();
-    loop {
-        if !ranges.is_empty() && rest.next_if_eq(&']').is_some() {
-            return Some(Part::Class { not, ranges });
-        }
+fn class(rest: &mut Peekable<Chars<'_>>, regex: &mut String) -> Option<()> {
+    regex.push_str(if rest.next_if_eq(&'^').is_some() { "[^/" } else { "[" });
+    let mut is_empty = true;
+    while is_empty || rest.next_if_eq(&']').is_none() {
+        is_empty = false;
         let low = letter(rest)?;
         let high = if rest.next_if_eq(&'-').is_some() { letter(rest)? } else { low };
-        ranges.push((low, high));
+        regex.extend([written(low), "-".to_owned(), written(high)]);
     }
+    regex.push(']');
+    Some(())
 }
 
 fn letter(rest: &mut Peekable<Chars<'_>>) -> Option<char> {
@@ -128,6 +91,10 @@ mod tests {
             ("[^.]*.yml", ".old.yml", false),
             ("[^.]*.yml", "old.yml", true),
             ("[ab-d]", "c", true),
+            ("a+(b|{c}).y", "a+(b|{c}).y", true),
+            ("a.y", "aXy", false),
+            ("[&&[]", "[", true),
+            ("h[é-ü]", "hö", true),
             ("[^a]", "/", false),
             (r"[\]\-]", "-", true),
             (r"a\*", "a*", true),
